@@ -1,0 +1,50 @@
+"""okex-websocket: OKX (formerly OKEx) over its WebSocket, as typed events.
+
+The front door: names only.
+"""
+
+from importlib.metadata import version
+
+from okex_ws import events
+from okex_ws.client.client import Client, connect
+from okex_ws.client.endpoints import EndpointError, Site, at, local, site
+from okex_ws.client.rest import Rest, RestError
+from okex_ws.client.stream import Policy, Stream
+from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker, Trade
+from okex_ws.market import Books, BookState, Instruments, Latest, OrderBook
+from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
+from okex_ws.wire.sign import Credentials
+
+__version__ = version("okex-websocket")
+
+__all__ = [
+    "CHANNELS",
+    "BookSnapshot",
+    "BookState",
+    "BookUpdate",
+    "Books",
+    "Candle",
+    "Client",
+    "Credentials",
+    "EndpointError",
+    "Event",
+    "Gap",
+    "Instruments",
+    "Latest",
+    "OrderBook",
+    "Policy",
+    "Rest",
+    "RestError",
+    "Site",
+    "Stream",
+    "Subscription",
+    "SubscriptionError",
+    "Ticker",
+    "Trade",
+    "at",
+    "connect",
+    "events",
+    "local",
+    "site",
+    "subscription",
+]

@@ -1,0 +1,343 @@
+"""Client: all lines together, one ordered stream of events out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import random
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, Self, TypeVar
+
+from okex_ws.client.clock import Clock
+from okex_ws.client.connection import Driver, Tap, log
+from okex_ws.client.endpoints import Site
+from okex_ws.client.endpoints import site as named_site
+from okex_ws.client.rest import Rest, RestError
+from okex_ws.client.stream import Policy, Stream
+from okex_ws.events import ConsumerFailed, Event
+from okex_ws.market import Books, Instruments, Latest, OrderBook
+from okex_ws.protocol.line import Line
+from okex_ws.protocol.pacing import connects_per_ip
+from okex_ws.protocol.plan import Plan, Shard
+from okex_ws.protocol.session import BookWish, Timing
+from okex_ws.wire.channels import Subscription, subscription
+from okex_ws.wire.sign import Credentials
+
+E = TypeVar("E", bound=Event)
+Callback = Callable[[Any], object] | Callable[[Any], Awaitable[object]]
+
+
+class Client:
+    """Market data of OKX as typed events.
+
+    site: where to, see `client.endpoints`. keep_books: also keep order books, read with `book`; their checksums, where there are any,
+    are verified and a book that is wrong is asked for anew. ca_file: a further certificate authority to trust (a simulator's).
+    stale_after_s: seconds of silence after which a channel counts as stale, over the documented cadence.
+    policy, size: of the client's own iterator, `async for event in client`.
+
+    Use it as an async context manager; every task and socket ends with it, within two seconds.
+    """
+
+    def __init__(
+        self,
+        site: Site | None = None,
+        *,
+        keep_books: bool = True,
+        credentials: Credentials | None = None,
+        ca_file: str | None = None,
+        proxy: str | None = None,
+        timing: Timing = Timing(),
+        stale_after_s: Mapping[str, float] | None = None,
+        backoff_s: tuple[float, float] = (0.5, 30.0),
+        policy: Policy = Policy.WAIT,
+        size: int = 10_000,
+        luck: Callable[[], float] = random.random,
+        tap: Tap | None = None,
+    ) -> None:
+        self.site = site or named_site()
+        self.books = Books()
+        self.latest = Latest()
+        self.instruments = Instruments()
+        self.events = 0
+        self._keeps_books = keep_books
+        self._credentials = credentials
+        self._ssl = _trusting(ca_file)
+        self._proxy = proxy
+        self._timing = timing
+        self._stale_after_s = stale_after_s
+        self._backoff_s = backoff_s
+        self._luck = luck
+        self._tap = tap
+        self._clock = Clock()
+        self._connects = connects_per_ip()
+        self._plan = Plan()
+        self._drivers: dict[str, Driver] = {}
+        self._streams: list[Stream] = []
+        self._callbacks: list[tuple[type[Event], Callable[[Any], object], str]] = []
+        self._failures: set[tuple[str, str]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._rest: Rest | None = None
+        self._is_running = False
+        self._is_paused = False
+        self._own_policy, self._own_size = policy, size
+        self._own_stream: Stream | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Connect what has been subscribed so far; returns at once, the stream tells what happens."""
+        if not self._is_running:
+            self._is_running = True
+            for driver in self._drivers.values():
+                driver.start()
+
+    async def close(self) -> None:
+        """Hang up, end every task, let readers finish what they hold."""
+        self._is_running = False
+        await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
+        for stream in self._streams:
+            stream.close()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._rest is not None:
+            await self._rest.close()
+            self._rest = None
+
+    # -- what is wanted --------------------------------------------------------------------------------------------------
+
+    def subscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
+        """Want a channel for some instruments (or families, types, spreads): `subscribe("books", "BTC-USDT", "ETH-USDT")`.
+
+        Further keys go by OKX's names. Raises SubscriptionError before anything is sent. Subscriptions are spread over
+        connections and survive reconnects.
+        """
+        items = [subscription(channel, key, **args) for key in keys] or [subscription(channel, None, **args)]
+        now = self._clock.now()
+        for item in items:
+            shard = self._plan.place(item)
+            driver = self._driver(shard)
+            driver.line.subscribe([item], now)
+            driver.settle() if self._is_running else None
+        return items
+
+    def unsubscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
+        """Want these no more."""
+        items = [subscription(channel, key, **args) for key in keys] or [subscription(channel, None, **args)]
+        for item in items:
+            shard = self._plan.remove(item)
+            if shard is not None:
+                driver = self._drivers[shard.name]
+                driver.line.unsubscribe([item], self._clock.now())
+                driver.settle()
+                self.books.forget(item.key, item.channel)
+        return items
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """Everything wanted."""
+        return [item for shard in self._plan.shards for item in shard.subscriptions]
+
+    # -- events out ------------------------------------------------------------------------------------------------------
+
+    def stream(self, *kinds: type[Event], policy: Policy = Policy.WAIT, size: int = 10_000, name: str = "") -> Stream:
+        """A further iterator over events of these kinds (all, without any), with its own queue and policy."""
+        made = Stream(kinds, policy=policy, size=size, name=name or f"stream {len(self._streams)}", on_room=self._on_room)
+        self._streams.append(made)
+        return made
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        if self._own_stream is None:
+            self._own_stream = self.stream(policy=self._own_policy, size=self._own_size, name="client")
+        async for event in self._own_stream:
+            yield event
+
+    def on(self, kind: type[E], callback: Callable[[E], object]) -> None:
+        """Call `callback` with every event of a kind, in order, as it arrives. Keep it short.
+
+        A coroutine function gets a queue and a task of its own. A callback that raises is reported as ConsumerFailed, once per kind
+        of error; the others, and the line, go on.
+        """
+        name = getattr(callback, "__qualname__", repr(callback))
+        if inspect.iscoroutinefunction(callback):
+            made = self.stream(kind, name=name)
+            self._spawn(self._consume(made, callback, name))
+        else:
+            self._callbacks.append((kind, callback, name))
+
+    def book(self, instrument: str, channel: str | None = None) -> OrderBook:
+        """The order book of an instrument: EMPTY until subscribed and received, STALE after a gap until renewed."""
+        return self.books.get(instrument, channel)
+
+    # -- REST ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def rest(self) -> Rest:
+        """REST reads from the same site."""
+        if self._rest is None:
+            self._rest = Rest(self.site, ssl_context=self._ssl)
+        return self._rest
+
+    async def load_instruments(self, *types: str, family: str | None = None) -> Instruments:
+        """Fill the catalogue over REST (SPOT and SWAP unless told otherwise) and keep it right by the `instruments` channel."""
+        for kind in types or ("SPOT", "SWAP"):
+            self.instruments.load(await self.rest.instruments(kind, family=family))
+            self.subscribe("instruments", kind)
+        return self.instruments
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _driver(self, shard: Shard) -> Driver:
+        driver = self._drivers.get(shard.name)
+        if driver is None:
+            line = Line(
+                shard.name,
+                url=self.site.url(shard.endpoint),
+                luck=self._luck,
+                connects=self._connects,
+                credentials=self._credentials,
+                timing=self._timing,
+                stale_after_s=self._stale_after_s,
+                backoff_s=self._backoff_s,
+            )
+            driver = Driver(
+                line, clock=self._clock, publish=self._publish, ssl_context=self._ssl_for(line.url), proxy=self._proxy, tap=self._tap
+            )
+            self._drivers[shard.name] = driver
+            if self._is_running:
+                driver.start()
+        return driver
+
+    def _ssl_for(self, url: str) -> ssl.SSLContext | None:
+        return self._ssl if url.startswith("wss://") else None
+
+    def _publish(self, events: list[Event], line: Line) -> None:
+        """The one door: caches first, so that whoever sees an event reads a book that has it."""
+        self.events += len(events)
+        latest, books = self.latest, self.books
+        extra: list[Event] = []
+        for event in events:
+            latest.apply(event)
+            if self._keeps_books:
+                trouble = books.apply(event)
+                if trouble is not None:
+                    extra += self._distrust(event, trouble, line)
+            self.instruments.apply(event)
+        if extra:
+            events = [*events, *extra]
+        for event in events:
+            self._call_back(event)
+        is_full = False
+        for stream in self._streams:
+            stream.put(events)
+            is_full = is_full or stream.is_full
+        if is_full and not self._is_paused:
+            self._pause()
+        for wish in line.take_wishes():
+            self._spawn(self._fetch_book(wish, line))
+        if line.is_overloaded:
+            self._split(line)
+
+    def _distrust(self, event: Any, trouble: str, line: Line) -> list[Event]:
+        item = subscription(event.channel, event.instrument)
+        gaps = line.resync(item, event.ts_recv, trouble)
+        for gap in gaps:
+            self.books.apply(gap)
+        return gaps
+
+    def _call_back(self, event: Event) -> None:
+        for kind, callback, name in self._callbacks:
+            if isinstance(event, kind):
+                try:
+                    callback(event)
+                except Exception as error:
+                    self._report(name, error, event.ts_recv)
+
+    async def _consume(self, stream: Stream, callback: Callable[[Any], Any], name: str) -> None:
+        async for event in stream:
+            try:
+                await callback(event)
+            except Exception as error:
+                self._report(name, error, event.ts_recv)
+
+    def _report(self, name: str, error: Exception, now: int) -> None:
+        kind = (name, type(error).__name__)
+        if kind in self._failures:
+            return
+        self._failures.add(kind)
+        log.error("consumer %s failed: %s: %s", name, type(error).__name__, error, exc_info=error)
+        news = ConsumerFailed(ts_recv=now, consumer=name, error=f"{type(error).__name__}: {error}")
+        for stream in self._streams:
+            stream.put([news])
+
+    def _pause(self) -> None:
+        self._is_paused = True
+        for driver in self._drivers.values():
+            driver.pause()
+
+    def _on_room(self) -> None:
+        if self._is_paused and not any(stream.is_full for stream in self._streams):
+            self._is_paused = False
+            for driver in self._drivers.values():
+                driver.resume()
+
+    async def _fetch_book(self, wish: BookWish, line: Line) -> None:
+        image = None
+        with contextlib.suppress(RestError):
+            image = await self.rest.book(wish.subscription.key, wish.depth, wish.subscription.channel)
+        now = self._clock.now()
+        if image is not None:
+            image.ts_recv = now
+        events = line.book_fetched(wish.subscription, image, now)
+        if events:
+            self._publish(events, line)
+        self._drivers[line.name].settle()
+
+    def _split(self, line: Line) -> None:
+        """OKX says a connection carries too much: half of it moves to a new one."""
+        line.is_overloaded = False
+        shard = next(item for item in self._plan.shards if item.name == line.name)
+        items = list(shard.subscriptions)
+        moving = items[len(items) // 2 :] if len(items) > 1 else []
+        shard.is_closed = True
+        line.unsubscribe(moving, self._clock.now())
+        for item in moving:
+            del shard.subscriptions[item]
+        for item in moving:
+            self._driver(self._plan.place(item)).line.subscribe([item], self._clock.now())
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def connect(
+    *instruments: str,
+    channels: Iterable[str] = ("trades",),
+    site: Site | None = None,
+    **options: Any,
+) -> Client:
+    """A Client with these channels of these instruments already wanted: `async with connect("BTC-USDT") as client:`."""
+    client = Client(site, **options)
+    for channel in channels:
+        client.subscribe(channel, *instruments)
+    return client
+
+
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context

@@ -1,0 +1,106 @@
+"""REST: the few reads a stream needs. Not a second SDK.
+
+Source: docs-v5 "REST API", public data and market data. Rate limits are per IP; a 429 or code 50011 waits and tries again, at most
+`TRIES` times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import httpx
+import msgspec
+
+from okex_ws.client.endpoints import Site
+from okex_ws.events import BookSnapshot, Instrument
+from okex_ws.wire.frames import PushDecoder, decode_rows
+from okex_ws.wire.channels import subscription
+
+TRIES = 4
+BUSY = ("50011", "50013", "50040", "50061")
+
+
+class RestError(Exception):
+    """A REST read that failed. status: HTTP's, 0 when there was no answer; code: OKX's, "" when there was none."""
+
+    def __init__(self, what: str, *, status: int = 0, code: str = "") -> None:
+        super().__init__(what)
+        self.status = status
+        self.code = code
+
+
+class Rest:
+    """Reads from one site. Close it, or use it as an async context manager."""
+
+    def __init__(self, site: Site, *, ssl_context: ssl.SSLContext | None = None, timeout_s: float = 10.0) -> None:
+        self.site = site
+        headers = {"x-simulated-trading": "1"} if site.demo else {}
+        self._http = httpx.AsyncClient(
+            base_url=site.rest,
+            headers=headers,
+            timeout=timeout_s,
+            verify=ssl_context if ssl_context is not None else True,
+            follow_redirects=False,
+            trust_env=not site.is_local,
+        )
+
+    async def __aenter__(self) -> Rest:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str, **query: str | int | None) -> list[Any]:
+        """The `data` of GET /api/v5/`path`. Raises RestError."""
+        params = {name: str(value) for name, value in query.items() if value is not None}
+        pause_s = 0.5
+        for last in (False,) * (TRIES - 1) + (True,):
+            try:
+                answer = await self._http.get(f"/api/v5/{path}", params=params)
+            except httpx.HTTPError as error:
+                raise RestError(f"{self.site.rest}/api/v5/{path}: {error or type(error).__name__}") from None
+            body = _body(answer, path)
+            code = str(body.get("code", ""))
+            if code == "0" and isinstance(body.get("data"), list):
+                return list(body["data"])
+            if last or not (answer.status_code == 429 or code in BUSY):
+                text = f"GET {path}: HTTP {answer.status_code}, code {code or '-'} {body.get('msg', '')}".rstrip()
+                raise RestError(text, status=answer.status_code, code=code)
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+        raise AssertionError("the last try returns or raises")
+
+    async def time_ms(self) -> int:
+        """The exchange's clock, ms UTC (`public/time`)."""
+        return int((await self.get("public/time"))[0]["ts"])
+
+    async def instruments(self, instrument_type: str, *, family: str | None = None) -> list[Instrument]:
+        """Reference data of a type; OPTION needs a family, e.g. BTC-USD (`public/instruments`)."""
+        rows = await self.get("public/instruments", instType=instrument_type, instFamily=family)
+        return decode_rows(rows, Instrument, "instruments")
+
+    async def book(self, instrument: str, depth: int = 400, channel: str = "books") -> BookSnapshot | None:
+        """A book image with its sequence, None when there is none (`market/books`). ts_recv is not set."""
+        rows = await self.get("market/books", instId=instrument, sz=depth)
+        if not rows:
+            return None
+        frame = msgspec.json.encode({"arg": {"channel": channel, "instId": instrument}, "data": rows[:1]})
+        image: BookSnapshot = PushDecoder(subscription(channel, instId=instrument)).decode(frame, False)[0]
+        return image
+
+    async def system_status(self) -> list[dict[str, Any]]:
+        """Announced and running maintenance (`system/status`)."""
+        return await self.get("system/status")
+
+
+def _body(answer: httpx.Response, path: str) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RestError(f"GET {path}: HTTP {answer.status_code}, no JSON", status=answer.status_code) from None
+    return body if isinstance(body, dict) else {}

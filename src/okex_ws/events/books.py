@@ -1,0 +1,96 @@
+"""Order book events: full images and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import field
+
+from okex_ws.events.base import Timed
+
+type_levels = list[tuple[str, str, str, str]]
+type_spread_levels = list[tuple[str, str, str]]
+
+
+class Level(NamedTuple):
+    """One price of a book: price, size (contracts on derivatives, base currency on spot), number of orders."""
+
+    price: float
+    size: float
+    order_count: int
+
+
+def _levels(rows: Sequence[tuple[str, ...]]) -> list[Level]:
+    # The order count is the last column of every book OKX sends: the fourth, or the third on spreads.
+    return [Level(float(row[0]), float(row[1]), int(row[-1])) for row in rows]
+
+
+class BookEvent(Timed, kw_only=True, gc=False):
+    """What book snapshots and updates share.
+
+    instrument: `instId`, or `sprdId` on spread books.
+    sequence, previous_sequence: `seqId`, `prevSeqId`; None where the channel, or an old recording, has none.
+    checksum: CRC32 as a signed int, None where absent. OKX sends 0 since 2026-06: 0 means "not given".
+    raw_bids, raw_asks: the levels as OKX's texts, best first; use `bids` and `asks` for numbers.
+    Source: docs-v5 "Order book channel".
+    """
+
+    instrument: str = field(default="", name="instId")
+    sequence: int | None = field(default=None, name="seqId")
+    previous_sequence: int | None = field(default=None, name="prevSeqId")
+    checksum: int | None = None
+    raw_bids: type_levels = field(name="bids")
+    raw_asks: type_levels = field(name="asks")
+
+    @property
+    def bids(self) -> Sequence[Level]:
+        """Bid levels as numbers, highest price first; size 0 in an update removes the level."""
+        return _levels(self.raw_bids)
+
+    @property
+    def asks(self) -> Sequence[Level]:
+        """Ask levels as numbers, lowest price first; size 0 in an update removes the level."""
+        return _levels(self.raw_asks)
+
+
+class BookSnapshot(BookEvent, kw_only=True, gc=False):
+    """A full image of a book to the depth of its channel; it always replaces what was known.
+
+    `books5`, `bbo-tbt` and the spread twins send nothing else.
+    """
+
+
+class BookUpdate(BookEvent, kw_only=True, gc=False):
+    """A change of a book: absolute sizes per price, size 0 removes.
+
+    An update without levels, whose two sequences are equal, is OKX's sign of life from a quiet book (about every 60 s).
+    """
+
+    @property
+    def is_keepalive(self) -> bool:
+        """True for the empty update that only says the book is alive."""
+        return not self.raw_bids and not self.raw_asks and self.sequence == self.previous_sequence
+
+    @property
+    def is_reset(self) -> bool:
+        """True when OKX restarted the sequence at a smaller number (maintenance); the change itself is valid."""
+        return (
+            self.sequence is not None
+            and self.previous_sequence is not None
+            and self.sequence < self.previous_sequence
+        )
+
+
+class SpreadBookSnapshot(BookSnapshot, kw_only=True, gc=False):
+    """A BookSnapshot of a spread: three columns a level; prices may be zero or negative."""
+
+    raw_bids: type_spread_levels = field(name="bids")  # type: ignore[assignment]  # three columns instead of four
+    raw_asks: type_spread_levels = field(name="asks")  # type: ignore[assignment]
+
+
+class SpreadBookUpdate(BookUpdate, kw_only=True, gc=False):
+    """A BookUpdate of a spread: three columns a level; prices may be zero or negative."""
+
+    raw_bids: type_spread_levels = field(name="bids")  # type: ignore[assignment]  # three columns instead of four
+    raw_asks: type_spread_levels = field(name="asks")  # type: ignore[assignment]

@@ -1,0 +1,357 @@
+"""Public market data events: trades, tickers, candles, prices, rates, reference data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import field
+
+from okex_ws.events.base import MS, Number, Push, Timed
+from okex_ws.events.dated import event_time
+
+
+class Trade(Timed, kw_only=True, gc=False):
+    """A public print (`trades`): the matches of one taker at one price, aggregated by OKX.
+
+    side: the taker's, buy or sell. size: contracts on derivatives, base currency on spot.
+    trade_id is the last of `count` consecutive ids. source: "0" order book, "1" RPI.
+    Source: docs-v5 "Trades channel".
+    """
+
+    instrument: str = field(name="instId")
+    trade_id: int = field(name="tradeId")
+    price: float = field(name="px")
+    size: float = field(name="sz")
+    side: str
+    count: int = 1
+    source: str = "0"
+    sequence: int | None = field(default=None, name="seqId")
+
+    @property
+    def first_id(self) -> int:
+        """The first of the ids this print covers."""
+        return self.trade_id - self.count + 1
+
+
+class Ticker(Timed, kw_only=True, gc=False):
+    """Last price, best bid and ask, and 24 h figures (`tickers`); at most one per 100 ms.
+
+    volume_24h: contracts on derivatives, base currency on spot; volume_currency_24h: base currency on
+    derivatives, quote on spot.
+    A number OKX leaves empty is None. Source: docs-v5 "Tickers channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_type: str = field(default="", name="instType")
+    last: float | None = None
+    last_size: float | None = field(default=None, name="lastSz")
+    best_ask: float | None = field(default=None, name="askPx")
+    best_ask_size: float | None = field(default=None, name="askSz")
+    best_bid: float | None = field(default=None, name="bidPx")
+    best_bid_size: float | None = field(default=None, name="bidSz")
+    open_24h: float | None = field(default=None, name="open24h")
+    high_24h: float | None = field(default=None, name="high24h")
+    low_24h: float | None = field(default=None, name="low24h")
+    open_utc0: float | None = field(default=None, name="sodUtc0")
+    open_utc8: float | None = field(default=None, name="sodUtc8")
+    volume_currency_24h: float | None = field(default=None, name="volCcy24h")
+    volume_24h: float | None = field(default=None, name="vol24h")
+
+
+class Candle(Push, kw_only=True, gc=False):
+    """One candle of traded prices (`candle{bar}`), pushed at most once a second while it forms.
+
+    open_ms: opening time, ms UTC. closed: True once OKX confirms it; a later push of the same open_ms
+    corrects it.
+    volume: contracts or base currency; volume_currency: base (derivatives) or quote (spot); volume_quote:
+    quote currency.
+    Wire: [ts, open, high, low, close, vol, volCcy, volCcyQuote, confirm]. Source: docs-v5 "Candlesticks
+    channel".
+    """
+
+    instrument: str = field(default="", name="$instrument")
+    bar: str = field(default="", name="$bar")
+    open_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float | None = None
+    volume_currency: float | None = None
+    volume_quote: float | None = None
+    closed: bool = False
+
+    @property
+    def ts_event(self) -> int:
+        return self.open_ms * MS
+
+    @classmethod
+    def from_row(cls, row: list[Any]) -> Candle:
+        """From OKX's array of nine (`candle`), seven (`sprd-candle`) or six (`index-`, `mark-price-candle`)
+        columns."""
+        if len(row) < 6:
+            raise ValueError(f"a candle has at least 6 columns, this one has {len(row)}")
+        volumes = [float(text) if text != "" else None for text in row[5:-1][:3]]
+        volumes += [None] * (3 - len(volumes))
+        return cls(
+            open_ms=int(row[0]),
+            open=float(row[1]),
+            high=float(row[2]),
+            low=float(row[3]),
+            close=float(row[4]),
+            volume=volumes[0],
+            volume_currency=volumes[1],
+            volume_quote=volumes[2],
+            closed=str(row[8] if len(row) > 9 else row[-1]) == "1",
+        )
+
+
+class MarkPriceCandle(Candle, kw_only=True, gc=False):
+    """One candle of mark prices (`mark-price-candle{bar}`); it has no volumes.
+
+    Source: docs-v5 "Mark price candlesticks".
+    """
+
+
+class IndexCandle(Candle, kw_only=True, gc=False):
+    """One candle of an index (`index-candle{bar}`); instrument is the index, e.g. BTC-USD. It has no volumes.
+
+    Source: docs-v5 "Index candlesticks channel".
+    """
+
+
+class SpreadCandle(Candle, kw_only=True, gc=False):
+    """One candle of a spread (`sprd-candle{bar}`); prices may be zero or negative.
+
+    It has `volume`, not the other two.
+    Source: docs-v5 "Spread candlesticks channel".
+    """
+
+
+class SingleTrade(Timed, kw_only=True, gc=False):
+    """A public print that is exactly one match (`trades-all`, business); nothing is aggregated.
+
+    side: the taker's. size: contracts on derivatives, base currency on spot. source: "0" order book, "1" RPI.
+    Source: docs-v5 "All trades channel".
+    """
+
+    instrument: str = field(name="instId")
+    trade_id: int = field(name="tradeId")
+    price: Number = field(name="px")
+    size: Number = field(name="sz")
+    side: str
+    source: str = "0"
+
+
+class OptionTrade(Timed, kw_only=True, gc=False):
+    """A public print of an option (`option-trades`) with the prices it was made against.
+
+    price, mark_price: in the option's settlement currency; forward_price, index_price: in its quote currency.
+    volatility: implied by the price, 0.5 is 50 %. option_type: C or P. size: contracts.
+    Source: docs-v5 "Option trades channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_family: str = field(default="", name="instFamily")
+    trade_id: int = field(name="tradeId")
+    price: Number = field(name="px")
+    size: Number = field(name="sz")
+    side: str
+    option_type: str = field(default="", name="optType")
+    volatility: Number | None = field(default=None, name="fillVol")
+    forward_price: Number | None = field(default=None, name="fwdPx")
+    index_price: Number | None = field(default=None, name="idxPx")
+    mark_price: Number | None = field(default=None, name="markPx")
+
+
+class MarkPrice(Timed, kw_only=True, gc=False):
+    """The price margins and liquidations go by (`mark-price`): every 200 ms when it moves, else every 10 s.
+
+    Source: docs-v5 "Mark price channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_type: str = field(default="", name="instType")
+    price: Number = field(name="markPx")
+
+
+class IndexTicker(Timed, kw_only=True, gc=False):
+    """An index and its 24 h figures (`index-tickers`): every 100 ms when it moves, else once a minute.
+
+    instrument: the index, e.g. BTC-USD.
+    Source: docs-v5 "Index tickers channel".
+    """
+
+    instrument: str = field(name="instId")
+    price: Number = field(name="idxPx")
+    open_24h: Number | None = field(default=None, name="open24h")
+    high_24h: Number | None = field(default=None, name="high24h")
+    low_24h: Number | None = field(default=None, name="low24h")
+    open_utc0: Number | None = field(default=None, name="sodUtc0")
+    open_utc8: Number | None = field(default=None, name="sodUtc8")
+
+
+class OpenInterest(Timed, kw_only=True, gc=False):
+    """How much of a derivative is held open (`open-interest`), every 3 s while it changes.
+
+    contracts, coins, usd: the same size in contracts, base currency and US dollars.
+    Source: docs-v5 "Open interest channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_type: str = field(default="", name="instType")
+    contracts: Number | None = field(default=None, name="oi")
+    coins: Number | None = field(default=None, name="oiCcy")
+    usd: Number | None = field(default=None, name="oiUsd")
+
+
+class FundingRate(Timed, kw_only=True, gc=False):
+    """The funding rate of a perpetual (`funding-rate`), every 30 to 90 s.
+
+    Rates are fractions, 0.0001 is one basis point. funding_ms, next_funding_ms: this and the next settlement;
+    their difference is the interval, which OKX may change (1 to 8 h). settlement_state: processing or
+    settled; settled_rate: the rate being, or last, settled. formula: noRate or withRate.
+    Source: docs-v5 "Funding rate channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_type: str = field(default="", name="instType")
+    method: str = ""
+    formula: str = field(default="", name="formulaType")
+    rate: Number | None = field(default=None, name="fundingRate")
+    next_rate: Number | None = field(default=None, name="nextFundingRate")
+    funding_ms: int | None = field(default=None, name="fundingTime")
+    next_funding_ms: int | None = field(default=None, name="nextFundingTime")
+    min_rate: Number | None = field(default=None, name="minFundingRate")
+    max_rate: Number | None = field(default=None, name="maxFundingRate")
+    interest_rate: Number | None = field(default=None, name="interestRate")
+    impact_value: Number | None = field(default=None, name="impactValue")
+    settlement_state: str = field(default="", name="settState")
+    settled_rate: Number | None = field(default=None, name="settFundingRate")
+    premium: Number | None = None
+
+
+class PriceLimit(Timed, kw_only=True, gc=False):
+    """The highest buy and lowest sell price OKX accepts (`price-limit`); both None while is_enabled is False.
+
+    Source: docs-v5 "Price limit channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_type: str = field(default="", name="instType")
+    max_buy: Number | None = field(default=None, name="buyLmt")
+    min_sell: Number | None = field(default=None, name="sellLmt")
+    is_enabled: bool | None = field(default=None, name="enabled")
+
+
+class OptionSummary(Timed, kw_only=True, gc=False):
+    """Greeks and volatilities of one option (`opt-summary`); a push holds all options of a family.
+
+    delta, gamma, theta, vega: in coins; the `_bs` ones are Black-Scholes greeks in US dollars. Volatilities
+    are fractions, 0.5 is 50 %; volatility_level: of the at-the-money option.
+    Source: docs-v5 "Option summary channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_type: str = field(default="", name="instType")
+    underlying: str = field(default="", name="uly")
+    delta: Number | None = None
+    gamma: Number | None = None
+    theta: Number | None = None
+    vega: Number | None = None
+    delta_bs: Number | None = field(default=None, name="deltaBS")
+    gamma_bs: Number | None = field(default=None, name="gammaBS")
+    theta_bs: Number | None = field(default=None, name="thetaBS")
+    vega_bs: Number | None = field(default=None, name="vegaBS")
+    realized_volatility: Number | None = field(default=None, name="realVol")
+    bid_volatility: Number | None = field(default=None, name="bidVol")
+    ask_volatility: Number | None = field(default=None, name="askVol")
+    mark_volatility: Number | None = field(default=None, name="markVol")
+    volatility_level: Number | None = field(default=None, name="volLv")
+    leverage: Number | None = field(default=None, name="lever")
+    forward_price: Number | None = field(default=None, name="fwdPx")
+
+
+class EstimatedPrice(Timed, kw_only=True, gc=False):
+    """The price a contract would be delivered, exercised or settled at (`estimated-price`).
+
+    Sent in the half hour before only. settlement_type: settlement, delivery or exercise.
+    Source: docs-v5 "Estimated delivery/exercise/settlement price channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_type: str = field(default="", name="instType")
+    settlement_type: str = field(default="", name="settleType")
+    price: Number | None = field(default=None, name="settlePx")
+
+
+class LiquidationDetail(msgspec.Struct, kw_only=True, gc=False):
+    """One forced order: sell with position_side long closes a long.
+
+    bankruptcy_price: where the position is worth nothing; loss: beyond it; size: contracts.
+    """
+
+    side: str = ""
+    position_side: str = field(default="", name="posSide")
+    bankruptcy_price: Number | None = field(default=None, name="bkPx")
+    loss: Number | None = field(default=None, name="bkLoss")
+    size: Number | None = field(default=None, name="sz")
+    currency: str = field(default="", name="ccy")
+    ts_ms: int | None = field(default=None, name="ts")
+
+
+class Liquidation(Push, kw_only=True, gc=False):
+    """Liquidations of an instrument (`liquidation-orders`): at most one a second is told, never all.
+
+    Source: docs-v5 "Liquidation orders channel".
+    """
+
+    instrument: str = field(name="instId")
+    instrument_type: str = field(default="", name="instType")
+    instrument_family: str = field(default="", name="instFamily")
+    underlying: str = field(default="", name="uly")
+    details: list[LiquidationDetail] = field(default_factory=list)
+
+    @property
+    def ts_event(self) -> int:
+        return event_time(self.ts_recv, *(detail.ts_ms for detail in reversed(self.details)))
+
+
+class AdlWarning(Timed, kw_only=True, gc=False):
+    """Auto-deleveraging nears or runs (`adl-warning`): once a second then, nothing in the normal state.
+
+    state: warning or adl. balance: of the insurance fund, USD or currency. Most other figures are None since
+    2026-06-09.
+    Source: docs-v5 "ADL warning channel".
+    """
+
+    instrument_type: str = field(default="", name="instType")
+    instrument_family: str = field(default="", name="instFamily")
+    instrument: str = field(default="", name="instId")
+    currency: str = field(default="", name="ccy")
+    state: str = ""
+    balance: Number | None = field(default=None, name="bal")
+    max_balance: Number | None = field(default=None, name="maxBal")
+    max_balance_ms: int | None = field(default=None, name="maxBalTs")
+    adl_type: str = field(default="", name="adlType")
+    adl_balance: Number | None = field(default=None, name="adlBal")
+    adl_recovery_balance: Number | None = field(default=None, name="adlRecBal")
+    decline_rate: Number | None = field(default=None, name="decRate")
+    adl_rate: Number | None = field(default=None, name="adlRate")
+    adl_recovery_rate: Number | None = field(default=None, name="adlRecRate")
+
+
+class CallAuction(Timed, kw_only=True, gc=False):
+    """The call auction of a new instrument (`call-auction-details`).
+
+    equilibrium_price: where most would match; state: call_auction or continuous_trading.
+    Source: docs-v5 "Call auction details channel".
+    """
+
+    instrument: str = field(name="instId")
+    equilibrium_price: Number | None = field(default=None, name="eqPx")
+    matched_size: Number | None = field(default=None, name="matchedSz")
+    unmatched_size: Number | None = field(default=None, name="unmatchedSz")
+    auction_end_ms: int | None = field(default=None, name="auctionEndTime")
+    state: str = ""

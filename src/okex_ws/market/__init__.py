@@ -1,0 +1,10 @@
+"""In: events. Out: what we know: books, the latest values, reference data.
+May import: events.
+"""
+
+from okex_ws.market.book import BookState, OrderBook
+from okex_ws.market.books import Books
+from okex_ws.market.instruments import Instruments
+from okex_ws.market.latest import Latest
+
+__all__ = ["BookState", "Books", "Instruments", "Latest", "OrderBook"]

@@ -1,0 +1,337 @@
+"""Line: one unbroken wish for some subscriptions at one endpoint, over as many connections as it takes. Sans-IO.
+
+It decides when to dial, what a lost connection means, and how to change connections without a seam when OKX announces an upgrade
+(notice 64008). The caller opens and closes sockets as `actions` say and reports back.
+Source: docs-v5 "Connect", "Connection close", "Notification" (64008, 60 s before the close).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from okex_ws.events import Connected, Disconnected, Event
+from okex_ws.protocol.continuity import Chains
+from okex_ws.protocol.pacing import SECOND, Backoff, Window
+from okex_ws.protocol.session import BookWish, Session, Timing
+from okex_ws.wire.channels import Subscription
+from okex_ws.wire.codes import Policy, close_policy
+from okex_ws.wire.sign import Credentials
+
+HEALTHY_AFTER = 30 * SECOND
+"""How long a connection must deliver before back-off starts afresh: a bare connect proves nothing."""
+HANDOVER_WITHIN = 50 * SECOND
+"""OKX closes 60 s after the notice; what has not linked by then is taken over as it is."""
+LINGER = 2 * SECOND
+"""How long both connections are kept once the new one could do alone: for what is still on its way."""
+
+
+class Dial(msgspec.Struct):
+    """Open connection `number`."""
+
+    number: int
+
+
+class Hangup(msgspec.Struct):
+    """Close connection `number` with this code and reason."""
+
+    number: int
+    code: int
+    reason: str
+
+
+class Failure(msgspec.Struct):
+    """Why a connection could not be opened. retry_after_s: what the server asked for; fatal: trying again is pointless."""
+
+    reason: str
+    retry_after_s: float = 0.0
+    fatal: bool = False
+
+
+class Line:
+    """Sessions in succession, or two at once during a handover.
+
+    luck: random numbers in [0, 1), for jitter. connects: OKX's connect limit, shared by all lines of this IP address.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str = "",
+        luck: Callable[[], float],
+        connects: Window,
+        credentials: Credentials | None = None,
+        timing: Timing = Timing(),
+        stale_after_s: Mapping[str, float] | None = None,
+        backoff_s: tuple[float, float] = (0.5, 30.0),
+    ) -> None:
+        self.name = name
+        self.url = url
+        self.chains = Chains(name)
+        self.subscriptions: dict[Subscription, None] = {}
+        self.actions: list[Dial | Hangup] = []
+        self.sessions: dict[int, Session] = {}
+        self.is_overloaded = False
+        self.is_dead = False
+        self._luck = luck
+        self._connects = connects
+        self._credentials = credentials
+        self._timing = timing
+        self._stale_after_s = stale_after_s
+        self._backoff = Backoff(*backoff_s)
+        self._number = 0
+        self._dialling: int | None = None
+        self._dial_at: int | None = None
+        self._primary: int | None = None
+        self._successor: int | None = None
+        self._handover_until = 0
+        self._ready_since: int | None = None
+        self._stopped = True
+        self._deadline: int | None = None
+
+    # -- the owner's side ------------------------------------------------------------------------------------------------
+
+    def start(self, now: int) -> None:
+        """Dial as soon as the connect limit allows."""
+        if self._stopped:
+            self._stopped = False
+            self._dial_at = now
+            self._dial(now)
+
+    def stop(self, now: int) -> list[Event]:
+        """Hang up for good."""
+        self._stopped = True
+        self._dial_at = self._dialling = None
+        events: list[Event] = []
+        for number in list(self.sessions):
+            self.actions.append(Hangup(number, 1000, ""))
+            events += self.closed(number, 1000, "closed by us", now)
+        return events
+
+    def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
+        """Want these, on this connection and its successors."""
+        fresh = [item for item in subscriptions if item not in self.subscriptions]
+        self.subscriptions.update(dict.fromkeys(fresh))
+        for session in self.sessions.values():
+            session.subscribe(fresh, now)
+
+    def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
+        """Want these no more."""
+        gone = [item for item in subscriptions if self.subscriptions.pop(item, item) is None]
+        for session in self.sessions.values():
+            session.unsubscribe(gone, now)
+
+    def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
+        """Distrust a subscription and ask for it anew, see Session.resync."""
+        session = self.sessions.get(self._primary or 0)
+        return session.resync(subscription, now, cause) if session else []
+
+    def excuse(self, now: int) -> None:
+        """The silence up to `now` was ours: a consumer held us up. Clocks that measure the server start afresh."""
+        for session in self.sessions.values():
+            session.excuse(now)
+
+    @property
+    def is_open(self) -> bool:
+        return self._primary is not None
+
+    @property
+    def next_deadline(self) -> int | None:
+        """When to call `on_deadline`, ns; None: never, nothing is going on."""
+        times = [session.next_deadline for session in self.sessions.values()]
+        if self._dial_at is not None and self._dialling is None:
+            times.append(max(self._dial_at, self._connects.ready_at(self._dial_at)))
+        if not self.sessions and self.chains.deadline is not None:
+            times.append(self.chains.deadline)
+        if self._successor is not None:
+            times.append(self._handover_until)
+            if self._ready_since is not None:
+                times.append(self._ready_since + LINGER)
+        return min(times, default=None)
+
+    # -- the connection's side -------------------------------------------------------------------------------------------
+
+    def opened(self, number: int, now: int) -> list[Event]:
+        """Connection `number` stands: its Session begins."""
+        if number != self._dialling:
+            self.actions.append(Hangup(number, 1000, ""))
+            return []
+        self._dialling = None
+        handover = self._primary is not None
+        if handover:
+            self._successor = number
+            self._ready_since = None
+            self.chains.start_handover(number)
+        else:
+            self._primary = number
+            self.chains.begin(number)
+        self.sessions[number] = Session(
+            self.name,
+            self.subscriptions,
+            now=now,
+            number=number,
+            chains=self.chains,
+            credentials=self._credentials,
+            timing=self._timing,
+            stale_after_s=self._stale_after_s,
+        )
+        return [Connected(ts_recv=now, line=self.name, url=self.url, connection=number, handover=handover)]
+
+    def failed(self, number: int, failure: Failure, now: int) -> list[Event]:
+        """Connection `number` could not be opened."""
+        if number != self._dialling:
+            return []
+        self._dialling = None
+        if failure.fatal:
+            self.is_dead = True
+            return [self._lost(number, 1006, failure.reason, now, retry_s=None, fatal=True)]
+        wait_s = self._wait_s(now, failure.retry_after_s)
+        return [self._lost(number, 1006, failure.reason, now, retry_s=wait_s)]
+
+    def receive(self, number: int, data: bytes, now: int) -> list[Event]:
+        """A text message from connection `number`."""
+        session = self.sessions.get(number)
+        if session is None:
+            return []
+        events = session.receive(data, now)
+        if session.ending is not None or session.is_leaving or self._successor is not None:
+            events = [*events, *self._after(now)]
+        return events
+
+    def closed(self, number: int, code: int, reason: str, now: int) -> list[Event]:
+        """Connection `number` is gone, whoever closed it."""
+        session = self.sessions.pop(number, None)
+        if session is None:
+            return []
+        if number == self._successor:
+            return [*self._drop_successor(now), self._lost(number, code, reason, now, retry_s=None, handed_over=True)]
+        if self._successor is not None:
+            events = self._take_over(now)
+            return [*events, self._lost(number, code, reason, now, retry_s=None, handed_over=True)]
+        self._primary = None
+        events = self.chains.interrupt(now, "disconnected")
+        if self._stopped:
+            return [self._lost(number, code, reason, now, retry_s=None), *events]
+        policy = close_policy(code)
+        if (session.ending is not None and session.ending.fatal) or (policy is Policy.FATAL and self._credentials is not None):
+            self.is_dead = True
+            return [self._lost(number, code, reason, now, retry_s=None, fatal=True), *events]
+        self.is_overloaded = self.is_overloaded or code in (4008, 4009)
+        if session.first_push_at and now - session.first_push_at >= HEALTHY_AFTER:
+            self._backoff.reset()
+        wait_s = self._wait_s(now, 0.0) if self._dialling is None else 0.0
+        return [self._lost(number, code, reason, now, retry_s=wait_s), *events]
+
+    def bytes_to_send(self, number: int) -> list[bytes]:
+        """Text messages connection `number` is to send now."""
+        session = self.sessions.get(number)
+        return session.bytes_to_send() if session else []
+
+    def book_fetched(self, subscription: Subscription, image: Event | None, now: int) -> list[Event]:
+        """The answer to a BookWish."""
+        session = self.sessions.get(self._primary or 0)
+        return session.book_fetched(subscription, image, now) if session else []
+
+    def take_wishes(self) -> list[BookWish]:
+        """Book images to fetch over REST."""
+        wishes = [wish for session in self.sessions.values() for wish in session.wishes]
+        for session in self.sessions.values():
+            session.wishes = []
+        return wishes
+
+    def on_deadline(self, now: int) -> list[Event]:
+        """Time has passed."""
+        events: list[Event] = []
+        for session in list(self.sessions.values()):
+            if session.next_deadline <= now:
+                events += session.on_deadline(now)
+        if not self.sessions:
+            events += self.chains.expire(now)
+        events += self._after(now)
+        self._dial(now)
+        return events
+
+    # -- deciding --------------------------------------------------------------------------------------------------------
+
+    def _after(self, now: int) -> list[Event]:
+        """Look at the whole: endings, announced closes, handovers that can be completed."""
+        events: list[Event] = []
+        for number, session in list(self.sessions.items()):
+            if session.ending is not None:
+                self.actions.append(Hangup(number, session.ending.code, session.ending.reason))
+                events += self.closed(number, session.ending.code, session.ending.reason, now)
+        primary = self.sessions.get(self._primary or 0)
+        if primary is not None and primary.is_leaving and self._successor is None:
+            if self._dialling is None and self._dial_at is None:
+                self._dial_at = now
+                self._handover_until = now + HANDOVER_WITHIN
+                self._dial(now)
+        if self._successor is not None:
+            events += self._complete_handover(now)
+        return events
+
+    def _complete_handover(self, now: int) -> list[Event]:
+        successor = self.sessions[self._successor or 0]
+        if self._ready_since is None and successor.is_settled and self.chains.are_handed_over:
+            self._ready_since = now
+        lingered = self._ready_since is not None and now - self._ready_since >= LINGER
+        if not lingered and now < self._handover_until:
+            return []
+        old = self._primary or 0
+        events = self._take_over(now)
+        self.sessions.pop(old, None)
+        self.actions.append(Hangup(old, 1000, ""))
+        return [*events, self._lost(old, 1000, "handed over", now, retry_s=None, handed_over=True)]
+
+    def _take_over(self, now: int) -> list[Event]:
+        successor, self._successor = self._successor or 0, None
+        self._primary = successor
+        return self.chains.finish_handover(successor, now)
+
+    def _drop_successor(self, now: int) -> list[Event]:
+        """The new connection died before it was needed: try once more while the old one lasts."""
+        self._successor = None
+        events = self.chains.cancel_handover()
+        self._dial_at = now + int(self._backoff.next_s(self._luck()) * SECOND)
+        return events
+
+    def _dial(self, now: int) -> None:
+        if self._dial_at is None or self._dialling is not None or self._stopped or self.is_dead:
+            return
+        if self._dial_at <= now and self._connects.ready_at(now) <= now:
+            self._connects.take(now)
+            self._dial_at = None
+            self._number += 1
+            self._dialling = self._number
+            self.actions.append(Dial(self._number))
+
+    def _wait_s(self, now: int, at_least_s: float) -> float:
+        wait_s = max(self._backoff.next_s(self._luck()), at_least_s)
+        self._dial_at = now + int(wait_s * SECOND)
+        return wait_s
+
+    def _lost(
+        self,
+        number: int,
+        code: int,
+        reason: str,
+        now: int,
+        *,
+        retry_s: float | None,
+        handed_over: bool = False,
+        fatal: bool = False,
+    ) -> Disconnected:
+        channels = () if handed_over or self._primary is not None else tuple((item.channel, item.key) for item in self.subscriptions)
+        return Disconnected(
+            ts_recv=now,
+            line=self.name,
+            connection=number,
+            code=code,
+            reason=reason,
+            retry_s=retry_s,
+            handed_over=handed_over,
+            fatal=fatal,
+            channels=channels,
+        )

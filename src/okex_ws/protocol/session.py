@@ -1,0 +1,591 @@
+"""Session: one connection's conversation with OKX V5, without the connection.
+
+Four methods: `receive(data, now)` → events, `bytes_to_send()`, `deadline()`, `on_deadline(now)` → events. The caller owns the socket
+and the clock: it hands in what arrived, sends what `bytes_to_send` gives, and calls `on_deadline` when the deadline has come.
+Source: docs-v5 "WebSocket: Overview, Connect, Login, Subscribe".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from okex_ws.events import (
+    ConnectionCount,
+    Event,
+    LoggedIn,
+    Malformed,
+    Notice,
+    Refused,
+    Stale,
+    Subscribed,
+    Unrecognized,
+    Unsubscribed,
+)
+from okex_ws.protocol.continuity import BookChain, Chain, Chains
+from okex_ws.protocol.pacing import SECOND, Backoff, requests_per_connection
+from okex_ws.protocol.subscriptions import State, Subscriptions, Verdict
+from okex_ws.wire import requests
+from okex_ws.wire.channels import Subscription, find
+from okex_ws.wire.codes import Policy, lookup
+from okex_ws.wire.frames import (
+    AckFrame,
+    CountFrame,
+    ErrorFrame,
+    Frame,
+    FrameError,
+    LoginFrame,
+    NoticeFrame,
+    PongFrame,
+    PushDecoder,
+    PushFrame,
+    decode,
+)
+from okex_ws.wire.sign import Credentials
+
+UPGRADE_NOTICE = "64008"
+RECOVERY_RESERVE = 60
+"""Hourly requests kept back from first subscriptions, for resyncs."""
+IMAGE_WITHIN = 2 * SECOND
+"""How long changes may come without an image before the image is fetched over REST."""
+MALFORMED_MOST, MALFORMED_WITHIN = 20, 10 * SECOND
+REST_BOOKS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
+"""Book channels whose image REST `market/books` can give, and its depth."""
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """How patient a Session is; seconds. OKX closes a connection that is silent for 30 s."""
+
+    ping_after_s: float = 15.0
+    pong_within_s: float = 10.0
+    login_within_s: float = 10.0
+    stalled_after_s: float = 20.0
+
+
+class Ending(msgspec.Struct):
+    """Why a Session wants its connection closed: close code and reason. `fatal`: no use to try again."""
+
+    code: int
+    reason: str
+    fatal: bool = False
+
+
+class BookWish(msgspec.Struct):
+    """A book image to be fetched over REST and handed to `book_fetched`."""
+
+    subscription: Subscription
+    depth: int
+
+
+class _Route:
+    """Where the pushes of one subscription go: decoder, then chain."""
+
+    __slots__ = ("chain", "decoder", "subscription")
+
+    def __init__(self, subscription: Subscription, chain: Chain) -> None:
+        self.subscription = subscription
+        self.decoder = PushDecoder(subscription)
+        self.chain = chain
+
+
+class _Resync:
+    """A subscription's renewals: when the next is due and how patient to be."""
+
+    __slots__ = ("backoff", "due", "healthy_at")
+
+    def __init__(self) -> None:
+        self.backoff = Backoff(0.5, 60.0)
+        self.due: int | None = None
+        self.healthy_at = 0
+
+
+class Session:
+    """The rules of one line to one endpoint.
+
+    line: its name in events. number: which connection of the line this is. chains: continuity, shared by the line's connections.
+    stale_after_s: longest normal silence by channel, over the table's. `ending` is set when the connection should be closed,
+    `is_leaving` when OKX announced that it will close it, `wishes` lists book images to fetch.
+    """
+
+    def __init__(
+        self,
+        line: str,
+        subscriptions: Iterable[Subscription],
+        *,
+        now: int,
+        number: int = 0,
+        chains: Chains | None = None,
+        credentials: Credentials | None = None,
+        timing: Timing = Timing(),
+        stale_after_s: Mapping[str, float] | None = None,
+    ) -> None:
+        self.line = line
+        self.number = number
+        self.chains = chains or Chains(line)
+        self.timing = timing
+        self.registry = Subscriptions()
+        self.budget = requests_per_connection()
+        self.ending: Ending | None = None
+        self.is_leaving = False
+        self.wishes: list[BookWish] = []
+        self.malformed = 0
+        self.late_pushes = 0
+        self.first_push_at = 0
+        self.next_deadline = now
+        self._stale_after_s = dict(stale_after_s or {})
+        self._credentials = credentials
+        self._login: str = "" if credentials else "none"  # "", asked, done, refused, none
+        self._login_asked_at = 0
+        self.outbox: list[bytes] = []
+        self._queue: dict[Subscription, int] = {}  # to be asked → not before
+        self._alone: set[Subscription] = set()  # to be asked in a request of their own
+        self._asked_again: set[Subscription] = set()
+        self._retries: dict[Subscription, Backoff] = {}
+        self._ids = 0
+        self._routes: dict[bytes, _Route] = {}
+        self._route_of: dict[Subscription, _Route] = {}
+        self._leaving: dict[Subscription, None] = {}
+        self._announced: set[Subscription] = set()
+        self._resyncs: dict[Subscription, _Resync] = {}
+        self._images_wanted: dict[Subscription, int] = {}
+        self._not_before = now
+        self._last_in = now
+        self._pinged_at: int | None = None
+        self._bad_frames: deque[int] = deque(maxlen=MALFORMED_MOST)
+        self._opened_at = now
+        self.subscribe(subscriptions, now)
+
+    # -- the four methods ------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: int) -> list[Event]:
+        """One whole text message in, events out, in order."""
+        self._last_in = now
+        end = data.find(b"}") + 1
+        route = self._routes.get(data[:end])
+        if route is None:
+            return self._receive_other(data, now)
+        try:
+            # OKX writes `"action":"update"` right behind the arg; any other order takes the tolerant way in the decoder.
+            rows = route.decoder.decode(data, data.startswith(b',"action":"update"', end))
+        except FrameError as error:
+            return self._bad_frame(data, str(error), now, route.subscription)
+        for row in rows:
+            row.ts_recv = now
+        events: list[Event] = route.chain.feed(rows, self.number, now)
+        if events is not rows:
+            self._after_feed(route, now)
+        return events
+
+    def bytes_to_send(self) -> list[bytes]:
+        """Text messages to send now, in order."""
+        out, self.outbox = self.outbox, []
+        return out
+
+    def deadline(self) -> int:
+        """When `on_deadline` is to be called, ns. May be earlier than anything happens."""
+        return self.next_deadline
+
+    def on_deadline(self, now: int) -> list[Event]:
+        """Time has passed: pings, overdue answers, silence, verdicts."""
+        if now - self.next_deadline > self.timing.stalled_after_s * SECOND and self._pinged_at is None:
+            # We were asleep, not OKX: what piled up meanwhile is not worth reading.
+            asleep = (now - self.next_deadline) / SECOND
+            self.ending = Ending(1001, f"this process stood still for {asleep:.0f} s")
+            return []
+        events = self.chains.expire(now)
+        events += self._overdue(now)
+        events += self._silence(now)
+        self._heartbeat(now)
+        self._renew(now)
+        self._wish_images(now)
+        self._ask(now)
+        self._schedule(now)
+        return events
+
+    # -- what is wanted --------------------------------------------------------------------------------------------------
+
+    def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
+        """Ask for these, within OKX's limits."""
+        for item in subscriptions:
+            if item in self.registry.states and self.registry.states[item] is not State.REFUSED:
+                continue
+            self._leaving.pop(item, None)
+            self.registry.states[item] = State.WANTED
+            self._queue[item] = now
+        self._ask(now)
+        self._schedule(now)
+
+    def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
+        """Let these go: their later pushes are dropped and counted, and they are forgotten at the next reconnect."""
+        gone = []
+        for item in subscriptions:
+            state = self.registry.states.pop(item, None)
+            self._forget(item)
+            if state in (State.ASKED, State.CONFIRMED):
+                gone.append(item)
+                self._leaving[item] = None
+        for group in requests.batches(gone):
+            self._send_request("unsubscribe", group, now)
+        self._schedule(now)
+
+    def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
+        """Distrust what a subscription said and ask for it anew; one renewal at a time, ever slower if it does not help."""
+        route = self._route_of.get(subscription)
+        events = route.chain.interrupt(now, cause) if route else []
+        self._plan_resync(subscription, now)
+        self._schedule(now)
+        return events
+
+    def book_fetched(self, subscription: Subscription, image: Event | None, now: int) -> list[Event]:
+        """The answer to a BookWish: a BookSnapshot, or None when REST had none to give."""
+        route = self._route_of.get(subscription)
+        if route is None or not isinstance(route.chain, BookChain):
+            return []
+        events = None
+        if image is not None:
+            events = route.chain.start_from(image, now)  # type: ignore[arg-type]  # a BookSnapshot by contract
+        if events is None:
+            self._images_wanted[subscription] = now + SECOND // 2
+        else:
+            self._after_feed(route, now)
+        self._schedule(now)
+        return events or []
+
+    def excuse(self, now: int) -> None:
+        """The silence up to `now` was ours, not the server's."""
+        self._last_in, self._pinged_at = now, None
+        for route in self._route_of.values():
+            if route.chain.last:
+                route.chain.last = now
+        self._schedule(now)
+
+    @property
+    def is_settled(self) -> bool:
+        """True when every subscription is confirmed or refused."""
+        return self.registry.are_settled
+
+    # -- receiving -------------------------------------------------------------------------------------------------------
+
+    def _receive_other(self, data: bytes, now: int) -> list[Event]:
+        try:
+            frame = decode(data)
+        except FrameError as error:
+            return self._bad_frame(data, str(error), now)
+        events = self._on_push(frame, data, now) if isinstance(frame, PushFrame) else self._on_control(frame, data, now)
+        self._ask(now)
+        self._schedule(now)
+        return events
+
+    def _on_push(self, frame: PushFrame, data: bytes, now: int) -> list[Event]:
+        subscription = frame.subscription
+        for row in frame.events:
+            row.ts_recv = now
+        if subscription in self._leaving:
+            self.late_pushes += 1
+            return []
+        if subscription not in self.registry.states:
+            return frame.events  # nobody asked, yet nothing is lost
+        route = self._route_of.get(subscription)
+        if route is None:
+            route = self._route_of[subscription] = _Route(subscription, self.chains.of(subscription))
+        self._remember_prefix(data, route)
+        self.first_push_at = self.first_push_at or now
+        events: list[Event] = route.chain.feed(frame.events, self.number, now)
+        self._after_feed(route, now)
+        return events
+
+    def _remember_prefix(self, data: bytes, route: _Route) -> None:
+        """From now on frames that begin with the same bytes, `{"arg":{...}`, go straight to this route."""
+        end = data.find(b"}") + 1
+        prefix = data[:end]
+        if prefix.startswith(b'{"arg":{') and len(self._routes) < 4096:
+            try:
+                msgspec.json.decode(prefix[7:])
+            except msgspec.DecodeError:
+                return  # a brace inside a text: these bytes do not name the subscription
+            self._routes[prefix] = route
+
+    def _after_feed(self, route: _Route, now: int) -> None:
+        chain = route.chain
+        subscription = route.subscription
+        if chain.needs_resync:
+            chain.needs_resync = False
+            self._plan_resync(subscription, now)
+        if not chain.is_broken:
+            self._images_wanted.pop(subscription, None)
+            resync = self._resyncs.get(subscription)
+            if resync is not None and resync.due is not None:
+                resync.due, resync.healthy_at = None, now
+        elif isinstance(chain, BookChain) and chain.buffer and subscription.channel in REST_BOOKS:
+            self._images_wanted.setdefault(subscription, now + IMAGE_WITHIN)
+        self._schedule(now)
+
+    def _on_control(self, frame: Frame, data: bytes, now: int) -> list[Event]:
+        match frame:
+            case PongFrame():
+                self._pinged_at = None
+                return []
+            case AckFrame():
+                return self._on_ack(frame, now)
+            case ErrorFrame():
+                return self._on_error(frame, now)
+            case LoginFrame():
+                return self._on_login(frame, now)
+            case NoticeFrame():
+                self.is_leaving = self.is_leaving or frame.code == UPGRADE_NOTICE
+                return [Notice(ts_recv=now, line=self.line, code=frame.code, message=frame.message)]
+            case CountFrame(channel=channel, count=count, is_error=False):
+                return [ConnectionCount(ts_recv=now, line=self.line, channel=channel, count=count)]
+            case CountFrame(channel=channel, count=count):
+                error = ErrorFrame("", "channel-conn-count-error", f"{count} connections hold {channel}", "")
+                gone = [item for item in self.registry.states if item.channel == channel]
+                return [event for item in gone for event in self._refuse(item, error, now)]
+            case _:
+                return [Unrecognized(ts_recv=now, line=self.line, raw=data)]
+
+    def _on_ack(self, frame: AckFrame, now: int) -> list[Event]:
+        verdict = self.registry.ack(frame)
+        events: list[Event] = []
+        for item in verdict.acknowledged:
+            if frame.verb == "subscribe":
+                if item in self.registry.states and item not in self._announced:
+                    self._announced.add(item)
+                    self._retries.pop(item, None)
+                    events.append(Subscribed(ts_recv=now, line=self.line, channel=item.channel, key=item.key))
+            elif item in self._leaving:
+                del self._leaving[item]
+                events.append(Unsubscribed(ts_recv=now, line=self.line, channel=item.channel, key=item.key))
+        return events + self._act_on(verdict, now)
+
+    def _on_error(self, frame: ErrorFrame, now: int) -> list[Event]:
+        if self._login == "asked" and not self.registry.knows_request(frame.request_id):
+            return self._on_login(LoginFrame(frame.code, frame.message), now)
+        verdict = self.registry.error(frame)
+        if lookup(frame.code).policy is Policy.BACK_OFF:
+            self._not_before = now + 10 * SECOND
+        if not frame.request_id and not verdict.refused:
+            return [self._refused("", "", frame, now, will_retry=False)]
+        return self._act_on(verdict, now)
+
+    def _on_login(self, frame: LoginFrame, now: int) -> list[Event]:
+        if frame.code in ("0", "60031"):
+            self._login = "done"
+            return [LoggedIn(ts_recv=now, line=self.line)]
+        error = ErrorFrame("", frame.code, frame.message, "")
+        if lookup(frame.code).policy in (Policy.RETRY, Policy.BACK_OFF):
+            self.ending = Ending(1000, f"login failed, {frame.code} {frame.message}".strip())
+            return [self._refused("login", "", error, now, will_retry=True)]
+        self._login = "refused"
+        events: list[Event] = [self._refused("login", "", error, now, will_retry=False)]
+        for item in [item for item in self._queue if _needs_login(item)]:
+            events += self._refuse(item, error, now)
+        return events
+
+    def _act_on(self, verdict: Verdict, now: int) -> list[Event]:
+        events: list[Event] = []
+        for item, error in verdict.refused:
+            if item not in self.registry.states:
+                continue
+            policy = lookup(error.code).policy
+            retries = self._retries.setdefault(item, Backoff(2.0, 60.0))
+            again = policy in (Policy.RETRY, Policy.BACK_OFF) or (policy is Policy.RELOGIN and self._login in ("", "asked", "done"))
+            if again and retries.tries < 8:
+                events.append(self._refused(item.channel, item.key, error, now, will_retry=True))
+                self._queue[item] = now + int(SECOND * max(1.0, retries.next_s(1.0)))
+                self.registry.states[item] = State.WANTED
+            else:
+                events += self._refuse(item, error, now)
+        for item in verdict.unclear:
+            self._alone.add(item)
+            self._queue[item] = now
+        return events
+
+    def _refuse(self, item: Subscription, error: ErrorFrame, now: int) -> list[Event]:
+        self.registry.states[item] = State.REFUSED
+        self._forget(item)
+        return [self._refused(item.channel, item.key, error, now, will_retry=False)]
+
+    def _refused(self, channel: str, key: str, error: ErrorFrame, now: int, *, will_retry: bool) -> Refused:
+        return Refused(
+            ts_recv=now,
+            line=self.line,
+            channel=channel,
+            key=key,
+            code=error.code,
+            message=error.message,
+            advice=lookup(error.code).advice,
+            will_retry=will_retry,
+        )
+
+    def _bad_frame(self, data: bytes, reason: str, now: int, of: Subscription | None = None) -> list[Event]:
+        self.malformed += 1
+        self._bad_frames.append(now)
+        if not _is_utf8(data):
+            self.ending = Ending(1007, "a text frame was not UTF-8")
+        elif len(self._bad_frames) == MALFORMED_MOST and now - self._bad_frames[0] < MALFORMED_WITHIN:
+            self.ending = Ending(1002, f"{MALFORMED_MOST} unreadable frames within {MALFORMED_WITHIN // SECOND} s")
+        channel, key = (of.channel, of.key) if of else ("", "")
+        return [Malformed(ts_recv=now, line=self.line, raw=data, reason=reason, channel=channel, key=key)]
+
+    def _forget(self, item: Subscription) -> None:
+        """Drop everything a subscription had but its state."""
+        self._queue.pop(item, None)
+        self._resyncs.pop(item, None)
+        self._images_wanted.pop(item, None)
+        self._announced.discard(item)
+        route = self._route_of.pop(item, None)
+        if route is not None:
+            self._routes = {prefix: other for prefix, other in self._routes.items() if other is not route}
+        self.chains.forget(item)
+
+    # -- time ------------------------------------------------------------------------------------------------------------
+
+    def _heartbeat(self, now: int) -> None:
+        quiet = now - self._last_in
+        if quiet < self.timing.ping_after_s * SECOND:
+            self._pinged_at = None  # data counts as life, pong or not
+        elif self._pinged_at is None:
+            self._pinged_at = now
+            self.outbox.append(requests.PING)
+        elif now - self._pinged_at >= self.timing.pong_within_s * SECOND:
+            self.ending = Ending(1001, f"no answer to a ping, silent for {quiet / SECOND:.0f} s")
+
+    def _overdue(self, now: int) -> list[Event]:
+        if self._login == "asked" and now - self._login_asked_at >= self.timing.login_within_s * SECOND:
+            self.ending = Ending(1001, "no answer to the login")
+        verdict = self.registry.expire(now)
+        events = self._act_on(verdict, now)
+        for item in verdict.lost:
+            route = self._route_of.get(item)
+            if route is not None and route.chain.last >= self._opened_at:
+                self.registry.states[item] = State.CONFIRMED  # it flows: only the ack was lost
+            elif item in self._asked_again:
+                error = ErrorFrame("", "timeout", "no answer to the subscription, asked twice", "")
+                self._asked_again.discard(item)
+                self._queue[item] = now + 30 * SECOND
+                events.append(self._refused(item.channel, item.key, error, now, will_retry=True))
+            else:
+                self._asked_again.add(item)
+                self._queue[item] = now
+        return events
+
+    def _silence(self, now: int) -> list[Event]:
+        events: list[Event] = []
+        for item, route in self._route_of.items():
+            limit, chain = self._silence_limit(item), route.chain
+            if limit is None or not chain.last or chain.broken_since or now - chain.last < limit:
+                continue
+            silent_s = (now - chain.last) / SECOND
+            events.append(Stale(ts_recv=now, line=self.line, channel=item.channel, key=item.key, silent_s=silent_s))
+            events += chain.interrupt(now, "silence")
+            self._plan_resync(item, now)
+        return events
+
+    def _silence_limit(self, item: Subscription) -> int | None:
+        row = find(item.channel)
+        limit = self._stale_after_s.get(item.channel, row.silence_s if row else None)
+        return None if limit is None else int(limit * SECOND)
+
+    def _plan_resync(self, item: Subscription, now: int) -> None:
+        if item not in self.registry.states:
+            return
+        resync = self._resyncs.setdefault(item, _Resync())
+        if resync.due is not None:
+            return  # one in flight, however many changes keep arriving
+        if resync.healthy_at and now - resync.healthy_at > 60 * SECOND:
+            resync.backoff.reset()
+        first = resync.backoff.tries == 0
+        wait_s = resync.backoff.next_s(1.0)
+        resync.due = now if first else now + int(wait_s * SECOND)
+
+    def _renew(self, now: int) -> None:
+        """Unsubscribe and subscribe again what is due: two requests for many, out of the hourly budget."""
+        due = [item for item, resync in self._resyncs.items() if resync.due is not None and resync.due <= now]
+        if not due:
+            return
+        ready = self.budget.ready_at(now, reserve=1)
+        if ready > now:
+            if ready - now > 30 * SECOND:
+                self.ending = Ending(1000, "the hourly request budget of this connection is spent")
+            return
+        for group in requests.batches(due):
+            self._send_request("unsubscribe", group, now)
+            self._send_request("subscribe", group, now)
+            for item in group:
+                resync = self._resyncs[item]
+                # Not answered by an image in good time, it is asked again, ever later.
+                resync.due = now + int(max(10.0, resync.backoff.next_s(1.0)) * SECOND)
+
+    def _wish_images(self, now: int) -> None:
+        for item, due in self._images_wanted.items():
+            if due <= now:
+                self.wishes.append(BookWish(item, REST_BOOKS[item.channel]))
+                self._images_wanted[item] = now + 10 * SECOND
+
+    def _ask(self, now: int) -> None:
+        """Send what is wanted: login first where it is needed, then subscriptions in as few frames as allowed."""
+        if not self._queue or now < self._not_before:
+            return
+        ready = [item for item, due in self._queue.items() if due <= now]
+        guarded = [item for item in ready if _needs_login(item)]
+        if guarded and self._login == "" and self._credentials is not None and self.budget.ready_at(now) <= now:
+            self._login, self._login_asked_at = "asked", now
+            self.budget.take(now)
+            self.outbox.append(requests.login(self._credentials, now // SECOND))
+        if self._login in ("", "asked"):
+            ready = [item for item in ready if not _needs_login(item)]
+        single = [[item] for item in ready if item in self._alone]
+        grouped = requests.batches([item for item in ready if item not in self._alone])
+        for group in [*single, *grouped]:
+            if self.budget.ready_at(now, reserve=RECOVERY_RESERVE) > now:
+                return
+            for item in group:
+                del self._queue[item]
+                self._alone.discard(item)
+            self._send_request("subscribe", group, now)
+
+    def _send_request(self, verb: str, group: list[Subscription], now: int) -> None:
+        self._ids += 1
+        request_id = f"c{self.number}r{self._ids}"
+        encode = requests.subscribe if verb == "subscribe" else requests.unsubscribe
+        self.outbox.append(encode(request_id, group))
+        self.budget.take(now)
+        self.registry.asked(request_id, verb, group, now)
+
+    def _schedule(self, now: int) -> None:
+        timing = self.timing
+        times = [self._last_in + int(timing.ping_after_s * SECOND)]
+        if self._pinged_at is not None:
+            times = [self._pinged_at + int(timing.pong_within_s * SECOND)]
+        if self._login == "asked":
+            times.append(self._login_asked_at + int(timing.login_within_s * SECOND))
+        for wish in (self.registry.deadline, self.chains.deadline):
+            if wish is not None:
+                times.append(wish)
+        if self._queue:
+            waiting = [due for item, due in self._queue.items() if self._login != "asked" or not _needs_login(item)]
+            if waiting:
+                ready = self.budget.ready_at(now, reserve=RECOVERY_RESERVE)
+                times.append(max(min(waiting), self._not_before, ready))
+        times += [max(r.due, self.budget.ready_at(now, reserve=1)) for r in self._resyncs.values() if r.due is not None]
+        times += self._images_wanted.values()
+        for item, route in self._route_of.items():
+            limit = self._silence_limit(item)
+            if limit is not None and route.chain.last and not route.chain.broken_since:
+                times.append(route.chain.last + limit)
+        self.next_deadline = min(times)
+
+
+def _needs_login(item: Subscription) -> bool:
+    row = find(item.channel)
+    return row is not None and row.login
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

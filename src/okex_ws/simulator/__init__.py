@@ -1,0 +1,5 @@
+"""Simulator: a small OKX on your desk. In: a market (seeded or a capture), rules, faults, clients' bytes.
+
+Out: the bytes OKX would send, over real sockets (server.py) or in memory (exchange.py), and a ledger of the truth.
+May import: okex_ws.wire.channels of the client side, nothing else of it; asyncio and sockets in server.py alone.
+"""

@@ -1,0 +1,535 @@
+"""Conversation: one WebSocket as the exchange sees it, without the socket.
+
+In: whole text messages (`receive`), pushes from the exchange (`push`). Out: `take()` gives what the shell must put on
+the wire, in order. Time is ns UTC, passed in. Sources: OKX V5 docs, "Connect", "Login", "Subscribe", "Notification".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from okex_ws.simulator.faces import v5
+from okex_ws.simulator.faces.v5 import Channel, RequestError, Topic
+from okex_ws.simulator.faults import Fault
+from okex_ws.simulator.ledger import Traffic
+from okex_ws.simulator.rules import ApiKey
+from okex_ws.simulator.spoiling import EXTRA, HEALED, SPOILERS, Scene, corrected_candle, truncated
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.exchange import Exchange
+
+_ACK_KINDS = {
+    "subscribe": ("drop_ack", "delay_ack", "error_ack", "conn_count_error", "no_snapshot"),
+    "unsubscribe": ("drop_ack", "delay_ack", "linger"),
+    "login": ("drop_ack", "delay_ack", "error_ack"),
+}
+_SECOND = 1_000_000_000
+_HOUR = 3600 * _SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text message. `payload` is shared between all that are sent the same push; it is not always UTF-8."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A control ping (opcode 9)."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A close frame; nothing follows it."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Reset TCP now, without a close frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Stop reading and writing, and leave TCP as it is."""
+
+
+Outgoing = Text | Ping | Close | Abort | Freeze
+
+
+class Push:
+    """One published push, encoded at most once per form of its arg however many it goes to."""
+
+    __slots__ = ("_encoded", "action", "channel", "key", "rows", "ts")
+
+    def __init__(self, channel: Channel, key: str, rows: list[Any], action: str | None, ts: int) -> None:
+        self.channel = channel
+        self.key = key
+        self.rows = rows
+        self.action = action
+        self.ts = ts
+        self._encoded: dict[bytes, Text] = {}
+
+    def text(self, arg: bytes) -> Text:
+        """The frame for a subscription with this arg."""
+        text = self._encoded.get(arg)
+        if text is None:
+            text = self._encoded[arg] = Text(v5.push(arg, self.rows, self.action))
+        return text
+
+    def shifted(self, by: int) -> Push:
+        """The same push with its ids moved: for exchanges whose ids differ per connection."""
+        rows = []
+        for row in self.rows:
+            row = dict(row)
+            for name in ("seqId", "prevSeqId"):
+                if row.get(name, -1) >= 0:
+                    row[name] += by
+            rows.append(row)
+        return Push(self.channel, self.key, rows, self.action, self.ts)
+
+    def traits(self) -> set[str]:
+        """What the faults' `needs` speak of."""
+        traits = {self.channel.chain, self.action or ""}
+        if self.channel.checksum:
+            traits.add("checksum")
+        for row in self.rows[:1]:
+            if isinstance(row, dict):
+                if "asks" in row:
+                    traits.add("book")
+                if "ts" in row:
+                    traits.add("stamped")
+            elif any(row[-1] == "1" for row in self.rows):
+                traits.add("closed_candle")
+        return traits
+
+    def detail(self) -> str:
+        """The ids it carries, for the ledger."""
+        first = self.rows[0] if self.rows else None
+        if isinstance(first, dict) and "tradeId" in first:
+            low = int(first["tradeId"]) - int(first.get("count", "1")) + 1
+            return f"trades {low}-{self.rows[-1]['tradeId']}"
+        if isinstance(first, dict) and "prevSeqId" in first:
+            return f"seq {first['prevSeqId']}->{first['seqId']}"
+        return ""
+
+
+class Conversation:
+    """One open line. `wake`, set by the shell, is called when `take()` has something after having had nothing."""
+
+    def __init__(self, exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
+        self.number = number
+        self.conn_id = conn_id
+        self.path = path
+        self.peer = peer
+        self.account: ApiKey | None = None
+        self.subscriptions: dict[bytes, Topic] = {}
+        self.wake: Callable[[], None] | None = None
+        self.is_over = False
+        self.is_frozen = False
+        self.traffic = Traffic()
+        self._exchange = exchange
+        self._rules = exchange.rules
+        self._faults = exchange.running
+        self._seq_shift = exchange.seq_shift(number)
+        self._outbox: list[Outgoing] = []
+        self._budget: deque[int] = deque()
+        self._last_heard = now
+        self._held: dict[bytes, deque[tuple[int, Text]]] = {}
+        self._swapped: dict[bytes, Text] = {}
+        self._to_heal: set[bytes] = set()
+        self._lingering: dict[bytes, int] = {}
+        self._is_plagued = self._faults.has("push") or self._faults.has("line")
+        if self._rules.idle_close_s:
+            exchange.call_at(now + self._ns(self._rules.idle_close_s), self._check_idle)
+        if self._rules.control_ping_s:
+            exchange.call_at(now + self._ns(self._rules.control_ping_s), self._control_ping)
+
+    def take(self) -> list[Outgoing]:
+        """What is to be sent, in order; each is handed out once."""
+        out, self._outbox = self._outbox, []
+        return out
+
+    def gone(self, now: int) -> None:
+        """The peer closed or vanished."""
+        if not self.is_over:
+            self._end(f"gone at {now}")
+
+    def overflow(self, now: int) -> None:
+        """The peer does not read what it is sent (OKX close 4005)."""
+        self.close(4005, "Buffer is full", now)
+
+    def receive(self, data: bytes, now: int) -> None:
+        """One whole text message from the client."""
+        if self.is_over or self.is_frozen:
+            return
+        self._exchange.on_deadline(now)
+        if self.is_over or self.is_frozen:
+            return
+        self._last_heard = now
+        self.traffic.requests += 1
+        if data == b"ping":
+            self._answer_ping(now)
+            return
+        identity = ""
+        try:
+            request = v5.read_request(data)
+            identity = request.id
+            self._obey(request, now)
+        except RequestError as error:
+            self._refuse(error.code, error.message, identity)
+
+    def _obey(self, request: v5.Request, now: int) -> None:
+        op = request.op
+        if op not in ("subscribe", "unsubscribe", "login"):
+            if op in v5.ORDER_OPS and self.path != "private":
+                raise RequestError("60028")
+            raise RequestError("60019", v5.echo(op.encode("utf-8", "replace")))
+        args = request.args
+        self._spend(len(args) if self._rules.count_args and isinstance(args, list) else 1, request.id, now)
+        if self.is_over:
+            return
+        if op == "login":
+            self._login(request, now)
+            return
+        if args is None or args in ("", []):
+            raise RequestError("60027", "args")
+        if not isinstance(args, list):
+            raise RequestError("60013")
+        limit = self._rules.max_args_bytes
+        if limit and len(msgspec.json.encode(args)) > limit:
+            self.close(1009, "The request is too large", now)
+            return
+        for arg in args:
+            try:
+                topic = v5.read_topic(arg)
+                if op == "subscribe":
+                    self._subscribe(topic, request.id, now)
+                else:
+                    self._unsubscribe(topic, request.id, now)
+            except RequestError as error:
+                self._refuse(error.code, error.message, request.id)
+            if self.is_over or self.is_frozen:
+                return
+
+    def _spend(self, cost: int, identity: str, now: int) -> None:
+        """480 subscribe, unsubscribe and login requests an hour per connection; over it 60014, then the end."""
+        if not self._rules.requests_per_hour:
+            return
+        while self._budget and self._budget[0] <= now - _HOUR:
+            self._budget.popleft()
+        if len(self._budget) + cost > self._rules.requests_per_hour:
+            self._refuse("60014", v5.MESSAGES["60014"], identity)
+            if self._rules.over_budget == "error_then_close":
+                self.close(4006, "Too many requests", now)
+                return
+            raise RequestError("60014")
+        self._budget.extend([now] * cost)
+
+    def _answer_ping(self, now: int) -> None:
+        for fault in self._faults.strikes("ping", now, self.number, path=self.path):
+            self._note(fault, now)
+            return
+        self.send(Text(b"pong"))
+
+    def _login(self, request: v5.Request, now: int) -> None:
+        if self.account is not None:
+            raise RequestError("60031")
+        struck = self._ack_faults("login", "login", "", now)
+        if "error_ack" in struck:
+            code = struck["error_ack"].options["code"]
+            raise RequestError(code)
+        try:
+            self.account = v5.check_login(request.args, self._exchange.keys, now, self._rules.login_window_s)
+        except RequestError as error:
+            if self._rules.close_on_bad_login:
+                self._refuse(error.code, error.message, request.id)
+                self.close(4001, "Login failed", now)
+                return
+            raise
+        self._acknowledge(v5.login_ack(self.conn_id), struck, now)
+
+    def _subscribe(self, topic: Topic, identity: str, now: int) -> None:
+        channel = topic.channel
+        if channel.path != self.path:
+            code = v5.wrong_path_code(channel, self.path, self._rules.wrong_path_code)
+            raise RequestError(code, f"channel:{channel.name}")
+        if channel.login and self.account is None:
+            raise RequestError("60011")
+        if self.account is not None and channel.tier > self.account.tier:
+            raise RequestError("64003")
+        self._check_company(topic)
+        if self._is_market_data(channel) and not self._exchange.market.knows(channel.name, topic.key):
+            raise RequestError("60018", v5.describe(msgspec.json.decode(topic.arg)))
+        limit = self._rules.max_subscriptions
+        if limit and len(self.subscriptions) >= limit and topic.identity not in self.subscriptions:
+            self.close(4009, "Too many channels on this connection", now)
+            return
+        struck = self._ack_faults("subscribe", channel.name, topic.key, now, (channel.chain,))
+        if "error_ack" in struck:
+            raise RequestError(struck["error_ack"].options["code"], f"channel:{channel.name},instId:{topic.key}")
+        is_new = topic.identity not in self.subscriptions
+        self.subscriptions[topic.identity] = topic
+        self._lingering.pop(topic.identity, None)
+        first: Push | None = None
+        if self._is_market_data(channel):
+            self._exchange.watch(self, topic, now)
+            wanted = is_new or self._rules.duplicate_subscribe == "snapshot"
+            if wanted and "no_snapshot" not in struck:
+                first = self._exchange.first_push(topic, now)
+        if first is not None and self._exchange.is_push_first(self.number):
+            self.push(topic, first, now)
+            first = None
+        self._acknowledge(v5.ack("subscribe", topic, identity, self.conn_id), struck, now)
+        if first is not None and not self.is_over:
+            self.push(topic, first, now)
+        self._count_connections(topic, struck, now)
+
+    def _check_company(self, topic: Topic) -> None:
+        """books-l2-tbt excludes books50-l2-tbt and books of the same instrument on one connection (64004)."""
+        rivals = {"books-l2-tbt": ("books", "books50-l2-tbt"), "books": ("books-l2-tbt",)}
+        rivals["books50-l2-tbt"] = rivals["books"]
+        for other in self.subscriptions.values():
+            if other.key == topic.key and other.channel.name in rivals.get(topic.channel.name, ()):
+                raise RequestError("64004", min(other.channel.name, topic.channel.name, key=len), topic.key)
+
+    def _count_connections(self, topic: Topic, struck: dict[str, Fault], now: int) -> None:
+        name = topic.channel.name
+        limit = self._rules.conn_count_limits.get(name, 0)
+        count = self._exchange.connections_with(name, self.account)
+        if "conn_count_error" in struck or (limit and count > limit):
+            self._drop_topic(topic)
+            shown = limit or count
+            self.send(Text(v5.conn_count(name, shown, self.conn_id, breach=True)))
+        elif limit:
+            self.send(Text(v5.conn_count(name, count, self.conn_id)))
+
+    def _unsubscribe(self, topic: Topic, identity: str, now: int) -> None:
+        struck = self._ack_faults("unsubscribe", topic.channel.name, topic.key, now)
+        if "linger" in struck and topic.identity in self.subscriptions:
+            self._lingering[topic.identity] = struck["linger"].options["frames"]
+        else:
+            self._drop_topic(topic)
+        self._acknowledge(v5.ack("unsubscribe", topic, identity, self.conn_id), struck, now)
+
+    def _drop_topic(self, topic: Topic) -> None:
+        if self.subscriptions.pop(topic.identity, None) is not None:
+            self._lingering.pop(topic.identity, None)
+            self._exchange.unwatch(self, topic)
+
+    def _is_market_data(self, channel: Channel) -> bool:
+        return not channel.login or channel.name in v5.PUBLIC_WITH_LOGIN
+
+    def _ack_faults(self, op: str, channel: str, key: str, now: int, traits: tuple[str, ...] = ()) -> dict[str, Fault]:
+        struck = self._faults.strikes(
+            "ack", now, self.number, path=self.path, channel=channel, key=key, action=op, traits=traits, only=_ACK_KINDS[op]
+        )
+        if op == "login":
+            struck = [fault for fault in struck if fault.channel is not None]
+        for fault in struck:
+            self._note(fault, now, channel, key)
+        return {fault.kind: fault for fault in struck}
+
+    def _acknowledge(self, payload: bytes, struck: dict[str, Fault], now: int) -> None:
+        if "drop_ack" in struck:
+            return
+        if "delay_ack" in struck:
+            self._exchange.call_at(now + struck["delay_ack"].options["seconds"], lambda _: self.send(Text(payload)))
+            return
+        self.send(Text(payload))
+
+    def _refuse(self, code: str, message: str, identity: str) -> None:
+        self.send(Text(v5.error(code, message, identity, self.conn_id)))
+
+    def push(self, topic: Topic, push: Push, now: int) -> None:
+        """Send a push of the exchange to one subscription, through whatever faults strike it."""
+        if self.is_over or self.is_frozen:
+            return
+        if self._seq_shift and push.channel.chain:
+            push = push.shifted(self._seq_shift)
+        if not self._is_plagued and not self._lingering:
+            self.traffic.pushes += 1
+            self.send(push.text(topic.arg))
+            return
+        if topic.identity in self._to_heal:
+            self._to_heal.discard(topic.identity)
+            push = self._full(topic, push)
+        self._push_through_faults(topic, push, now)
+        left = self._lingering.get(topic.identity)
+        if left is not None:
+            self._lingering[topic.identity] = left - 1
+            if left <= 1:
+                self._drop_topic(topic)
+
+    def _full(self, topic: Topic, push: Push) -> Push:
+        """The push as an unasked snapshot with the same id."""
+        snapshot = self._exchange.market.snapshot(topic.channel.name, topic.key)
+        if snapshot is None or topic.channel.chain != "linked" or not push.rows:
+            return push
+        row = v5.with_ids(topic.channel, snapshot.rows[0], push.rows[-1]["seqId"], -1, live=self._exchange.is_live)
+        row["ts"] = push.rows[-1]["ts"]
+        return Push(push.channel, push.key, [row], "snapshot", push.ts)
+
+    def _push_through_faults(self, topic: Topic, push: Push, now: int) -> None:
+        name, key = topic.channel.name, topic.key
+        struck = self._faults.strikes(
+            "push", now, self.number, path=self.path, channel=name, key=key, action=push.action or "", traits=push.traits()
+        )
+        kinds = {fault.kind: fault for fault in struck}
+        for fault in struck:
+            self._note(fault, now, name, key, push.detail())
+        if "resnapshot" in kinds:
+            push = self._full(topic, push)
+        text = push.text(topic.arg)
+        message: dict[str, Any] | None = None
+        afterwards: list[Text] = []
+        for fault in struck:
+            scene = Scene(fault, self._faults.dice(fault, self.number), lambda: self._exchange.market.book(key, 400))
+            if fault.kind in EXTRA:
+                self.send(Text(EXTRA[fault.kind](msgspec.json.decode(text.payload), scene)))
+            elif fault.kind in SPOILERS:
+                if message is None:
+                    message = msgspec.json.decode(text.payload)
+                SPOILERS[fault.kind](message, scene)
+                if fault.kind in HEALED and topic.channel.chain == "linked":
+                    self._to_heal.add(topic.identity)
+            elif fault.kind == "candle_correction":
+                correction = corrected_candle(msgspec.json.decode(text.payload))
+                if correction is not None:
+                    afterwards.append(Text(v5.encode(correction)))
+        if message is not None:
+            text = Text(v5.encode(message))
+        if "truncate" in kinds:
+            text = Text(truncated(text.payload, kinds["truncate"]))
+        if "drop" in kinds or "mute" in kinds:
+            self.traffic.dropped += 1
+        else:
+            self.traffic.pushes += 1
+            self._deliver(topic, text, kinds, now)
+            for extra in afterwards:
+                self._deliver(topic, extra, {}, now)
+        self._strike_line(name, key, push.action or "", now)
+
+    def _deliver(self, topic: Topic, text: Text, kinds: dict[str, Fault], now: int) -> None:
+        lane = topic.identity
+        if "swap" in kinds and lane not in self._swapped:
+            self._swapped[lane] = text
+            return
+        copies = 2 if "duplicate" in kinds else 1
+        batch = [text] * copies
+        if lane in self._swapped:
+            batch.append(self._swapped.pop(lane))
+        held = self._held.get(lane)
+        if "delay" in kinds or held:
+            due = now + (kinds["delay"].options["seconds"] if "delay" in kinds else 0)
+            if held is None:
+                held = self._held[lane] = deque()
+            if held:
+                due = max(due, held[-1][0])
+            held.extend((due, one) for one in batch)
+            self._exchange.call_at(due, lambda then: self._release(lane, then))
+            return
+        for one in batch:
+            self.send(one)
+
+    def _release(self, lane: bytes, now: int) -> None:
+        held = self._held.get(lane)
+        while held and held[0][0] <= now:
+            self.send(held.popleft()[1])
+
+    def _strike_line(self, channel: str, key: str, action: str, now: int) -> None:
+        for fault in self._faults.strikes(
+            "line", now, self.number, path=self.path, channel=channel, key=key, action=action
+        ):
+            if fault.kind == "kick_all":
+                self._exchange.kick_all(now, fault)
+            else:
+                self.suffer(fault, now, channel, key)
+
+    def suffer(self, fault: Fault, now: int, channel: str = "", key: str = "") -> None:
+        """Let a fault of the whole line strike now."""
+        if self.is_over or self.is_frozen:
+            return
+        self._note(fault, now, channel, key)
+        if fault.kind == "close":
+            self.close(fault.options["code"], fault.options["reason"], now)
+        elif fault.kind == "freeze":
+            self.is_frozen = True
+            self._outbox.append(Freeze())
+            self._stir()
+            self._end("frozen")
+        elif fault.kind == "notice":
+            self.announce_upgrade(now)
+        else:
+            self._outbox.append(Abort())
+            self._stir()
+            self._end("aborted")
+
+    def announce_upgrade(self, now: int) -> None:
+        """Send notice 64008 and close after the notice time."""
+        self.send(Text(v5.notice(self.conn_id)))
+        due = now + self._ns(self._rules.notice_s)
+        self._exchange.call_at(due, lambda then: self.close(1001, "Service upgrade", then))
+
+    def close(self, code: int, reason: str, now: int) -> None:
+        """Send a close frame and forget the line."""
+        if self.is_over or self.is_frozen:
+            return
+        self._outbox.append(Close(code, reason))
+        self._stir()
+        self._end(f"closed {code}")
+
+    def send(self, out: Text | Ping) -> None:
+        """Put one message on the wire."""
+        if self.is_over or self.is_frozen:
+            return
+        self._last_heard = max(self._last_heard, self._exchange.now)
+        self._outbox.append(out)
+        if len(self._outbox) == 1:
+            self._stir()
+
+    def _stir(self) -> None:
+        if self.wake is not None:
+            self.wake()
+
+    def _end(self, how: str) -> None:
+        self.is_over = True
+        self.traffic.closed = how
+        for topic in list(self.subscriptions.values()):
+            self._exchange.unwatch(self, topic)
+        self._exchange.forget(self)
+
+    def _check_idle(self, now: int) -> None:
+        """OKX closes a line on which nothing was pushed, or nothing subscribed, for 30 s."""
+        if self.is_over or self.is_frozen:
+            return
+        due = self._last_heard + self._ns(self._rules.idle_close_s)
+        if self._rules.idle_means == "unsubscribed" and self.subscriptions:
+            due = now + self._ns(self._rules.idle_close_s)
+        if now >= due:
+            self.close(4004, "No data received in 30s.", now)
+        else:
+            self._exchange.call_at(due, self._check_idle)
+
+    def _control_ping(self, now: int) -> None:
+        if not self.is_over and not self.is_frozen:
+            self._outbox.append(Ping(b""))
+            self._stir()
+            self._exchange.call_at(now + self._ns(self._rules.control_ping_s), self._control_ping)
+
+    def _note(self, fault: Fault, now: int, channel: str = "", key: str = "", detail: str = "") -> None:
+        self._exchange.note(fault.kind, now, self.conn_id, channel, key, detail)
+
+    @staticmethod
+    def _ns(seconds: float) -> int:
+        return round(seconds * _SECOND)

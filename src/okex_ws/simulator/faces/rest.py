@@ -1,0 +1,323 @@
+"""REST face: the public reads a stream needs, GET /api/v5/public/*, /market/* and /system/status.
+
+In: method, target with query, headers, body. Out: RestReply in OKX's envelope {"code","msg","data"}, rows newest first.
+An unknown parameter is ignored, an empty one counts as absent. Sources: OKX V5 docs, "Public data", "Market data",
+"Status", "Error code / REST API".
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from okex_ws.simulator.faces import v5
+from okex_ws.simulator.faults import Fault
+from okex_ws.simulator.markets import BARS
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.exchange import Exchange
+
+_MS = 1_000_000
+_SECOND = 1_000 * _MS
+Query = dict[str, str]
+
+
+@dataclass(slots=True)
+class RestReply:
+    """An HTTP reply."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class _Wrong(Exception):
+    """An OKX error code and its message; HTTP 400 for 50xxx, 200 for the rest."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.code, self.message = code, message
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    read: Callable[[RestFace, Query, int], list[Any]]
+    limit: int  # requests ...
+    window: int  # ... per so many ns, per IP
+    per: str = ""  # and per value of this parameter
+
+
+class RestFace:
+    """Answers requests for one exchange; remembers only the recent request times of each IP."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._recent: dict[tuple[str, str, str], deque[int]] = {}
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: int, peer: str
+    ) -> RestReply:
+        """One request."""
+        parts = urlsplit(target)
+        query: Query = {name: value for name, value in parse_qsl(parts.query) if value}
+        name = parts.path.removeprefix("/api/v5/")
+        endpoint = _ENDPOINTS.get(name)
+        if endpoint is None or not parts.path.startswith("/api/v5/"):
+            return _reply(404, "404", f"Endpoint request error: no {parts.path}", [])
+        if method != "GET":
+            return _reply(405, "405", f"{method} is not allowed here", [])
+        if self._is_too_often(name, endpoint, query, peer, now):
+            status = 429 if self._exchange.rules.rest_limits == "429" else 200
+            return _reply(status, "50011", "Too Many Requests", [])
+        struck = self._strike(name, query, now)
+        refusal = struck.get("rest_error")
+        if refusal is not None:
+            return _reply(refusal.options["status"], refusal.options["code"], "Simulated trouble", [])
+        try:
+            rows = endpoint.read(self, query, now)
+        except _Wrong as wrong:
+            return _reply(400 if wrong.code.startswith("50") else 200, wrong.code, wrong.message, [])
+        return _reply(200, "0", "", self._spoil(rows, struck, name, query, now))
+
+    def _is_too_often(self, name: str, endpoint: _Endpoint, query: Query, peer: str, now: int) -> bool:
+        if self._exchange.rules.rest_limits == "off":
+            return False
+        recent = self._recent.setdefault((peer, name, query.get(endpoint.per, "")), deque())
+        while recent and recent[0] <= now - endpoint.window:
+            recent.popleft()
+        if len(recent) >= endpoint.limit:
+            return True
+        recent.append(now)
+        return False
+
+    def _strike(self, name: str, query: Query, now: int) -> dict[str, Fault]:
+        kinds = {"rest_error", "rest_empty", "rest_unsorted", "rest_overlap"}
+        if name == "market/books":
+            kinds.add("stale_rest_book")
+        struck = self._exchange.running.strikes(
+            "rest", now, 0, key=query.get("instId", ""), target=name.rpartition("/")[2], only=kinds
+        )
+        for fault in struck:
+            self._exchange.note(fault.kind, now, "", name, query.get("instId", ""))
+        return {fault.kind: fault for fault in struck}
+
+    def _spoil(self, rows: list[Any], struck: dict[str, Fault], name: str, query: Query, now: int) -> list[Any]:
+        if "stale_rest_book" in struck and rows:
+            back = struck["stale_rest_book"].options["seconds"] // _MS
+            old = {"ts": str(int(rows[0]["ts"]) - back), "seqId": self._exchange.stale_seq(query["instId"], now)}
+            rows = [{**rows[0], **old}]
+        if "rest_overlap" in struck and "after" in query and name == "market/history-trades":
+            reach = {**query, "after": str(int(query["after"]) + struck["rest_overlap"].options["rows"])}
+            rows = self._history_trades(reach, now)
+        if "rest_unsorted" in struck:
+            rows = rows[1::2] + rows[::2]
+        return [] if "rest_empty" in struck else rows
+
+    # ---- reads
+
+    def _time(self, query: Query, now: int) -> list[Any]:
+        return [{"ts": str(now // _MS)}]
+
+    def _status(self, query: Query, now: int) -> list[Any]:
+        rows = self._exchange.market.status()
+        state = query.get("state")
+        return [row for row in rows if state is None or row.get("state") == state]
+
+    def _instruments(self, query: Query, now: int) -> list[Any]:
+        inst_type = _required(query, "instType")
+        if inst_type not in v5.INST_TYPES:
+            raise _Wrong("51000", "Parameter instType error")
+        if inst_type == "OPTION" and not ("uly" in query or "instFamily" in query):
+            raise _Wrong("50015", "Either parameter uly or instFamily is required")
+        if inst_type == "EVENTS":
+            _required(query, "seriesId")
+        rows = self._exchange.instruments(inst_type)
+        for name in ("instFamily", "uly", "seriesId"):
+            if name in query:
+                rows = [row for row in rows if row.get(name) == query[name]]
+        if "instId" in query:
+            rows = [row for row in rows if row.get("instId") == query["instId"]]
+            if not rows:
+                raise _unlisted()
+        return rows
+
+    def _books(self, query: Query, now: int) -> list[Any]:
+        book = self._book(query, _number(query, "sz", 1, 400))
+        return [{**book, "seqId": self._exchange.book_seq(query["instId"], now)}]
+
+    def _books_full(self, query: Query, now: int) -> list[Any]:
+        book = self._book(query, _number(query, "sz", 1, 5000))
+        for side in ("asks", "bids"):
+            book[side] = [[level[0], level[1], level[-1]] for level in book[side]]
+        return [book]
+
+    def _book(self, query: Query, depth: int) -> dict[str, Any]:
+        instrument = self._instrument(query)
+        book = self._exchange.market.book(instrument, depth)
+        if book is None:
+            raise _unlisted()
+        return {"asks": book["asks"], "bids": book["bids"], "ts": book["ts"]}
+
+    def _trades(self, query: Query, now: int) -> list[Any]:
+        matches = self._exchange.market.matches(self._instrument(query))
+        return _newest(matches, 0, len(matches), _number(query, "limit", 100, 500))
+
+    def _history_trades(self, query: Query, now: int) -> list[Any]:
+        matches = self._exchange.market.matches(self._instrument(query))
+        limit = _number(query, "limit", 100, 100)
+        kind = query.get("type", "1")
+        if kind not in ("1", "2"):
+            raise _Wrong("51000", "Parameter type error")
+        if kind == "2" and "before" in query:
+            raise _Wrong("50039", "before is not supported when paging by timestamp")
+        field_name = "tradeId" if kind == "1" else "ts"
+        low, high = 0, len(matches)
+        if "after" in query:
+            high = bisect.bisect_left(matches, _integer(query, "after"), key=lambda row: int(row[field_name]))
+        if "before" in query:
+            low = bisect.bisect_right(matches, _integer(query, "before"), key=lambda row: int(row[field_name]))
+        return _newest(matches, low, high, limit)
+
+    def _candles(self, query: Query, now: int) -> list[Any]:
+        return self._candle_rows(query, 300)[:1440]
+
+    def _history_candles(self, query: Query, now: int) -> list[Any]:
+        return self._candle_rows(query, self._exchange.rules.history_candles_limit)
+
+    def _candle_rows(self, query: Query, most: int) -> list[Any]:
+        instrument = self._instrument(query)
+        bar = query.get("bar", "1m")
+        if bar not in BARS:
+            raise _Wrong("51000", "Parameter bar error")
+        rows: Sequence[list[str]] = self._exchange.market.candles(instrument, bar)
+        if "after" in query:
+            after = _integer(query, "after")
+            rows = [row for row in rows if int(row[0]) < after]
+        if "before" in query:
+            before = _integer(query, "before")
+            rows = [row for row in rows if int(row[0]) > before]
+        return list(rows[: _number(query, "limit", 100, most)])
+
+    def _ticker(self, query: Query, now: int) -> list[Any]:
+        return self._latest("tickers", self._instrument(query))
+
+    def _tickers(self, query: Query, now: int) -> list[Any]:
+        return self._of_type("tickers", _required(query, "instType"), query)
+
+    def _index_tickers(self, query: Query, now: int) -> list[Any]:
+        index = _required(query, "instId")
+        return self._latest("index-tickers", index)
+
+    def _mark_price(self, query: Query, now: int) -> list[Any]:
+        return self._of_type("mark-price", _required(query, "instType"), query)
+
+    def _open_interest(self, query: Query, now: int) -> list[Any]:
+        return self._of_type("open-interest", _required(query, "instType"), query)
+
+    def _price_limit(self, query: Query, now: int) -> list[Any]:
+        return self._latest("price-limit", self._instrument(query))
+
+    def _funding_rate(self, query: Query, now: int) -> list[Any]:
+        return self._latest("funding-rate", self._instrument(query))
+
+    def _funding_history(self, query: Query, now: int) -> list[Any]:
+        """The settlements before the present interval, all at the rate last settled: the market keeps no more."""
+        present = self._latest("funding-rate", self._instrument(query))[0]
+        due, following = int(present["fundingTime"]), int(present["nextFundingTime"])
+        step = max(1, following - due)
+        times = [due - step * (i + 1) for i in range(_number(query, "limit", 100, 400))]
+        low = _integer(query, "before") if "before" in query else 0
+        high = _integer(query, "after") if "after" in query else due
+        rate = present.get("settFundingRate") or present["fundingRate"]
+        same = {"instType": present["instType"], "instId": present["instId"], "method": present.get("method", "")}
+        return [
+            {**same, "fundingRate": rate, "realizedRate": rate, "fundingTime": str(time)}
+            for time in times
+            if low < time < high and time <= now // _MS
+        ]
+
+    def _of_type(self, channel: str, inst_type: str, query: Query) -> list[Any]:
+        if inst_type not in v5.INST_TYPES:
+            raise _Wrong("51000", "Parameter instType error")
+        rows: list[Any] = []
+        for row in self._exchange.market.instruments(inst_type):
+            wanted = all(row.get(n) == query[n] for n in ("instFamily", "uly", "instId") if n in query)
+            snapshot = self._exchange.market.snapshot(channel, row["instId"]) if wanted else None
+            if snapshot is not None:
+                rows.extend(snapshot.rows)
+        return rows
+
+    def _latest(self, channel: str, key: str) -> list[Any]:
+        market = self._exchange.market
+        snapshot = market.snapshot(channel, key) if market.knows(channel, key) else None
+        if snapshot is None or not snapshot.rows:
+            raise _unlisted()
+        return snapshot.rows
+
+    def _instrument(self, query: Query) -> str:
+        instrument = _required(query, "instId")
+        if not self._exchange.market.knows("trades", instrument):
+            raise _unlisted()
+        return instrument
+
+
+_W = 2 * _SECOND
+_ENDPOINTS: dict[str, _Endpoint] = {
+    "public/time": _Endpoint(RestFace._time, 10, _W),
+    "public/instruments": _Endpoint(RestFace._instruments, 20, _W, "instType"),
+    "public/funding-rate": _Endpoint(RestFace._funding_rate, 10, _W, "instId"),
+    "public/funding-rate-history": _Endpoint(RestFace._funding_history, 10, _W, "instId"),
+    "public/mark-price": _Endpoint(RestFace._mark_price, 10, _W),
+    "public/open-interest": _Endpoint(RestFace._open_interest, 20, _W),
+    "public/price-limit": _Endpoint(RestFace._price_limit, 20, _W),
+    "market/books": _Endpoint(RestFace._books, 40, _W),
+    "market/books-full": _Endpoint(RestFace._books_full, 10, _W),
+    "market/trades": _Endpoint(RestFace._trades, 100, _W),
+    "market/history-trades": _Endpoint(RestFace._history_trades, 20, _W),
+    "market/candles": _Endpoint(RestFace._candles, 40, _W),
+    "market/history-candles": _Endpoint(RestFace._history_candles, 20, _W),
+    "market/ticker": _Endpoint(RestFace._ticker, 20, _W),
+    "market/tickers": _Endpoint(RestFace._tickers, 20, _W),
+    "market/index-tickers": _Endpoint(RestFace._index_tickers, 20, _W),
+    "system/status": _Endpoint(RestFace._status, 1, 5 * _SECOND),
+}
+"""Path below /api/v5/ -> its read and its limit per IP (OKX V5 docs, each endpoint's "Rate Limit")."""
+
+
+def _newest(rows: Sequence[Any], low: int, high: int, limit: int) -> list[Any]:
+    return [rows[i] for i in range(high - 1, max(low, high - limit) - 1, -1)]
+
+
+def _required(query: Query, name: str) -> str:
+    if name not in query:
+        raise _Wrong("50014", f"Parameter {name} can not be empty.")
+    return query[name]
+
+
+def _integer(query: Query, name: str) -> int:
+    try:
+        return int(query[name])
+    except ValueError:
+        raise _Wrong("51000", f"Parameter {name} error") from None
+
+
+def _number(query: Query, name: str, default: int, most: int) -> int:
+    if name not in query:
+        return default
+    number = _integer(query, name)
+    if number < 1:
+        raise _Wrong("51000", f"Parameter {name} error")
+    return min(number, most)
+
+
+def _unlisted() -> _Wrong:
+    return _Wrong("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+
+
+def _reply(status: int, code: str, message: str, rows: list[Any]) -> RestReply:
+    body = v5.encode({"code": code, "msg": message, "data": rows})
+    return RestReply(status, {"Content-Type": "application/json"}, body)

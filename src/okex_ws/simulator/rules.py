@@ -1,0 +1,66 @@
+"""Rules: the figures and habits of the exchange, each a switch whose default is what OKX documents.
+
+Times are seconds, sizes bytes. Sources: OKX V5 docs, "Connect", "Subscribe", "Error code / WebSocket"; a habit that
+OKX does not document, or documents twice in different ways, can be switched both ways here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+CONNECTION_LIMITED: Mapping[str, int] = {
+    "orders": 30,
+    "account": 30,
+    "positions": 30,
+    "balance_and_position": 30,
+    "liquidation-warning": 30,
+    "account-greeks": 30,
+}
+"""Connections per channel and account, over which channel-conn-count-error ends a subscription (OKX 2024-11-08)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key the exchange knows: what a login must match. Invented values only; tier is the VIP level."""
+
+    key: str
+    secret: str = field(repr=False)
+    passphrase: str = field(repr=False)
+    uid: str = "44"
+    tier: int = 4
+
+
+DEMO_KEY = ApiKey("simulator-key", "NOT-A-REAL-SECRET", "simulator-passphrase")
+"""The key every exchange knows unless it is given others."""
+
+
+@dataclass(slots=True)
+class Rules:
+    """All switches. A limit of 0 is off."""
+
+    connects_per_s: int = 3
+    requests_per_hour: int = 480
+    over_budget: Literal["error_then_close", "error"] = "error_then_close"
+    count_args: bool = False  # OKX does not say whether the 480 counts frames or args
+    max_args_bytes: int = 65_536
+    max_subscriptions: int = 0  # close 4009; the number is unpublished
+    idle_close_s: float = 30.0
+    idle_means: Literal["quiet", "unsubscribed"] = "quiet"  # one probe saw subscribed quiet lines live on
+    notice_s: float = 60.0
+    book_keepalive_s: float = 60.0
+    control_ping_s: float = 0.0
+    login_window_s: float = 30.0
+    close_on_bad_login: bool = False
+    checksum: Literal["zero", "live"] = "zero"
+    seq_scope: Literal["instrument", "connection"] = "instrument"
+    in_band_snapshot: bool = True
+    push_before_ack: Literal["never", "sometimes", "always"] = "never"
+    duplicate_subscribe: Literal["snapshot", "ack_only"] = "snapshot"
+    wrong_path_code: Literal["60018", "60008", "64001", "64002", "6400x"] = "60018"
+    rest_limits: Literal["429", "200", "off"] = "429"
+    history_candles_limit: int = 100  # 300 in newer SDKs
+    max_pending: int = 4_194_304
+    ledger_limit: int = 250_000  # entries kept per instrument
+    conn_count_limits: Mapping[str, int] = field(default_factory=lambda: dict(CONNECTION_LIMITED))

@@ -1,0 +1,296 @@
+"""Codes: what OKX answers and closes with, what it means, what to change, and what a client does about it.
+
+Source: docs-v5 "Error Code" (WebSocket, REST), "Connection count limit", changelog up to 2026-10.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class Policy(enum.Enum):
+    """What a client does about a code."""
+
+    NONE = "nothing failed"
+    FATAL = "the same request is refused again until something is changed by hand"
+    BUG = "the request is malformed; the program that made it must change"
+    ROUTE = "send it to another endpoint"
+    RETRY = "send it again"
+    BACK_OFF = "send it again, later and less often"
+    RELOGIN = "log in, then send it again"
+    CLOCK = "compare the clock with OKX's, then sign and send it once more"
+    FALLBACK = "use the channel that is open to everyone"
+    SPREAD = "use another connection, or fewer channels"
+    RECONNECT = "connect anew and subscribe again"
+    LOOK_UP = "what is true now is not known: read the order's state before doing anything else"
+    IGNORE = "what was asked for is already so"
+
+
+class Code(msgspec.Struct, frozen=True):
+    """One code. advice: what to change, in plain words; "" where there is nothing to do."""
+
+    code: str
+    policy: Policy
+    meaning: str
+    advice: str = ""
+
+
+def lookup(code: str) -> Code:
+    """What a code means. An unknown one is FATAL: what is not understood is not repeated."""
+    known = CODES.get(code)
+    return known or Code(code, Policy.FATAL, "a code this version does not know", "read OKX's message")
+
+
+def lookup_close(code: int) -> Code:
+    """What the code of a close frame means. An unknown one asks to reconnect."""
+    known = CLOSE_CODES.get(code)
+    return known or Code(str(code), Policy.RECONNECT, "an undocumented close code")
+
+
+def close_policy(code: int) -> Policy:
+    """What to do about a closed connection.
+
+    FATAL after 4001 and 4007 concerns logged-in connections alone: public data needs no key and reconnects.
+    """
+    return lookup_close(code).policy
+
+
+def _table(*rows: tuple[str, Policy, str, str]) -> dict[str, Code]:
+    """Rows of (codes, policy, meaning, advice); `51401-51402 51404` is a range and a single code."""
+    table: dict[str, Code] = {}
+    for words, policy, meaning, advice in rows:
+        for word in words.split():
+            first, _, last = word.partition("-")
+            for number in range(int(first), int(last or first) + 1):
+                table[str(number)] = Code(str(number), policy, meaning, advice)
+    return table
+
+
+_FATAL, _BUG, _ROUTE, _RETRY = Policy.FATAL, Policy.BUG, Policy.ROUTE, Policy.RETRY
+_BACK_OFF, _LOOK_UP = Policy.BACK_OFF, Policy.LOOK_UP
+
+_SESSION = _table(
+    ("60004", Policy.CLOCK, "invalid timestamp", "send Unix seconds as text, and set the computer's clock"),
+    ("60005", _FATAL, "invalid API key", "check the key, character by character"),
+    ("60006", Policy.CLOCK, "timestamp expired", "set the computer's clock; it is more than 30 s off"),
+    ("60007", _FATAL, "invalid signature", "check the secret; it does not belong to this key"),
+    ("60008", _ROUTE, "this endpoint does not have the channel", "use the endpoint of the channel table"),
+    ("60009", _BACK_OFF, "login failed", "check the key, and that it was made for this site and environment"),
+    ("60011", Policy.RELOGIN, "not logged in", "give credentials; this channel needs a login"),
+    ("60012", _BUG, "invalid request", "the frame is not a request OKX knows"),
+    ("60013", _BUG, "invalid args", "check names and values of the request's args"),
+    (
+        "60014",
+        _BACK_OFF,
+        "requests too frequent",
+        "480 an hour per connection: subscribe to more per request",
+    ),
+    (
+        "60018",
+        _FATAL,
+        "wrong URL, or no such channel or instrument",
+        "check the instrument's name and the keys",
+    ),
+    ("60019", _BUG, "invalid op", "ops are subscribe, unsubscribe, login and the order ops"),
+    ("60023", _BACK_OFF, "logins too frequent", "wait before the next login"),
+    ("60024", _FATAL, "wrong passphrase", "check the passphrase given when the key was made"),
+    ("60026", _BUG, "API key and token cannot log in together", "log in with one of them"),
+    ("60027", _BUG, "a parameter is empty", "give the parameter the message names"),
+    ("60028", _ROUTE, "this URL does not support the operation", "orders go to the private endpoint"),
+    ("60029 60030", Policy.FALLBACK, "fee tier too low (64003 since 2026-04)", "use channel books"),
+    ("60031", Policy.IGNORE, "already logged in", ""),
+    (
+        "60032",
+        _FATAL,
+        "API key does not exist",
+        "use the site (global, eea, us) and environment the key is of",
+    ),
+    ("60033", _BUG, "parameter error", "check the parameter the message names"),
+    ("60034", _FATAL, "fee tier or permission too low for binary data", "use the JSON channels"),
+    ("63999", _RETRY, "login failed inside OKX", ""),
+    ("64000", _BUG, "uly is gone", "use instFamily"),
+    ("64001", _ROUTE, "the channel moved to the business endpoint", "subscribe at /ws/v5/business"),
+    ("64002", _ROUTE, "the channel is not on the business endpoint", "subscribe at /ws/v5/public or private"),
+    ("64003", Policy.FALLBACK, "fee tier too low for the channel", "use channel books, open to everyone"),
+    (
+        "64004",
+        Policy.SPREAD,
+        "books-l2-tbt excludes the other books of its instrument",
+        "use another connection",
+    ),
+    ("64007", _RETRY, "failed inside OKX", ""),
+    ("64008", Policy.RECONNECT, "the connection will be closed for an upgrade", ""),
+)
+"""`event: error` and `notice` of a WebSocket."""
+
+_GENERAL = _table(
+    ("0", Policy.NONE, "done", ""),
+    ("1", _LOOK_UP, "every item of the request failed", "read each item's sCode"),
+    ("2", _LOOK_UP, "some items of the request failed", "read each item's sCode"),
+    ("50000", _BUG, "the body is empty", "POST needs a JSON body"),
+    ("50001", _BACK_OFF, "service unavailable", "see OKX's status page"),
+    ("50002", _BUG, "the body is not JSON", "check the body's syntax"),
+    (
+        "50004",
+        _LOOK_UP,
+        "timed out; it may or may not have happened",
+        "find the order by its client order id",
+    ),
+    ("50006", _BUG, "wrong content type", "send Content-Type: application/json"),
+    ("50011 50040", _BACK_OFF, "requests too frequent", "keep to the limit of the endpoint"),
+    ("50013", _BACK_OFF, "systems are busy", ""),
+    (
+        "50014",
+        _BUG,
+        "a parameter is empty",
+        "give the parameter named; orders over WebSocket need instIdCode",
+    ),
+    ("50015", _BUG, "one of two parameters is needed", "give one of those named"),
+    ("50016", _BUG, "two parameters do not match", "make the two named agree"),
+    ("50024", _BUG, "two parameters exclude each other", "give one of those named"),
+    ("50025", _BUG, "too many values in a parameter", "give fewer of the one named"),
+    ("50026", _BACK_OFF, "system error", ""),
+    ("50035", _FATAL, "the API key must be bound to an IP address", "bind it in the account's API page"),
+    ("50036", _BUG, "expTime is in the past", "set it later than now, and set the clock"),
+    ("50037", _FATAL, "the order expired on its way", "place it anew if still wanted, with a later expTime"),
+    ("50038 50053", _FATAL, "not available in demo trading", "use production"),
+    ("50039", _BUG, "`before` does not go with paging by ts", "page by trade id"),
+    ("50061", _BACK_OFF, "order rate of the sub-account exceeded", "1,000 new and amended orders per 2 s"),
+    ("50071", _BUG, "already exists", "use another id"),
+    ("50100", _FATAL, "the API is frozen", "ask OKX"),
+    (
+        "50101",
+        _FATAL,
+        "the key is of another environment",
+        "demo keys open demo only, production keys production",
+    ),
+    ("50102", Policy.CLOCK, "timestamp expired", "set the computer's clock; it is more than 30 s off"),
+    ("50103-50104 50106-50107", _BUG, "a header of the request is missing or empty", "send the one named"),
+    ("50105", _FATAL, "wrong passphrase", "check the passphrase given when the key was made"),
+    ("50110", _FATAL, "this IP address is not on the key's list", "add it in the account's API page"),
+    ("50111", _FATAL, "invalid API key", "check the key, character by character"),
+    ("50112", Policy.CLOCK, "invalid timestamp", "send ISO 8601 with milliseconds, and set the clock"),
+    ("50113", _FATAL, "invalid signature", "check the secret, and that path and body are signed as sent"),
+    ("50114", _FATAL, "invalid authorization", "check how the request is signed"),
+    ("50119", _FATAL, "API key does not exist", "use the site (global, eea, us) the key is of"),
+    ("50120", _FATAL, "the key has no permission for this", "allow it in the account's API page"),
+    ("59113", _FATAL, "RPI orders need KYC level 2", "verify the account"),
+)
+"""`code` of REST replies and order replies."""
+
+_ORDER = _table(
+    (
+        "51000",
+        _BUG,
+        "parameter error",
+        "check the parameter named; client order ids are letters and digits only",
+    ),
+    ("51001", _FATAL, "no such instrument", "check the id and its instIdCode; demo and production differ"),
+    ("51003 51407", _BUG, "an order id or a client order id is needed", "give one of them"),
+    ("51004 51005", _FATAL, "more than the position or order limit", "make it smaller"),
+    ("51006", _FATAL, "the price is outside OKX's band", "see channel price-limit"),
+    ("51008 51131", _FATAL, "not enough balance", "make it smaller, or transfer funds"),
+    ("51011", _BUG, "the order id exists", "use another id"),
+    ("51015", _BUG, "instrument and instrument type do not match", "make the two agree"),
+    ("51016", _LOOK_UP, "the client order id exists", "the first order of that id lives: read it"),
+    ("51020 51120", _FATAL, "less than the smallest size", "see min_size of the instrument"),
+    ("51021", _FATAL, "the instrument is not listed yet", "see its listing time"),
+    ("51022", _FATAL, "the instrument is suspended", "wait for its state live"),
+    ("51025 51102-51103 51174", _FATAL, "too many open orders", "cancel some first"),
+    ("51027", _FATAL, "the contract expired", "use a later one"),
+    ("51028-51030", _BACK_OFF, "delivery, settlement or funding is under way", "try again in some minutes"),
+    ("51034", _FATAL, "market maker protection was triggered", "reset it, then quote again"),
+    ("51036", _FATAL, "for market makers of the instrument only", "place it as another type"),
+    (
+        "51054 51149",
+        _LOOK_UP,
+        "timed out; it may or may not have happened",
+        "find the order by its client order id",
+    ),
+    (
+        "51101",
+        _FATAL,
+        "more than the largest size",
+        "see max_limit_size and max_market_size of the instrument",
+    ),
+    ("51110 51124", _FATAL, "only limit orders during a call auction", "use a limit order"),
+    ("51111 51501", _BUG, "more than 20 orders in a batch", "make smaller batches"),
+    (
+        "51112 51169-51170 51205",
+        _FATAL,
+        "reduce-only does not fit the position",
+        "look at the position first",
+    ),
+    ("51121", _FATAL, "the size is not a multiple of the lot", "see lot_size of the instrument"),
+    ("51137 51138", _FATAL, "the price is beyond the highest buy or lowest sell", "see channel price-limit"),
+    ("51150", _FATAL, "too many decimals", "see tick_size and lot_size of the instrument"),
+    ("51196-51197", _FATAL, "only limit orders during the pre-quote phase", "use a limit order, or wait"),
+    ("51201-51203", _FATAL, "a market order of too much value", "split it"),
+    ("51400", _LOOK_UP, "not canceled: filled, canceled or unknown", "read the order's state"),
+    ("51401-51402", _LOOK_UP, "not canceled: the spread order is done", "read the order's state"),
+    ("51404 51508", _BACK_OFF, "orders are fixed in this phase of the auction", "wait for its end"),
+    ("51405", Policy.IGNORE, "nothing to cancel", ""),
+    ("51408", _BUG, "the order is of another instrument", "give the order's own"),
+    ("51410", Policy.IGNORE, "already being canceled", ""),
+    ("51411", _FATAL, "the account may not mass-cancel", "cancel one by one"),
+    ("51412", _LOOK_UP, "the cancel timed out", "read the order's state"),
+    ("51416", _LOOK_UP, "not canceled: already triggered", "read the order it became"),
+    ("51500", _BUG, "the amendment changes nothing", "give a new price or size"),
+    ("51503", _LOOK_UP, "not amended: filled, canceled or unknown", "read the order's state"),
+    ("51506", _FATAL, "orders of this type cannot be amended", "cancel it and place another"),
+    ("51507", _FATAL, "not in this phase of the market", "wait for continuous trading"),
+    ("51511", _FATAL, "not amended: a post-only order would take", "choose a price that rests"),
+    ("51512", _BUG, "an order is twice in the batch", "amend it once"),
+    ("51513", _BACK_OFF, "more than 3 amendments of the order under way", "wait for their answers"),
+    (
+        "51521-51522",
+        _FATAL,
+        "not amended: reduce-only does not fit the position",
+        "look at the position first",
+    ),
+    ("51527", _FATAL, "not amended: the attached orders do not fit", "read them from the order first"),
+    ("51603", _LOOK_UP, "no such order, or not yet visible", "ask again shortly before taking it as absent"),
+    ("54004", _FATAL, "another order of the batch failed", "read that one's sCode"),
+    ("54008", _FATAL, "locked by a mass cancel", "wait for the end of its lock interval"),
+    ("54031", _FATAL, "open interest of the platform is at its limit", "make it smaller, or reduce only"),
+    ("54036", _BUG, "fill-or-kill excludes self-trade mode cancel_both", "choose another self-trade mode"),
+    ("54039-54050", _FATAL, "a rule of RPI orders is not met", "read OKX's message"),
+    ("54051", _FATAL, "an RPI order of too little value", "500 USD on spot, 2,000 futures, 5,000 swaps"),
+    ("54072-54074", _FATAL, "refused by a newer rule", "read OKX's message"),
+    ("54084 54085", _FATAL, "slippagePct does not fit", "give 0 to 0.05 with at most 4 decimals"),
+    ("54086", _FATAL, "speedBump does not fit", "read OKX's message"),
+    ("54094", _BACK_OFF, "the account is in a cool-off period", "wait for its end"),
+    ("54109", _FATAL, "the USDC pair is not activated", "activate it in the account"),
+)
+"""`sCode` of single orders."""
+
+CODES: dict[str, Code] = {**_SESSION, **_GENERAL, **_ORDER}
+"""Every documented code by its text."""
+
+CLOSE_CODES: dict[int, Code] = {
+    int(code): row
+    for code, row in _table(
+        ("1000 1001", Policy.RECONNECT, "the other side closed the connection", ""),
+        ("1002 1003 1007", Policy.RECONNECT, "a frame the other side could not read", ""),
+        ("1005 1006", Policy.RECONNECT, "the connection broke without a close frame", ""),
+        ("1008", _FATAL, "the other side's policy forbids it", "read its reason"),
+        ("1009", _FATAL, "the request is too large", "subscribe in requests of less than 64 KB"),
+        ("1010", _FATAL, "a WebSocket extension is missing", "offer no extension, or another"),
+        ("1011 1014", _BACK_OFF, "the server failed", ""),
+        ("1012", Policy.RECONNECT, "the server restarts", ""),
+        ("1013", _BACK_OFF, "the server is busy", ""),
+        ("1015", _FATAL, "the TLS handshake failed", "check the certificate of the URL's host"),
+        ("4001", _FATAL, "login failed", "check key, secret and passphrase"),
+        ("4002", _BUG, "invalid request", "the last frame is not a request OKX knows"),
+        ("4003", Policy.SPREAD, "more than 100 subscriptions of this API key", "subscribe to fewer channels"),
+        ("4004", Policy.RECONNECT, "no data for 30 s", ""),
+        ("4005", Policy.RECONNECT, "the reader was too slow", "read faster, or subscribe to fewer channels"),
+        ("4006", Policy.RECONNECT, "an abnormal disconnection", ""),
+        ("4007", _FATAL, "the API key was changed or deleted", "use the new key"),
+        ("4008", Policy.SPREAD, "too many channels in all", "subscribe to fewer channels"),
+        ("4009", Policy.SPREAD, "too many channels on this connection", "use more connections"),
+    ).items()
+}
+"""Codes of close frames."""
