@@ -37,9 +37,6 @@ def kinds(talker: Talker) -> list[str]:
     return [f.kind for f in talker.venue.ledger.faults]
 
 
-# ---- writing them
-
-
 def test_parse_reads_selectors_options_and_durations() -> None:
     fault = Fault.parse("mute channel=trades instrument=BTC-USDT at=10s for=30s")
     assert (fault.channel, fault.instrument, fault.at, fault.lasts) == ("trades", "BTC-USDT", 10**10, 3 * 10**10)
@@ -80,9 +77,6 @@ def test_one_script_drives_two_exchanges_alike() -> None:
         talker.subscribe(book())
         talker.until(2)
         assert breaks(talker.pushes("books")) == 1
-
-
-# ---- the line
 
 
 def test_A3_refused_upgrade() -> None:
@@ -164,9 +158,6 @@ def test_A12_flapping() -> None:
     assert len(venue.conversations) == 1
 
 
-# ---- acks
-
-
 def test_B1_ack_lost_but_subscribed() -> None:
     talker = visit("drop_ack channel=books nth=1")
     assert "event" not in str(talker.drain()[0])
@@ -199,9 +190,6 @@ def test_B8_conn_count_error_follows_a_normal_ack() -> None:
     events = [f["event"] for f in talker.drain() if "event" in f]
     assert events == ["subscribe", "channel-conn-count-error"]
     assert talker.until(3) == []
-
-
-# ---- chains
 
 
 def test_D1_dropped_updates_break_the_chain_and_are_in_the_ledger() -> None:
@@ -308,9 +296,6 @@ def test_delay_keeps_the_order_within_a_subscription() -> None:
     ids = [int(p["data"][0]["tradeId"]) for p in talker.pushes("trades")]
     assert ids == sorted(ids)
     assert len(ids) == 8
-
-
-# ---- payloads
 
 
 def test_C1_truncated_json() -> None:

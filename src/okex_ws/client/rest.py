@@ -15,8 +15,8 @@ import msgspec
 
 from okex_ws.client.endpoints import Site
 from okex_ws.events import BookSnapshot, Instrument
+from okex_ws.wire.channels import Subscription, subscription
 from okex_ws.wire.frames import PushDecoder, decode_rows
-from okex_ws.wire.channels import subscription
 
 TRIES = 4
 BUSY = ("50011", "50013", "50040", "50061")
@@ -86,16 +86,20 @@ class Rest:
 
     async def book(self, instrument: str, depth: int = 400, channel: str = "books") -> BookSnapshot | None:
         """A book image with its sequence, None when there is none (`market/books`). ts_recv is not set."""
-        rows = await self.get("market/books", instId=instrument, sz=depth)
-        if not rows:
-            return None
-        frame = msgspec.json.encode({"arg": {"channel": channel, "instId": instrument}, "data": rows[:1]})
-        image: BookSnapshot = PushDecoder(subscription(channel, instId=instrument)).decode(frame, False)[0]
-        return image
+        return book_image(await self.get("market/books", instId=instrument, sz=depth), subscription(channel, instId=instrument))
 
     async def system_status(self) -> list[dict[str, Any]]:
         """Announced and running maintenance (`system/status`)."""
         return await self.get("system/status")
+
+
+def book_image(rows: list[Any], item: Subscription) -> BookSnapshot | None:
+    """The image in a `market/books` answer, as the snapshot of a subscription; None when there is none."""
+    if not rows:
+        return None
+    frame = msgspec.json.encode({"arg": item.arg, "data": rows[:1]})
+    image: BookSnapshot = PushDecoder(item).decode(frame, False)[0]
+    return image
 
 
 def _body(answer: httpx.Response, path: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ class Trade(Timed, kw_only=True, gc=False):
 
     instrument: str = field(name="instId")
     trade_id: int = field(name="tradeId")
-    price: float = field(name="px")
-    size: float = field(name="sz")
+    price: Number = field(name="px")
+    size: Number = field(name="sz")
     side: str
     count: int = 1
     source: str = "0"
@@ -44,19 +44,19 @@ class Ticker(Timed, kw_only=True, gc=False):
 
     instrument: str = field(name="instId")
     instrument_type: str = field(default="", name="instType")
-    last: float | None = None
-    last_size: float | None = field(default=None, name="lastSz")
-    best_ask: float | None = field(default=None, name="askPx")
-    best_ask_size: float | None = field(default=None, name="askSz")
-    best_bid: float | None = field(default=None, name="bidPx")
-    best_bid_size: float | None = field(default=None, name="bidSz")
-    open_24h: float | None = field(default=None, name="open24h")
-    high_24h: float | None = field(default=None, name="high24h")
-    low_24h: float | None = field(default=None, name="low24h")
-    open_utc0: float | None = field(default=None, name="sodUtc0")
-    open_utc8: float | None = field(default=None, name="sodUtc8")
-    volume_currency_24h: float | None = field(default=None, name="volCcy24h")
-    volume_24h: float | None = field(default=None, name="vol24h")
+    last: Number | None = None
+    last_size: Number | None = field(default=None, name="lastSz")
+    best_ask: Number | None = field(default=None, name="askPx")
+    best_ask_size: Number | None = field(default=None, name="askSz")
+    best_bid: Number | None = field(default=None, name="bidPx")
+    best_bid_size: Number | None = field(default=None, name="bidSz")
+    open_24h: Number | None = field(default=None, name="open24h")
+    high_24h: Number | None = field(default=None, name="high24h")
+    low_24h: Number | None = field(default=None, name="low24h")
+    open_utc0: Number | None = field(default=None, name="sodUtc0")
+    open_utc8: Number | None = field(default=None, name="sodUtc8")
+    volume_currency_24h: Number | None = field(default=None, name="volCcy24h")
+    volume_24h: Number | None = field(default=None, name="vol24h")
 
 
 class Candle(Push, kw_only=True, gc=False):
@@ -92,14 +92,14 @@ class Candle(Push, kw_only=True, gc=False):
         columns."""
         if len(row) < 6:
             raise ValueError(f"a candle has at least 6 columns, this one has {len(row)}")
-        volumes = [float(text) if text != "" else None for text in row[5:-1][:3]]
+        volumes = [_finite(text) if text != "" else None for text in row[5:-1][:3]]
         volumes += [None] * (3 - len(volumes))
         return cls(
             open_ms=int(row[0]),
-            open=float(row[1]),
-            high=float(row[2]),
-            low=float(row[3]),
-            close=float(row[4]),
+            open=_finite(row[1]),
+            high=_finite(row[2]),
+            low=_finite(row[3]),
+            close=_finite(row[4]),
             volume=volumes[0],
             volume_currency=volumes[1],
             volume_quote=volumes[2],
@@ -206,7 +206,7 @@ class OpenInterest(Timed, kw_only=True, gc=False):
     usd: Number | None = field(default=None, name="oiUsd")
 
 
-class FundingRate(Timed, kw_only=True, gc=False):
+class FundingRate(Push, kw_only=True, gc=False):
     """The funding rate of a perpetual (`funding-rate`), every 30 to 90 s.
 
     Rates are fractions, 0.0001 is one basis point. funding_ms, next_funding_ms: this and the next settlement;
@@ -230,6 +230,11 @@ class FundingRate(Timed, kw_only=True, gc=False):
     settlement_state: str = field(default="", name="settState")
     settled_rate: Number | None = field(default=None, name="settFundingRate")
     premium: Number | None = None
+    ts_ms: int | None = field(default=None, name="ts")
+
+    @property
+    def ts_event(self) -> int:
+        return event_time(self.ts_recv, self.ts_ms)
 
 
 class PriceLimit(Timed, kw_only=True, gc=False):
@@ -355,3 +360,10 @@ class CallAuction(Timed, kw_only=True, gc=False):
     unmatched_size: Number | None = field(default=None, name="unmatchedSz")
     auction_end_ms: int | None = field(default=None, name="auctionEndTime")
     state: str = ""
+
+
+def _finite(text: Any) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(f"{text!r} is not a number")
+    return number

@@ -16,7 +16,6 @@ from okex_ws.protocol.continuity import Chains
 from okex_ws.protocol.pacing import SECOND, Backoff, Window
 from okex_ws.protocol.session import BookWish, Session, Timing
 from okex_ws.wire.channels import Subscription
-from okex_ws.wire.codes import Policy, close_policy
 from okex_ws.wire.sign import Credentials
 
 HEALTHY_AFTER = 30 * SECOND
@@ -25,6 +24,9 @@ HANDOVER_WITHIN = 50 * SECOND
 """OKX closes 60 s after the notice; what has not linked by then is taken over as it is."""
 LINGER = 2 * SECOND
 """How long both connections are kept once the new one could do alone: for what is still on its way."""
+
+KEY_IS_DEAD = (4001, 4007)
+"""Close codes after which trying again with the same API key is pointless: login failed, key deleted or changed."""
 
 
 class Dial(msgspec.Struct):
@@ -214,8 +216,7 @@ class Line:
         events = self.chains.interrupt(now, "disconnected")
         if self._stopped:
             return [self._lost(number, code, reason, now, retry_s=None), *events]
-        policy = close_policy(code)
-        if (session.ending is not None and session.ending.fatal) or (policy is Policy.FATAL and self._credentials is not None):
+        if (session.ending is not None and session.ending.fatal) or (code in KEY_IS_DEAD and self._credentials is not None):
             self.is_dead = True
             return [self._lost(number, code, reason, now, retry_s=None, fatal=True), *events]
         self.is_overloaded = self.is_overloaded or code in (4008, 4009)

@@ -264,7 +264,8 @@ class Conversation:
         if channel.path != self.path:
             code = v5.wrong_path_code(channel, self.path, self._rules.wrong_path_code)
             raise RequestError(code, f"channel:{channel.name}")
-        if channel.login and self.account is None:
+        is_open = channel.checksum and not self._rules.tick_by_tick_login
+        if channel.login and self.account is None and not is_open:
             raise RequestError("60011")
         if self.account is not None and channel.tier > self.account.tier:
             raise RequestError("64003")

@@ -37,7 +37,8 @@ class Traffic:
 class Ledger:
     """trades: instrument -> (first_id, last_id, ts) of every aggregate published, whether or not anybody got it,
     from the first subscription to the instrument's `trades` on. books: (channel, instrument) -> (prev_seq, seq) of
-    every update and keep-alive minted while watched. faults: every stroke in order. traffic: conn_id -> Traffic.
+    every update and keep-alive minted while watched (a connection's ids lie `Exchange.seq_shift` higher when the rules
+    give each its own). faults: every stroke in order. traffic: conn_id -> Traffic.
     At most `limit` entries are kept per list; `forgotten` counts the oldest ones let go.
     """
 

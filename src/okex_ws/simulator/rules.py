@@ -53,6 +53,7 @@ class Rules:
     control_ping_s: float = 0.0
     login_window_s: float = 30.0
     close_on_bad_login: bool = False
+    tick_by_tick_login: bool = True  # until 2022 books-l2-tbt and books50-l2-tbt were open to all
     checksum: Literal["zero", "live"] = "zero"
     seq_scope: Literal["instrument", "connection"] = "instrument"
     in_band_snapshot: bool = True

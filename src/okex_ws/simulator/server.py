@@ -176,7 +176,7 @@ class Server:
             raise ValueError(f"{host} is not the loopback: the simulator serves 127.0.0.1; pass allow_remote to insist")
         if speed <= 0:
             raise ValueError("speed must be positive")
-        self.host = host
+        self.host = "127.0.0.1" if host == "localhost" else host
         self.port = port
         self.rest_port = rest_port
         self.ca_file: str | None = None
@@ -194,6 +194,7 @@ class Server:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: int | None = None
         self._is_flush_due = False
+        self._is_stopping = False
 
     @property
     def exchange(self) -> Exchange:
@@ -274,6 +275,7 @@ class Server:
 
     async def stop(self) -> None:
         """Close every line and both ports; returns when all is gone, within a few seconds."""
+        self._is_stopping = True
         for server in self._servers:
             server.close()
         if self._timer is not None:
@@ -303,6 +305,9 @@ class Server:
     def touch(self, line: _Line) -> None:
         """This line has something to send: it will be flushed before the loop turns again."""
         self._touched[line] = None
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
         if not self._is_flush_due:
             self._is_flush_due = True
             asyncio.get_running_loop().call_soon(self.flush)
@@ -324,7 +329,7 @@ class Server:
             self._timer.cancel()
             self._timer = None
         self._timer_due = due
-        if due is not None and self._servers:
+        if due is not None and not self._is_stopping:
             wait = max(0.0, (due - self.now()) / 1e9 / self._speed)
             self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
 
@@ -337,16 +342,10 @@ class Server:
         # picows names the peer only after the upgrade; on the loopback all clients are one IP anyway
         headers = {name.lower(): value for name, value in request.headers.items()}
         answer = self.exchange.open(request.path.decode("latin-1"), self.now(), headers=headers)
-        self.touch_all_due()
+        self._flush_soon()
         if isinstance(answer, Conversation):
             return _Line(self, answer)
         return WSUpgradeResponseWithListener(_refused(answer), None)
-
-    def touch_all_due(self) -> None:
-        """Have what the exchange did meanwhile flushed soon."""
-        if not self._is_flush_due:
-            self._is_flush_due = True
-            asyncio.get_running_loop().call_soon(self.flush)
 
     async def _keep_waiting(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, behind: int) -> None:
         """Hold a fresh connection, then relay it to the WebSocket port behind (fault slow_open)."""

@@ -116,11 +116,7 @@ def bar_of(name: str) -> str:
 
 def literal_names() -> list[str]:
     """Every name that can be subscribed: templates written out for each bar."""
-    return [
-        row.name.format(bar=bar) if row.bars else row.name
-        for row in CHANNELS.values()
-        for bar in (row.bars or ("",))
-    ]
+    return [row.name.format(bar=bar) if row.bars else row.name for row in CHANNELS.values() for bar in (row.bars or ("",))]
 
 
 def subscription(name: str, key: str | None = None, **args: str) -> Subscription:

@@ -112,7 +112,9 @@ class PushDecoder:
         self.channel = find(subscription.channel)
         kind = self.channel.event if self.channel else GenericPush
         update = self.channel.update if self.channel else None
-        self._fast = None if kind is GenericPush or hasattr(kind, "from_row") else _rows_decoder(kind)
+        # Arrays, and rows whose push has fields of its own (eventType, curPage), are read by hand.
+        by_hand = kind is GenericPush or hasattr(kind, "from_row") or hasattr(kind, "event_type")
+        self._fast = None if by_hand else _rows_decoder(kind)
         self._fast_update = _rows_decoder(update) if update else self._fast
         # Book rows do not say which instrument they are of: their subscription does.
         self._name_rows = issubclass(kind, BookEvent)
@@ -138,7 +140,7 @@ class PushDecoder:
         return rows
 
     def _tolerant(self, data: bytes) -> list[Any]:
-        """Second pass: empty texts count as absent, arrays and unknown channels become events by hand."""
+        """Second pass: empty texts and nulls count as absent, arrays and unknown channels become events by hand."""
         push = _parse(data)
         if not isinstance(push, dict) or not isinstance(push.get("data"), list):
             raise FrameError("a push without a list of data")
@@ -193,7 +195,7 @@ def _parse(data: bytes) -> Any:
 
 def _without_empty(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_empty(item) for key, item in value.items() if item != ""}
+        return {key: _without_empty(item) for key, item in value.items() if item != "" and item is not None}
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return [_without_empty(item) for item in value]
     return value

@@ -117,8 +117,6 @@ class RestFace:
             rows = rows[1::2] + rows[::2]
         return [] if "rest_empty" in struck else rows
 
-    # ---- reads
-
     def _time(self, query: Query, now: int) -> list[Any]:
         return [{"ts": str(now // _MS)}]
 
