@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from okex_ws.client.rest import book_image
+from okex_ws.wire.frames import book_image
 from okex_ws.events import BookEvent, Event, Gap, News
 from okex_ws.market import Books, Latest
 from okex_ws.protocol.line import Dial, Failure, Hangup, Line
@@ -69,7 +69,7 @@ class World:
         while True:
             times = [self._events[0][0]] if self._events else []
             times += [due for due in (self.exchange.deadline(), self.client.deadline()) if due is not None]
-            due = min(times, default=end)
+            due = min(times, default=end + 1)
             if due > end:
                 break
             self.now = max(self.now, due)
@@ -88,6 +88,9 @@ class World:
         self.client.is_asleep = True
         self.run(seconds)
         self.client.is_asleep = False
+        missed, self.client.missed = self.client.missed, []
+        for act in missed:
+            self.after(0, act)
 
 
 class Wire:
@@ -113,10 +116,10 @@ class Wire:
         world.after(world.latency, self._opened)
 
     def _opened(self) -> None:
-        if self.is_open and not self.world.client.is_asleep:
+        if self._is_asleep(self._opened):
+            return
+        if self.is_open:
             self._tell(self.line.opened(self.number, self.world.now))
-        elif self.is_open:
-            self.world.after(100 * MS, self._opened)
         self._carry()
 
     def _carry(self) -> None:
@@ -135,10 +138,7 @@ class Wire:
                     self.is_frozen = True
 
     def _arrive(self, data: bytes) -> None:
-        if not self.is_open:
-            return
-        if self.world.client.is_asleep:
-            self.world.after(100 * MS, lambda: self._arrive(data))
+        if not self.is_open or self._is_asleep(lambda: self._arrive(data)):
             return
         self.frames.append(data)
         self._tell(self.line.receive(self.number, data, self.world.now))
@@ -148,7 +148,7 @@ class Wire:
         self.world.after(self.world.latency, lambda: talk.receive(data, self.world.now) if talk and not self.is_frozen else None)
 
     def closed(self, code: int, reason: str) -> None:
-        if self.is_open:
+        if self.is_open and not self._is_asleep(lambda: self.closed(code, reason)):
             self.is_open = False
             self._tell(self.line.closed(self.number, code, reason, self.world.now))
 
@@ -157,6 +157,12 @@ class Wire:
         talk = self.talk
         if talk is not None:
             self.world.after(self.world.latency, lambda: talk.gone(self.world.now))
+
+    def _is_asleep(self, act: Callable[[], None]) -> bool:
+        """Whether nobody is there to notice; what happened waits in the socket."""
+        if self.world.client.is_asleep:
+            self.world.client.missed.append(act)
+        return self.world.client.is_asleep
 
     def _tell(self, events: list[Event]) -> None:
         self.world.client.publish(events, self.line)
@@ -174,6 +180,7 @@ class VirtualClient:
         self.wires: dict[tuple[str, int], Wire] = {}
         self.dials: list[int] = []
         self.is_asleep = False
+        self.missed: list[Callable[[], None]] = []
         self.on_event: Callable[[Event], None] | None = None
         self._plan = Plan()
         self._connects = connects_per_ip()

@@ -6,6 +6,7 @@ The front door: names only.
 from importlib.metadata import version
 
 from okex_ws import events
+from okex_ws.client.blocking import Blocking
 from okex_ws.client.client import Client, connect
 from okex_ws.client.endpoints import EndpointError, Site, at, local, site
 from okex_ws.client.rest import Rest, RestError
@@ -19,6 +20,7 @@ __version__ = version("okex-websocket")
 
 __all__ = [
     "CHANNELS",
+    "Blocking",
     "BookSnapshot",
     "BookState",
     "BookUpdate",

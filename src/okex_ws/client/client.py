@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import Any, Self, TypeVar
 
 from okex_ws.client.clock import Clock
-from okex_ws.client.connection import Driver, Tap, log
+from okex_ws.client.connection import Driver, Tap
+from okex_ws.client.hub import Hub
 from okex_ws.client.endpoints import Site
 from okex_ws.client.endpoints import site as named_site
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.stream import Policy, Stream
-from okex_ws.events import ConsumerFailed, Event
+from okex_ws.events import Event
 from okex_ws.market import Books, Instruments, Latest, OrderBook
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import connects_per_ip
@@ -25,6 +26,9 @@ from okex_ws.protocol.session import BookWish, Timing
 from okex_ws.wire.channels import Subscription, subscription
 from okex_ws.wire.sign import Credentials
 
+DRAIN_WITHIN_S = 0.4
+"""How long coroutine callbacks may go on after the lines are closed, and again after they were cancelled."""
+
 E = TypeVar("E", bound=Event)
 Callback = Callable[[Any], object] | Callable[[Any], Awaitable[object]]
 
@@ -32,9 +36,10 @@ Callback = Callable[[Any], object] | Callable[[Any], Awaitable[object]]
 class Client:
     """Market data of OKX as typed events.
 
-    site: where to, see `client.endpoints`. keep_books: also keep order books, read with `book`; their checksums, where there are any,
-    are verified and a book that is wrong is asked for anew. ca_file: a further certificate authority to trust (a simulator's).
+    site: where to, see `client.endpoints`. keep_books: also keep order books, read with `book`; their checksums, where there are
+    any, are verified and a book that is wrong is asked for anew. ca_file: a further certificate authority to trust.
     stale_after_s: seconds of silence after which a channel counts as stale, over the documented cadence.
+    open_within_s: how long TCP, TLS and the WebSocket upgrade together may take.
     policy, size: of the client's own iterator, `async for event in client`.
 
     Use it as an async context manager; every task and socket ends with it, within two seconds.
@@ -51,36 +56,31 @@ class Client:
         timing: Timing = Timing(),
         stale_after_s: Mapping[str, float] | None = None,
         backoff_s: tuple[float, float] = (0.5, 30.0),
+        open_within_s: float = 10.0,
         policy: Policy = Policy.WAIT,
         size: int = 10_000,
-        luck: Callable[[], float] = random.random,
+        seed: int | None = None,
         tap: Tap | None = None,
     ) -> None:
         self.site = site or named_site()
-        self.books = Books()
-        self.latest = Latest()
-        self.instruments = Instruments()
-        self.events = 0
-        self._keeps_books = keep_books
+        self.hub = Hub(keep_books=keep_books, pause=self._pause, resume=self._resume)
         self._credentials = credentials
-        self._ssl = _trusting(ca_file)
+        is_plain = self.site.websocket.startswith("ws://") and self.site.rest.startswith("http://")
+        self._ssl = None if is_plain and ca_file is None else _trusting(ca_file)  # loading what is trusted takes 20 ms
         self._proxy = proxy
         self._timing = timing
         self._stale_after_s = stale_after_s
         self._backoff_s = backoff_s
-        self._luck = luck
+        self._open_within_s = open_within_s
+        self._seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self._tap = tap
         self._clock = Clock()
         self._connects = connects_per_ip()
         self._plan = Plan()
         self._drivers: dict[str, Driver] = {}
-        self._streams: list[Stream] = []
-        self._callbacks: list[tuple[type[Event], Callable[[Any], object], str]] = []
-        self._failures: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._rest: Rest | None = None
         self._is_running = False
-        self._is_paused = False
         self._own_policy, self._own_size = policy, size
         self._own_stream: Stream | None = None
 
@@ -98,18 +98,20 @@ class Client:
         if not self._is_running:
             self._is_running = True
             for driver in self._drivers.values():
-                driver.start()
+                driver.start(self._seed)
 
     async def close(self) -> None:
         """Hang up, end every task, let readers finish what they hold."""
         self._is_running = False
         await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
-        for stream in self._streams:
-            stream.close()
+        self.hub.close()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:  # a callback may finish what it holds, within reason
+            _, late = await asyncio.wait(tasks, timeout=DRAIN_WITHIN_S)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=DRAIN_WITHIN_S)
         if self._rest is not None:
             await self._rest.close()
             self._rest = None
@@ -123,12 +125,11 @@ class Client:
         connections and survive reconnects.
         """
         items = [subscription(channel, key, **args) for key in keys] or [subscription(channel, None, **args)]
-        now = self._clock.now()
+        wanted: dict[str, list[Subscription]] = {}
         for item in items:
-            shard = self._plan.place(item)
-            driver = self._driver(shard)
-            driver.line.subscribe([item], now)
-            driver.settle() if self._is_running else None
+            wanted.setdefault(self._driver(self._plan.place(item)).line.name, []).append(item)
+        for name, group in wanted.items():
+            self._drivers[name].subscribe(group)
         return items
 
     def unsubscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
@@ -137,9 +138,7 @@ class Client:
         for item in items:
             shard = self._plan.remove(item)
             if shard is not None:
-                driver = self._drivers[shard.name]
-                driver.line.unsubscribe([item], self._clock.now())
-                driver.settle()
+                self._drivers[shard.name].unsubscribe([item])
                 self.books.forget(item.key, item.channel)
         return items
 
@@ -152,9 +151,7 @@ class Client:
 
     def stream(self, *kinds: type[Event], policy: Policy = Policy.WAIT, size: int = 10_000, name: str = "") -> Stream:
         """A further iterator over events of these kinds (all, without any), with its own queue and policy."""
-        made = Stream(kinds, policy=policy, size=size, name=name or f"stream {len(self._streams)}", on_room=self._on_room)
-        self._streams.append(made)
-        return made
+        return self.hub.stream(kinds, policy=policy, size=size, name=name)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         if self._own_stream is None:
@@ -165,15 +162,35 @@ class Client:
     def on(self, kind: type[E], callback: Callable[[E], object]) -> None:
         """Call `callback` with every event of a kind, in order, as it arrives. Keep it short.
 
-        A coroutine function gets a queue and a task of its own. A callback that raises is reported as ConsumerFailed, once per kind
-        of error; the others, and the line, go on.
+        A coroutine function gets a queue and a task of its own. A callback that raises is reported as ConsumerFailed, once per
+        kind of error; the others, and the line, go on.
         """
         name = getattr(callback, "__qualname__", repr(callback))
         if inspect.iscoroutinefunction(callback):
             made = self.stream(kind, name=name)
             self._spawn(self._consume(made, callback, name))
         else:
-            self._callbacks.append((kind, callback, name))
+            self.hub.on(kind, callback, name)
+
+    @property
+    def books(self) -> Books:
+        """All order books kept."""
+        return self.hub.books
+
+    @property
+    def latest(self) -> Latest:
+        """Last trade, ticker and candle of each instrument."""
+        return self.hub.latest
+
+    @property
+    def instruments(self) -> Instruments:
+        """Reference data, after `load_instruments`."""
+        return self.hub.instruments
+
+    @property
+    def events(self) -> int:
+        """How many events have come so far."""
+        return self.hub.events
 
     def book(self, instrument: str, channel: str | None = None) -> OrderBook:
         """The order book of an instrument: EMPTY until subscribed and received, STALE after a gap until renewed."""
@@ -203,7 +220,7 @@ class Client:
             line = Line(
                 shard.name,
                 url=self.site.url(shard.endpoint),
-                luck=self._luck,
+                luck=random.Random(self._seed).random,
                 connects=self._connects,
                 credentials=self._credentials,
                 timing=self._timing,
@@ -211,110 +228,59 @@ class Client:
                 backoff_s=self._backoff_s,
             )
             driver = Driver(
-                line, clock=self._clock, publish=self._publish, ssl_context=self._ssl_for(line.url), proxy=self._proxy, tap=self._tap
+                line,
+                clock=self._clock,
+                publish=self._publish,
+                fetch=lambda wish, driver: self._spawn(self._fetch_book(wish, driver)),
+                overloaded=self._split,
+                ssl_context=self._ssl_for(line.url),
+                proxy=self._proxy,
+                open_within_s=self._open_within_s,
+                tap=self._tap,
             )
             self._drivers[shard.name] = driver
             if self._is_running:
-                driver.start()
+                driver.start(self._seed)
         return driver
 
     def _ssl_for(self, url: str) -> ssl.SSLContext | None:
         return self._ssl if url.startswith("wss://") else None
 
-    def _publish(self, events: list[Event], line: Line) -> None:
-        """The one door: caches first, so that whoever sees an event reads a book that has it."""
-        self.events += len(events)
-        latest, books = self.latest, self.books
-        extra: list[Event] = []
-        for event in events:
-            latest.apply(event)
-            if self._keeps_books:
-                trouble = books.apply(event)
-                if trouble is not None:
-                    extra += self._distrust(event, trouble, line)
-            self.instruments.apply(event)
-        if extra:
-            events = [*events, *extra]
-        for event in events:
-            self._call_back(event)
-        is_full = False
-        for stream in self._streams:
-            stream.put(events)
-            is_full = is_full or stream.is_full
-        if is_full and not self._is_paused:
-            self._pause()
-        for wish in line.take_wishes():
-            self._spawn(self._fetch_book(wish, line))
-        if line.is_overloaded:
-            self._split(line)
-
-    def _distrust(self, event: Any, trouble: str, line: Line) -> list[Event]:
-        item = subscription(event.channel, event.instrument)
-        gaps = line.resync(item, event.ts_recv, trouble)
-        for gap in gaps:
-            self.books.apply(gap)
-        return gaps
-
-    def _call_back(self, event: Event) -> None:
-        for kind, callback, name in self._callbacks:
-            if isinstance(event, kind):
-                try:
-                    callback(event)
-                except Exception as error:
-                    self._report(name, error, event.ts_recv)
+    def _publish(self, events: list[Event], driver: Driver) -> None:
+        self.hub.publish(events, driver.distrust)
 
     async def _consume(self, stream: Stream, callback: Callable[[Any], Any], name: str) -> None:
         async for event in stream:
             try:
                 await callback(event)
             except Exception as error:
-                self._report(name, error, event.ts_recv)
-
-    def _report(self, name: str, error: Exception, now: int) -> None:
-        kind = (name, type(error).__name__)
-        if kind in self._failures:
-            return
-        self._failures.add(kind)
-        log.error("consumer %s failed: %s: %s", name, type(error).__name__, error, exc_info=error)
-        news = ConsumerFailed(ts_recv=now, consumer=name, error=f"{type(error).__name__}: {error}")
-        for stream in self._streams:
-            stream.put([news])
+                self.hub.report(name, error, event.ts_recv)
 
     def _pause(self) -> None:
-        self._is_paused = True
         for driver in self._drivers.values():
             driver.pause()
 
-    def _on_room(self) -> None:
-        if self._is_paused and not any(stream.is_full for stream in self._streams):
-            self._is_paused = False
-            for driver in self._drivers.values():
-                driver.resume()
+    def _resume(self) -> None:
+        for driver in self._drivers.values():
+            driver.resume()
 
-    async def _fetch_book(self, wish: BookWish, line: Line) -> None:
-        image = None
+    async def _fetch_book(self, wish: BookWish, driver: Driver) -> None:
+        rows: list[Any] = []
         with contextlib.suppress(RestError):
-            image = await self.rest.book(wish.subscription.key, wish.depth, wish.subscription.channel)
-        now = self._clock.now()
-        if image is not None:
-            image.ts_recv = now
-        events = line.book_fetched(wish.subscription, image, now)
-        if events:
-            self._publish(events, line)
-        self._drivers[line.name].settle()
+            rows = await self.rest.book_rows(wish.subscription.key, wish.depth)
+        driver.book_fetched(wish.subscription, rows)
 
-    def _split(self, line: Line) -> None:
-        """OKX says a connection carries too much: half of it moves to a new one."""
-        line.is_overloaded = False
-        shard = next(item for item in self._plan.shards if item.name == line.name)
+    def _split(self, driver: Driver) -> None:
+        """OKX says a connection carries too much: half of it moves to a new one, with what is known of its continuity."""
+        driver.line.is_overloaded = False
+        shard = next(item for item in self._plan.shards if item.name == driver.line.name)
         items = list(shard.subscriptions)
         moving = items[len(items) // 2 :] if len(items) > 1 else []
         shard.is_closed = True
-        line.unsubscribe(moving, self._clock.now())
         for item in moving:
             del shard.subscriptions[item]
-        for item in moving:
-            self._driver(self._plan.place(item)).line.subscribe([item], self._clock.now())
+            driver.hand_over(item, self._driver(self._plan.place(item)))
+        driver.settle()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -1,7 +1,7 @@
 """Driver: one Line driven over real sockets: dials, feeds, sends, keeps its timer.
 
-picows underneath. It hands over frames, so texts in several frames are joined here; it does not speak permessage-deflate, so none is
-offered. Redirects are not followed: credentials go to the host they were meant for, and nowhere else.
+picows underneath. It hands over frames, so texts in several frames are joined here; it does not speak permessage-deflate, so
+none is offered. Redirects are not followed: credentials go to the host they were meant for, and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,28 +9,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
-from picows.common import WSHandshakeError  # not exported at the top
+import msgspec
+from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSParsedURL, WSTransport, ws_connect
 
 from okex_ws.client.clock import Clock
 from okex_ws.client.endpoints import is_loopback
-from okex_ws.events import Event
+from okex_ws.client.plain import one_line
+from okex_ws.events import BookEvent, Event
 from okex_ws.protocol.line import Dial, Failure, Hangup, Line
-from okex_ws.wire.frames import MAX_FRAME
+from okex_ws.protocol.session import BookWish
+from okex_ws.wire.channels import Subscription, subscription
+from okex_ws.wire.frames import MAX_FRAME, book_image
 
 log = logging.getLogger("okex_ws")
 log.addHandler(logging.NullHandler())
 
-OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 1.0
+"""How long a peer may take to answer a goodbye before it is cut off."""
 
 Tap = Callable[[int, str, int, str, bytes], None]
-"""Sees every text frame: ts_recv (ns), line, connection, "in" or "out", the text untouched."""
+"""Sees everything a line is told, before it is told: now (ns), line, connection, kind, text.
+
+Kinds "in" and "out" are text frames, untouched; the others are the line's further inputs, their text a small JSON object:
+start, stop, subscribe, unsubscribe, open, fail, close, timer, excuse, resync, image, hand_over. A Line told the same says the same.
+"""
 
 
 class _Listener(WSListener):
@@ -40,6 +49,7 @@ class _Listener(WSListener):
         self.driver = driver
         self.number = number
         self.transport: WSTransport | None = None
+        self.sock: socket.socket | None = None
         self.code = 1006
         self.reason = "the connection broke"
         self._parts: list[bytes] = []
@@ -59,7 +69,7 @@ class _Listener(WSListener):
             payload = frame.get_payload_as_bytes()
             if self.code == 1006:
                 self.code = int.from_bytes(payload[:2]) if len(payload) >= 2 else 1005
-                self.reason = payload[2:].decode(errors="replace") or "closed by the server"
+                self.reason = one_line(payload[2:].decode(errors="replace")) or "closed by the server"
             transport.send(WSMsgType.CLOSE, payload[:2])
             transport.disconnect()
 
@@ -77,9 +87,14 @@ class _Listener(WSListener):
             return
         self.code, self.reason = code, reason
         with contextlib.suppress(Exception):  # the peer may be gone already
-            transport.send(WSMsgType.CLOSE, code.to_bytes(2) + reason.encode()[:120])
-        asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, transport.disconnect, False)
+            transport.send(WSMsgType.CLOSE, code.to_bytes(2) + reason.encode("ascii", "replace")[:120])
+        asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self.cut_off)
         transport.disconnect()
+
+    def cut_off(self) -> None:
+        """End the socket now."""
+        if self.transport is not None:
+            self.transport.disconnect(False)
 
     def _on_part(self, transport: WSTransport, frame: WSFrame) -> None:
         self._parts.append(frame.get_payload_as_bytes())
@@ -95,7 +110,9 @@ class _Listener(WSListener):
 class Driver:
     """Owns the sockets and the timer of one Line, and decides nothing.
 
-    publish: gets every event of the line, in order. ssl_context: None for the machine's own trust.
+    publish: gets every event of the line, in order. fetch: asked for a book image. overloaded: told that OKX closed the connection
+    because it carries too much. tap: sees every input. ssl_context: None for the machine's own trust.
+    open_within_s: how long TCP, TLS and the upgrade together may take.
     """
 
     def __init__(
@@ -103,9 +120,12 @@ class Driver:
         line: Line,
         *,
         clock: Clock,
-        publish: Callable[[list[Event], Line], None],
+        publish: Callable[[list[Event], Driver], None],
+        fetch: Callable[[BookWish, Driver], None],
+        overloaded: Callable[[Driver], None],
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
+        open_within_s: float = 10.0,
         tap: Tap | None = None,
     ) -> None:
         self.line = line
@@ -115,39 +135,42 @@ class Driver:
         self._now = clock.now
         self._clock = clock
         self._publish = publish
+        self._fetch = fetch
+        self._overloaded = overloaded
         self._ssl = ssl_context
         self._proxy = proxy if proxy is not None else _proxy_from_environment(line.url)
+        self._open_within_s = open_within_s
         self._listeners: dict[int, _Listener] = {}
-        self._dials: dict[int, asyncio.Task[None]] = {}
+        self._connections: dict[int, asyncio.Task[None]] = {}  # from the dial to the end of the socket
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0
         self._is_paused = False
+        self._is_closing = False
+        self._is_started = False
 
-    def start(self) -> None:
-        self.line.start(self._now())
+    def start(self, seed: int = 0) -> None:
+        self._is_closing, self._is_started = False, True
+        now = self._note("start", **self.line.settings, seed=seed)
+        self.line.start(now)
         self.settle()
 
     async def close(self) -> None:
         """Hang up and wait until sockets and tasks are gone."""
-        self._emit(self.line.stop(self._now()))
+        self._is_closing = True
+        self._emit(self.line.stop(self._note("stop")))
         self.settle()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        dials = list(self._dials.values())
-        for task in dials:
-            task.cancel()
-        await asyncio.gather(*dials, return_exceptions=True)
-        listeners = list(self._listeners.values())
-        transports = [item.transport for item in listeners if item.transport is not None]
-        if transports:
-            waits = [asyncio.ensure_future(_gone(transport)) for transport in transports]
-            _, late = await asyncio.wait(waits, timeout=CLOSE_WITHIN_S)
-            for transport in transports:
-                transport.disconnect(False)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        for number, task in self._connections.items():
+            if number not in self._listeners:
+                task.cancel()  # still dialling
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=CLOSE_WITHIN_S)
+        if self._connections:
+            for listener in self._listeners.values():
+                listener.cut_off()
+            await asyncio.wait(self._connections.values(), timeout=CLOSE_WITHIN_S)
 
     def pause(self) -> None:
         """Stop reading: a consumer wants no more for now."""
@@ -162,14 +185,43 @@ class Driver:
         for listener in self._listeners.values():
             if listener.transport is not None:
                 listener.transport.underlying_transport.resume_reading()
-        self.line.excuse(self._now())
+        self.line.excuse(self._note("excuse"))
         self.settle()
+
+    def subscribe(self, items: list[Subscription]) -> None:
+        """Want these."""
+        if self._is_started:
+            self.line.subscribe(items, self._note("subscribe", args=[item.arg for item in items]))
+            self.settle()
+        else:
+            self.line.subscribe(items, self._now())  # "start" will name them
+
+    def unsubscribe(self, items: list[Subscription]) -> None:
+        """Want these no more."""
+        self.line.unsubscribe(items, self._note("unsubscribe", args=[item.arg for item in items]))
+        self.settle()
+
+    def distrust(self, event: BookEvent, cause: str) -> list[Event]:
+        """Ask for a new image of a book that is wrong; returns the Gap it says, which is not published here."""
+        item = subscription(event.channel, event.instrument)
+        return self.line.resync(item, self._note("resync", arg=item.arg, cause=cause), cause)
+
+    def book_fetched(self, item: Subscription, rows: list[Any]) -> None:
+        """The rows REST gave for a BookWish, none if it had none to give."""
+        now = self._note("image", arg=item.arg, rows=rows)
+        self._emit(self.line.book_fetched(item, book_image(rows, item, now), now))
+        self.settle()
+
+    def hand_over(self, item: Subscription, to: Driver) -> None:
+        """Another line takes a subscription over, with what is known of its continuity."""
+        self.line.hand_over(item, to.line, self._note("hand_over", arg=item.arg, to=to.line.name))
+        to.settle()
 
     # -- from the sockets ------------------------------------------------------------------------------------------------
 
     def on_opened(self, number: int, listener: _Listener) -> None:
         self._listeners[number] = listener
-        self._emit(self.line.opened(number, self._now()))
+        self._emit(self.line.opened(number, self._note("open", number)))
         self.settle()
         if self._is_paused and listener.transport is not None:
             listener.transport.underlying_transport.pause_reading()
@@ -183,14 +235,14 @@ class Driver:
         line = self.line
         events = line.receive(number, data, now)
         if events:
-            self._publish(events, line)
+            self._publish(events, self)
         session = line.sessions.get(number)
-        if session is None or session.outbox or line.actions or session.next_deadline < self._armed_for:
+        if session is None or session.outbox or session.wishes or line.actions or session.next_deadline < self._armed_for:
             self.settle()
 
     def on_closed(self, number: int, code: int, reason: str) -> None:
         self._listeners.pop(number, None)
-        self._emit(self.line.closed(number, code, reason, self._now()))
+        self._emit(self.line.closed(number, code, reason, self._note("close", number, code=code, reason=reason)))
         self.settle()
 
     def hang_up(self, number: int, code: int, reason: str) -> None:
@@ -203,15 +255,19 @@ class Driver:
     def settle(self) -> None:
         """Carry out what the line wants: dials, hang-ups, texts, the next deadline."""
         line = self.line
-        for action in line.actions:
+        actions, line.actions = line.actions, []
+        for action in actions:
             match action:
                 case Dial(number=number):
-                    self._dials[number] = asyncio.get_running_loop().create_task(self._dial(number))
+                    self._start(number)
                 case Hangup(number=number, code=code, reason=reason):
                     self.hang_up(number, code, reason)
-        line.actions.clear()
         for number in line.sessions:
             self._send(number)
+        for wish in line.take_wishes():
+            self._fetch(wish, self)
+        if line.is_overloaded:
+            self._overloaded(self)
         self._arm()
 
     def _send(self, number: int) -> None:
@@ -226,6 +282,8 @@ class Driver:
                 listener.transport.send(WSMsgType.TEXT, message)
 
     def _arm(self) -> None:
+        if self._is_closing:
+            return
         deadline = self.line.next_deadline
         if self._timer is not None:
             if deadline is not None and deadline == self._armed_for:
@@ -240,64 +298,128 @@ class Driver:
     def _on_timer(self) -> None:
         self._timer = None
         self._clock.correct()
-        now = self._now()
         if self._is_paused:
             # A consumer holds us up: silence on the socket is our own doing, not the server's.
             self._timer = asyncio.get_running_loop().call_later(0.1, self._on_timer)
             return
-        self._emit(self.line.on_deadline(now))
+        self._emit(self.line.on_deadline(self._note("timer")))
         self.settle()
 
     def _emit(self, events: list[Event]) -> None:
         if events:
-            self._publish(events, self.line)
+            self._publish(events, self)
 
-    async def _dial(self, number: int) -> None:
-        url = self.line.url
+    def _note(self, kind: str, number: int = 0, **what: Any) -> int:
+        """Let the tap see an input; returns the instant it happens at."""
+        now = self._now()
+        if self.tap is not None:
+            self.tap(now, self.line.name, number, kind, msgspec.json.encode(what))
+        return now
+
+    def _start(self, number: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._connect(number))
+        self._connections[number] = task
+        task.add_done_callback(lambda _: self._connections.pop(number, None))
+
+    async def _connect(self, number: int) -> None:
+        """One connection from the dial to the end of its socket."""
         listener = _Listener(self, number)
         try:
-            async with asyncio.timeout(OPEN_WITHIN_S):
-                await ws_connect(
-                    lambda: listener,
-                    url,
-                    ssl_context=self._ssl,
-                    websocket_handshake_timeout=OPEN_WITHIN_S,
-                    logger_name=log,
-                    max_frame_size=MAX_FRAME,
-                    max_redirects=0,
-                    proxy=self._proxy,
-                )
-        except (OSError, WSHandshakeError, TimeoutError, ValueError, AssertionError) as error:
-            self._emit(self.line.failed(number, _failure(error, url), self._now()))
-            self.settle()
+            transport = await self._dial(listener)
+            if listener.transport is not None:
+                with contextlib.suppress(Exception):  # what picows refused is told by on_closed
+                    await transport.wait_disconnected()
+                return
+            failure = Failure(f"{_host(self.line.url)} closed the connection instead of answering the upgrade")
+        except Exception as error:  # whatever it is, a line that waits for this dial for ever would be worse
+            failure = _failure(error, self.line.url, self._open_within_s)
         finally:
-            self._dials.pop(number, None)
+            if listener.transport is None and listener.sock is not None:
+                await _give_up(listener.sock)
+        self._emit(self.line.failed(number, failure, self._note("fail", number, **msgspec.structs.asdict(failure))))
+        self.settle()
+
+    async def _dial(self, listener: _Listener) -> WSTransport:
+        async def open_socket(address: WSParsedURL) -> socket.socket:
+            # Ours, because picows keeps the socket of a handshake that was cancelled.
+            listener.sock = await _open_socket(address.host, address.port)
+            return listener.sock
+
+        async with asyncio.timeout(self._open_within_s):
+            transport, _ = await ws_connect(
+                lambda: listener,
+                self.line.url,
+                ssl_context=self._ssl,
+                websocket_handshake_timeout=None,
+                logger_name=log,
+                max_frame_size=MAX_FRAME,
+                max_redirects=0,
+                proxy=self._proxy,
+                socket_factory=open_socket,
+            )
+        return transport
 
 
-async def _gone(transport: WSTransport) -> None:
-    with contextlib.suppress(Exception):
-        await transport.wait_disconnected()
+async def _open_socket(host: str, port: int) -> socket.socket:
+    """TCP to the first address of a host that accepts it. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    failure = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        sock.setblocking(False)
+        try:
+            await loop.sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure
 
 
-def _failure(error: BaseException, url: str) -> Failure:
+async def _give_up(sock: socket.socket) -> None:
+    """End a socket that some transport may own: it notices the end of the stream within a few turns of the loop."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    for _ in range(20):
+        if sock.fileno() < 0:
+            return
+        await asyncio.sleep(0)
+    sock.close()
+
+
+def _failure(error: BaseException, url: str, open_within_s: float) -> Failure:
     """Why a connection did not come about, in words for people."""
-    host = urlsplit(url).hostname or url
+    host = _host(url)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failure(f"the certificate of {host} is not trusted: {error.verify_message}", fatal=True)
     if isinstance(error, ssl.SSLError):
-        return Failure(f"TLS with {host} failed: {error.reason or error}", fatal=False)
+        return Failure(f"TLS with {host} failed: {error.reason or error}")
     if isinstance(error, TimeoutError):
-        return Failure(f"{host} did not answer within {OPEN_WITHIN_S:.0f} s")
+        return Failure(f"{host} did not answer within {open_within_s:g} s")
     if isinstance(error, WSHandshakeError):
-        if error.response is None:
-            return Failure(f"{host} does not speak WebSocket: {error}")
-        status = int(error.response.status)
-        where = error.response.headers.get("Location")
-        if where:
-            return Failure(f"{host} answered HTTP {status}, a redirect to {where}, which is not followed")
-        wait = str(error.response.headers.get("Retry-After", ""))
-        return Failure(f"{host} answered HTTP {status}", retry_after_s=min(600.0, float(wait)) if wait.isdigit() else 0.0)
-    return Failure(f"cannot connect to {host}: {error}")
+        return _not_upgraded(error, host)
+    return Failure(f"cannot connect to {host}: {one_line(str(error)) or type(error).__name__}")
+
+
+def _not_upgraded(error: WSHandshakeError, host: str) -> Failure:
+    answer = error.response
+    if answer is None or answer.status == 101:
+        return Failure(f"{host} does not speak WebSocket: {one_line(str(error))}")
+    status = int(answer.status)
+    where = answer.headers.get("Location")
+    if where:
+        return Failure(f"{host} answered HTTP {status}, a redirect to {one_line(where)}, which is not followed")
+    wait = str(answer.headers.get("Retry-After", ""))
+    seconds = min(600.0, float(wait)) if wait.isascii() and wait.isdigit() else 0.0
+    return Failure(f"{host} answered HTTP {status}", retry_after_s=seconds)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or url
 
 
 def _proxy_from_environment(url: str) -> str | None:

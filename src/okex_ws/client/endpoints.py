@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -16,13 +16,42 @@ class EndpointError(ValueError):
     """A site or URL that cannot be used; the text says what to change."""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise EndpointError(f"{url!r} is not a URL: {error}") from None
+
+
 class Site(msgspec.Struct, frozen=True):
-    """One place to talk to: WebSocket base (`/ws/v5/public` is appended), REST base, and whether it is demo trading."""
+    """One place to talk to: WebSocket base (`/ws/v5/public` is appended), REST base, and whether it is demo trading.
+
+    Raises EndpointError for anything unencrypted that is not on this machine.
+    """
 
     name: str
     websocket: str
     rest: str
     demo: bool = False
+
+    def __post_init__(self) -> None:
+        for url, plain, safe in ((self.websocket, "ws", "wss"), (self.rest, "http", "https")):
+            parts = _split(url)
+            if parts.scheme not in (plain, safe) or not parts.hostname:
+                raise EndpointError(f"{url!r} is not usable here; it must begin with {safe}://")
+            if parts.scheme == plain and not is_loopback(parts.hostname):
+                hint = f"use {safe}:// ({plain}:// is for this machine only)"
+                raise EndpointError(f"{plain}:// to {parts.hostname} would be readable on the way; {hint}")
 
     def url(self, endpoint: str) -> str:
         """The WebSocket URL of an endpoint: public, business or private."""
@@ -51,7 +80,8 @@ def site(name: str = "global", *, demo: bool = False) -> Site:
     table = DEMO_SITES if demo else SITES
     if name not in table:
         near = difflib.get_close_matches(name, table, 1)
-        raise EndpointError(f"no site is called {name!r}; sites: {', '.join(table)}" + (f"; did you mean {near[0]}?" if near else ""))
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise EndpointError(f"no site is called {name!r}; sites: {', '.join(table)}{hint}")
     return table[name]
 
 
@@ -66,7 +96,7 @@ def at(url: str, *, rest_url: str | None = None, demo: bool = False) -> Site:
 
     Without `rest_url`, REST is sought on the same host: on the next port for this machine (a simulator), else on https.
     """
-    parts = urlsplit(url if "//" in url else f"//{url}")
+    parts = _split(url if "//" in url else f"//{url}")
     if parts.scheme not in ("ws", "wss"):
         raise EndpointError(f"{url!r} is not a WebSocket URL; it must begin with wss:// (or ws:// for this machine)")
     host = parts.hostname
@@ -78,29 +108,12 @@ def at(url: str, *, rest_url: str | None = None, demo: bool = False) -> Site:
         raise EndpointError(f"{url!r} has no host; write e.g. wss://ws.okx.com")
     if parts.username is not None or parts.password is not None:
         raise EndpointError("a URL must not carry a user name or password")
-    if parts.scheme == "ws" and not is_loopback(host):
-        raise EndpointError(f"ws:// to {host} would be readable on the way; use wss:// (ws:// is for this machine only)")
     path = parts.path.split("/ws/v5")[0].rstrip("/")
     if rest_url is None:
         rest_scheme = "https" if parts.scheme == "wss" else "http"
         rest_port = f":{port + 1}" if port is not None and is_loopback(host) else ""
         rest_url = f"{rest_scheme}://{_bracketed(host)}{rest_port}"
-    rest = urlsplit(rest_url)
-    if rest.scheme not in ("http", "https") or not rest.hostname:
-        raise EndpointError(f"{rest_url!r} is not a REST URL; it must begin with https://")
-    if rest.scheme == "http" and not is_loopback(rest.hostname):
-        raise EndpointError(f"http:// to {rest.hostname} would be readable on the way; use https://")
     return Site("custom", f"{parts.scheme}://{parts.netloc}{path}", rest_url.rstrip("/"), demo)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _bracketed(host: str) -> str:

@@ -1,7 +1,7 @@
 """REST: the few reads a stream needs. Not a second SDK.
 
-Source: docs-v5 "REST API", public data and market data. Rate limits are per IP; a 429 or code 50011 waits and tries again, at most
-`TRIES` times.
+Source: docs-v5 "REST API", public data and market data. Rate limits are per IP; a 429 or code 50011 waits and tries again,
+at most `TRIES` times.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import httpx
 import msgspec
 
 from okex_ws.client.endpoints import Site
+from okex_ws.client.plain import one_line
 from okex_ws.events import BookSnapshot, Instrument
-from okex_ws.wire.channels import Subscription, subscription
-from okex_ws.wire.frames import PushDecoder, decode_rows
+from okex_ws.wire.channels import subscription
+from okex_ws.wire.frames import book_image, decode_rows
 
 TRIES = 4
 BUSY = ("50011", "50013", "50040", "50061")
@@ -63,14 +64,15 @@ class Rest:
             try:
                 answer = await self._http.get(f"/api/v5/{path}", params=params)
             except httpx.HTTPError as error:
-                raise RestError(f"{self.site.rest}/api/v5/{path}: {error or type(error).__name__}") from None
+                text = one_line(str(error)) or type(error).__name__
+                raise RestError(f"{self.site.rest}/api/v5/{path}: {text}") from None
             body = _body(answer, path)
             code = str(body.get("code", ""))
             if code == "0" and isinstance(body.get("data"), list):
                 return list(body["data"])
             if last or not (answer.status_code == 429 or code in BUSY):
                 text = f"GET {path}: HTTP {answer.status_code}, code {code or '-'} {body.get('msg', '')}".rstrip()
-                raise RestError(text, status=answer.status_code, code=code)
+                raise RestError(one_line(text), status=answer.status_code, code=code)
             await asyncio.sleep(pause_s)
             pause_s *= 2
         raise AssertionError("the last try returns or raises")
@@ -84,22 +86,17 @@ class Rest:
         rows = await self.get("public/instruments", instType=instrument_type, instFamily=family)
         return decode_rows(rows, Instrument, "instruments")
 
-    async def book(self, instrument: str, depth: int = 400, channel: str = "books") -> BookSnapshot | None:
-        """A book image with its sequence, None when there is none (`market/books`). ts_recv is not set."""
-        return book_image(await self.get("market/books", instId=instrument, sz=depth), subscription(channel, instId=instrument))
+    async def book_rows(self, instrument: str, depth: int = 400) -> list[Any]:
+        """A book image with its sequence as OKX's rows, for `wire.frames.book_image` (`market/books`)."""
+        return await self.get("market/books", instId=instrument, sz=depth)
+
+    async def book(self, instrument: str, depth: int = 400) -> BookSnapshot | None:
+        """A book image with its sequence, None when there is none; ts_recv is not set (`market/books`)."""
+        return book_image(await self.book_rows(instrument, depth), subscription("books", instId=instrument))
 
     async def system_status(self) -> list[dict[str, Any]]:
         """Announced and running maintenance (`system/status`)."""
         return await self.get("system/status")
-
-
-def book_image(rows: list[Any], item: Subscription) -> BookSnapshot | None:
-    """The image in a `market/books` answer, as the snapshot of a subscription; None when there is none."""
-    if not rows:
-        return None
-    frame = msgspec.json.encode({"arg": item.arg, "data": rows[:1]})
-    image: BookSnapshot = PushDecoder(item).decode(frame, False)[0]
-    return image
 
 
 def _body(answer: httpx.Response, path: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,9 +26,9 @@ class Policy(enum.Enum):
 
 
 class Stream:
-    """An async iterator over events of some kinds.
+    """An async iterator over events of some kinds, for one reader.
 
-    kinds: event classes wanted, () for all. size: events held at most. dropped, conflated: how many were let go, ever.
+    kinds: event classes wanted, () for all. size: events held at most. dropped: how many were let go, ever.
     """
 
     def __init__(
@@ -47,16 +47,19 @@ class Stream:
         self.size = size
         self.name = name
         self.dropped = 0
-        self.conflated = 0
         self._on_room = on_room
-        self._events: deque[Event] = deque()
-        self._newest: dict[tuple[Any, ...], Event] = {}
+        self._events: deque[Event] | _Newest = _Newest() if policy is Policy.CONFLATE else deque()
         self._untold = 0
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._events)
+
+    @property
+    def conflated(self) -> int:
+        """How many events a newer one took the place of, ever."""
+        return self._events.replaced if isinstance(self._events, _Newest) else 0
 
     @property
     def is_full(self) -> bool:
@@ -69,31 +72,31 @@ class Stream:
             return
         if self.kinds:
             events = [event for event in events if isinstance(event, self.kinds)]
-        if self.policy is Policy.CONFLATE:
-            for event in events:
-                self._put_conflated(event)
-        else:
-            self._events.extend(events)
+        self._events.extend(events)
         if self.policy is not Policy.WAIT:
             while len(self._events) > self.size:
-                self._drop_oldest()
+                self._events.popleft()
+                self.dropped += 1
+                self._untold += 1
         if self._events and self._waiter is not None:
             self._wake()
 
     def close(self) -> None:
-        """No more events; what is held can still be read."""
+        """No more events; what is held can still be read, and holds nobody up."""
         self._closed = True
         self._wake()
+        if self._on_room is not None:
+            self._on_room()
 
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> Event:
+        if self._waiter is not None:
+            raise RuntimeError(f"two readers on {self.name}: give each its own client.stream()")
         while not self._events:
             if self._closed:
                 raise StopAsyncIteration
-            if self._waiter is not None and not self._waiter.done():
-                raise RuntimeError(f"two readers on {self.name}: give each its own client.stream()")
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
@@ -106,44 +109,42 @@ class Stream:
             count, self._untold = self._untold, 0
             return Dropped(ts_recv=self._events[0].ts_recv, consumer=self.name, count=count, total=self.dropped)
         event = self._events.popleft()
-        if self._newest:
-            place = _place(event)
-            if place is not None and self._newest.get(place) is event:
-                del self._newest[place]
         if self._on_room is not None and len(self._events) == self.size // 2:
             self._on_room()
         return event
 
-    def _put_conflated(self, event: Event) -> None:
-        place = _place(event)
-        if place is None:
-            self._events.append(event)
-            return
-        older = self._newest.get(place)
-        self._newest[place] = event
-        if older is not None:
-            # Keeping the older one's turn would reorder events; it goes, and the newer one queues at the end.
-            self._remove(older)
-            self.conflated += 1
-        self._events.append(event)
-
-    def _remove(self, event: Event) -> None:
-        for index, held in enumerate(self._events):
-            if held is event:
-                del self._events[index]
-                return
-
-    def _drop_oldest(self) -> None:
-        event = self._events.popleft()
-        place = _place(event)
-        if place is not None and self._newest.get(place) is event:
-            del self._newest[place]
-        self.dropped += 1
-        self._untold += 1
-
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+class _Newest:
+    """A queue in which an event that replaces an older one takes it out, and stands at the end: order is never changed."""
+
+    def __init__(self) -> None:
+        self.replaced = 0
+        self._events: OrderedDict[Any, Event] = OrderedDict()
+        self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __getitem__(self, index: int) -> Event:
+        assert index == 0, "only the oldest is looked at"
+        return next(iter(self._events.values()))
+
+    def extend(self, events: Iterable[Event]) -> None:
+        for event in events:
+            place: Any = _place(event)
+            if place is None:
+                self._serial += 1
+                place = self._serial
+            elif self._events.pop(place, None) is not None:
+                self.replaced += 1
+            self._events[place] = event
+
+    def popleft(self) -> Event:
+        return self._events.popitem(last=False)[1]
 
 
 def _place(event: Event) -> tuple[Any, ...] | None:

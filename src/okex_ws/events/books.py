@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import NamedTuple
 
 from msgspec import field
@@ -21,9 +22,15 @@ class Level(NamedTuple):
     order_count: int
 
 
-def _levels(rows: Sequence[tuple[str, ...]]) -> list[Level]:
-    # The order count is the last column of every book OKX sends: the fourth, or the third on spreads.
-    return [Level(float(row[0]), float(row[1]), int(row[-1])) for row in rows]
+def level_of(row: tuple[str, ...]) -> Level:
+    """A level from OKX's texts; the order count is the last column, the fourth, or the third on spreads.
+
+    Raises ValueError for a text that is no number, NaN and Infinity included.
+    """
+    price, size = float(row[0]), float(row[1])
+    if not isfinite(price) or not isfinite(size):
+        raise ValueError(f"{row[:2]} are no price and size")
+    return Level(price, size, int(row[-1]))
 
 
 class BookEvent(Timed, kw_only=True, gc=False):
@@ -32,7 +39,8 @@ class BookEvent(Timed, kw_only=True, gc=False):
     instrument: `instId`, or `sprdId` on spread books.
     sequence, previous_sequence: `seqId`, `prevSeqId`; None where the channel, or an old recording, has none.
     checksum: CRC32 as a signed int, None where absent. OKX sends 0 since 2026-06: 0 means "not given".
-    raw_bids, raw_asks: the levels as OKX's texts, best first; use `bids` and `asks` for numbers.
+    raw_bids, raw_asks: the levels as OKX's texts, best first; use `bids` and `asks` for numbers. Texts are not read on arrival:
+    `bids` and `asks` raise ValueError where one is no number, an OrderBook that gets such a level is STALE.
     Source: docs-v5 "Order book channel".
     """
 
@@ -46,12 +54,12 @@ class BookEvent(Timed, kw_only=True, gc=False):
     @property
     def bids(self) -> Sequence[Level]:
         """Bid levels as numbers, highest price first; size 0 in an update removes the level."""
-        return _levels(self.raw_bids)
+        return [level_of(row) for row in self.raw_bids]
 
     @property
     def asks(self) -> Sequence[Level]:
         """Ask levels as numbers, lowest price first; size 0 in an update removes the level."""
-        return _levels(self.raw_asks)
+        return [level_of(row) for row in self.raw_asks]
 
 
 class BookSnapshot(BookEvent, kw_only=True, gc=False):

@@ -79,7 +79,7 @@ class Gap(News, kw_only=True, gc=False):
     Trades: `first_id` to `last_id`, both missing, both inclusive.
     Books: `last_sequence` is the last good one, the book is stale from here until its next snapshot; `next_sequence` is where
     it goes on, None while not yet known (the Resumed that follows tells it).
-    cause: sequence, checksum, crossed, disconnected, resnapshot, handover, id-reset, overflow.
+    cause: sequence, checksum, crossed, levels, malformed, silence, disconnected, resnapshot, handover, id-reset.
     """
 
     channel: str = ""
@@ -115,6 +115,41 @@ class Resumed(News, kw_only=True, gc=False):
     since: int = 0
     last_sequence: int | None = None
     next_sequence: int | None = None
+
+
+class Recovered(News, kw_only=True, gc=False):
+    """A hole, or a stretch of one, is filled: what was missed came before this, marked as backfilled.
+
+    Trades: `first_id` to `last_id`, both inclusive. Candles and funding have no ids: `since` to `until`, ns UTC of the exchange,
+    `until` exclusive. count: how many events were fetched back.
+    """
+
+    channel: str = ""
+    instrument: str = ""
+    first_id: int | None = None
+    last_id: int | None = None
+    since: int = 0
+    until: int = 0
+    count: int = 0
+
+
+class Unrecoverable(News, kw_only=True, gc=False):
+    """What was missed and cannot be fetched back: the exact remainder of a hole.
+
+    Trades: `first_id` to `last_id`, both inclusive; first_id is None where OKX's history begins after the time asked for, both are
+    None after an id-reset. since, until: times of the exchange (ns UTC) between which the missing ones lie.
+    reason: expired (OKX keeps no more), absent (OKX lists its neighbours, not these), refused, unreachable, id-reset, overflow,
+    stopped (we were closed before it was fetched). detail: the last error of REST, if there was one.
+    """
+
+    channel: str = ""
+    instrument: str = ""
+    first_id: int | None = None
+    last_id: int | None = None
+    since: int = 0
+    until: int = 0
+    reason: str = ""
+    detail: str = ""
 
 
 class Notice(News, kw_only=True, gc=False):

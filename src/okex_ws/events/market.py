@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import field
@@ -142,6 +142,12 @@ class SingleTrade(Timed, kw_only=True, gc=False):
     size: Number = field(name="sz")
     side: str
     source: str = "0"
+    count: ClassVar[int] = 1
+
+    @property
+    def first_id(self) -> int:
+        """The id itself: nothing is aggregated here."""
+        return self.trade_id
 
 
 class OptionTrade(Timed, kw_only=True, gc=False):

@@ -1,7 +1,7 @@
 """OrderBook: one instrument's book, in clear Python. The reference a compiled twin has to equal.
 
-Prices are kept by their exact text; a sorted list of floats gives the order, and a text that means the same price as another
-("60000" and "60000.0") is recognised exactly. Source: docs-v5 "Order book channel".
+Levels keep OKX's texts. A price's place is its double, which is exact up to 15 digits, and two texts that share one are compared
+as decimals: prices are never rounded into each other. Source: docs-v5 "Order book channel".
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import enum
 import zlib
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
+from math import inf, isfinite
 
 from okex_ws.events import BookEvent, BookSnapshot, Level
+from okex_ws.events.books import level_of
 
 CHECKSUM_LEVELS = 25
 
@@ -25,80 +27,99 @@ class BookState(enum.Enum):
     STALE = "stale"
 
 
-class _Side:
-    """One side. `order` is sorted so that the best price is last: most changes happen there, so little has to move.
+Rows = Sequence[tuple[str, ...]]
+"""Levels as OKX's texts: price, size, ..., order count."""
 
-    sign: +1 for bids, -1 for asks, whose prices are kept negated in `order`.
+
+class _Side:
+    """One side of a book: levels by price, and the prices in ascending order.
+
+    A full image is kept as it came until a change or a deeper look asks for more: most images are of one level.
     """
 
-    __slots__ = ("levels", "order", "sign", "text_at")
+    __slots__ = ("image", "is_bid", "levels", "order")
 
-    def __init__(self, sign: int) -> None:
-        self.sign = sign
-        self.levels: dict[str, tuple[str, ...]] = {}
+    def __init__(self, *, is_bid: bool) -> None:
+        self.is_bid = is_bid
+        self.levels: dict[float, tuple[str, ...]] = {}
         self.order: list[float] = []
-        self.text_at: dict[float, str] = {}
+        self.image: Rows | None = None
 
-    def replace(self, rows: Iterable[tuple[str, ...]]) -> None:
-        self.levels.clear()
-        self.order.clear()
-        self.text_at.clear()
-        self.change(rows)
+    def replace(self, rows: Rows) -> None:
+        self.image = rows
+        if len(rows) == 1:
+            row = rows[0]
+            if isfinite(float(row[0])) and 0 < float(row[1]) < inf and row[-1].isdecimal():
+                return
+        self.index()
 
-    def change(self, rows: Iterable[tuple[str, ...]]) -> None:
-        levels = self.levels
+    def index(self) -> None:
+        """Take the image apart."""
+        rows, self.image = self.image, None
+        if rows is None:
+            return
+        sizes = [float(row[1]) for row in rows]
+        self.order = [float(row[0]) for row in rows]
+        self.levels = dict(zip(self.order, rows, strict=True))
+        # Summed up, one NaN or Infinity shows; whatever is unusual is looked at level by level.
+        is_usual = isfinite(sum(self.order)) and isfinite(sum(sizes)) and min(sizes, default=1) > 0
+        if is_usual and len(self.levels) == len(rows) and "".join([row[-1] or "?" for row in rows] or "0").isdecimal():
+            self.order.sort()
+        else:
+            self.levels, self.order = {}, []
+            self.change(rows)
+
+    def change(self, rows: Rows) -> None:
+        if self.image is not None:
+            self.index()
+        levels, order = self.levels, self.order
         for row in rows:
-            text, size = row[0], row[1]
-            if size[0] == "0" and (len(size) == 1 or not float(size)):
-                self._remove(text)
-            elif text in levels:
-                levels[text] = row
+            price, size = float(row[0]), float(row[1])
+            known = levels.get(price)
+            if known is not None and known[0] != row[0]:
+                _same_price(known[0], row[0])
+            if not size:
+                if known is not None:  # OKX also deletes prices it never published
+                    del levels[price]
+                    del order[bisect_left(order, price)]
             else:
-                self._add(text, row)
+                if known is None or not 0 < size < inf or not row[-1].isdecimal():
+                    _check(row, price, size)
+                    insort(order, price)
+                levels[price] = row
 
     def truncate(self, depth: int) -> None:
         """Drop what lies beyond `depth` levels: OKX does not say when a level leaves its window."""
-        excess = len(self.order) - depth
-        for place in self.order[:excess]:
-            del self.levels[self.text_at.pop(place)]
-        del self.order[:excess]
+        order = self.order
+        excess = order[:-depth] if self.is_bid else order[depth:]
+        for price in excess:
+            del self.levels[price]
+        if self.is_bid:
+            del order[: len(excess)]
+        else:
+            del order[depth:]
+
+    def best(self) -> tuple[str, ...] | None:
+        if self.image is not None:
+            return self.image[0]
+        if not self.order:
+            return None
+        return self.levels[self.order[-1 if self.is_bid else 0]]
 
     def top(self, count: int) -> list[tuple[str, ...]]:
-        levels, text_at = self.levels, self.text_at
-        return [levels[text_at[place]] for place in self.order[: -count - 1 : -1]]
+        self.index()
+        places = self.order[: -count - 1 : -1] if self.is_bid else self.order[:count]
+        return [self.levels[price] for price in places]
 
-    def _add(self, text: str, row: tuple[str, ...]) -> None:
-        place = self._place(text)
-        known = self.text_at.get(place)
-        if known is not None:
-            self._same_price(known, text)
-            del self.levels[known]
-        else:
-            insort(self.order, place)
-        self.text_at[place] = text
-        self.levels[text] = row
 
-    def _remove(self, text: str) -> None:
-        if self.levels.pop(text, None) is None:
-            known = self.text_at.get(self._place(text))
-            if known is None:
-                return  # OKX deletes prices it never published
-            self._same_price(known, text)
-            del self.levels[known]
-        place = self._place(text)
-        del self.text_at[place]
-        del self.order[bisect_left(self.order, place)]
+def _check(row: tuple[str, ...], price: float, size: float) -> None:
+    if not (isfinite(price) and 0 < size < inf and row[-1].isdecimal()):
+        raise ValueError(f"{row} is not a level")
 
-    def _place(self, text: str) -> float:
-        price = float(text)
-        if price - price != 0:
-            raise ValueError(f"{text!r} is not a price")
-        return price if self.sign > 0 else -price
 
-    @staticmethod
-    def _same_price(known: str, text: str) -> None:
-        if Decimal(known) != Decimal(text):
-            raise ValueError(f"prices {known} and {text} differ by less than a double can hold")
+def _same_price(known: str, text: str) -> None:
+    if Decimal(known) != Decimal(text):
+        raise ValueError(f"prices {known} and {text} differ by less than a double can hold")
 
 
 class OrderBook:
@@ -113,13 +134,13 @@ class OrderBook:
         self.channel = channel
         self.depth_limit = depth
         self.state = BookState.EMPTY
-        self.sequence: int | None = None
-        self.ts_event = 0
-        self.ts_recv = 0
         self.updates = 0
         self.checksums_verified = 0
-        self._bids = _Side(+1)
-        self._asks = _Side(-1)
+        self._last: BookEvent | None = None
+        self._was_crossed: bool | None = None  # before the next change; None right after an image
+        self._may_cross = False  # its image came crossed: an auction, or before the opening
+        self._bids = _Side(is_bid=True)
+        self._asks = _Side(is_bid=False)
 
     def __repr__(self) -> str:
         bid, ask = self.best_bid, self.best_ask
@@ -131,30 +152,34 @@ class OrderBook:
     def apply(self, event: BookEvent) -> str | None:
         """Take a snapshot or a change. Returns None, or what is wrong with the book now: "checksum", "crossed" or "levels".
 
-        After "checksum" and "levels" the book is STALE. "crossed" is a verdict left to the caller: before an instrument opens,
-        and in call auctions, books are crossed legitimately. A change without an image before it is ignored.
+        After "checksum" and "levels" the book is STALE. "crossed" is said when a change crosses a book that was not; an image
+        that comes crossed is the exchange's own word, and its book may cross again until the next image. A change without an
+        image before it is ignored.
         """
+        bids, asks = self._bids, self._asks
         try:
-            if isinstance(event, BookSnapshot):
-                self._bids.replace(event.raw_bids)
-                self._asks.replace(event.raw_asks)
+            is_image = isinstance(event, BookSnapshot)
+            if is_image:
+                bids.replace(event.raw_bids)
+                asks.replace(event.raw_asks)
                 self.state = BookState.LIVE
             elif self.state is not BookState.LIVE:
                 return None
             else:
-                self._bids.change(event.raw_bids)
-                self._asks.change(event.raw_asks)
+                if self._was_crossed is None:
+                    self._was_crossed = self._may_cross = self.is_crossed
+                bids.change(event.raw_bids)
+                asks.change(event.raw_asks)
         except (ValueError, IndexError):
             self.state = BookState.STALE
             return "levels"
         depth = self.depth_limit
         if depth:
-            if len(self._bids.order) > depth:
-                self._bids.truncate(depth)
-            if len(self._asks.order) > depth:
-                self._asks.truncate(depth)
-        self.sequence = event.sequence
-        self.ts_event, self.ts_recv = event.ts_event, event.ts_recv
+            if len(bids.order) > depth:
+                bids.truncate(depth)
+            if len(asks.order) > depth:
+                asks.truncate(depth)
+        self._last = event
         self.updates += 1
         # OKX sends 0 for "no checksum"; it is also the true value of an empty book.
         if event.checksum:
@@ -162,7 +187,11 @@ class OrderBook:
                 self.state = BookState.STALE
                 return "checksum"
             self.checksums_verified += 1
-        return "crossed" if self.is_crossed else None
+        if is_image:
+            self._was_crossed = None
+            return None
+        was_crossed, self._was_crossed = self._was_crossed, self.is_crossed
+        return "crossed" if self._was_crossed and not was_crossed and not self._may_cross else None
 
     def mark_stale(self) -> None:
         """Distrust the book until its next image; an EMPTY one stays EMPTY."""
@@ -176,14 +205,31 @@ class OrderBook:
         return self.state is BookState.LIVE
 
     @property
+    def sequence(self) -> int | None:
+        """`seqId` of the last event taken, None where there is none."""
+        return self._last.sequence if self._last is not None else None
+
+    @property
+    def ts_event(self) -> int:
+        """The exchange's time of the last event taken, ns; 0 before the first."""
+        return self._last.ts_event if self._last is not None else 0
+
+    @property
+    def ts_recv(self) -> int:
+        """When the last event taken reached us, ns; 0 before the first."""
+        return self._last.ts_recv if self._last is not None else 0
+
+    @property
     def best_bid(self) -> Level | None:
         """The highest bid; None when there is none or the book is not LIVE."""
-        return self._best(self._bids)
+        row = self._bids.best() if self.state is BookState.LIVE else None
+        return level_of(row) if row is not None else None
 
     @property
     def best_ask(self) -> Level | None:
         """The lowest ask; None when there is none or the book is not LIVE."""
-        return self._best(self._asks)
+        row = self._asks.best() if self.state is BookState.LIVE else None
+        return level_of(row) if row is not None else None
 
     @property
     def mid(self) -> float | None:
@@ -199,9 +245,12 @@ class OrderBook:
 
     @property
     def is_crossed(self) -> bool:
-        """True when the best bid is at or above the best ask."""
-        bids, asks = self._bids.order, self._asks.order
-        return bool(bids and asks) and bids[-1] >= -asks[-1]
+        """True when the best bid is at or above the best ask, as before an instrument opens and in call auctions."""
+        bids, asks = self._bids, self._asks
+        if bids.order and asks.order and bids.image is asks.image is None:
+            return bids.order[-1] >= asks.order[0]
+        bid, ask = bids.best(), asks.best()
+        return bid is not None and ask is not None and float(bid[0]) >= float(ask[0])
 
     def bids(self, count: int = 0) -> list[Level]:
         """The best `count` bids (0: all), highest first; empty when the book is not LIVE."""
@@ -223,16 +272,10 @@ class OrderBook:
         """
         return _crc32(self._bids.top(CHECKSUM_LEVELS), self._asks.top(CHECKSUM_LEVELS))
 
-    def _best(self, side: _Side) -> Level | None:
-        if self.state is not BookState.LIVE or not side.order:
-            return None
-        row = side.levels[side.text_at[side.order[-1]]]
-        return Level(float(row[0]), float(row[1]), int(row[-1]))
-
     def _depth(self, side: _Side, count: int) -> list[Level]:
         if self.state is not BookState.LIVE:
             return []
-        return [Level(float(row[0]), float(row[1]), int(row[-1])) for row in side.top(count or len(side.order))]
+        return [level_of(row) for row in side.top(count or max(len(side.order), len(side.image or ())))]
 
 
 def _crc32(bids: Sequence[tuple[str, ...]], asks: Sequence[tuple[str, ...]]) -> int:

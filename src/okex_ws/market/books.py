@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from okex_ws.events import BookEvent, BookUpdate, Event, Gap
+from okex_ws.events import BookEvent, Disconnected, Event, Gap, News, Refused, Stale
 from okex_ws.market.book import OrderBook
 
 DEPTHS = {"books5": 5, "bbo-tbt": 1, "books50-l2-tbt": 50, "sprd-books5": 5, "sprd-bbo-tbt": 1}
@@ -34,28 +34,35 @@ class Books:
         return book
 
     def apply(self, event: Event) -> str | None:
-        """Take any event. Returns what is wrong with the book it changed and needs a new image, else None.
-
-        A snapshot that comes crossed is the exchange's own word (call auction, pre-open) and is left alone.
-        """
+        """Take any event. Returns what is wrong with the book it changed, which then needs a new image, else None."""
         if isinstance(event, BookEvent):
             book = self._books.get((event.channel, event.instrument))
             if book is None:
                 book = self.get(event.instrument, event.channel)
-            was_crossed = book.is_crossed
-            trouble = book.apply(event)
-            if trouble == "crossed" and (was_crossed or not isinstance(event, BookUpdate)):
-                return None
-            return trouble
-        if isinstance(event, Gap):
-            book = self._books.get((event.channel, event.instrument))
-            # After a resnapshot the image is the very next event: nobody can read in between.
-            if book is not None and event.first_id is None:
-                book.mark_stale()
+            return book.apply(event)
+        if isinstance(event, News):
+            self._hear(event)
         return None
 
     def forget(self, instrument: str, channel: str) -> None:
-        """Let a book go: its subscription has ended."""
-        self._books.pop((channel, instrument), None)
+        """Let a book go: its subscription has ended. Whoever still holds it finds it STALE."""
+        book = self._books.pop((channel, instrument), None)
+        if book is not None:
+            book.mark_stale()
 
+    def _hear(self, news: News) -> None:
+        """What the line says of its books: a book nobody feeds any more is STALE."""
+        match news:
+            # A trade's gap has ids. After a resnapshot the image is the very next event: nobody can read in between.
+            case Gap(first_id=None, channel=channel, instrument=key):
+                self._distrust(channel, key)
+            case Stale(channel=channel, key=key) | Refused(channel=channel, key=key, will_retry=False):
+                self._distrust(channel, key)
+            case Disconnected(channels=channels):
+                for channel, key in channels:
+                    self._distrust(channel, key)
 
+    def _distrust(self, channel: str, key: str) -> None:
+        book = self._books.get((channel, key))
+        if book is not None:
+            book.mark_stale()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from okex_ws.events import Candle, Event, Ticker, Trade
 
+OVERTAKEN_MS = 2_000
+"""What is older by up to this was overtaken on its way; what is older by more was sent by a clock that was set back."""
+
 
 class Latest:
     """The newest of each kind by instrument. Feed it every event; what is older than what is known is left out."""
@@ -24,7 +27,7 @@ class Latest:
         elif kind is Ticker:
             assert isinstance(event, Ticker)
             ticker = self._tickers.get(event.instrument)
-            if ticker is None or event.ts_ms >= ticker.ts_ms:
+            if ticker is None or not 0 < ticker.ts_ms - event.ts_ms <= OVERTAKEN_MS:
                 self._tickers[event.instrument] = event
         elif isinstance(event, Candle):
             place = (event.channel, event.instrument)

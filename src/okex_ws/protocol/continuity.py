@@ -21,7 +21,7 @@ REORDER_WINDOW = SECOND // 2
 ID_RESET_AFTER = 10 * SECOND
 """An id far below the last, this much later in the exchange's time, is a new numbering, not a repetition."""
 MOST_BUFFERED = 2_000
-"""Updates kept while a book waits for its image; more than that, and the wait starts anew."""
+"""Updates kept while a book waits for its image, prints while one is missing; more than that, and the wait is over."""
 
 
 class Chain:
@@ -91,6 +91,10 @@ class Chain:
         self.deadline = None
         return []
 
+    def conclude(self, now: int) -> list[Event]:
+        """Nothing late can come any more: every verdict falls now."""
+        return []
+
     def _resume(self, now: int, **sequences: int | None) -> list[Event]:
         since, self.broken_since = self.broken_since, 0
         return [
@@ -141,7 +145,7 @@ class TradeChain(Chain):
         super().__init__(line, subscription)
         self.settled: int | None = None  # every id up to here is delivered, or reported as missing
         self._settled_ts = 0
-        self._pending: dict[int, int] = {}  # tradeId → count, above `settled`
+        self._pending: dict[int, tuple[int, int]] = {}  # tradeId → count and arrival, above `settled`
         self._missing: list[tuple[int, int]] = []  # the latest gaps reported, for prints that turn up late
         self._hint = "sequence"
 
@@ -167,23 +171,15 @@ class TradeChain(Chain):
         """Nothing to prepare: ids tell repetitions apart."""
 
     def expire(self, now: int) -> list[Event]:
-        """The reorder window is over: what is missing below the newest id is lost."""
+        """What is missing below a print that came a reorder window ago is lost."""
+        ripe = [trade_id for trade_id, (_, arrived) in self._pending.items() if arrived + REORDER_WINDOW <= now]
+        gaps = self._judge(max(ripe), now) if ripe else []
+        self._set_deadline()
+        return gaps
+
+    def conclude(self, now: int) -> list[Event]:
+        gaps = self._judge(max(self._pending), now) if self._pending else []
         self.deadline = None
-        if not self._pending or self.settled is None:
-            return []
-        gaps: list[Event] = []
-        reached, surplus = self.settled, self._surplus()
-        for trade_id in sorted(self._pending):
-            first = trade_id - self._pending[trade_id] + 1
-            if first > reached + 1:
-                hole = first - 1 - reached
-                if hole <= surplus:  # the ids are there, inside a print that overlaps another
-                    surplus -= hole
-                else:
-                    self._missing = [*self._missing[-255:], (reached + 1, first - 1)]
-                    gaps.append(self._gap(now, self._hint, first_id=reached + 1, last_id=first - 1))
-            reached = max(reached, trade_id)
-        self._settle(reached)
         return gaps
 
     def _feed_one_by_one(self, rows: list[Any], now: int) -> list[Any]:
@@ -196,20 +192,22 @@ class TradeChain(Chain):
                     if trade.ts_event - self._settled_ts < ID_RESET_AFTER:
                         self.duplicates += 1
                         continue
+                    out += self.conclude(now)
                     out.append(self._gap(now, "id-reset", first_id=None, last_id=None))
                     self._settle(trade.trade_id)
+                    self._missing = []
             elif trade.trade_id in self._pending:
                 self.duplicates += 1
                 continue
             else:
-                self._pending[trade.trade_id] = trade.count
+                self._pending[trade.trade_id] = (trade.count, now)
                 self._advance()
             self._settled_ts = max(self._settled_ts, trade.ts_event)
             out.append(trade)
-        if self._pending:
-            self.deadline = self.deadline or now + REORDER_WINDOW
-        else:
-            self.deadline = None
+        if len(self._pending) > MOST_BUFFERED:
+            out += self.conclude(now)
+        self._set_deadline()
+        if not self._pending:
             self._hint = "sequence"
         return out
 
@@ -218,7 +216,7 @@ class TradeChain(Chain):
         assert self.settled is not None
         total, best = 0, self.settled
         for trade_id in sorted(self._pending):
-            total += self._pending[trade_id]
+            total += self._pending[trade_id][0]
             if total == trade_id - self.settled:
                 best = trade_id
         if best != self.settled:
@@ -226,20 +224,45 @@ class TradeChain(Chain):
                 del self._pending[trade_id]
             self.settled = best
 
+    def _judge(self, newest: int, now: int) -> list[Event]:
+        """Report what is missing below `newest` and settle it.
+
+        Prints of one sweep may claim each other's ids: an id claimed twice stands for one that nobody claims, further down.
+        """
+        assert self.settled is not None
+        holes: list[tuple[int, int]] = []
+        reached = self.settled
+        for trade_id in sorted(self._pending):
+            first = trade_id - self._pending[trade_id][0] + 1
+            if first <= newest:
+                holes.append((reached + 1, first - 1))  # turned round where two prints overlap
+            reached = min(max(reached, trade_id), newest)
+        missing: list[tuple[int, int]] = []
+        surplus = 0
+        for low, high in reversed(holes):
+            if high < low:
+                surplus += low - 1 - high
+            elif high - low < surplus:
+                surplus -= high - low + 1
+            else:
+                missing.append((low, high))
+                surplus = 0  # rather an id too many than one too few
+        missing.reverse()
+        self._missing = [*self._missing, *missing][-256:]
+        gaps: list[Event] = [self._gap(now, self._hint, first_id=low, last_id=high) for low, high in missing]
+        self._settle(newest)
+        self._advance()
+        return gaps
+
     def _settle(self, trade_id: int) -> None:
         self.settled = trade_id
-        self._pending.clear()
+        above = {key: held for key, held in self._pending.items() if key > trade_id}
+        self._pending = {key: (min(count, key - trade_id), arrived) for key, (count, arrived) in above.items()}
         self._hint = "sequence"
 
-    def _surplus(self) -> int:
-        """How many ids are claimed twice by prints that overlap."""
-        assert self.settled is not None
-        surplus, reached = 0, self.settled
-        for trade_id in sorted(self._pending):
-            first = trade_id - self._pending[trade_id] + 1
-            surplus += max(0, reached + 1 - first)
-            reached = max(reached, trade_id)
-        return surplus
+    def _set_deadline(self) -> None:
+        oldest = min((arrived for _, arrived in self._pending.values()), default=None)
+        self.deadline = None if oldest is None else oldest + REORDER_WINDOW
 
     def _is_late(self, trade: Any) -> bool:
         """Whether a print below the settled id belongs to a gap already reported; it is delivered, late."""
@@ -269,6 +292,7 @@ class BookChain(Chain):
         self.checks = False  # rows carry sequences; recordings before 2023 have none
         self.buffer: list[BookUpdate] = []  # while there is no image
         self._lenient_link = False  # first change after a REST image: prev <= image < seq
+        self._image_ms = 0
         self._recent: deque[int] = deque(maxlen=512)
         self._successor: int | None = None
         self._shadow: list[BookEvent] = []
@@ -288,6 +312,7 @@ class BookChain(Chain):
                 self.is_live
                 and row.previous_sequence == self.sequence
                 and self.checks
+                and row.sequence is not None
                 and row.sequence > self.sequence
                 and not isinstance(row, BookSnapshot)
                 and not self.broken_since
@@ -330,7 +355,10 @@ class BookChain(Chain):
         if self._successor is not None:
             shadow, self._shadow = self._shadow, []
             self._successor = None
-            if shadow:
+            if not shadow:  # nobody has spoken for this book since the primary left
+                out += self.interrupt(now, "handover")
+                self.needs_resync = True
+            else:
                 if self.is_live and isinstance(shadow[0], BookSnapshot):
                     self.is_live, self.broken_since = False, self.last or now
                     out.append(self._gap(now, "handover", last_sequence=self.sequence))
@@ -345,10 +373,11 @@ class BookChain(Chain):
         if self.is_live:
             return []
         buffer = self.buffer
-        first = buffer[0].previous_sequence if buffer else None
-        if first is not None and (image.sequence is None or image.sequence < first):
+        if buffer and not _reaches(image, buffer[0]):
             return None
         rest = [row for row in buffer if row.sequence is not None and row.sequence > (image.sequence or 0)]
+        if buffer and buffer[0].is_reset:
+            rest = [row for row in rest if row is not buffer[0]]
         out = self._feed_image(image, now)
         self._lenient_link = True
         for row in rest:
@@ -366,7 +395,7 @@ class BookChain(Chain):
         self.needs_resync = False
         self.buffer = []
         self.checks = row.sequence is not None
-        self.sequence = row.sequence
+        self.sequence, self._image_ms = row.sequence, row.ts_ms
         self._recent.clear()
         if row.sequence is not None:
             self._recent.append(row.sequence)
@@ -377,24 +406,20 @@ class BookChain(Chain):
         if not self.is_live:
             self._hold(row)
             return []
-        if not self.checks or row.sequence is None:
-            self.last = now
+        if not self.checks and row.sequence is None and row.previous_sequence is None:
+            self.last = now  # a recording from before there were sequences
             return [row]
-        linked = row.previous_sequence == self.sequence or row.previous_sequence is None
-        if self._lenient_link and not linked:
-            if self.sequence is not None and row.sequence <= self.sequence:
-                return []
-            linked = row.previous_sequence is not None and row.previous_sequence <= (self.sequence or 0)
-        if linked:
+        if self._is_linked(row):
             out = self._resume(now) if self.broken_since else []
             self._lenient_link = False
             self.last = now
             self.sequence = row.sequence
             if row.is_reset:
                 self._recent.clear()  # the old numbers may come again
-            self._recent.append(row.sequence)
+            if row.sequence is not None:
+                self._recent.append(row.sequence)
             return [*out, row]
-        if row.sequence in self._recent:
+        if row.sequence in self._recent or (self._lenient_link and self._is_older_than_image(row)):
             self.duplicates += 1
             return []
         gap = self.interrupt(now, "sequence")
@@ -402,10 +427,24 @@ class BookChain(Chain):
         self.needs_resync = True
         return list(gap)
 
+    def _is_linked(self, row: BookUpdate) -> bool:
+        previous, sequence = row.previous_sequence, row.sequence
+        if previous is None or sequence is None or self.sequence is None:
+            return False  # what cannot be verified does not count as right
+        return previous == self.sequence or (self._lenient_link and previous <= self.sequence < sequence)
+
+    def _is_older_than_image(self, row: BookUpdate) -> bool:
+        """Whether a REST image has this change; a smaller number alone may also mean that the numbering began anew."""
+        is_behind = row.sequence is not None and self.sequence is not None and row.sequence <= self.sequence
+        return is_behind and row.ts_ms <= self._image_ms
+
     def _hold(self, row: BookUpdate) -> None:
-        if self.buffer and row.previous_sequence != self.buffer[-1].sequence:
-            self.buffer = []  # only an unbroken run can be laid on an image
-        if len(self.buffer) >= MOST_BUFFERED:
+        """Keep a change until there is an image: only an unbroken run of rising sequences can be laid on one."""
+        if row.sequence is None or row.previous_sequence is None:
+            self.buffer = []
+            return
+        is_next = bool(self.buffer) and row.previous_sequence == self.buffer[-1].sequence and not row.is_reset
+        if not is_next or len(self.buffer) >= MOST_BUFFERED:
             self.buffer = []
         self.buffer.append(row)
 
@@ -468,6 +507,17 @@ class Chains:
     def forget(self, subscription: Subscription) -> None:
         self._chains.pop(subscription, None)
 
+    def release(self, subscription: Subscription) -> Chain | None:
+        """Let a chain go to another line."""
+        return self._chains.pop(subscription, None)
+
+    def adopt(self, chain: Chain) -> None:
+        """A chain of another line goes on here."""
+        chain.line, chain.primary = self.line, self.primary
+        self._chains[chain.subscription] = chain
+        if self._successor is not None:
+            chain.start_handover(self._successor)
+
     def all(self) -> Iterable[Chain]:
         return self._chains.values()
 
@@ -505,6 +555,15 @@ class Chains:
             if chain.deadline is not None and chain.deadline <= now
             for event in chain.expire(now)
         ]
+
+
+def _reaches(image: BookSnapshot, first: BookUpdate) -> bool:
+    """Whether an image is recent enough for the changes from `first` on to be laid on it."""
+    if image.sequence is None or first.sequence is None or first.previous_sequence is None:
+        return False
+    if first.is_reset:  # older images have larger numbers
+        return image.ts_ms >= first.ts_ms and image.sequence >= first.sequence
+    return image.sequence >= first.previous_sequence
 
 
 def _chain_for(line: str, subscription: Subscription) -> Chain:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from typing import Any
+
 import msgspec
 
 from okex_ws.events import Connected, Disconnected, Event
 from okex_ws.protocol.continuity import Chains
 from okex_ws.protocol.pacing import SECOND, Backoff, Window
 from okex_ws.protocol.session import BookWish, Session, Timing
-from okex_ws.wire.channels import Subscription
+from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.sign import Credentials
 
 HEALTHY_AFTER = 30 * SECOND
@@ -81,6 +83,7 @@ class Line:
         self._connects = connects
         self._credentials = credentials
         self._timing = timing
+        self._stalled_after = int(timing.stalled_after_s * SECOND)
         self._stale_after_s = stale_after_s
         self._backoff = Backoff(*backoff_s)
         self._number = 0
@@ -91,7 +94,19 @@ class Line:
         self._handover_until = 0
         self._ready_since: int | None = None
         self._stopped = True
-        self._deadline: int | None = None
+        self._was_open = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What another Line must be made of to say the same when told the same, as plain JSON; no secret."""
+        return {
+            "url": self.url,
+            "timing": msgspec.structs.asdict(self._timing),
+            "stale_after_s": dict(self._stale_after_s or {}),
+            "backoff_s": [self._backoff.base_s, self._backoff.cap_s],
+            "login": self._credentials is not None,
+            "args": [item.arg for item in self.subscriptions],
+        }
 
     # -- the owner's side ------------------------------------------------------------------------------------------------
 
@@ -110,7 +125,8 @@ class Line:
         for number in list(self.sessions):
             self.actions.append(Hangup(number, 1000, ""))
             events += self.closed(number, 1000, "closed by us", now)
-        return events
+        # Nothing late can come any more: what is missing now is lost.
+        return [*events, *(verdict for chain in self.chains.all() for verdict in chain.conclude(now))]
 
     def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
         """Want these, on this connection and its successors."""
@@ -125,6 +141,14 @@ class Line:
         for session in self.sessions.values():
             session.unsubscribe(gone, now)
 
+    def hand_over(self, subscription: Subscription, to: Line, now: int) -> None:
+        """Another line takes a subscription over, and its continuity: what is missed in between is told there."""
+        chain = self.chains.release(subscription)
+        self.unsubscribe([subscription], now)
+        if chain is not None:
+            to.chains.adopt(chain)
+        to.subscribe([subscription], now)
+
     def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
         """Distrust a subscription and ask for it anew, see Session.resync."""
         session = self.sessions.get(self._primary or 0)
@@ -134,6 +158,12 @@ class Line:
         """The silence up to `now` was ours: a consumer held us up. Clocks that measure the server start afresh."""
         for session in self.sessions.values():
             session.excuse(now)
+
+    @property
+    def _needs_key(self) -> bool:
+        """Whether anything here goes by the API key; public data needs none, even if there is one."""
+        rows = [find(item.channel) for item in self.subscriptions]
+        return self._credentials is not None and any(row is not None and row.login for row in rows)
 
     @property
     def is_open(self) -> bool:
@@ -161,6 +191,7 @@ class Line:
             self.actions.append(Hangup(number, 1000, ""))
             return []
         self._dialling = None
+        self._was_open = True
         handover = self._primary is not None
         if handover:
             self._successor = number
@@ -186,7 +217,7 @@ class Line:
         if number != self._dialling:
             return []
         self._dialling = None
-        if failure.fatal:
+        if failure.fatal and not self._was_open:  # what worked once may work again: a certificate is renewed late
             self.is_dead = True
             return [self._lost(number, 1006, failure.reason, now, retry_s=None, fatal=True)]
         wait_s = self._wait_s(now, failure.retry_after_s)
@@ -197,6 +228,12 @@ class Line:
         session = self.sessions.get(number)
         if session is None:
             return []
+        if now - session.next_deadline > self._stalled_after:
+            # We stood still; what piled up in the socket meanwhile must not make the line look alive.
+            late = self.on_deadline(now)
+            if number not in self.sessions:
+                return late
+            return [*late, *session.receive(data, now)]
         events = session.receive(data, now)
         if session.ending is not None or session.is_leaving or self._successor is not None:
             events = [*events, *self._after(now)]
@@ -216,8 +253,9 @@ class Line:
         events = self.chains.interrupt(now, "disconnected")
         if self._stopped:
             return [self._lost(number, code, reason, now, retry_s=None), *events]
-        if (session.ending is not None and session.ending.fatal) or (code in KEY_IS_DEAD and self._credentials is not None):
+        if (session.ending is not None and session.ending.fatal) or (code in KEY_IS_DEAD and self._needs_key):
             self.is_dead = True
+            self._dial_at = self._dialling = None
             return [self._lost(number, code, reason, now, retry_s=None, fatal=True), *events]
         self.is_overloaded = self.is_overloaded or code in (4008, 4009)
         if session.first_push_at and now - session.first_push_at >= HEALTHY_AFTER:
@@ -264,11 +302,11 @@ class Line:
                 self.actions.append(Hangup(number, session.ending.code, session.ending.reason))
                 events += self.closed(number, session.ending.code, session.ending.reason, now)
         primary = self.sessions.get(self._primary or 0)
-        if primary is not None and primary.is_leaving and self._successor is None:
-            if self._dialling is None and self._dial_at is None:
-                self._dial_at = now
-                self._handover_until = now + HANDOVER_WITHIN
-                self._dial(now)
+        is_idle = self._dialling is None and self._dial_at is None
+        if primary is not None and primary.is_leaving and self._successor is None and is_idle:
+            self._dial_at = now
+            self._handover_until = now + HANDOVER_WITHIN
+            self._dial(now)
         if self._successor is not None:
             events += self._complete_handover(now)
         return events
@@ -324,7 +362,8 @@ class Line:
         handed_over: bool = False,
         fatal: bool = False,
     ) -> Disconnected:
-        channels = () if handed_over or self._primary is not None else tuple((item.channel, item.key) for item in self.subscriptions)
+        goes_on = handed_over or self._primary is not None
+        channels = () if goes_on else tuple((item.channel, item.key) for item in self.subscriptions)
         return Disconnected(
             ts_recv=now,
             line=self.name,

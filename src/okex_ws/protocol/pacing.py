@@ -16,15 +16,14 @@ class Window:
     def __init__(self, limit: int, period_s: float) -> None:
         self.limit = limit
         self.period = int(period_s * SECOND)
-        self._uses: deque[int] = deque()
+        self._uses: deque[int] = deque(maxlen=limit)
 
     def ready_at(self, now: int, *, reserve: int = 0) -> int:
-        """When the next use is allowed while leaving `reserve` uses untouched; `now` if at once."""
-        self._forget(now)
+        """When the next use is allowed while leaving `reserve` uses untouched; `now` if at once. It may lie ahead."""
         limit = max(1, self.limit - reserve)
         if len(self._uses) < limit:
             return now
-        return self._uses[len(self._uses) - limit] + self.period
+        return max(now, self._uses[-limit] + self.period)
 
     def take(self, now: int) -> None:
         """Count one use."""
@@ -32,12 +31,24 @@ class Window:
 
     def left(self, now: int) -> int:
         """Uses left right now."""
-        self._forget(now)
-        return max(0, self.limit - len(self._uses))
+        return self.limit - sum(1 for use in self._uses if use + self.period > now)
 
-    def _forget(self, now: int) -> None:
-        while self._uses and self._uses[0] + self.period <= now:
-            self._uses.popleft()
+
+class Bucket:
+    """`burst` uses at once, then one every `every_s` seconds: nobody waits an hour because the first minutes were busy."""
+
+    def __init__(self, burst: int, every_s: float) -> None:
+        self.burst = burst
+        self.every = int(every_s * SECOND)
+        self._full_at = 0
+
+    def ready_at(self, now: int) -> int:
+        """When the next use is allowed; `now` if at once."""
+        return max(now, self._full_at - (self.burst - 1) * self.every)
+
+    def take(self, now: int) -> None:
+        """Count one use."""
+        self._full_at = max(now, self._full_at) + self.every
 
 
 def connects_per_ip() -> Window:

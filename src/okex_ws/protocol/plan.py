@@ -1,7 +1,7 @@
 """Plan: which subscription goes over which connection, within OKX's limits.
 
-Source: docs-v5 "Connect" and "Order book channel": fewer than 30 depth channels a connection; books-l2-tbt of an instrument cannot share
-one with its books or books50-l2-tbt (error 64004); 480 requests an hour and 64 KB of args a connection.
+Source: docs-v5 "Connect" and "Order book channel": fewer than 30 depth channels a connection; books-l2-tbt of an instrument
+cannot share one with its books or books50-l2-tbt (error 64004); 480 requests an hour and 64 KB of args a connection.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Session: one connection's conversation with OKX V5, without the connection.
 
-Four methods: `receive(data, now)` → events, `bytes_to_send()`, `deadline()`, `on_deadline(now)` → events. The caller owns the socket
-and the clock: it hands in what arrived, sends what `bytes_to_send` gives, and calls `on_deadline` when the deadline has come.
+Four methods: `receive(data, now)` → events, `bytes_to_send()`, `deadline()`, `on_deadline(now)` → events. The caller owns the
+socket and the clock: it hands in what arrived, sends what `bytes_to_send` gives, calls `on_deadline` when the deadline has come.
 Source: docs-v5 "WebSocket: Overview, Connect, Login, Subscribe".
 """
 
@@ -24,9 +24,10 @@ from okex_ws.events import (
     Unrecognized,
     Unsubscribed,
 )
-from okex_ws.protocol.continuity import BookChain, Chain, Chains
-from okex_ws.protocol.pacing import SECOND, Backoff, requests_per_connection
-from okex_ws.protocol.subscriptions import State, Subscriptions, Verdict
+from okex_ws.protocol.asking import Asking, Login
+from okex_ws.protocol.continuity import REORDER_WINDOW, BookChain, Chain, Chains
+from okex_ws.protocol.pacing import SECOND, Backoff
+from okex_ws.protocol.subscriptions import TOO_FREQUENT, State, Subscriptions, Verdict
 from okex_ws.wire import requests
 from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.codes import Policy, lookup
@@ -46,11 +47,13 @@ from okex_ws.wire.frames import (
 from okex_ws.wire.sign import Credentials
 
 UPGRADE_NOTICE = "64008"
-RECOVERY_RESERVE = 60
-"""Hourly requests kept back from first subscriptions, for resyncs."""
+LOGIN_ERRORS = ("60004", "60005", "60006", "60007", "60009", "60023", "60024", "60026", "60031", "60032", "63999")
+"""Errors that are about a login and nothing else; they come without an id."""
 IMAGE_WITHIN = 2 * SECOND
 """How long changes may come without an image before the image is fetched over REST."""
 MALFORMED_MOST, MALFORMED_WITHIN = 20, 10 * SECOND
+MOST_LEAVING = 4096
+"""Ended subscriptions remembered, so that their late pushes are not taken for news."""
 REST_BOOKS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
 """Book channels whose image REST `market/books` can give, and its depth."""
 
@@ -126,7 +129,8 @@ class Session:
         self.chains = chains or Chains(line)
         self.timing = timing
         self.registry = Subscriptions()
-        self.budget = requests_per_connection()
+        self.asking = Asking(number, self.registry, credentials=credentials, now=now)
+        self.outbox = self.asking.outbox
         self.ending: Ending | None = None
         self.is_leaving = False
         self.wishes: list[BookWish] = []
@@ -135,22 +139,14 @@ class Session:
         self.first_push_at = 0
         self.next_deadline = now
         self._stale_after_s = dict(stale_after_s or {})
-        self._credentials = credentials
-        self._login: str = "" if credentials else "none"  # "", asked, done, refused, none
-        self._login_asked_at = 0
-        self.outbox: list[bytes] = []
-        self._queue: dict[Subscription, int] = {}  # to be asked → not before
-        self._alone: set[Subscription] = set()  # to be asked in a request of their own
         self._asked_again: set[Subscription] = set()
         self._retries: dict[Subscription, Backoff] = {}
-        self._ids = 0
         self._routes: dict[bytes, _Route] = {}
         self._route_of: dict[Subscription, _Route] = {}
-        self._leaving: dict[Subscription, None] = {}
+        self._leaving: dict[Subscription, int] = {}  # ended → goodbyes that may still be said or answered
         self._announced: set[Subscription] = set()
         self._resyncs: dict[Subscription, _Resync] = {}
         self._images_wanted: dict[Subscription, int] = {}
-        self._not_before = now
         self._last_in = now
         self._pinged_at: int | None = None
         self._bad_frames: deque[int] = deque(maxlen=MALFORMED_MOST)
@@ -168,11 +164,9 @@ class Session:
             return self._receive_other(data, now)
         try:
             # OKX writes `"action":"update"` right behind the arg; any other order takes the tolerant way in the decoder.
-            rows = route.decoder.decode(data, data.startswith(b',"action":"update"', end))
+            rows = route.decoder.decode(data, data.startswith(b',"action":"update"', end), now)
         except FrameError as error:
             return self._bad_frame(data, str(error), now, route.subscription)
-        for row in rows:
-            row.ts_recv = now
         events: list[Event] = route.chain.feed(rows, self.number, now)
         if events is not rows:
             self._after_feed(route, now)
@@ -180,7 +174,8 @@ class Session:
 
     def bytes_to_send(self) -> list[bytes]:
         """Text messages to send now, in order."""
-        out, self.outbox = self.outbox, []
+        out = self.outbox.copy()
+        self.outbox.clear()
         return out
 
     def deadline(self) -> int:
@@ -200,34 +195,39 @@ class Session:
         self._heartbeat(now)
         self._renew(now)
         self._wish_images(now)
-        self._ask(now)
+        self.asking.ask(now)
         self._schedule(now)
         return events
 
     # -- what is wanted --------------------------------------------------------------------------------------------------
 
     def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
-        """Ask for these, within OKX's limits."""
+        """Ask for these, within OKX's limits. One that was refused is asked for again."""
         for item in subscriptions:
             if item in self.registry.states and self.registry.states[item] is not State.REFUSED:
                 continue
             self._leaving.pop(item, None)
             self.registry.states[item] = State.WANTED
-            self._queue[item] = now
-        self._ask(now)
+            self.asking.want(item, now)
+        self.asking.ask(now)
         self._schedule(now)
+
+    def adopt(self, item: Subscription) -> None:
+        """Take the pushes of a subscription that was asked for elsewhere: of a recording, say."""
+        self.registry.states.setdefault(item, State.CONFIRMED)
 
     def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
         """Let these go: their later pushes are dropped and counted, and they are forgotten at the next reconnect."""
-        gone = []
         for item in subscriptions:
-            state = self.registry.states.pop(item, None)
+            state = self.registry.drop(item)
             self._forget(item)
+            self.chains.forget(item)
+            self._leaving[item] = 2
             if state in (State.ASKED, State.CONFIRMED):
-                gone.append(item)
-                self._leaving[item] = None
-        for group in requests.batches(gone):
-            self._send_request("unsubscribe", group, now)
+                self.asking.part(item)
+        while len(self._leaving) > MOST_LEAVING:
+            del self._leaving[next(iter(self._leaving))]
+        self.asking.ask(now)
         self._schedule(now)
 
     def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
@@ -254,8 +254,13 @@ class Session:
         return events or []
 
     def excuse(self, now: int) -> None:
-        """The silence up to `now` was ours, not the server's."""
+        """The silence up to `now` was ours, not the server's: what is overdue may lie in the socket, unread."""
         self._last_in, self._pinged_at = now, None
+        self.asking.login_asked_at = now
+        self.registry.excuse(now)
+        for chain in self.chains.all():
+            if chain.deadline is not None:
+                chain.deadline = now + REORDER_WINDOW
         for route in self._route_of.values():
             if route.chain.last:
                 route.chain.last = now
@@ -270,18 +275,16 @@ class Session:
 
     def _receive_other(self, data: bytes, now: int) -> list[Event]:
         try:
-            frame = decode(data)
+            frame = decode(data, now)
         except FrameError as error:
             return self._bad_frame(data, str(error), now)
         events = self._on_push(frame, data, now) if isinstance(frame, PushFrame) else self._on_control(frame, data, now)
-        self._ask(now)
+        self.asking.ask(now)
         self._schedule(now)
         return events
 
     def _on_push(self, frame: PushFrame, data: bytes, now: int) -> list[Event]:
         subscription = frame.subscription
-        for row in frame.events:
-            row.ts_recv = now
         if subscription in self._leaving:
             self.late_pushes += 1
             return []
@@ -339,7 +342,8 @@ class Session:
             case CountFrame(channel=channel, count=count, is_error=False):
                 return [ConnectionCount(ts_recv=now, line=self.line, channel=channel, count=count)]
             case CountFrame(channel=channel, count=count):
-                error = ErrorFrame("", "channel-conn-count-error", f"{count} connections hold {channel}", "")
+                message = f"{count} connections hold {channel}, and OKX allows no more: close one"
+                error = ErrorFrame("", "channel-conn-count-error", message, "")
                 gone = [item for item in self.registry.states if item.channel == channel]
                 return [event for item in gone for event in self._refuse(item, error, now)]
             case _:
@@ -350,64 +354,82 @@ class Session:
         events: list[Event] = []
         for item in verdict.acknowledged:
             if frame.verb == "subscribe":
-                if item in self.registry.states and item not in self._announced:
+                self.asking.forget(item)
+                self._retries.pop(item, None)
+                self._asked_again.discard(item)
+                if item not in self._announced:
                     self._announced.add(item)
-                    self._retries.pop(item, None)
                     events.append(Subscribed(ts_recv=now, line=self.line, channel=item.channel, key=item.key))
-            elif item in self._leaving:
-                del self._leaving[item]
+            elif self._leaving.get(item):
+                self._leaving[item] = 0
                 events.append(Unsubscribed(ts_recv=now, line=self.line, channel=item.channel, key=item.key))
         return events + self._act_on(verdict, now)
 
     def _on_error(self, frame: ErrorFrame, now: int) -> list[Event]:
-        if self._login == "asked" and not self.registry.knows_request(frame.request_id):
+        is_of_login = frame.code in LOGIN_ERRORS or not self.registry.is_waiting
+        if self.asking.login is Login.ASKED and not frame.request_id and is_of_login:
             return self._on_login(LoginFrame(frame.code, frame.message), now)
+        if frame.code == TOO_FREQUENT:
+            self.asking.hold(now + 10 * SECOND)
         verdict = self.registry.error(frame)
-        if lookup(frame.code).policy is Policy.BACK_OFF:
-            self._not_before = now + 10 * SECOND
-        if not frame.request_id and not verdict.refused:
+        if verdict.is_stray:
             return [self._refused("", "", frame, now, will_retry=False)]
         return self._act_on(verdict, now)
 
     def _on_login(self, frame: LoginFrame, now: int) -> list[Event]:
         if frame.code in ("0", "60031"):
-            self._login = "done"
+            self.asking.login = Login.DONE
             return [LoggedIn(ts_recv=now, line=self.line)]
         error = ErrorFrame("", frame.code, frame.message, "")
-        if lookup(frame.code).policy in (Policy.RETRY, Policy.BACK_OFF):
-            self.ending = Ending(1000, f"login failed, {frame.code} {frame.message}".strip())
+        if lookup(frame.code).policy in (Policy.RETRY, Policy.BACK_OFF) and self.asking.log_in_later(now):
+            # Only the login is tried again: what needs none goes on over this connection.
             return [self._refused("login", "", error, now, will_retry=True)]
-        self._login = "refused"
+        self.asking.login = Login.REFUSED
         events: list[Event] = [self._refused("login", "", error, now, will_retry=False)]
-        for item in [item for item in self._queue if _needs_login(item)]:
+        for item in self.asking.locked_out:
             events += self._refuse(item, error, now)
         return events
 
     def _act_on(self, verdict: Verdict, now: int) -> list[Event]:
         events: list[Event] = []
         for item, error in verdict.refused:
-            if item not in self.registry.states:
-                continue
             policy = lookup(error.code).policy
             retries = self._retries.setdefault(item, Backoff(2.0, 60.0))
-            again = policy in (Policy.RETRY, Policy.BACK_OFF) or (policy is Policy.RELOGIN and self._login in ("", "asked", "done"))
-            if again and retries.tries < 8:
+            again = policy in (Policy.RETRY, Policy.BACK_OFF)
+            if policy is Policy.RELOGIN and self.asking.login in (Login.DUE, Login.ASKED, Login.DONE):
+                self.asking.guard(item)
+                again = retries.tries < 8
+            if again:
                 events.append(self._refused(item.channel, item.key, error, now, will_retry=True))
-                self._queue[item] = now + int(SECOND * max(1.0, retries.next_s(1.0)))
-                self.registry.states[item] = State.WANTED
+                self._want_again(item, now + int(retries.next_s(1.0) * SECOND))
             else:
                 events += self._refuse(item, error, now)
         for item in verdict.unclear:
-            self._alone.add(item)
-            self._queue[item] = now
+            self.asking.want(item, now, alone=True)
+        for item in verdict.unheard:
+            if self._leaving.get(item):
+                self._leaving[item] -= 1
+                if self._leaving[item]:
+                    self.asking.part(item)
         return events
 
+    def _want_again(self, item: Subscription, due: int) -> None:
+        self.registry.states[item] = State.WANTED
+        self.asking.want(item, due)
+
     def _refuse(self, item: Subscription, error: ErrorFrame, now: int) -> list[Event]:
+        """It does not run, and a book it gave cannot be trusted any more. Its chain stays: another connection may feed it."""
         self.registry.states[item] = State.REFUSED
+        route = self._route_of.get(item)
+        events = route.chain.interrupt(now, "refused") if route else []
         self._forget(item)
-        return [self._refused(item.channel, item.key, error, now, will_retry=False)]
+        return [self._refused(item.channel, item.key, error, now, will_retry=False), *events]
 
     def _refused(self, channel: str, key: str, error: ErrorFrame, now: int, *, will_retry: bool) -> Refused:
+        known = lookup(error.code)
+        advice, row = known.advice, find(channel)
+        if known.policy is Policy.ROUTE and row is not None and not self.line.startswith(row.endpoint):
+            advice = f"subscribe at /ws/v5/{row.endpoint}"
         return Refused(
             ts_recv=now,
             line=self.line,
@@ -415,7 +437,7 @@ class Session:
             key=key,
             code=error.code,
             message=error.message,
-            advice=lookup(error.code).advice,
+            advice=advice,
             will_retry=will_retry,
         )
 
@@ -430,15 +452,16 @@ class Session:
         return [Malformed(ts_recv=now, line=self.line, raw=data, reason=reason, channel=channel, key=key)]
 
     def _forget(self, item: Subscription) -> None:
-        """Drop everything a subscription had but its state."""
-        self._queue.pop(item, None)
+        """Drop everything a subscription had but its state and its chain."""
+        self.asking.forget(item)
+        self._retries.pop(item, None)
+        self._asked_again.discard(item)
         self._resyncs.pop(item, None)
         self._images_wanted.pop(item, None)
         self._announced.discard(item)
         route = self._route_of.pop(item, None)
         if route is not None:
             self._routes = {prefix: other for prefix, other in self._routes.items() if other is not route}
-        self.chains.forget(item)
 
     # -- time ------------------------------------------------------------------------------------------------------------
 
@@ -453,7 +476,8 @@ class Session:
             self.ending = Ending(1001, f"no answer to a ping, silent for {quiet / SECOND:.0f} s")
 
     def _overdue(self, now: int) -> list[Event]:
-        if self._login == "asked" and now - self._login_asked_at >= self.timing.login_within_s * SECOND:
+        login_within = self.timing.login_within_s * SECOND
+        if self.asking.login is Login.ASKED and now - self.asking.login_asked_at >= login_within:
             self.ending = Ending(1001, "no answer to the login")
         verdict = self.registry.expire(now)
         events = self._act_on(verdict, now)
@@ -464,11 +488,11 @@ class Session:
             elif item in self._asked_again:
                 error = ErrorFrame("", "timeout", "no answer to the subscription, asked twice", "")
                 self._asked_again.discard(item)
-                self._queue[item] = now + 30 * SECOND
+                self._want_again(item, now + 30 * SECOND)
                 events.append(self._refused(item.channel, item.key, error, now, will_retry=True))
             else:
                 self._asked_again.add(item)
-                self._queue[item] = now
+                self.asking.want(item, now)
         return events
 
     def _silence(self, now: int) -> list[Event]:
@@ -489,7 +513,7 @@ class Session:
         return None if limit is None else int(limit * SECOND)
 
     def _plan_resync(self, item: Subscription, now: int) -> None:
-        if item not in self.registry.states:
+        if self.registry.states.get(item) in (None, State.REFUSED):
             return
         resync = self._resyncs.setdefault(item, _Resync())
         if resync.due is not None:
@@ -503,20 +527,12 @@ class Session:
     def _renew(self, now: int) -> None:
         """Unsubscribe and subscribe again what is due: two requests for many, out of the hourly budget."""
         due = [item for item, resync in self._resyncs.items() if resync.due is not None and resync.due <= now]
-        if not due:
-            return
-        ready = self.budget.ready_at(now, reserve=1)
-        if ready > now:
-            if ready - now > 30 * SECOND:
-                self.ending = Ending(1000, "the hourly request budget of this connection is spent")
-            return
-        for group in requests.batches(due):
-            self._send_request("unsubscribe", group, now)
-            self._send_request("subscribe", group, now)
-            for item in group:
-                resync = self._resyncs[item]
-                # Not answered by an image in good time, it is asked again, ever later.
-                resync.due = now + int(max(10.0, resync.backoff.next_s(1.0)) * SECOND)
+        for item in self.asking.renew(due, now):
+            resync = self._resyncs[item]
+            # Not answered by an image in good time, it is asked again, ever later.
+            resync.due = now + int(max(10.0, resync.backoff.next_s(1.0)) * SECOND)
+        if due and self.asking.renewal_at(now) - now > 30 * SECOND:
+            self.ending = Ending(1000, "the hourly request budget of this connection is spent")
 
     def _wish_images(self, now: int) -> None:
         for item, due in self._images_wanted.items():
@@ -524,63 +540,25 @@ class Session:
                 self.wishes.append(BookWish(item, REST_BOOKS[item.channel]))
                 self._images_wanted[item] = now + 10 * SECOND
 
-    def _ask(self, now: int) -> None:
-        """Send what is wanted: login first where it is needed, then subscriptions in as few frames as allowed."""
-        if not self._queue or now < self._not_before:
-            return
-        ready = [item for item, due in self._queue.items() if due <= now]
-        guarded = [item for item in ready if _needs_login(item)]
-        if guarded and self._login == "" and self._credentials is not None and self.budget.ready_at(now) <= now:
-            self._login, self._login_asked_at = "asked", now
-            self.budget.take(now)
-            self.outbox.append(requests.login(self._credentials, now // SECOND))
-        if self._login in ("", "asked"):
-            ready = [item for item in ready if not _needs_login(item)]
-        single = [[item] for item in ready if item in self._alone]
-        grouped = requests.batches([item for item in ready if item not in self._alone])
-        for group in [*single, *grouped]:
-            if self.budget.ready_at(now, reserve=RECOVERY_RESERVE) > now:
-                return
-            for item in group:
-                del self._queue[item]
-                self._alone.discard(item)
-            self._send_request("subscribe", group, now)
-
-    def _send_request(self, verb: str, group: list[Subscription], now: int) -> None:
-        self._ids += 1
-        request_id = f"c{self.number}r{self._ids}"
-        encode = requests.subscribe if verb == "subscribe" else requests.unsubscribe
-        self.outbox.append(encode(request_id, group))
-        self.budget.take(now)
-        self.registry.asked(request_id, verb, group, now)
-
     def _schedule(self, now: int) -> None:
         timing = self.timing
         times = [self._last_in + int(timing.ping_after_s * SECOND)]
         if self._pinged_at is not None:
             times = [self._pinged_at + int(timing.pong_within_s * SECOND)]
-        if self._login == "asked":
-            times.append(self._login_asked_at + int(timing.login_within_s * SECOND))
-        for wish in (self.registry.deadline, self.chains.deadline):
+        if self.asking.login is Login.ASKED:
+            times.append(self.asking.login_asked_at + int(timing.login_within_s * SECOND))
+        for wish in (self.registry.deadline, self.chains.deadline, self.asking.deadline(now)):
             if wish is not None:
                 times.append(wish)
-        if self._queue:
-            waiting = [due for item, due in self._queue.items() if self._login != "asked" or not _needs_login(item)]
-            if waiting:
-                ready = self.budget.ready_at(now, reserve=RECOVERY_RESERVE)
-                times.append(max(min(waiting), self._not_before, ready))
-        times += [max(r.due, self.budget.ready_at(now, reserve=1)) for r in self._resyncs.values() if r.due is not None]
+        renewals = [resync.due for resync in self._resyncs.values() if resync.due is not None]
+        if renewals:
+            times.append(max(min(renewals), self.asking.renewal_at(now)))
         times += self._images_wanted.values()
         for item, route in self._route_of.items():
             limit = self._silence_limit(item)
             if limit is not None and route.chain.last and not route.chain.broken_since:
                 times.append(route.chain.last + limit)
-        self.next_deadline = min(times)
-
-
-def _needs_login(item: Subscription) -> bool:
-    row = find(item.channel)
-    return row is not None and row.login
+        self.next_deadline = max(now, min(times))  # what is overdue now is due now, and no sign that we slept
 
 
 def _is_utf8(data: bytes) -> bool:

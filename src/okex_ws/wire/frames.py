@@ -7,11 +7,11 @@ envelope. Text that fits no class because OKX left a number empty ("") gets a se
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from okex_ws.events import BookEvent, Candle, Event, GenericPush, Push
+from okex_ws.events import BookEvent, BookSnapshot, Candle, Event, GenericPush, Push
 from okex_ws.wire.channels import Channel, Subscription, bar_of, find, from_arg
 
 E = TypeVar("E", bound=Push)
@@ -25,7 +25,7 @@ class FrameError(ValueError):
 
 
 class PushFrame(msgspec.Struct):
-    """Rows of one subscription, as events without ts_recv."""
+    """Rows of one subscription, as events."""
 
     subscription: Subscription
     events: list[Event]
@@ -105,64 +105,76 @@ class PushDecoder:
     The hot path of the project, and the seam where a compiled twin fits: bytes in, the same events out.
     """
 
-    __slots__ = ("_fast", "_fast_update", "_name_rows", "channel", "subscription")
+    __slots__ = ("_channel", "_fast", "_fast_update", "_key", "_names_rows", "channel", "subscription")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
         self.channel = find(subscription.channel)
+        self._channel, self._key = subscription.channel, subscription.key
         kind = self.channel.event if self.channel else GenericPush
         update = self.channel.update if self.channel else None
         # Arrays, and rows whose push has fields of its own (eventType, curPage), are read by hand.
         by_hand = kind is GenericPush or hasattr(kind, "from_row") or hasattr(kind, "event_type")
-        self._fast = None if by_hand else _rows_decoder(kind)
+        # A change must never pass for an image: where there are both, an image has to say that it is one.
+        self._fast = None if by_hand else _rows_decoder(kind, update is not None)
         self._fast_update = _rows_decoder(update) if update else self._fast
         # Book rows do not say which instrument they are of: their subscription does.
-        self._name_rows = issubclass(kind, BookEvent)
+        self._names_rows = issubclass(kind, BookEvent)
 
-    def decode(self, data: bytes, is_update: bool) -> list[Any]:
-        """The rows of a frame as events, `channel` set and ts_recv not. Raises FrameError."""
+    def decode(self, data: bytes, is_update: bool, now: int = 0) -> list[Any]:
+        """The rows of a frame as events that reached us at `now`, ns. Raises FrameError."""
         fast = self._fast_update if is_update else self._fast
         if fast is None:
-            return self._tolerant(data)
+            return self._tolerant(data, now)
         try:
             rows: list[Any] = fast(data).data
         except (msgspec.DecodeError, RecursionError):
-            return self._tolerant(data)
-        name = self.subscription.channel
-        if self._name_rows:
-            key = self.subscription.key
+            return self._tolerant(data, now)
+        name = self._channel
+        if self._names_rows:
+            key = self._key
             for row in rows:
+                row.ts_recv = now
                 row.channel = name
                 row.instrument = key
         else:
             for row in rows:
+                row.ts_recv = now
                 row.channel = name
         return rows
 
-    def _tolerant(self, data: bytes) -> list[Any]:
+    def _tolerant(self, data: bytes, now: int) -> list[Any]:
         """Second pass: empty texts and nulls count as absent, arrays and unknown channels become events by hand."""
         push = _parse(data)
         if not isinstance(push, dict) or not isinstance(push.get("data"), list):
             raise FrameError("a push without a list of data")
         action = str(push.get("action", ""))
         if self.channel is None:
-            return self._generic(push, action)
-        kind: type[Any] = self.channel.event
-        if self.channel.update is not None and action == "update":
-            kind = self.channel.update
+            return self._generic(push, action, now)
         try:
-            events = [self._row(kind, row) for row in push["data"]]
+            events = [self._row(self._kind(row, action), row) for row in push["data"]]
         except (msgspec.ValidationError, ValueError, TypeError, OverflowError) as error:
             raise FrameError(f"{self.subscription}: {error}") from None
         for event in events:
-            event.channel = self.subscription.channel
-            if self._name_rows:
-                event.instrument = self.subscription.key
+            event.ts_recv, event.channel = now, self._channel
+            if self._names_rows:
+                event.instrument = self._key
             if hasattr(event, "event_type") and "eventType" in push:
                 event.event_type = str(push["eventType"])
                 event.page = push.get("curPage")
                 event.is_last_page = push.get("lastPage")
         return events
+
+    def _kind(self, row: Any, action: str) -> type[Any]:
+        assert self.channel is not None
+        image, change = self.channel.event, self.channel.update
+        if change is None or action == "snapshot":
+            return image
+        if action == "update":
+            return change
+        # Without an action, as over REST, a change is known by what it follows.
+        follows = row.get("prevSeqId") if isinstance(row, dict) else None
+        return image if follows in (None, "", -1, "-1") else change
 
     def _row(self, kind: type[Any], row: Any) -> Any:
         if issubclass(kind, Candle):
@@ -173,16 +185,19 @@ class PushDecoder:
             return candle
         return msgspec.convert(_without_empty(row), kind, strict=False)
 
-    def _generic(self, push: dict[str, Any], action: str) -> list[Any]:
+    def _generic(self, push: dict[str, Any], action: str, now: int) -> list[Any]:
         arg = push.get("arg") or {}
         return [
-            GenericPush(channel=self.subscription.channel, arg=arg, row=row, action=action) for row in push["data"]
+            GenericPush(ts_recv=now, channel=self._channel, arg=arg, row=row, action=action) for row in push["data"]
         ]
 
 
 @functools.cache
-def _rows_decoder(kind: type[Event]) -> Any:
-    push = msgspec.defstruct("Push", [("data", list[kind])], gc=False)  # type: ignore[valid-type]
+def _rows_decoder(kind: type[Event], says_image: bool = False) -> Any:
+    fields: list[Any] = [("data", list[kind])]  # type: ignore[valid-type]
+    if says_image:
+        fields.append(("action", Literal["snapshot"]))
+    push = msgspec.defstruct("Push", fields, gc=False)
     return msgspec.json.Decoder(push, strict=False).decode
 
 
@@ -201,8 +216,8 @@ def _without_empty(value: Any) -> Any:
     return value
 
 
-def decode(data: bytes, decoders: dict[Subscription, PushDecoder] | None = None) -> Frame:
-    """Any frame, by its envelope. Raises FrameError for what is not JSON or contradicts its own shape."""
+def decode(data: bytes, now: int = 0) -> Frame:
+    """Any frame, by its envelope, which reached us at `now`. Raises FrameError for what is not JSON or contradicts its own shape."""
     if data == b"pong":
         return PongFrame()
     try:
@@ -211,9 +226,8 @@ def decode(data: bytes, decoders: dict[Subscription, PushDecoder] | None = None)
         raise FrameError(str(error) or type(error).__name__) from None
     if bytes(frame.data) and frame.arg is not None and not frame.event:
         subscription = from_arg(frame.arg)
-        decoder = decoders.get(subscription) if decoders is not None else None
-        decoder = decoder or PushDecoder(subscription)
-        return PushFrame(subscription, decoder.decode(data, frame.action == "update"), decoder.channel)
+        decoder = PushDecoder(subscription)
+        return PushFrame(subscription, decoder.decode(data, frame.action == "update", now), decoder.channel)
     return _control(frame)
 
 
@@ -243,3 +257,24 @@ def decode_rows(rows: list[Any], kind: type[E], channel_name: str) -> list[E]:
     for event in events:
         event.channel = channel_name
     return events
+
+
+def book_image(rows: list[Any], item: Subscription, now: int = 0) -> BookSnapshot | None:
+    """The image in a REST `market/books` answer, as the snapshot of a subscription; None when there is none to be read."""
+    if not rows:
+        return None
+    frame = msgspec.json.encode({"arg": item.arg, "data": rows[:1]})
+    try:
+        image: BookSnapshot = PushDecoder(item).decode(frame, False, now)[0]
+    except FrameError:
+        return None
+    return image
+
+
+def pushed(data: bytes) -> Subscription | None:
+    """Which subscription a frame is a push of, None if it is none."""
+    try:
+        frame = _envelope.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return from_arg(frame.arg) if frame.arg is not None and bytes(frame.data) and not frame.event else None

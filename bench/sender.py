@@ -1,0 +1,92 @@
+"""A recorded stream, sent over a real socket as fast as the reader takes it.
+
+The stream comes from the simulator on virtual time: real frames of `books`, `bbo-tbt`, `trades` and `tickers` of some instruments,
+with ids and sequences unbroken from the first message to the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import struct
+import sys
+import time
+from pathlib import Path
+
+from okex_ws.simulator.conversation import Conversation, Text
+from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.rules import Rules
+from okex_ws.simulator.seeded import SeededMarket
+
+INSTRUMENTS = ("BTC-USDT", "BTC-USDT-SWAP")
+CHANNELS = ("books", "bbo-tbt", "trades", "tickers")
+BOOK_HEAVY = ("books", "trades", "tickers")
+START = 1_790_000_000_000_000_000
+
+
+def frames(channels: tuple[str, ...], count: int, seed: int = 7) -> list[bytes]:
+    """`count` texts as an exchange would send them."""
+    market = SeededMarket(seed, start=START, instruments=list(INSTRUMENTS))
+    exchange = Exchange(market, seed=seed, now=START, rules=Rules(idle_close_s=0, requests_per_hour=0, ledger_limit=1000))
+    talk = exchange.open("/ws/v5/public", START)
+    assert isinstance(talk, Conversation)
+    args = [{"channel": channel, "instId": instrument} for channel in channels for instrument in INSTRUMENTS]
+    talk.receive(json.dumps({"id": "1", "op": "subscribe", "args": args}).encode(), START)
+    texts: list[bytes] = []
+    while len(texts) < count:
+        now = exchange.deadline()
+        assert now is not None
+        exchange.on_deadline(now)
+        texts += [out.payload for out in talk.take() if isinstance(out, Text)]
+    return texts[:count]
+
+
+def framed(text: bytes) -> bytes:
+    """A text as an unmasked WebSocket frame (RFC 6455, 5.2)."""
+    size = len(text)
+    if size < 126:
+        return struct.pack("!BB", 0x81, size) + text
+    if size < 65536:
+        return struct.pack("!BBH", 0x81, 126, size) + text
+    return struct.pack("!BBQ", 0x81, 127, size) + text
+
+
+async def serve(texts: list[bytes], rate: float) -> None:
+    """Serve one reader: handshake, wait for a subscribe, send everything (`rate` messages a second, 0: as taken), close."""
+    done = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(line.split(":", 1)[1].strip() for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
+        accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+        writer.write(
+            f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode()
+        )
+        await reader.read(64)
+        if rate:
+            begun = time.perf_counter()
+            for place, text in enumerate(texts):
+                while time.perf_counter() < begun + place / rate:
+                    pass  # this core has nothing else to do, and sleeping is not this exact
+                writer.write(framed(text))
+            await writer.drain()
+        else:
+            for start in range(0, len(texts), 100):
+                writer.write(b"".join(map(framed, texts[start : start + 100])))
+                await writer.drain()
+        writer.write(framed(b'{"event":"end"}'))
+        await writer.drain()
+        await reader.read()
+        writer.close()
+        done.set()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=1 << 20)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await done.wait()
+    server.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1]).read_bytes().split(b"\n"), float(sys.argv[2])))

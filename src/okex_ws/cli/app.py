@@ -1,0 +1,120 @@
+"""The command `okex-ws`: its commands, and how their endings become one line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+import okex_ws
+from okex_ws.cli import demo, doctor, plan, price, simulate, stream
+from okex_ws.cli.errors import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, OK, BadInputError, RunFailedError
+from okex_ws.client.endpoints import EndpointError
+from okex_ws.client.plain import one_line as escaped
+from okex_ws.wire.channels import SubscriptionError
+
+# typer carries its own copy of click, older versions use the package: either way this is the base of what it raises.
+_UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+app = typer.Typer(
+    name="okex-ws",
+    epilog=EPILOG,
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """OKX (formerly OKEx) over its WebSocket: streams, prices, and an exchange on your desk to test against."""
+    if version:
+        print(f"okex-ws {okex_ws.__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+    else:
+        return
+    raise typer.Exit(OK)
+
+
+class _ReaderGoneError(Exception):
+    """Whoever read our stdout has had enough. Named anew, since click turns a BrokenPipeError into exit code 1."""
+
+
+def _until_reader_leaves(command: Callable[..., int]) -> Callable[..., int]:
+    @functools.wraps(command)
+    def quiet(*args: Any, **options: Any) -> int:
+        try:
+            code = command(*args, **options)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            raise _ReaderGoneError from None
+
+    return quiet
+
+
+for _command in (stream.stream, price.price, simulate.simulate, plan.plan, doctor.doctor, demo.demo):
+    app.command(epilog=EPILOG)(_until_reader_leaves(_command))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code. Nothing escapes as a traceback that is not a bug."""
+    _tolerate_any_text()
+    command = typer.main.get_command(app)
+    try:
+        ended = command.main(args=list(arguments), prog_name="okex-ws", standalone_mode=False)
+        sys.stdout.flush()
+        return ended if isinstance(ended, int) else OK
+    except (BrokenPipeError, _ReaderGoneError):
+        _forget_stdout()
+        return OK
+    except (BadInputError, SubscriptionError, EndpointError) as error:
+        return _say(str(error), BAD_INPUT)
+    except _UsageError as error:
+        return _say_usage(error)
+    except RunFailedError as error:
+        return _say(str(error), FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+
+
+def _say(text: str, code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"okex-ws: {escaped(text)}", file=sys.stderr)
+    return code
+
+
+def _say_usage(error: Exception) -> int:
+    context = getattr(error, "ctx", None)
+    message = str(getattr(error, "format_message", lambda: error)()).replace("\n", " ").rstrip(".")
+    where = f"; see {context.command_path} --help" if context is not None else ""
+    return _say(f"{message}{where}", BAD_INPUT)
+
+
+def _tolerate_any_text() -> None:
+    """What a terminal's encoding cannot show is shown escaped, not raised."""
+    for out in (sys.stdout, sys.stderr):
+        if isinstance(out, io.TextIOWrapper):
+            out.reconfigure(errors="backslashreplace")
+
+
+def _forget_stdout() -> None:
+    """The reader of our pipe is gone: let the interpreter's last flush go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,308 @@
+"""`okex-ws doctor`: what works between here and an exchange, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.checking import check_instruments
+from okex_ws.cli.errors import FAILED, OK, BadInputError
+from okex_ws.cli.lines import coloured
+from okex_ws.cli.watching import Signals
+from okex_ws.client import probes
+from okex_ws.client.client import Client
+from okex_ws.client.endpoints import DEMO_SITES, SITES, Site
+from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.rest import RestError
+from okex_ws.events import Disconnected, Event, Gap, Push, Refused
+from okex_ws.wire.channels import Subscription, find
+
+PATIENCE_S = 5.0
+CONNECT_PAUSE_S = 1.1
+"""OKX takes 3 connections a second from an address; two have just been used."""
+RETIRED_PORT = 8443
+_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("-", "dim")}
+_LOGIN_WINDOW_MS = 30_000
+
+
+def doctor(
+    instruments: Annotated[
+        list[str] | None, typer.Argument(metavar="INSTRUMENT", help="Instruments to listen to. Without any: BTC-USDT.")
+    ] = None,
+    channels: Annotated[
+        list[str] | None,
+        typer.Option("--channel", "-c", metavar="CHANNEL", help="Channels to listen to. Without any: tickers, trades, books."),
+    ] = None,
+    for_s: Annotated[
+        float, typer.Option("--for", parser=options.duration, metavar="TIME", help="How long to listen.", show_default="3s")
+    ] = 3.0,
+    site: options.SiteName = None,
+    demo: options.Demo = False,
+    url: options.Url = None,
+    rest_url: options.RestUrl = None,
+    ca_file: options.CaFile = None,
+) -> int:
+    """Check the way to an exchange: URL, port, DNS, TCP, TLS, WebSocket, clock, status, and a few seconds of data.
+
+    Example: okex-ws doctor --site eea
+    """
+    place = options.target(site, demo, url, rest_url, ca_file)
+    items = options.wanted(channels or ["tickers", "trades", "books"], instruments or ["BTC-USDT"])
+    return asyncio.run(_examine(place, items, for_s))
+
+
+async def _examine(place: options.Target, items: list[Subscription], for_s: float) -> int:
+    report = Report()
+    with Signals(report.interrupt):
+        for step in (_endpoint, _network, _websocket, _rest):
+            await step(report, place)
+            if report.is_over:
+                return report.code
+        await _listen(report, place, items, for_s)
+    return report.close()
+
+
+class Report:
+    """The findings, printed as they come; `code` is 1 once something is broken."""
+
+    def __init__(self) -> None:
+        self.code = OK
+        self.is_over = False
+        self.unreachable: set[str] = set()
+        self.stop = asyncio.Event()
+        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self._counts = dict.fromkeys(_MARKS, 0)
+
+    def say(self, mark: str, what: str, text: str) -> None:
+        """One finding: ok, warn, fail or skip."""
+        self._counts[mark] += 1
+        if mark == "fail":
+            self.code = FAILED
+        sign, colour = _MARKS[mark]
+        print(f"{coloured(sign, colour, self._colour)} {what:<10} {escaped(text)}", flush=True)
+
+    def interrupt(self, code: int) -> None:
+        """Ctrl-C: no further steps."""
+        self.code, self.is_over = code, True
+        self.stop.set()
+
+    def close(self) -> int:
+        """The last line; returns the exit code."""
+        if not self.is_over:
+            broken, doubtful = self._counts["fail"], self._counts["warn"]
+            text = f"{broken} broken" if broken else "nothing is broken"
+            print(f"\n{text}{f', {doubtful} to look at' if doubtful else ''}")
+        return self.code
+
+
+async def _endpoint(report: Report, place: options.Target) -> None:
+    site = place.site
+    report.say("ok", "URL", f"{site.websocket} and {site.rest} ({_which(site)})")
+    port = probes.place_of(site.websocket).port
+    if port == RETIRED_PORT:
+        bare = site.websocket.replace(f":{RETIRED_PORT}", "")
+        report.say("fail", "port", f"8443 was switched off by OKX on 2026-10-31; leave the port out: --url {bare}")
+    else:
+        report.say("ok", "port", f"{port}")
+    proxy = next((os.environ[name] for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY") if os.environ.get(name)), None)
+    if proxy is not None and not site.is_local:
+        report.say("warn", "proxy", "the environment names a proxy; the steps below up to TLS go around it")
+
+
+async def _network(report: Report, place: options.Target) -> None:
+    named: set[str] = set()
+    for name, url in (("", place.site.websocket), (" REST", place.site.rest)):
+        where = probes.place_of(url)
+        try:
+            if where.host not in named:
+                named.add(where.host)
+                found = await probes.addresses(where)
+                report.say("ok", "DNS", f"{where.host} is {', '.join(found[:4])}")
+            took = await probes.tcp_ms(where, PATIENCE_S)
+            report.say("ok", f"TCP{name}", f"{where.host} port {where.port} answers in {took:.1f} ms")
+            if where.tls:
+                facts = await probes.tls_facts(where, _context(place), PATIENCE_S)
+                mark = "ok" if facts.days_left >= 14 else "warn"
+                report.say(mark, f"TLS{name}", f"{facts.version}, certificate of {facts.issuer}, {facts.days_left} days left")
+            else:
+                report.say("skip", f"TLS{name}", "none: this machine only")
+            continue
+        except socket.gaierror as error:
+            report.say("fail", "DNS", f"{where.host} cannot be resolved: {error.strerror}; check the name and the network")
+        except ssl.SSLCertVerificationError as error:
+            hint = "give its authority with --ca-file" if place.ca_file is None else "the --ca-file is of another authority"
+            report.say("fail", f"TLS{name}", f"the certificate is not trusted: {error.verify_message}; {hint}")
+        except TimeoutError:
+            report.say(
+                "fail", f"TCP{name}", f"{where.host} port {where.port} does not answer within {PATIENCE_S:.0f} s; a firewall?"
+            )
+        except OSError as error:
+            report.say("fail", f"TCP{name}", f"{where.host} port {where.port}: {_reason(error)}")
+        report.unreachable.add(url)
+
+
+async def _websocket(report: Report, place: options.Target) -> None:
+    if place.site.websocket in report.unreachable:
+        return
+    context = _context(place) if probes.place_of(place.site.websocket).tls else None
+    for endpoint in ("public", "business"):
+        try:
+            opened, answered = await probes.ping_ms(place.site.url(endpoint), context, PATIENCE_S)
+            report.say("ok", endpoint, f"WebSocket opens in {opened:.1f} ms, ping to pong {answered:.1f} ms")
+            continue
+        except TimeoutError:
+            report.say("fail", endpoint, f"no WebSocket, or no pong, within {PATIENCE_S:.0f} s")
+        except OSError as error:
+            report.say("fail", endpoint, f"WebSocket: {_reason(error)}")
+        report.unreachable.add(place.site.websocket)
+
+
+async def _rest(report: Report, place: options.Target) -> None:
+    if place.site.rest in report.unreachable:
+        return
+    client = Client(place.site, ca_file=place.ca_file)
+    try:
+        offset, doubt = await probes.clock_offset_ms(client.rest, PATIENCE_S)
+        mark = "ok" if abs(offset) < 1_000 + doubt else "warn" if abs(offset) < _LOGIN_WINDOW_MS else "fail"
+        text = f"this machine is {abs(offset):.0f} ms {'behind' if offset > 0 else 'ahead'} (± {doubt:.0f} ms)"
+        advice = "; set the clock, logins fail beyond 30 s" if mark != "ok" else ""
+        report.say(mark, "clock", text + advice)
+        async with asyncio.timeout(PATIENCE_S):
+            _status(report, await client.rest.system_status())
+    except (RestError, TimeoutError) as error:
+        report.say("fail", "REST", f"{error or 'no answer'}; streams run without it, loading instruments does not")
+    finally:
+        await client.close()
+
+
+def _status(report: Report, rows: Iterable[dict[str, Any]]) -> None:
+    open_ones = [row for row in rows if row.get("state") in ("scheduled", "ongoing", "pre_open")]
+    for row in open_ones:
+        mark = "ok" if row["state"] == "scheduled" else "warn"
+        report.say(mark, "status", f"{row['state']}: {row.get('title', '')} {row.get('href', '')}")
+    if not open_ones:
+        report.say("ok", "status", "no maintenance is announced or running")
+
+
+async def _listen(report: Report, place: options.Target, items: list[Subscription], for_s: float) -> None:
+    if place.site.websocket in report.unreachable:
+        report.say("skip", "data", "no WebSocket to listen to")
+        return
+    fields = FieldWatch()
+    client = Client(place.site, ca_file=place.ca_file, tap=fields.see)
+    seen: dict[str, int] = {}
+    late: list[float] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Push):
+            seen[event.channel] = seen.get(event.channel, 0) + 1
+            if type(event).__name__ in ("Trade", "BookUpdate"):
+                late.append((event.ts_recv - event.ts_event) / 1e6)
+        elif report.stop.is_set():
+            return
+        elif isinstance(event, Gap):
+            report.say("warn", "gap", f"{event.channel} {event.instrument}: {event.cause}")
+        elif isinstance(event, Disconnected):
+            report.say("fail", "connection", event.reason)
+        elif isinstance(event, Refused):
+            report.say("fail", "refused", f"{event.channel} {event.key}: {event.code} {event.message}; {event.advice}")
+
+    try:
+        await check_instruments(client, items)
+        for item in items:
+            client.subscribe(item.channel, **dict(item.args))
+        client.on(Event, note)
+        await asyncio.sleep(CONNECT_PAUSE_S)
+        async with client:
+            try:
+                async with asyncio.timeout(for_s):
+                    await report.stop.wait()
+            except TimeoutError:
+                report.stop.set()
+    except BadInputError as error:
+        report.say("fail", "instrument", str(error))
+        return
+    finally:
+        await client.close()
+    if report.is_over:
+        return
+    _describe(report, seen, late, fields, items, for_s)
+
+
+def _describe(
+    report: Report, seen: dict[str, int], late: list[float], fields: FieldWatch, items: list[Subscription], for_s: float
+) -> None:
+    counts = ", ".join(f"{seen.get(name, 0)} {name}" for name in dict.fromkeys(item.channel for item in items))
+    report.say("ok" if seen else "fail", "data", f"in {for_s:g} s: {counts}")
+    if late:
+        late.sort()
+        middle = late[len(late) // 2]
+        if abs(middle) > 3_600_000:
+            report.say("ok", "latency", f"unknown: the time stamps lie {middle / 86_400_000:.0f} days back, this is a recording")
+        else:
+            report.say("ok", "latency", f"median {middle:.1f} ms from the exchange's time stamp, clock offset included")
+    for channel, names in sorted(fields.unknown.items()):
+        report.say("warn", "fields", f"new to this version on {channel}: {', '.join(sorted(names))} (ignored, harmless)")
+    if seen and not fields.unknown:
+        report.say("ok", "fields", "every field seen is known")
+
+
+class FieldWatch:
+    """Compares the keys of raw rows with the wire names of their event classes. unknown: channel -> names."""
+
+    def __init__(self) -> None:
+        self.unknown: dict[str, set[str]] = {}
+        self._known: dict[str, frozenset[str]] = {}
+
+    def see(self, now: int, line: str, connection: int, way: str, text: bytes) -> None:
+        """A tap for Client."""
+        if way != "in" or not text.startswith(b"{"):
+            return
+        try:
+            push = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return
+        arg, rows = push.get("arg"), push.get("data")
+        if not isinstance(arg, dict) or not isinstance(rows, list):
+            return
+        channel = str(arg.get("channel", ""))
+        known = self._known_of(channel)
+        for row in rows:
+            strange = row.keys() - known if known and isinstance(row, dict) else None
+            if strange:
+                self.unknown.setdefault(channel, set()).update(strange)
+
+    def _known_of(self, channel: str) -> frozenset[str]:
+        if channel not in self._known:
+            row = find(channel)
+            names = {field.encode_name for field in msgspec.structs.fields(row.event)} if row else set()
+            self._known[channel] = frozenset(names)
+        return self._known[channel]
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+
+
+def _which(site: Site) -> str:
+    for table in (SITES, DEMO_SITES):
+        for known in table.values():
+            if known.websocket == site.websocket:
+                return f"site {known.name}"
+    return "this machine" if site.is_local else "a URL of your own"
+
+
+def _context(place: options.Target) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if place.ca_file is not None:
+        context.load_verify_locations(place.ca_file)
+    return context

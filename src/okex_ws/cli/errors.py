@@ -1,0 +1,21 @@
+"""What ends a command early. The text is one line that says what to change."""
+
+from __future__ import annotations
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+EXIT_CODES = {
+    OK: "done",
+    FAILED: "failed at run time (never connected, a check that failed)",
+    BAD_INPUT: "bad input (one line says what to change)",
+    INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM)",
+}
+"""The exit codes, as documented in --help and docs/cli.md."""
+
+
+class BadInputError(Exception):
+    """What was asked for cannot work; exit code 2."""
+
+
+class RunFailedError(Exception):
+    """What was asked for did not work this time; exit code 1."""

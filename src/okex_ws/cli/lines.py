@@ -1,0 +1,216 @@
+"""Events as lines: readable ones for people, JSON ones for machines.
+
+What the exchange wrote is escaped before it reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from okex_ws.client.plain import one_line as escaped
+from okex_ws.events import (
+    BookEvent,
+    BookUpdate,
+    Candle,
+    Connected,
+    ConsumerFailed,
+    Disconnected,
+    Dropped,
+    Event,
+    Gap,
+    Malformed,
+    News,
+    Notice,
+    Push,
+    Refused,
+    Resumed,
+    SingleTrade,
+    Stale,
+    Subscribed,
+    Ticker,
+    Trade,
+    Unrecognized,
+    Unsubscribed,
+)
+from okex_ws.market import Books
+
+_COLOURS = {"dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1"}
+_BOOK_RAWS = ("raw_bids", "raw_asks")
+_QUIET = (Subscribed, Unsubscribed)
+
+
+def number(value: float | None) -> str:
+    """A number without exponent and without a trailing .0; "-" when it is not known."""
+    if value is None:
+        return "-"
+    text = repr(float(value))
+    if "e" in text:
+        text = format(Decimal(text), "f")
+    return text.removesuffix(".0")
+
+
+def clock(ns: int, *, ms: bool = True) -> str:
+    """Local time of day, HH:MM:SS.mmm."""
+    text = time.strftime("%H:%M:%S", time.localtime(ns // 1_000_000_000))
+    return f"{text}.{ns // 1_000_000 % 1000:03d}" if ms else text
+
+
+def coloured(text: str, colour: str, on: bool) -> str:
+    """ANSI colour, if wanted."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if on else text
+
+
+class Lines:
+    """Text lines. Keeps books of its own, so that a line shows the best prices as of its event, not as of now.
+
+    colour: whether to use ANSI. kinds, instruments: what the first columns must have room for.
+    """
+
+    def __init__(self, *, colour: bool, kinds: Iterable[str] = (), instruments: Iterable[str] = ()) -> None:
+        self.colour = colour
+        self._books = Books()
+        self._kind_width = max(map(len, kinds), default=8)
+        self._width = max(map(len, instruments), default=8)
+        self._price_width = 10
+
+    def line(self, event: Event) -> str | None:
+        """One line for an event; None for what people need not see. Events must all come by, in order."""
+        self._books.apply(event)
+        if isinstance(event, News):
+            return None if isinstance(event, _QUIET) else self._news(event)
+        kind = event.channel if isinstance(event, Push) else type(event).__name__
+        instrument = str(getattr(event, "instrument", "") or getattr(event, "instrument_type", ""))
+        head = f"{escaped(kind):<{self._kind_width}}  {escaped(instrument):<{self._width}}"
+        return f"{self._paint(clock(event.ts_recv), 'dim')}  {head}  {self._details(event)}"
+
+    def _details(self, event: Event) -> str:
+        if isinstance(event, Trade | SingleTrade):
+            side = self._paint(f"{escaped(event.side):<4}", "green" if event.side == "buy" else "red")
+            return f"{self._price(event.price)}  {side}  {number(event.size):<14}  id {event.trade_id}"
+        if isinstance(event, BookEvent):
+            return self._book(event)
+        if isinstance(event, Ticker):
+            touch = f"{self._price(event.best_bid)} / {number(event.best_ask):<{self._price_width}}"
+            return f"{self._price(event.last)}  {touch}  24h {number(event.low_24h)} to {number(event.high_24h)}"
+        if isinstance(event, Candle):
+            prices = f"o {number(event.open)}  h {number(event.high)}  l {number(event.low)}  volume {number(event.volume)}"
+            state = "closed" if event.closed else "forming"
+            return f"{self._price(event.close)}  {clock(event.open_ms * 1_000_000, ms=False)} {prices}  {state}"
+        return " ".join(f"{name}={_short(value)}" for name, value in _own_fields(event))
+
+    def _book(self, event: BookEvent) -> str:
+        book = self._books.get(event.instrument, event.channel)
+        bid, ask = book.best_bid, book.best_ask
+        if not book.is_live:
+            touch = self._paint(f"{book.state.value:>{self._price_width}}", "yellow")
+        else:
+            prices = f"{self._price(bid.price if bid else None)} / {number(ask.price if ask else None):<{self._price_width}}"
+            touch = f"{prices} {number(bid.size if bid else None):>10} × {number(ask.size if ask else None):<10}"
+        if isinstance(event, BookUpdate):
+            what = "alive" if event.is_keepalive else f"+{len(event.raw_bids)} bids +{len(event.raw_asks)} asks"
+        else:
+            what = f"{len(event.raw_bids)} bids {len(event.raw_asks)} asks"
+        return f"{touch}  {self._paint(what, 'dim')}"
+
+    def _news(self, event: News) -> str:
+        colour = "dim" if isinstance(event, Connected) else "yellow"
+        if isinstance(event, Refused) or (isinstance(event, Disconnected) and event.fatal):
+            colour = "red"
+        kind = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
+        return f"{self._paint(clock(event.ts_recv), 'dim')}  {self._paint(f'{kind:<12}', colour)} {escaped(news(event))}"
+
+    def _price(self, value: float | None) -> str:
+        text = number(value)
+        self._price_width = max(self._price_width, len(text))
+        return f"{text:>{self._price_width}}"
+
+    def _paint(self, text: str, colour: str) -> str:
+        return coloured(text, colour, self.colour)
+
+
+def news(event: News) -> str:
+    """What happened to the line, in words; not yet escaped."""
+    match event:
+        case Connected():
+            return f"{event.line} to {event.url}" + (" (takes over without a gap)" if event.handover else "")
+        case Disconnected(handed_over=True):
+            return f"{event.line} {event.reason}"
+        case Disconnected():
+            then = "" if event.retry_s is None else f"; next try in {event.retry_s:.1f} s"
+            return f"{event.line} {event.reason}{f' ({event.code})' if event.code != 1006 else ''}{then}"
+        case Refused():
+            advice = f"; {event.advice}" if event.advice else ""
+            again = "; will be asked again" if event.will_retry else ""
+            return f"{event.channel} {event.key} {event.code} {event.message}{advice}{again}".strip()
+        case Gap(first_id=int()):
+            return f"{event.channel} {event.instrument} trades {event.first_id} to {event.last_id} are missing ({event.cause})"
+        case Gap():
+            return (
+                f"{event.channel} {event.instrument} after sequence {event.last_sequence} ({event.cause}): stale until its next"
+            )
+        case Stale():
+            return f"{event.channel} {event.key} silent for {event.silent_s:.0f} s ({event.cause})"
+        case Resumed():
+            return f"{event.channel} {event.key}"
+        case Notice():
+            return f"{event.code} {event.message}"
+        case Malformed():
+            return f"{event.reason}: {event.raw[:120].decode(errors='backslashreplace')}"
+        case Unrecognized():
+            return event.raw[:120].decode(errors="backslashreplace")
+        case Dropped():
+            return f"{event.count} events, {event.total} in all: {event.consumer} was too slow"
+        case ConsumerFailed():
+            return f"{event.consumer}: {event.error}"
+    return " ".join(f"{name}={_short(value)}" for name, value in _own_fields(event))
+
+
+def as_json(event: Event) -> str:
+    """One JSON object on one line, pure ASCII: event (the class), ts_recv, ts_event, then our field names; levels are numbers."""
+    fields: dict[str, Any] = {"event": type(event).__name__, "ts_recv": event.ts_recv, "ts_event": event.ts_event}
+    for name in event.__struct_fields__:
+        if name == "ts_recv" or name in _BOOK_RAWS:
+            continue
+        # Two classes have a field called `event` themselves: it gives way to the class name.
+        fields["event_" if name == "event" else name] = _plain(getattr(event, name))
+    if isinstance(event, BookEvent):
+        fields["bids"], fields["asks"] = event.bids, event.asks
+    text = msgspec.json.encode(fields).decode()
+    return text if text.isascii() else re.sub(r"[^\x00-\x7f]", _unicode_escape, text)
+
+
+def _unicode_escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return value
+
+
+def _own_fields(event: Event) -> list[tuple[str, Any]]:
+    shared = ("ts_recv", "channel", "backfilled", "instrument", "ts_ms", "line")
+    pairs = [(name, getattr(event, name)) for name in event.__struct_fields__ if name not in shared]
+    return [(name, value) for name, value in pairs if value not in (None, "", [], (), {})]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, msgspec.Struct | list | tuple | dict | bytes):
+        return escaped(msgspec.json.encode(_plain(value)).decode())
+    return escaped(str(value))

@@ -1,0 +1,134 @@
+"""Options that several commands share, and what they mean: where to connect, what to subscribe to, for how long."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Iterable, Sequence
+from typing import Annotated, NamedTuple
+
+import typer
+
+from okex_ws.cli.errors import BadInputError
+from okex_ws.client.endpoints import SITES, Site, at, site
+from okex_ws.wire.channels import Channel, Subscription, SubscriptionError, channel, subscription
+from okex_ws.wire.sign import Credentials
+
+KEY_VARIABLES = ("OKX_API_KEY", "OKX_SECRET_KEY", "OKX_PASSPHRASE")
+"""Environment variables a login is made with."""
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float:
+    """Seconds of "10s", "500ms", "2m", "1h" or "10"."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|)\s*", str(text))
+    if found is None or not float(found[1]):
+        raise typer.BadParameter(f"{text!r} is not a time; write e.g. 10s, 500ms, 2m or 1h")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+Instruments = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="INSTRUMENT", help="E.g. BTC-USDT or BTC-USDT-SWAP; for some channels a family or a type."),
+]
+Channels = Annotated[
+    list[str] | None,
+    typer.Option("--channel", "-c", metavar="CHANNEL", help="Channel, e.g. trades, books, tickers, candle1m; repeat for more."),
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--key", "-k", metavar="NAME=VALUE", help="A further key of a channel by OKX's name, e.g. instType=FUTURES."),
+]
+SiteName = Annotated[
+    str | None, typer.Option("--site", metavar="SITE", help=f"OKX's site: {', '.join(SITES)}. Without it: global.")
+]
+Demo = Annotated[bool, typer.Option("--demo", help="OKX's demo trading environment.")]
+Url = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="Another place that speaks OKX V5, e.g. ws://127.0.0.1:18900.")
+]
+RestUrl = Annotated[
+    str | None,
+    typer.Option("--rest-url", metavar="URL", help="The REST of --url. Without it: its host, on this machine the next port."),
+]
+CaFile = Annotated[
+    str | None, typer.Option("--ca-file", metavar="FILE", help="A certificate authority (PEM) to trust besides the system's.")
+]
+ForTime = Annotated[
+    float | None, typer.Option("--for", parser=duration, metavar="TIME", help="End after this long: 10s, 500ms, 2m, 1h.")
+]
+
+
+class Target(NamedTuple):
+    """Where to connect and whom to trust there."""
+
+    site: Site
+    ca_file: str | None
+
+
+def target(name: str | None, demo: bool, url: str | None, rest_url: str | None, ca_file: str | None) -> Target:
+    """The site the shared options mean. Raises BadInputError or EndpointError."""
+    if ca_file is not None:
+        try:
+            ssl.create_default_context().load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            reason = "not a PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise BadInputError(f"--ca-file {ca_file}: {reason}; give the PEM file of a certificate authority") from None
+    if url is None:
+        if rest_url is not None:
+            raise BadInputError("--rest-url goes with --url; with --site, REST is known")
+        return Target(site(name or "global", demo=demo), ca_file)
+    if name is not None:
+        raise BadInputError("--site and --url exclude each other; leave one out")
+    return Target(at(url, rest_url=rest_url, demo=demo), ca_file)
+
+
+def wanted(channels: Sequence[str], instruments: Sequence[str], keys: Iterable[str] = ()) -> list[Subscription]:
+    """Every channel for every instrument, checked. Raises SubscriptionError or BadInputError."""
+    further = _pairs(keys)
+    items: dict[Subscription, None] = {}
+    used: set[str] = set()
+    for name in channels:
+        row = channel(name)
+        own = {key: value for key, value in further.items() if key in _names(row)}
+        used |= set(own)
+        if not row.keys and not row.optional and len(channels) > 1:
+            items[subscription(name)] = None
+            continue
+        if not instruments and not own and any(key.split("|")[0] == "instId" for key in row.keys):
+            raise BadInputError(f"{name} needs an instrument, e.g. BTC-USDT")
+        for key in instruments or (None,):
+            items[subscription(name, key, **own)] = None
+    if further.keys() - used:
+        # No channel asked for has such a key: the table words the error.
+        subscription(channels[0], instruments[0] if instruments else None, **further)
+    return list(items)
+
+
+def credentials_for(items: Iterable[Subscription]) -> Credentials | None:
+    """The key of the environment if any of these needs a login. Raises BadInputError when there is none."""
+    guarded = next((item for item in items if channel(item.channel).login), None)
+    if guarded is None:
+        return None
+    parts = [os.environ.get(name, "") for name in KEY_VARIABLES]
+    if not all(parts):
+        missing = [name for name, part in zip(KEY_VARIABLES, parts, strict=True) if not part]
+        raise BadInputError(f"{guarded.channel} needs a login; set {', '.join(missing)} in the environment")
+    return Credentials(*parts)
+
+
+def _pairs(keys: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for text in keys:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise BadInputError(f"--key {text}: write NAME=VALUE, e.g. instType=FUTURES")
+        if name == "channel":
+            raise SubscriptionError("--key channel=…: channels are given with -c")
+        pairs[name] = value
+    return pairs
+
+
+def _names(row: Channel) -> set[str]:
+    return {word for key in row.keys for word in key.split("=")[0].split("|")} | set(row.optional)

@@ -1,0 +1,203 @@
+"""`okex-ws simulate`: a small OKX on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.errors import OK, BadInputError, RunFailedError
+from okex_ws.cli.watching import Signals
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.faults import Faults
+    from okex_ws.simulator.server import Server
+
+
+def simulate(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="WebSocket port; 0 picks a free one.")
+    ] = 18900,
+    rest_port: Annotated[
+        int, typer.Option("--rest-port", min=0, max=65535, metavar="PORT", help="REST port; 0: the next after --port.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Same seed, same market and same trouble.")] = 7,
+    instruments: Annotated[
+        list[str] | None, typer.Option("--instrument", "-i", metavar="ID", help="Trade this instead of the usual set; repeat.")
+    ] = None,
+    rate: Annotated[float, typer.Option("--rate", metavar="X", help="Order flow, times the usual.")] = 1.0,
+    capture: Annotated[
+        Path | None, typer.Option("--capture", metavar="FILE", help="Serve a recording (JSON lines with `raw`) instead.")
+    ] = None,
+    conn: Annotated[
+        str | None, typer.Option("--conn", metavar="NAME", help="Which connection of the recording; without it the first.")
+    ] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin the recording again at its end.")] = False,
+    speed: Annotated[float, typer.Option("--speed", metavar="X", help="Exchange seconds per real second.")] = 1.0,
+    tls: Annotated[bool, typer.Option("--tls", help="wss:// and https:// with a throw-away certificate authority.")] = False,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="FAULT", help='Scripted trouble, e.g. "drop channel=books nth=50"; repeat for more.'),
+    ] = None,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Print every kind of fault and its options, and end.")
+    ] = False,
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to bind.")] = "127.0.0.1",
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Allow a --host that others can reach.")] = False,
+    for_s: options.ForTime = None,
+) -> int:
+    """Run a simulated OKX: WebSocket and REST, a market that trades, faults on request.
+
+    Example: okex-ws simulate --seed 7 --fault "drop channel=books nth=50"
+    """
+    need_extra()
+    from okex_ws.simulator.faults import Faults
+
+    if list_faults:
+        _print_faults()
+        return OK
+    try:
+        script = Faults.parse(faults or [])
+    except ValueError as error:
+        raise BadInputError(f"--fault: {error}; --list-faults shows them all") from None
+    _check(conn=conn, loop=loop, capture=capture, rate=rate, speed=speed, instruments=instruments)
+    venue = _capture_venue(capture, conn, loop, seed, script) if capture else _seeded_venue(seed, instruments, rate, script)
+    from okex_ws.simulator.server import Server
+
+    try:
+        server = Server(venue, host, port, rest_port, tls=tls, speed=speed, allow_remote=allow_remote)
+    except ValueError:
+        raise BadInputError(f"--host {host} can be reached by others; add --allow-remote if that is meant") from None
+    return asyncio.run(_serve(server, for_s))
+
+
+async def _serve(server: Server, for_s: float | None) -> int:
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def end(code: int) -> None:
+        if not ended.done():
+            ended.set_result(code)
+
+    try:
+        await server.start()
+    except OSError as error:
+        ports = f"{server.port}" + (f" or {server.rest_port}" if server.rest_port else "")
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise RunFailedError(f"cannot listen on {server.host} port {ports}: {reason}; choose another with --port") from None
+    except RuntimeError as error:  # --tls without trustme
+        raise BadInputError(str(error)) from None
+    try:
+        with Signals(end):
+            print("\n".join(_welcome(server)), flush=True)
+            if for_s is not None:
+                asyncio.get_running_loop().call_later(for_s, end, OK)
+            code = await ended
+    finally:
+        await server.stop()
+    print(_account(server), file=sys.stderr)
+    return code
+
+
+def _welcome(server: Server) -> list[str]:
+    site = f"--url {server.ws_url} --rest-url {server.rest_url}" + (f" --ca-file {server.ca_file}" if server.ca_file else "")
+    first = next((row["instId"] for kind in ("SPOT", "SWAP") for row in server.exchange.market.instruments(kind)), "BTC-USDT")
+    lines = [
+        f"WebSocket  {server.ws_url}/ws/v5/public  (also /business, /private)",
+        f"REST       {server.rest_url}/api/v5/",
+    ]
+    if server.ca_file:
+        lines.append(f"CA file    {server.ca_file}")
+    lines += ["", "Try:", f"  okex-ws stream {first} -c trades -c books {site}", f"  okex-ws price {first} {site}"]
+    key = next(iter(server.exchange.keys.values()), None)
+    if key is not None:
+        values = (key.key, key.secret, key.passphrase)
+        lines += ["", "For channels that need a login (an invented key):"]
+        lines += [f"  export {name}={value}" for name, value in zip(options.KEY_VARIABLES, values, strict=True)]
+    lines += ["", "Ctrl-C ends it."]
+    return lines
+
+
+def _account(server: Server) -> str:
+    ledger = server.exchange.ledger
+    pushes = sum(traffic.pushes for traffic in ledger.traffic.values())
+    struck = Counter(fault.kind for fault in ledger.faults)
+    faults = ", ".join(f"{count} {kind}" for kind, count in sorted(struck.items())) or "none"
+    return f"{len(ledger.traffic)} connections, {pushes} pushes, faults: {faults}"
+
+
+def _seeded_venue(seed: int, instruments: list[str] | None, rate: float, faults: Faults) -> Callable[[int], Exchange]:
+    from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.seeded import SeededMarket
+
+    def venue(now: int) -> Exchange:
+        return Exchange(
+            SeededMarket(seed, start=now, instruments=instruments or None, rate=rate), seed=seed, now=now, faults=faults
+        )
+
+    try:
+        if instruments:
+            SeededMarket(seed, start=0, instruments=instruments)
+    except ValueError as error:
+        raise BadInputError(f"--instrument: {error}") from None
+    return venue
+
+
+def _capture_venue(capture: Path, conn: str | None, loop: bool, seed: int, faults: Faults) -> Callable[[int], Exchange]:
+    from okex_ws.simulator.captures import CaptureMarket
+    from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.rules import Rules
+
+    try:
+        text = capture.read_text(encoding="utf-8").splitlines()
+        CaptureMarket(text, start=0, conn=conn)
+    except OSError as error:
+        raise BadInputError(f"--capture {capture}: {error.strerror}") from None
+    except ValueError as error:
+        raise BadInputError(f"--capture {capture}: {error}") from None
+    # A recording keeps the checksums it was made with.
+    return lambda now: Exchange(
+        CaptureMarket(text, start=now, conn=conn, loop=loop),
+        seed=seed,
+        now=now,
+        rules=Rules(checksum="live"),
+        faults=faults,
+    )
+
+
+def _check(
+    *, conn: str | None, loop: bool, capture: Path | None, rate: float, speed: float, instruments: list[str] | None
+) -> None:
+    if capture is None and (conn is not None or loop):
+        raise BadInputError(f"{'--conn' if conn is not None else '--loop'} goes with --capture")
+    if capture is not None and instruments:
+        raise BadInputError("--instrument is for the seeded market; a --capture has its own")
+    for name, value in (("--rate", rate), ("--speed", speed)):
+        if not 0 < value < float("inf"):
+            raise BadInputError(f"{name} {value:g}: give a number above 0")
+
+
+def need_extra() -> None:
+    """Say which extra is missing, before the first import that needs it."""
+    try:
+        import h11  # noqa: F401 - only to see whether it is there
+    except ImportError:
+        raise BadInputError("the simulator needs its extra: pip install 'okex-websocket[simulator]'") from None
+
+
+def _print_faults() -> None:
+    from okex_ws.simulator.faults import SELECTORS, Faults
+
+    kinds = Faults.kinds()
+    width = max(map(len, kinds))
+    for kind, text in kinds.items():
+        print(f"{kind:<{width}}  {text}")
+    print(f"\nWhen it strikes: {' '.join(f'{name}=' for name in SELECTORS)}")
+    print("Times are from the start (10s, 250ms); nth and every count per connection; channel and instrument may hold *.")

@@ -1,0 +1,86 @@
+"""`okex-ws stream`: events as lines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.checking import check_instruments
+from okex_ws.cli.errors import BAD_INPUT, FAILED, OK
+from okex_ws.cli.lines import Lines, as_json
+from okex_ws.cli.watching import Watch
+from okex_ws.client.client import Client
+from okex_ws.events import Event, News
+from okex_ws.wire.channels import Subscription
+
+
+def stream(
+    instruments: options.Instruments = None,
+    channels: options.Channels = None,
+    keys: options.Keys = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, news of the line among them.")] = False,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after N data events.")] = None,
+    for_s: options.ForTime = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there was a gap or a stale channel.")] = False,
+    site: options.SiteName = None,
+    demo: options.Demo = False,
+    url: options.Url = None,
+    rest_url: options.RestUrl = None,
+    ca_file: options.CaFile = None,
+) -> int:
+    """Print events as they arrive, one line each: data on stdout, news of the line and a summary on stderr.
+
+    Example: okex-ws stream BTC-USDT ETH-USDT -c trades -c books --for 10s
+    """
+    place = options.target(site, demo, url, rest_url, ca_file)
+    items = options.wanted(channels or ["trades"], instruments or [], keys or [])
+    client = Client(place.site, ca_file=place.ca_file, credentials=options.credentials_for(items), keep_books=True)
+    return asyncio.run(_stream(client, items, as_json, for_s, count, strict))
+
+
+async def _stream(
+    client: Client, items: list[Subscription], in_json: bool, for_s: float | None, count: int | None, strict: bool
+) -> int:
+    try:
+        await check_instruments(client, items)
+    except BaseException:
+        await client.close()
+        raise
+    for item in items:
+        client.subscribe(item.channel, **dict(item.args))
+    watch = Watch(client, for_s=for_s, count=count)
+    code = await watch.run(_json_line if in_json else _TextLines(watch, items))
+    if code != BAD_INPUT:
+        print(watch.summary(), file=sys.stderr)
+    return FAILED if code == OK and strict and (watch.gaps or watch.stale) else code
+
+
+def _json_line(event: Event) -> None:
+    sys.stdout.write(as_json(event) + "\n")
+
+
+class _TextLines:
+    """Writes data to stdout and news to stderr, each coloured if it is a terminal."""
+
+    def __init__(self, watch: Watch, items: list[Subscription]) -> None:
+        self._watch = watch
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        self._out = Lines(
+            colour=sys.stdout.isatty() and not plain,
+            kinds=[item.channel for item in items],
+            instruments=[item.key for item in items],
+        )
+        self._news = Lines(colour=sys.stderr.isatty() and not plain)
+
+    def __call__(self, event: Event) -> None:
+        is_news = isinstance(event, News)
+        line = self._out.line(event)
+        if is_news:
+            line = self._news.line(event)
+        if line is not None and not (is_news and self._watch.is_ending):  # what ends the run is said at its end
+            (sys.stderr if is_news else sys.stdout).write(line + "\n")

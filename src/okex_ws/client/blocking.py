@@ -1,0 +1,202 @@
+"""Blocking: the Client for scripts without asyncio. Its own thread and loop; events come out of a plain `for`.
+
+It works wherever threads do, also where the main thread already runs a loop (Jupyter).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import copy
+import inspect
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import CancelledError
+from typing import Any, Self, TypeVar
+
+from okex_ws.client.client import Client
+from okex_ws.client.endpoints import Site
+from okex_ws.client.stream import Policy
+from okex_ws.events import Event
+from okex_ws.market import Instruments, Latest, OrderBook
+from okex_ws.wire.channels import Subscription
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Event)
+
+_AT_ONCE = 256
+_CLOSE_WITHIN_S = 2.0
+
+
+class Blocking:
+    """Market data in a `for` loop: `with Blocking("BTC-USDT", channels=["trades"]) as client: for event in client: ...`.
+
+    instruments, channels: wanted from the start; more by `subscribe`. policy, size: of the queue between the line and the loop,
+    see `Policy`; up to 256 events more are on their way out of it. options: those of `Client`.
+    Leaving the `with` ends sockets and thread within two seconds; so does `close()`, from any thread. One thread reads at a time.
+    """
+
+    def __init__(
+        self,
+        *instruments: str,
+        channels: Iterable[str] = ("trades",),
+        site: Site | None = None,
+        policy: Policy = Policy.WAIT,
+        size: int = 10_000,
+        **options: Any,
+    ) -> None:
+        self._client = Client(site, **options)
+        if instruments:
+            for channel in channels:
+                self._client.subscribe(channel, *instruments)
+        self._stream = self._client.stream(policy=policy, size=size, name="blocking")
+        self._ready: deque[Event] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._finish: asyncio.Event | None = None
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the thread and connect; returns at once, the events tell what happens."""
+        if self._is_closed:
+            raise RuntimeError("this client has been closed; make a new one")
+        if self._thread is not None:
+            return
+        begun = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(begun,), name="okex-ws", daemon=True)
+        self._thread.start()
+        begun.wait()
+        # A daemon thread must not outlive the interpreter's machinery.
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Hang up, end the thread; whoever is reading gets what is held and then the end."""
+        self._is_closed = True
+        atexit.unregister(self.close)
+        loop, thread, finish = self._loop, self._thread, self._finish
+        if loop is None or thread is None or finish is None or not thread.is_alive():
+            return
+        with contextlib.suppress(RuntimeError):  # the loop may just have closed
+            loop.call_soon_threadsafe(finish.set)
+        if thread is not threading.current_thread():
+            thread.join(_CLOSE_WITHIN_S)
+
+    # -- events out ------------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        try:
+            return self.next_event()
+        except EOFError:
+            raise StopIteration from None
+
+    def next_event(self, timeout_s: float | None = None) -> Event:
+        """The next event. Raises TimeoutError after `timeout_s` seconds without one, EOFError once closed and read empty."""
+        self.start() if not self._is_closed else None
+        while not self._ready:
+            try:
+                if not self._wait(self._fetch(), timeout_s):
+                    raise EOFError("the client is closed")
+            except (RuntimeError, CancelledError):
+                if self._ready:
+                    break
+                if self._is_closed:
+                    raise EOFError("the client is closed") from None
+                raise
+        return self._ready.popleft()
+
+    def on(self, kind: type[E], callback: Callable[[E], object]) -> None:
+        """Call `callback` with every event of a kind, in the client's thread. Keep it short; it must not wait for this client."""
+        if inspect.iscoroutinefunction(callback):
+            raise TypeError("a blocking client calls plain functions; for coroutines use okex_ws.Client")
+        self._do(lambda: self._client.on(kind, callback))
+
+    # -- what is wanted, what is known -----------------------------------------------------------------------------------
+
+    def subscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
+        """Want a channel for some instruments, see Client.subscribe."""
+        return self._do(lambda: self._client.subscribe(channel, *keys, **args))
+
+    def unsubscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
+        """Want these no more."""
+        return self._do(lambda: self._client.unsubscribe(channel, *keys, **args))
+
+    def book(self, instrument: str, channel: str | None = None) -> OrderBook:
+        """A copy of an order book as it stands between two events; it does not change any more."""
+        return self._do(lambda: copy.deepcopy(self._client.book(instrument, channel)))
+
+    @property
+    def latest(self) -> Latest:
+        """Last trade, ticker and candle of each instrument; each value is safe to keep."""
+        return self._client.latest
+
+    @property
+    def site(self) -> Site:
+        """Where it is connected to."""
+        return self._client.site
+
+    def load_instruments(self, *types: str, family: str | None = None, timeout_s: float = 30.0) -> Instruments:
+        """Fill the catalogue over REST, see Client.load_instruments. Raises RestError, TimeoutError."""
+        self.start()
+        return self._wait(self._client.load_instruments(*types, family=family), timeout_s)
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _run(self, begun: threading.Event) -> None:
+        async def body() -> None:
+            self._loop, self._finish = asyncio.get_running_loop(), asyncio.Event()
+            try:
+                self._client.start()
+            finally:
+                begun.set()
+            await self._finish.wait()
+            await self._client.close()
+
+        asyncio.run(body())
+
+    async def _fetch(self) -> bool:
+        """Move what the queue holds to where the reading thread finds it; False at the end."""
+        # Not returned but put down: a reader that is interrupted while waiting finds it at its next try.
+        async for event in self._stream:
+            self._ready.append(event)
+            if not len(self._stream) or len(self._ready) >= _AT_ONCE:
+                return True
+        return bool(self._ready)
+
+    def _wait(self, work: Coroutine[Any, Any, T], timeout_s: float | None) -> T:
+        loop = self._loop
+        if loop is None or loop.is_closed() or threading.current_thread() is self._thread:
+            work.close()
+            why = (
+                "a callback must not wait for its client"
+                if loop is not None and not loop.is_closed()
+                else "the client does not run"
+            )
+            raise RuntimeError(why)
+        future = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            return future.result(timeout_s)
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _do(self, action: Callable[[], T]) -> T:
+        """Run something between two events, in the client's thread if there is one."""
+        if self._thread is None or self._is_closed or threading.current_thread() is self._thread:
+            return action()
+
+        async def run() -> T:
+            return action()
+
+        return self._wait(run(), None)

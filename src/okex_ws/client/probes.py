@@ -1,0 +1,123 @@
+"""Probes: one question each about a place to connect to, for the doctor. No retries; every answer is a value or an OSError.
+
+Source: docs-v5 "Connect" (the text `ping` is answered by `pong`), "Get system time".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from urllib.parse import urlsplit
+
+import msgspec
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows.common import WSHandshakeError  # not exported at the top
+
+from okex_ws.client.rest import Rest
+from okex_ws.wire.frames import MAX_FRAME
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Host and port of a URL, and whether it wants TLS."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+class TlsFacts(msgspec.Struct, frozen=True):
+    """version: e.g. TLSv1.3; days_left: until the certificate expires; issuer: who signed it."""
+
+    version: str
+    days_left: int
+    issuer: str
+
+
+def place_of(url: str) -> Place:
+    """Where a ws://, wss://, http:// or https:// URL leads."""
+    parts = urlsplit(url)
+    tls = parts.scheme in ("wss", "https")
+    return Place(parts.hostname or "", parts.port or (443 if tls else 80), tls)
+
+
+async def addresses(place: Place) -> list[str]:
+    """What the host's name resolves to. Raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=1)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def tcp_ms(place: Place, timeout_s: float) -> float:
+    """Milliseconds to open a TCP connection. Raises OSError (TimeoutError among them)."""
+    began = time.perf_counter()
+    async with asyncio.timeout(timeout_s):
+        _, writer = await asyncio.open_connection(place.host, place.port)
+    took = (time.perf_counter() - began) * 1e3
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return took
+
+
+async def tls_facts(place: Place, context: ssl.SSLContext, timeout_s: float) -> TlsFacts:
+    """What TLS says. Raises OSError; ssl.SSLCertVerificationError when the certificate is not trusted."""
+    async with asyncio.timeout(timeout_s):
+        _, writer = await asyncio.open_connection(place.host, place.port, ssl=context)
+    secure = writer.get_extra_info("ssl_object")
+    certificate = secure.getpeercert() or {}
+    expires = ssl.cert_time_to_seconds(certificate["notAfter"]) if "notAfter" in certificate else time.time()
+    issuer = {name: value for pair in certificate.get("issuer", ()) for name, value in pair}
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    name = issuer.get("organizationName") or issuer.get("commonName") or "?"
+    return TlsFacts(secure.version() or "?", int((expires - time.time()) // 86_400), name)
+
+
+async def ping_ms(url: str, context: ssl.SSLContext | None, timeout_s: float) -> tuple[float, float]:
+    """Milliseconds of the WebSocket handshake, and of a text ping until its pong. Raises OSError with words for people."""
+    pong: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(timeout_s):
+            transport, _ = await ws_connect(
+                lambda: _Pong(pong), url, ssl_context=context, max_frame_size=MAX_FRAME, max_redirects=0, logger_name="okex_ws"
+            )
+            opened = time.perf_counter()
+            try:
+                transport.send(WSMsgType.TEXT, b"ping")
+                await pong
+            finally:
+                transport.disconnect()
+    except WSHandshakeError as error:
+        status = f"HTTP {int(error.response.status)}" if error.response is not None else str(error)
+        raise OSError(f"the server answered {status} instead of opening a WebSocket") from None
+    except ValueError as error:
+        raise OSError(str(error)) from None
+    return (opened - began) * 1e3, (time.perf_counter() - opened) * 1e3
+
+
+async def clock_offset_ms(rest: Rest, timeout_s: float) -> tuple[float, float]:
+    """(exchange's clock less ours, uncertainty), milliseconds: half the round trip either way. Raises RestError, TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        await rest.time_ms()  # opens the connection, so that the second reading is not blurred by it
+        before, began = time.time(), time.perf_counter()
+        theirs = await rest.time_ms()
+        took = time.perf_counter() - began
+    return theirs - (before + took / 2) * 1e3, took / 2 * 1e3
+
+
+class _Pong(WSListener):
+    """Waits for the text `pong`."""
+
+    def __init__(self, pong: asyncio.Future[None]) -> None:
+        self._pong = pong
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.get_payload_as_bytes() == b"pong" and not self._pong.done():
+            self._pong.set_result(None)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if not self._pong.done():
+            self._pong.set_exception(ConnectionError("the server closed the connection instead of answering the ping"))

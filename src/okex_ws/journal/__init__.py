@@ -1,0 +1,54 @@
+"""In: what lines were told, frame by frame, with `now`. Out: zstd segments that survive kill -9, and the same records back.
+Sans clock, loop and socket; it waits for the disk only in `flush` and the reader. May import: nothing of ours.
+"""
+
+from okex_ws.journal.captures import captured
+from okex_ws.journal.errors import (
+    ForeignFileError,
+    JournalError,
+    JournalFullError,
+    LockedError,
+    RecordTooLongError,
+    StorageFailedError,
+    UnknownFormatError,
+    naming,
+)
+from okex_ws.journal.format import FORMAT, SegmentHeader, safe_name, segment_name, segment_number
+from okex_ws.journal.lock import FolderLock
+from okex_ws.journal.problems import Problem
+from okex_ws.journal.reader import JournalReader, read_header
+from okex_ws.journal.reading import recorders
+from okex_ws.journal.records import Record
+from okex_ws.journal.recovery import Recovered, recover
+from okex_ws.journal.segment import Batch
+from okex_ws.journal.storage import OsStorage, Storage
+from okex_ws.journal.writer import JournalWriter
+
+__all__ = [
+    "FORMAT",
+    "Batch",
+    "FolderLock",
+    "ForeignFileError",
+    "JournalError",
+    "JournalFullError",
+    "JournalReader",
+    "JournalWriter",
+    "LockedError",
+    "OsStorage",
+    "Problem",
+    "Record",
+    "RecordTooLongError",
+    "Recovered",
+    "SegmentHeader",
+    "Storage",
+    "StorageFailedError",
+    "UnknownFormatError",
+    "captured",
+    "naming",
+    "read_header",
+    "recorders",
+    "recover",
+    "safe_name",
+    "segment_name",
+    "segment_number",
+]

@@ -1,0 +1,64 @@
+"""Captures: other people's recordings as records, from JSON lines of `dialect`, `kind`, `raw`, `recv_ts`, `conn`, `dir`, `path`.
+
+`raw` is the frame's text; `recv_ts` seconds as text; what is not of a WebSocket, or of another dialect, is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from okex_ws.journal.errors import naming
+from okex_ws.journal.problems import Problem
+from okex_ws.journal.records import Record
+
+_MAX_LINE = 64 * 1024 * 1024
+
+
+class _Capture(msgspec.Struct):
+    raw: str
+    dialect: str = "v5"
+    kind: str = "ws"
+    recv_ts: str | float | None = None
+    conn: str | int | None = None
+    dir: str | None = None
+    path: str | None = None
+    source: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Capture).decode
+
+
+def captured(path: Path, dialect: str, problems: list[Problem]) -> Iterator[Record]:
+    """Its frames, in the order of the file; n: line of the file; line: the recording's own path.
+
+    A frame without a time has the time of the one before it; 0 when there is none. Lines that cannot be read go to `problems`.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    ts = n = start = 0
+    with naming("open", path):
+        file = path.open("rb")
+    with file:
+        while True:
+            with naming("read", path):
+                text = file.readline(_MAX_LINE)
+            if not text:
+                return
+            n += 1
+            end = start + len(text)
+            try:
+                capture = _decode(text)
+                ts = int(Decimal(str(capture.recv_ts)) * 1_000_000_000) if capture.recv_ts is not None else ts
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError) as error:
+                problems.append(Problem(path.name, start, end, n, n, "damaged", f"no capture: {error}"))
+            else:
+                if capture.kind == "ws" and capture.dialect == dialect:
+                    line = capture.path or capture.source or path.stem
+                    conn = capture.conn
+                    if not isinstance(conn, int):
+                        conn = numbers.setdefault((line, conn), len(numbers) + 1) if conn is not None else 0
+                    yield Record(n, ts, line, conn, "out" if capture.dir == "out" else "in", capture.raw.encode(), 0)
+            start = end

@@ -1,0 +1,262 @@
+"""JournalReader: records back out of segments. What is damaged is skipped and said; nothing wrong is ever given.
+
+A block counts when its header, its payload's CRC32, zstd's own checksum, its number of lines and their record numbers all agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from okex_ws.journal.captures import captured
+from okex_ws.journal.errors import ForeignFileError, JournalError, StorageFailedError, UnknownFormatError
+from okex_ws.journal.format import (
+    FORMAT,
+    HEADER_BYTES,
+    IS_END,
+    IS_HEADER,
+    SUFFIX,
+    TORN_SUFFIX,
+    Block,
+    Damage,
+    Reader,
+    SegmentHeader,
+    decompressor,
+    is_torn_start,
+    other_format,
+    parse,
+    segment_name,
+    segment_number,
+    unpack,
+    walk,
+)
+from okex_ws.journal.problems import Problem
+from okex_ws.journal.reading import opened, segment_numbers
+from okex_ws.journal.records import Record, records_of
+from okex_ws.journal.storage import OsStorage, Storage
+
+
+class _Place(NamedTuple):
+    """A file to be read. limit: the first record of the next segment, which is the better witness from there on."""
+
+    number: int | None
+    path: Path
+    limit: int | None
+
+
+class _Mark(NamedTuple):
+    """How far an earlier pass came: segment, offset, next record."""
+
+    number: int | None
+    offset: int
+    expected: int
+
+
+class JournalReader:
+    """A recorder's folder, one segment file, or a capture in JSON lines (`.jsonl`; see captures.py).
+
+    `problems`: what the latest pass could not give; complete when the pass is. `header`: of the latest segment read.
+    `is_closed`: whether the last segment ended properly; a journal still being written, or killed, has not.
+    """
+
+    def __init__(self, path: Path, *, dialect: str = "v5", storage: Storage = OsStorage()) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+        self.header: SegmentHeader | None = None
+        self.is_closed = False
+        self._dialect = dialect
+        self._storage = storage
+        self._zstd = decompressor()
+        self._mark: _Mark | None = None
+        self._expected: int | None = None
+        self._pending: list[tuple[str, Damage]] = []
+
+    def records(
+        self, *, after: int = 0, since: int | None = None, until: int | None = None, through: int | None = None
+    ) -> Iterator[Record]:
+        """Records with number > after, ≤ through, and since ≤ receive time < until (ns), in order of number.
+
+        Reads what is there when it begins; a later call with a higher `after` goes on where the last one ended, so following a
+        journal costs what is new. One pass at a time. Raises ForeignFileError, UnknownFormatError, StorageFailedError.
+        """
+        self.problems = []
+        self._pending = []
+        self.is_closed = False
+        if self.path.suffix == ".jsonl":
+            found = captured(self.path, self._dialect, self.problems)
+        else:
+            found = self._read(after, since, until)
+        for record in found:
+            if through is not None and record.n > through:
+                return
+            if record.n > after and (since is None or record.ts >= since) and (until is None or record.ts < until):
+                yield record
+
+    def _read(self, after: int, since: int | None, until: int | None) -> Iterator[Record]:
+        places, offset = self._places(after)
+        for place in places:
+            self.is_closed = False
+            try:
+                with opened(self._storage, place.path) as (read, size):
+                    self._check(place, read, size)
+                    yield from self._blocks(place, read, size, offset, after, since, until)
+            except StorageFailedError as error:
+                if place.number is None or not isinstance(error.__cause__, FileNotFoundError):
+                    raise  # else: an abandoned segment, removed since we looked
+            offset = 0
+            torn = place.path.with_name(place.path.name.removesuffix(SUFFIX) + TORN_SUFFIX)
+            if place.number is not None and torn.exists():
+                length = self._storage.size(place.path)
+                self._pending.append((place.path.name, Damage(length, length, "cut", f"an unfinished tail was moved to {torn.name}")))
+        self._resolve(None, after=after)
+
+    def _blocks(
+        self, place: _Place, read: Reader, size: int, offset: int, after: int, since: int | None, until: int | None
+    ) -> Iterator[Record]:
+        name = place.path.name
+        for item in walk(read, size, offset=offset, segment=place.number):
+            if isinstance(item, Damage):
+                self._pending.append((name, item))
+                continue
+            header = item.header
+            if place.limit is not None and header.first >= place.limit and header.count:
+                continue
+            lines = b""
+            if header.count == 0 or self._is_wanted(item, after, since, until):
+                try:
+                    lines = unpack(header, read(item.offset + HEADER_BYTES, header.length), self._zstd)
+                    found = records_of(lines, header) if header.count else []
+                except ValueError as error:
+                    self._pending.append((name, Damage(item.offset, item.end, "damaged", str(error), header.first, header.last)))
+                    continue
+            else:
+                found = []
+            self._resolve(header.first, after=after, name=name, offset=item.offset)
+            if header.flags & IS_HEADER:
+                self._take_header(place.path, lines)
+            self.is_closed = bool(header.flags & IS_END)
+            fresh = [record for record in found if record.n >= (self._expected or 0)]
+            self._expected = max(self._expected or 0, header.last + 1)
+            self._mark = _Mark(place.number, item.end, self._expected)
+            yield from fresh if place.limit is None else (record for record in fresh if record.n < place.limit)
+
+    def _is_wanted(self, block: Block, after: int, since: int | None, until: int | None) -> bool:
+        """Whether any of its records may be asked for; if not, its payload is not even read."""
+        header = block.header
+        return (
+            header.last > after
+            and header.last >= (self._expected or 0)
+            and (since is None or header.latest >= since)
+            and (until is None or header.earliest < until)
+        )
+
+    def _places(self, after: int) -> tuple[list[_Place], int]:
+        """Where to read and from which offset in the first of them; sets which record is expected there."""
+        mark = self._mark
+        if self.path.is_file() or self.path.name.endswith(SUFFIX):
+            number = segment_number(self.path.name)
+            if mark is not None and after + 1 >= mark.expected:
+                self._expected = mark.expected
+                return [_Place(number, self.path, None)], mark.offset
+            self._expected = None
+            return [_Place(number, self.path, None)], 0
+        numbers = segment_numbers(self._storage, self.path)
+        places: list[_Place] = []
+        limit: int | None = None
+        known = mark is not None and after + 1 >= mark.expected and mark.number in numbers
+        for number in reversed(numbers):
+            place = _Place(number, self.path / segment_name(number), limit)
+            places.insert(0, place)
+            if known and mark is not None and number == mark.number:
+                if self._size(place.path) < mark.offset:
+                    break  # cut since: from its beginning
+                self._expected = mark.expected
+                return places, mark.offset
+            first = self._first(place.path)
+            limit = limit if first is None else first
+            if first is not None and first <= after + 1 and not known:
+                break
+        self._expected = 1 if places and places[0].number == 1 else None
+        return places, 0
+
+    def _size(self, path: Path) -> int:
+        try:
+            return self._storage.size(path)
+        except OSError:
+            return 0
+
+    def _first(self, path: Path) -> int | None:
+        """The first record a segment says it begins with."""
+        try:
+            with opened(self._storage, path) as (read, _):
+                header = parse(read(0, HEADER_BYTES))
+        except StorageFailedError:
+            return None
+        return header.first if header is not None else None
+
+    def _check(self, place: _Place, read: Reader, size: int) -> None:
+        """Refuse what is not ours, unless it is one bad file among good ones: that is damage."""
+        head = read(0, 4096)
+        if parse(head[:HEADER_BYTES]) is not None or any(isinstance(item, Block) for item in walk(read, size)):
+            return
+        if other_format(head):
+            raise UnknownFormatError(f"{place.path} is of format {other_format(head)}; this version reads format {FORMAT}")
+        if not is_torn_start(head, size) and self.path == place.path:
+            raise ForeignFileError(f"{place.path} is not a journal segment")
+
+    def _take_header(self, path: Path, line: bytes) -> None:
+        try:
+            header = msgspec.json.decode(line, type=SegmentHeader)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ForeignFileError(f"{path} has no header line that this version understands") from None
+        if header.format != FORMAT:
+            raise UnknownFormatError(f"{path} is of format {header.format}; this version reads format {FORMAT}")
+        self.header = header
+
+    def _resolve(self, first: int | None, *, after: int, name: str = "", offset: int = 0) -> None:
+        """A good block begins with record `first`, or the journal is over (None): now it is known what the damage before it cost."""
+        expected = self._expected if self._expected is not None else (after + 1 if first is None else None)
+        pending, self._pending = self._pending, []
+        if not pending:
+            if first is not None and expected is not None and first > expected:
+                self.problems.append(Problem(name, offset, offset, expected, first - 1, "missing", "no segment has these records"))
+        else:
+            self._report(pending, *_cost(pending, expected, first))
+        if first is not None:
+            self._expected = max(first, self._expected or 0)
+
+    def _report(self, pending: list[tuple[str, Damage]], lost_first: int | None, lost_last: int | None) -> None:
+        stretches: dict[str, list[Damage]] = {}
+        for name, damage in pending:
+            stretches.setdefault(name, []).append(damage)
+        for name, damages in stretches.items():
+            kinds = [damage.kind for damage in damages]
+            kind = "damaged" if "damaged" in kinds else kinds[-1]
+            why = ", ".join(dict.fromkeys(damage.why for damage in damages))
+            self.problems.append(Problem(name, damages[0].start, damages[-1].end, lost_first, lost_last, kind, why))
+            lost_first = lost_last = None  # the range is said once
+
+
+def _cost(pending: list[tuple[str, Damage]], expected: int | None, first: int | None) -> tuple[int | None, int | None]:
+    """First and last record lost with this damage; see Problem."""
+    if first is not None:
+        if expected is None:
+            return None, first - 1 or None
+        return (expected, first - 1) if first > expected else (None, None)
+    latest = pending[-1][1]
+    if latest.first and expected is not None:
+        return (expected, latest.last) if latest.last >= expected else (None, None)
+    return expected, None
+
+
+def read_header(path: Path, *, storage: Storage = OsStorage()) -> SegmentHeader:
+    """A segment's header line. Raises JournalError when it is damaged."""
+    reader = JournalReader(path, storage=storage)
+    for _ in reader.records():
+        break
+    if reader.header is None:
+        raise JournalError(f"{path} has lost its header line")
+    return reader.header

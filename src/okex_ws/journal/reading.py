@@ -1,0 +1,71 @@
+"""A segment's bytes, as far as the disk gives them."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from okex_ws.journal.errors import StorageFailedError, naming
+from okex_ws.journal.format import HEADER_BYTES, IS_END, BlockHeader, Reader, parse, segment_number
+from okex_ws.journal.storage import Storage
+
+_PIECE = 4096
+
+
+@contextmanager
+def opened(storage: Storage, path: Path) -> Iterator[tuple[Reader, int]]:
+    """(read, size) of a file. Pieces the disk cannot read (EIO) come as zeros: the checksums then say what is lost."""
+    with naming("open", path):
+        file = storage.open_read(path)
+    try:
+        with naming("stat", path):
+            size = storage.size(path)
+
+        def read(offset: int, length: int) -> bytes:
+            try:
+                return storage.read_at(file, offset, length)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise StorageFailedError("read", path, error.errno or 0) from error
+                return _pieces(storage, file, offset, min(length, size - offset))
+
+        yield read, size
+    finally:
+        storage.close(file)
+
+
+def _pieces(storage: Storage, file: int, offset: int, length: int) -> bytes:
+    parts = []
+    while length > 0:
+        wanted = min(length, _PIECE)
+        try:
+            part = storage.read_at(file, offset, wanted)
+        except OSError:
+            part = b""
+        parts.append(part.ljust(wanted, b"\0"))
+        offset += wanted
+        length -= wanted
+    return b"".join(parts)
+
+
+def end_of(read: Reader, size: int) -> BlockHeader | None:
+    """The end block of a segment that was closed; None when it was not."""
+    end = parse(read(size - HEADER_BYTES, HEADER_BYTES)) if size >= HEADER_BYTES else None
+    return end if end is not None and end.flags & IS_END and not end.length else None
+
+
+def segment_numbers(storage: Storage, folder: Path) -> list[int]:
+    """The segments in a recorder's folder, in order."""
+    with naming("list", folder):
+        names = storage.list(folder)
+    return sorted(number for number in map(segment_number, names) if number is not None)
+
+
+def recorders(folder: Path) -> list[Path]:
+    """The recorders' folders in a `journal` folder."""
+    with naming("list", folder):
+        return sorted(
+            inner for inner in folder.iterdir() if inner.is_dir() and any(segment_number(path.name) for path in inner.iterdir())
+        )

@@ -1,0 +1,54 @@
+"""Record: one thing a line was told or said, as the journal has it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from okex_ws.journal.format import BlockHeader
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """n: number in its recorder's journal, from 1; ts: receive time, ns UTC; line: its name; conn: which connection of the line;
+    kind: "in", "out" or another input of the line; text: the frame as it was, or a small JSON object; segment: its number.
+    """
+
+    n: int
+    ts: int
+    line: str
+    conn: int
+    kind: str
+    text: bytes
+    segment: int
+
+
+class _Line(msgspec.Struct, gc=False):
+    n: int
+    ts: int
+    line: str
+    conn: int
+    kind: str
+    text: str | None = None
+    b64: bytes | None = None
+
+
+_decode_lines = msgspec.json.Decoder(_Line).decode_lines
+
+
+def records_of(lines: bytes, header: BlockHeader) -> list[Record]:
+    """The records of a block. Raises ValueError unless they are exactly the ones its header announces."""
+    if lines.count(b"\n") != header.count:
+        raise ValueError(f"{lines.count(b'\n')} lines where the header says {header.count}")
+    try:
+        found = _decode_lines(lines)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"a line is no record: {error}") from None
+    records = []
+    segment = header.segment
+    for n, line in enumerate(found, header.first):
+        text = line.text.encode() if line.text is not None else line.b64
+        if line.n != n or text is None:
+            raise ValueError(f"record {n} is not where it should be")
+        records.append(Record(n, line.ts, line.line, line.conn, line.kind, text, segment))
+    if len(records) != header.count:
+        raise ValueError(f"{len(records)} records where the header says {header.count}")
+    return records

@@ -1,0 +1,92 @@
+"""What a writer does before it writes where another has written: find the end, and cut the tail a kill left behind.
+
+Only what cannot be a whole block is cut, and it is kept beside the segment, as `<segment>.torn`. Damage in the middle, and whole
+blocks whose payload is bad, stay where they are: readers say what is lost.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from okex_ws.journal.errors import UnknownFormatError, naming
+from okex_ws.journal.format import TORN_SUFFIX, Block, Damage, Reader, is_torn_start, other_format, segment_name, walk
+from okex_ws.journal.problems import Problem
+from okex_ws.journal.reading import end_of, opened, segment_numbers
+from okex_ws.journal.storage import OsStorage, Storage
+
+_COPY = 1024 * 1024
+
+
+class Recovered(NamedTuple):
+    """What is there: the last record's number, the last segment's number, and what was cut."""
+
+    last: int
+    segment: int
+    problems: list[Problem]
+
+
+def recover(folder: Path, *, storage: Storage = OsStorage()) -> Recovered:
+    """Cut the torn tails of a recorder's segments; nothing changes when there are none. The caller holds the FolderLock.
+
+    Reads block headers, not payloads. May be killed at any moment and run again.
+    Raises UnknownFormatError when a segment is of another version: nothing is cut then.
+    """
+    numbers = segment_numbers(storage, folder)
+    last, cuts = 0, []
+    for number in numbers:
+        path = folder / segment_name(number)
+        with opened(storage, path) as (read, size):
+            end = end_of(read, size)
+            if end is not None:
+                last = max(last, end.last)
+                continue
+            tail = None
+            for item in walk(read, size, segment=number):
+                if isinstance(item, Block):
+                    last = max(last, item.header.last)
+                tail = item if isinstance(item, Damage) and item.kind == "torn" else None
+            if size and tail is None:
+                continue
+            head = read(0, 64)
+            if other_format(head):
+                raise UnknownFormatError(f"{path} is of format {other_format(head)}; this version reads format 1")
+            if tail is None or tail.start > 0 or is_torn_start(head, size):
+                cuts.append((path, tail or Damage(0, 0, "torn", "the file is empty")))
+    problems = [_cut(storage, path, tail) for path, tail in cuts]
+    return Recovered(last, numbers[-1] if numbers else 0, problems)
+
+
+def _cut(storage: Storage, path: Path, tail: Damage) -> Problem:
+    torn = path.with_name(path.name.removesuffix(".jsonl.zst") + TORN_SUFFIX)
+    if tail.start == 0:
+        with naming("rename", path):
+            storage.rename(path, torn)
+    else:
+        with opened(storage, path) as (read, _):
+            _keep(storage, read, tail, torn)
+        with naming("truncate", path):
+            storage.truncate(path, tail.start)
+    with naming("fsync of the folder", path.parent):
+        storage.fsync_dir(path.parent)
+    return Problem(path.name, tail.start, tail.end, tail.first or None, tail.last or None, "cut", f"{tail.why}; kept in {torn.name}")
+
+
+def _keep(storage: Storage, read: Reader, tail: Damage, torn: Path) -> None:
+    """The tail into a file of its own, durable before it is cut."""
+    partial = torn.with_name(torn.name + ".part")
+    with naming("create", partial):
+        if partial.exists():
+            storage.remove(partial)
+        file = storage.create(partial)
+    try:
+        for offset in range(tail.start, tail.end, _COPY):
+            with naming("write", partial):
+                storage.write(file, read(offset, min(_COPY, tail.end - offset)))
+        with naming("fsync", partial):
+            storage.fsync(file)
+    finally:
+        storage.close(file)
+    with naming("rename", partial):
+        storage.rename(partial, torn)
+        storage.fsync_dir(torn.parent)

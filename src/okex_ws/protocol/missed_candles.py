@@ -1,0 +1,228 @@
+"""Missed candles and funding settlements of one instrument.
+
+A candle replaces an older one of the same opening time, so a closed candle is delivered where it is missing or differs.
+Source: docs-v5 "Get candlesticks" (the latest 1,440), "Get candlesticks history", "Get funding rate history".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from okex_ws.events import Candle, Event, FundingRate, Push, Recovered, Unrecoverable
+from okex_ws.events.base import MS
+from okex_ws.protocol.missing import ERROR_TRIES, REFUSALS, TRIES, Missing, Query, wait
+from okex_ws.protocol.pacing import SECOND
+from okex_ws.wire.channels import bar_of
+from okex_ws.wire.frames import FrameError, decode_rows
+
+SETTLE = 2 * SECOND
+"""How long REST is given to close a candle that the stream did not."""
+NEWEST = 1_400
+"""Candles of `market/candles`; OKX keeps 1,440 there, older ones come from the history."""
+REMEMBERED = 1_440
+MOST_SETTLEMENTS = 5_000
+
+_UNITS_MS = {"s": 1_000, "m": 60_000, "H": 3_600_000, "D": 86_400_000, "W": 604_800_000}
+
+
+def span_ms(bar: str) -> int:
+    """The length of a bar such as "15m" or "1Dutc", ms; 0 for months, whose length varies."""
+    name = bar.removesuffix("utc")
+    return int(name[:-1] or "0") * _UNITS_MS.get(name[-1:], 0)
+
+
+class MissedCandles(Missing):
+    """Of one `candle{bar}` subscription; a slot is a candle. since: ns UTC from which on all are wanted, None: from the first on."""
+
+    def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
+        super().__init__(channel, instrument, luck)
+        self.bar = bar_of(channel)
+        self._span = span_ms(self.bar)
+        self._phase = 0  # where bars begin, ms
+        self._since_ms = since // MS if since is not None else None
+        self._newest: Candle | None = None
+        self._closed: dict[int, Candle] = {}
+        self._recheck: int | None = None
+
+    def feed(self, candle: Candle, now: int) -> None:
+        """A push. What the one before it left open, or skipped, is wanted."""
+        slot, newest = self._slot(candle), self._newest
+        if newest is None:
+            self._phase = candle.open_ms % self._span
+            slot = self._slot(candle)
+            if self._since_ms is not None:
+                self._want(-((self._phase - self._since_ms) // self._span), slot - 1, now)
+        elif candle.open_ms > newest.open_ms:
+            last = self._slot(newest)
+            self._want(last + 1 if last in self._closed else last, slot - 1, now)
+        if self._recheck is not None:
+            self._want(self._recheck, slot - 1, now)
+            self._recheck = None
+        if newest is None or candle.open_ms >= newest.open_ms:
+            self._newest = candle
+        if candle.closed:
+            self._closed[slot] = candle
+            if len(self._closed) > REMEMBERED:
+                del self._closed[next(iter(self._closed))]
+
+    def resumed(self) -> None:
+        """The line was interrupted: what closed meanwhile may differ from what was said."""
+        if self._newest is not None and self._recheck is None:
+            self._recheck = max(self._closed, default=self._slot(self._newest))
+
+    def ask(self, after: int, low: int, now: int) -> Query:
+        is_new = low > now // MS // self._span - NEWEST
+        self.width = 300 if is_new else 100
+        path = "market/candles" if is_new else "market/history-candles"
+        return Query(path, {"instId": self.instrument, "bar": self.bar, "after": str(self._open_ms(after)), "limit": str(self.width)})
+
+    def read(self, rows: list[Any], now: int) -> dict[int, Push]:
+        page: dict[int, Push] = {}
+        for row in rows:
+            try:
+                candle = Candle.from_row(row)
+            except (ValueError, TypeError, OverflowError, LookupError) as error:
+                raise FrameError(f"{self.channel}: {error}") from None
+            if not candle.closed or candle.open_ms % self._span != self._phase:
+                continue
+            candle.ts_recv, candle.channel, candle.backfilled = now, self.channel, True
+            candle.instrument, candle.bar = self.instrument, self.bar
+            page[self._slot(candle)] = candle
+        return page
+
+    def accept(self, slot: int, event: Push) -> bool:
+        known = self._closed.get(slot)
+        assert isinstance(event, Candle)
+        if known is not None and _figures(known) == _figures(event):
+            return False
+        self._closed[slot] = event
+        return True
+
+    def name(self, low: int, high: int) -> dict[str, Any]:
+        return {"since": self._open_ms(low) * MS, "until": self._open_ms(high + 1) * MS}
+
+    def _slot(self, candle: Candle) -> int:
+        return (candle.open_ms - self._phase) // self._span
+
+    def _open_ms(self, slot: int) -> int:
+        return slot * self._span + self._phase
+
+    def _want(self, low: int, high: int, now: int) -> None:
+        if low <= high:
+            self.not_before = max(self.not_before, now + SETTLE)
+            self.want(low, high, now)
+
+
+class MissedFunding:
+    """Of one `funding-rate` subscription: settlements that no push told. since: as above."""
+
+    def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
+        self.channel = channel
+        self.instrument = instrument
+        self._luck = luck
+        self._since_ms = since // MS if since is not None else None
+        self._newest: FundingRate | None = None
+        self._wanted: tuple[int, int] | None = None  # settlement times, ms, both inclusive
+        self._held: dict[int, FundingRate] = {}
+        self._reached: int | None = None
+        self._not_before = 0
+        self._vain = 0
+        self._errors = 0
+
+    def feed(self, rate: FundingRate, now: int) -> None:
+        """A push. It tells the settlement to come and the last one; those between it and the push before are missing."""
+        newest = self._newest
+        if rate.funding_ms is None:
+            return
+        if newest is None or newest.funding_ms is None:
+            if self._since_ms is not None:
+                self._want(self._since_ms, rate.funding_ms - 1, now)
+        elif rate.funding_ms > newest.funding_ms and newest.next_funding_ms not in (None, rate.funding_ms):
+            self._want(newest.funding_ms, rate.funding_ms - 1, now)
+        self._newest = rate
+
+    def due(self) -> int | None:
+        return self._not_before if self._wanted else None
+
+    def query(self, now: int) -> Query:
+        assert self._wanted is not None
+        low, high = self._wanted
+        after = high + 1 if self._reached is None else self._reached
+        args = {"instId": self.instrument, "before": str(low - 1), "after": str(after), "limit": "100"}
+        return Query("public/funding-rate-history", args)
+
+    def take(self, rows: list[Any], now: int) -> list[Event]:
+        try:
+            page = self._read(rows, now)
+        except FrameError as error:
+            return self.fail("", str(error), now)
+        self._errors = 0
+        if self._wanted is None:
+            return []
+        fresh = {time: rate for time, rate in page.items() if time not in self._held and self._wanted[0] <= time <= self._wanted[1]}
+        self._held.update(fresh)
+        if fresh:
+            self._vain, self._reached = 0, min(self._held)
+            if len(rows) >= 100 and len(self._held) < MOST_SETTLEMENTS:
+                return []
+            return self._deliver("", "")
+        self._vain += 1
+        if self._held or self._vain >= TRIES:
+            return self._deliver("" if self._held else "absent", "")
+        self._not_before = now + wait(self._vain, self._luck())
+        return []
+
+    def fail(self, code: str, detail: str, now: int) -> list[Event]:
+        self._errors += 1
+        self._not_before = now + wait(self._errors, self._luck())
+        if code in REFUSALS or self._errors >= ERROR_TRIES:
+            return self._deliver("refused" if code in REFUSALS else "unreachable", detail)
+        return []
+
+    def give_all_up(self, reason: str, now: int) -> list[Event]:
+        return self._deliver(reason, "") if self._wanted else []
+
+    def _read(self, rows: list[Any], now: int) -> dict[int, FundingRate]:
+        page: dict[int, FundingRate] = {}
+        for row, rate in zip(rows, decode_rows(rows, FundingRate, self.channel), strict=True):
+            if rate.funding_ms is None or rate.instrument != self.instrument:
+                continue
+            settled = row.get("realizedRate") or None
+            rate.settled_rate = float(settled) if settled is not None else rate.rate
+            rate.ts_recv, rate.ts_ms, rate.backfilled, rate.settlement_state = now, rate.funding_ms, True, "settled"
+            page[rate.funding_ms] = rate
+        return page
+
+    def _deliver(self, reason: str, detail: str) -> list[Event]:
+        assert self._wanted is not None
+        low, high = self._wanted
+        held = [self._held[time] for time in sorted(self._held)]
+        out: list[Event] = []
+        if reason:  # pages come newest first: what was not reached is the old end
+            top = min(self._held, default=high + 1)
+            what = {"channel": self.channel, "instrument": self.instrument, "reason": reason, "detail": detail}
+            out.append(Unrecoverable(since=low * MS, until=top * MS, **what))  # type: ignore[arg-type]
+            low = top
+        out += held
+        if held:
+            span = {"since": low * MS, "until": (high + 1) * MS, "count": len(held)}
+            out.append(Recovered(channel=self.channel, instrument=self.instrument, **span))  # type: ignore[arg-type]
+        self._wanted, self._held, self._reached, self._vain, self._errors = None, {}, None, 0, 0
+        return out
+
+    def _want(self, low: int, high: int, now: int) -> None:
+        if low > high:
+            return
+        if self._wanted is not None:
+            low, high = min(low, self._wanted[0]), max(high, self._wanted[1])
+            self._reached = None
+        self._wanted = (low, high)
+        self._not_before = max(self._not_before, now + SETTLE)
+
+
+def _figures(candle: Candle) -> tuple[Any, ...]:
+    kept = msgspec.structs.asdict(candle)
+    return tuple(value for name, value in kept.items() if name not in ("ts_recv", "backfilled"))

@@ -1,0 +1,150 @@
+"""Replay: a journal back into events, by the same door as live.
+
+In: records of what a line was told (frames, opens, closes, timers). Out: the events it said, with the journal place of each.
+A Line is deterministic: told the same, it says the same, so nothing is stored twice. May import: protocol, journal, market, events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from okex_ws.events import Event
+from okex_ws.protocol.line import Failure, Line
+from okex_ws.protocol.pacing import connects_per_ip
+from okex_ws.protocol.session import Session, Timing
+from okex_ws.wire.channels import Subscription, from_arg
+from okex_ws.wire.frames import book_image, pushed
+from okex_ws.wire.sign import Credentials
+
+
+_NOBODY = Credentials("replay", "replay", "replay")
+"""Stands for the key of a line that had one: what it signs is sent nowhere."""
+
+
+class Played(NamedTuple):
+    """An event and where it comes from: the record's number, and its place among the events of that record."""
+
+    n: int
+    i: int
+    event: Event
+
+
+class Replay:
+    """Lines brought back to life. `feed` one record after another, in order."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, Line] = {}
+        self._bare: dict[tuple[str, int], Session] = {}
+        self._connects = connects_per_ip()
+
+    def feed(self, record: Any) -> list[Event]:
+        """What the line said to this."""
+        line = self.lines.get(record.line)
+        if record.kind == "start":
+            return self._start(record)
+        if line is None:
+            return self._feed_bare(record)
+        events = self._tell(line, record)
+        line.actions.clear()
+        for number in list(line.sessions):
+            line.bytes_to_send(number)
+        line.take_wishes()
+        return events
+
+    def _start(self, record: Any) -> list[Event]:
+        known = self.lines.get(record.line)
+        said = known.stop(record.ts) if known is not None else []  # a recorder that died, and began again
+        settings = msgspec.json.decode(record.text)
+        line = self.lines[record.line] = Line(
+            record.line,
+            url=settings.get("url", ""),
+            luck=random.Random(settings["seed"]).random,
+            connects=self._connects,
+            credentials=_NOBODY if settings.get("login") else None,
+            timing=Timing(**settings.get("timing", {})),
+            stale_after_s=settings.get("stale_after_s"),
+            backoff_s=tuple(settings.get("backoff_s", (0.5, 30.0))),
+        )
+        line.subscribe(_subscriptions(settings["args"]), record.ts)
+        line.start(record.ts)
+        line.actions.clear()
+        return said
+
+    def _tell(self, line: Line, record: Any) -> list[Event]:
+        now, number, text = record.ts, record.conn, record.text
+        match record.kind:
+            case "in":
+                return line.receive(number, text, now)
+            case "timer":
+                return line.on_deadline(now)
+            case "open":
+                return line.opened(number, now)
+            case "close":
+                what = msgspec.json.decode(text)
+                return line.closed(number, what["code"], what["reason"], now)
+            case "fail":
+                return line.failed(number, msgspec.json.decode(text, type=Failure), now)
+            case "stop":
+                return line.stop(now)
+            case "excuse":
+                line.excuse(now)
+            case "subscribe":
+                line.subscribe(_subscriptions(msgspec.json.decode(text)["args"]), now)
+            case "unsubscribe":
+                line.unsubscribe(_subscriptions(msgspec.json.decode(text)["args"]), now)
+            case "resync":
+                what = msgspec.json.decode(text)
+                return line.resync(from_arg(what["arg"]), now, what["cause"])
+            case "image":
+                what = msgspec.json.decode(text)
+                item = from_arg(what["arg"])
+                return line.book_fetched(item, book_image(what["rows"], item, now), now)
+            case "hand_over":
+                what = msgspec.json.decode(text)
+                line.hand_over(from_arg(what["arg"]), self.lines[what["to"]], now)
+        return []
+
+    def _feed_bare(self, record: Any) -> list[Event]:
+        """A recording of frames alone: a Session that takes every push as one it asked for."""
+        session = self._bare.get((record.line, record.conn))
+        if session is None:
+            session = self._bare[record.line, record.conn] = Session(record.line or str(record.conn), (), now=record.ts)
+        if record.kind != "in":
+            return []
+        due = session.chains.deadline
+        verdicts = session.chains.expire(due) if due is not None and due <= record.ts else []
+        subscription = pushed(record.text)
+        if subscription is not None:
+            session.adopt(subscription)
+        return [*verdicts, *session.receive(record.text, record.ts)]
+
+
+def played(records: Iterable[Any]) -> Iterator[Played]:
+    """Every event of these records, flat out, in order."""
+    replay = Replay()
+    for record in records:
+        for i, event in enumerate(replay.feed(record)):
+            yield Played(record.n, i, event)
+
+
+async def paced(
+    records: Iterable[Any], *, speed: float = 1.0, now: Callable[[], int], sleep: Callable[[float], Any] = asyncio.sleep
+) -> AsyncIterator[Played]:
+    """Every event at the pace it was recorded, or `speed` times faster; memory stays bounded, however slow the reader."""
+    begun, first = now(), None
+    for place in played(records):
+        ts = place.event.ts_recv
+        first = ts if first is None else first
+        ahead = (ts - first) / speed - (now() - begun)
+        if ahead > 1_000_000:
+            await sleep(ahead / 1e9)
+        yield place
+
+
+def _subscriptions(args: Iterable[Mapping[str, object]]) -> list[Subscription]:
+    return [from_arg(arg) for arg in args]

@@ -1,0 +1,292 @@
+"""RedisSink: the memory cache, and streams; `redis://user:password@host:6379/0`, `rediss://` with TLS.
+
+Latest values are hashes of our field names, never replaced by older ones: `okex:latest:trade:BTC-USDT`, `:ticker:`, `:book:`
+(best bid and ask, from any book channel; `state` is live or stale), `:candle1m:` by channel, `:mark_price:`, `:funding_rate:`
+and so on. Streams hold every event as one field `json`: `okex:stream:trades:BTC-USDT`, by channel and instrument.
+Options: maxlen (events kept a stream, about; default 100000, 0 keeps all), streams=no, latest=no, prefix (default okex).
+
+The place reached is kept in Redis itself (`okex:position:<recorder>`), written with the events in one script: what comes
+twice is stored once. An answer means that Redis has it; what survives its own crash is its appendonly setting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from okex_ws.events import BookEvent, Candle, Event, Level, News, Push
+from okex_ws.market import Books, OrderBook
+from okex_ws.sinks.rows import kind_of, safe_token, topic
+from okex_ws.sinks.sink import (
+    CLOSE_TIMEOUT_S,
+    OPEN_TIMEOUT_S,
+    Batch,
+    Position,
+    SinkError,
+    SinkUnreachableError,
+    SinkUrl,
+    library,
+    read_url,
+    split_id,
+)
+
+_SINGLE = ("trade", "single_trade", "ticker", "mark_price", "index_ticker", "funding_rate", "open_interest", "price_limit",
+           "estimated_price", "option_summary", "spread_trade", "spread_ticker")  # fmt: skip
+
+# A chunk is stored whole or not at all: only when the position is still the one the writer believes.
+_APPEND = """
+local held = redis.call('GET', KEYS[1]) or ''
+if held ~= ARGV[1] then return held end
+local maxlen = ARGV[3]
+for k = 4, #ARGV, 2 do
+  if maxlen == '0' then redis.call('XADD', ARGV[k], '*', 'json', ARGV[k + 1])
+  else redis.call('XADD', ARGV[k], 'MAXLEN', '~', maxlen, '*', 'json', ARGV[k + 1]) end
+end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', 2592000)
+return ARGV[2]
+"""
+
+# Times are 19 digits: compared as texts, as Lua's numbers are doubles.
+_LATEST = """
+local k = 1
+while k <= #ARGV do
+  local key, width = ARGV[k], tonumber(ARGV[k + 2])
+  local held = redis.call('HGET', key, 'ts_event')
+  if not held or #held < #ARGV[k + 1] or (#held == #ARGV[k + 1] and held <= ARGV[k + 1]) then
+    redis.call('HSET', key, unpack(ARGV, k + 3, k + 2 + width))
+  end
+  k = k + 3 + width
+end
+return 1
+"""
+
+CHUNK = 500
+"""Events a script: Redis serves nobody else while a script runs."""
+
+
+class RedisSink:
+    """One connection to a Redis server. Needs the extra `redis`."""
+
+    def __init__(self, url: SinkUrl, *, maxlen: int = 100_000, streams: bool = True, latest: bool = True, prefix: str = "okex"):
+        self.url = url.masked
+        self._url = url
+        self._maxlen, self._streams, self._latest, self._prefix = maxlen, streams, latest, prefix
+        self._redis: Any = None
+        self._errors: Any = None
+        self._append = self._keep = ""
+        self._positions: dict[str, Position] = {}
+        self._names: dict[tuple[str, str], str] = {}
+        self._tops = _Tops()
+
+    @classmethod
+    def from_url(cls, text: str) -> RedisSink:
+        url = read_url(text, 6379)
+        url.only("maxlen", "streams", "latest", "prefix")
+        if not re.fullmatch(r"/?|/[0-9]{1,5}", url.path):
+            raise SinkError(f"{url.masked}: a Redis database is a number, e.g. redis://{url.host}/0")
+        prefix = url.options.get("prefix", "okex")
+        streams, latest = url.switch("streams", True), url.switch("latest", True)
+        if not streams and not latest:
+            raise SinkError(f"{url.masked}: streams=no and latest=no together leave nothing to do")
+        return cls(url, maxlen=url.count("maxlen", 100_000), streams=streams, latest=latest, prefix=prefix)
+
+    async def open(self) -> None:
+        asyncio_redis = library("redis.asyncio", "redis", f"{self._url.scheme}://")
+        self._errors = library("redis.exceptions", "redis", "redis://")
+        retry = library("redis.asyncio.retry", "redis", "redis://")
+        backoff = library("redis.backoff", "redis", "redis://")
+        await self.close()
+        url = self._url
+        try:
+            self._redis = asyncio_redis.Redis(
+                host=url.host,
+                port=url.port,
+                db=int(url.path.strip("/") or 0),
+                username=url.user or None,
+                password=url.password or None,
+                ssl=url.scheme == "rediss",
+                socket_timeout=None,
+                socket_connect_timeout=OPEN_TIMEOUT_S,
+                single_connection_client=True,
+                retry=retry.Retry(backoff.NoBackoff(), 0),
+            )
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                self._append = await self._redis.script_load(_APPEND)
+                self._keep = await self._redis.script_load(_LATEST)
+        except Exception as error:
+            await self.close()
+            raise self._error(error) from None
+        self._positions = {}
+
+    async def put(self, batch: Batch) -> None:
+        if self._redis is None:
+            raise SinkUnreachableError(f"{self.url}: not connected")
+        try:
+            if self._streams:
+                for recorder, part in _by_recorder(batch):
+                    await self._add(recorder, part)
+            if self._latest:
+                arguments = self._latest_of(batch)
+                if arguments:
+                    await self._redis.evalsha(self._keep, 0, *arguments)
+        except Exception as error:
+            raise self._error(error) from None
+
+    async def close(self) -> None:
+        client, self._redis = self._redis, None
+        if client is None:
+            return
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(client.aclose(), CLOSE_TIMEOUT_S)
+
+    async def _add(self, recorder: str, part: list[tuple[Position, str, Event]]) -> None:
+        key = f"{self._prefix}:position:{recorder}"
+        held = self._positions.get(recorder)
+        if held is None:
+            held = _position(await self._redis.get(key))
+        while True:
+            part = [item for item in part if item[0] > held]
+            if not part:
+                break
+            pipe = self._redis.pipeline(transaction=False)
+            expected = held
+            for start in range(0, len(part), CHUNK):
+                chunk = part[start : start + CHUNK]
+                reached = chunk[-1][0]
+                arguments: list[Any] = [_text(expected), _text(reached), self._maxlen]
+                for _, event_id, event in chunk:
+                    arguments += (self._stream(event), kind_of(event).json(event_id, event))
+                pipe.evalsha(self._append, 1, key, *arguments)
+                expected = reached
+            answer = _position((await pipe.execute())[-1])
+            if answer == expected:
+                held = expected
+                break
+            held = answer  # another connection of ours got further, or Redis forgot: go on from where it is
+        self._positions[recorder] = held
+
+    def _stream(self, event: Event) -> str:
+        place = topic(event)
+        name = self._names.get(place)
+        if name is None:
+            name = self._names[place] = f"{self._prefix}:stream:{safe_token(place[0])}:{safe_token(place[1])}"
+        return name
+
+    def _latest_of(self, batch: Batch) -> list[Any]:
+        newest: dict[str, Event] = {}
+        for _, event in batch:
+            if isinstance(event, BookEvent | News):
+                self._tops.apply(event)
+            elif isinstance(event, Push):
+                name = _latest_name(event)
+                if name and (name not in newest or event.ts_event >= newest[name].ts_event):
+                    newest[name] = event
+        arguments: list[Any] = []
+        for name, event in newest.items():
+            kind = kind_of(event)
+            pairs: list[Any] = ["ts_event", event.ts_event]
+            for column, value in zip(kind.columns, kind.flat(event), strict=True):
+                pairs += (column.name, _scalar(value))
+            arguments += (f"{self._prefix}:latest:{name}", event.ts_event, len(pairs), *pairs)
+        for instrument, top in self._tops.changed():
+            pairs = [part for name, value in top.items() for part in (name, _scalar(value))]
+            arguments += (f"{self._prefix}:latest:book:{safe_token(instrument)}", top["ts_event"], len(pairs), *pairs)
+        return arguments
+
+    def _error(self, error: Exception) -> SinkError:
+        errors, url = self._errors, self._url
+        text = url.clean(error)
+        if isinstance(error, SinkError):
+            return error
+        if isinstance(error, errors.AuthenticationError) or "WRONGPASS" in text or "NOAUTH" in text:
+            return SinkError(f"{self.url}: Redis refuses the login: wrong user or password")
+        if "DB index is out of range" in text:
+            return SinkError(f"{self.url}: this Redis has no database {url.path.strip('/')}")
+        if isinstance(error, errors.NoPermissionError) or "NOPERM" in text:
+            return SinkError(f"{self.url}: this user may not do that: {text}")
+        if "WRONGTYPE" in text:
+            return SinkError(f"{self.url}: a key of that name holds something else; choose another with ?prefix=")
+        if isinstance(error, TimeoutError | errors.TimeoutError):
+            return SinkUnreachableError(f"{self.url}: no answer from {url.place} within {OPEN_TIMEOUT_S:.0f} s")
+        if isinstance(error, OSError | errors.ConnectionError) and ("111" in text or "refused" in text):
+            return SinkUnreachableError(f"{self.url}: nobody answers at {url.place}; is Redis running?")
+        return SinkUnreachableError(f"{self.url}: {text or type(error).__name__}")
+
+
+class _Tops:
+    """The best prices of every book, and which of them are news."""
+
+    def __init__(self) -> None:
+        self._books = Books()
+        self._touched: dict[tuple[str, str], OrderBook] = {}
+        self._shown: dict[str, tuple[str, str]] = {}  # instrument -> (channel, state) as last told
+
+    def apply(self, event: BookEvent | News) -> None:
+        self._books.apply(event)
+        if isinstance(event, BookEvent):
+            book = self._books.get(event.instrument, event.channel)
+            self._touched[event.channel, event.instrument] = book
+        else:
+            for book in self._books:
+                if not book.is_live:
+                    self._touched[book.channel, book.instrument] = book
+
+    def changed(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(instrument, fields) of the books that changed since the last call; a stale one has no prices."""
+        touched, self._touched = self._touched, {}
+        for (channel, instrument), book in touched.items():
+            state = "live" if book.is_live else "stale"
+            known = self._shown.get(instrument)
+            # A book that is not live speaks only for itself, and once.
+            if state == "stale" and known is not None and (known[0] != channel or known[1] == "stale"):
+                continue
+            self._shown[instrument] = (channel, state)
+            bid, ask = book.best_bid or _NOTHING, book.best_ask or _NOTHING
+            yield instrument, {
+                "ts_event": book.ts_event, "ts_recv": book.ts_recv, "channel": channel, "instrument": instrument,
+                "state": state, "best_bid": bid[0], "best_bid_size": bid[1], "best_ask": ask[0], "best_ask_size": ask[1],
+                "sequence": book.sequence,
+            }  # fmt: skip
+
+
+_NOTHING: Level | tuple[None, None, None] = (None, None, None)
+
+
+def _latest_name(event: Push) -> str:
+    instrument = getattr(event, "instrument", "")
+    if not instrument:
+        return ""
+    if isinstance(event, Candle):
+        return f"{safe_token(event.channel)}:{safe_token(instrument)}"
+    name = kind_of(event).name
+    return f"{name}:{safe_token(instrument)}" if name in _SINGLE else ""
+
+
+def _by_recorder(batch: Batch) -> Iterator[tuple[str, list[tuple[Position, str, Event]]]]:
+    parts: dict[str, list[tuple[Position, str, Event]]] = {}
+    for event_id, event in batch:
+        recorder, position = split_id(event_id)
+        parts.setdefault(recorder, []).append((position, event_id, event))
+    yield from parts.items()
+
+
+def _position(text: bytes | None) -> Position:
+    if not text:
+        return Position(-1, -1)
+    n, _, i = text.decode().partition(":")
+    return Position(int(n), int(i))
+
+
+def _text(position: Position) -> str:
+    return f"{position.n}:{position.i}" if position.n >= 0 else ""
+
+
+def _scalar(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str | bytes | int | float) else str(value)

@@ -1,0 +1,189 @@
+"""Rows: an event as a flat row and as a JSON object, in our own field names; the same for every sink.
+
+A row has `id` and `ts_event` before the event's fields; JSON has `kind` before these. Times are int ns UTC, those that end
+in _ms ms. A value that is not known is null. Decimals are texts in JSON, bytes are base64.
+Book levels are `bids` and `asks`: [[price, size, order_count], ...], best first, the digits exactly as OKX sent them.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from okex_ws.events import BookEvent, Event, News
+from okex_ws.sinks.sink import Batch
+
+ColumnType = Literal["text", "int", "float", "bool", "decimal", "bytes", "json"]
+
+_encode = msgspec.json.Encoder().encode
+_check_levels = msgspec.json.Decoder(list[tuple[float, float, int]]).decode
+
+# Where the plural of the class name is no good name of a table.
+_TABLES = {
+    "balance_and_position": "balances_and_positions",
+    "funding_rate": "funding",
+    "generic_push": "generic_pushes",
+    "option_summary": "option_summaries",
+}
+_UNCOUNTED = {
+    "account_greeks", "connected", "consumer_failed", "disconnected", "dropped", "logged_in", "malformed", "open_interest",
+    "refused", "resumed", "stale", "subscribed", "system_status", "unrecognized", "unsubscribed",
+}  # fmt: skip
+
+
+class Column(NamedTuple):
+    """One field of a kind of event."""
+
+    name: str
+    type: ColumnType
+
+
+class Kind:
+    """How one class of events is laid out.
+
+    name: the class in small letters, e.g. `book_update`; table: its plural. columns: the event's fields, without `id` and
+    `ts_event`. Use `kind_of` to get the one of an event.
+    """
+
+    def __init__(self, cls: type[Event]) -> None:
+        self.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        self.table = _TABLES.get(self.name) or (self.name if self.name in _UNCOUNTED else self.name + "s")
+        is_book = issubclass(cls, BookEvent)
+        hints = typing.get_type_hints(cls)
+        names = [field.name for field in msgspec.structs.fields(cls)]
+        self.columns: list[Column] = []
+        self._convert: list[tuple[int, Callable[[Any], Any]]] = []
+        self._texts: list[int] = []
+        for place, name in enumerate(names):
+            if is_book and name in ("raw_bids", "raw_asks"):
+                self.columns.append(Column(name.removeprefix("raw_"), "json"))
+                self._convert.append((place, levels_json))
+                self._texts.append(place)
+                continue
+            kind = _column_type(hints[name])
+            self.columns.append(Column(name, kind))
+            if kind == "json":
+                self._texts.append(place)
+                if _holds_struct(hints[name]):
+                    self._convert.append((place, plain))
+        self._names = ("kind", "id", "ts_event", *(column.name for column in self.columns))
+        self._fields = attrgetter(*names)
+        self.has_instrument = any(column.name == "instrument" for column in self.columns)
+
+    def __repr__(self) -> str:
+        return f"<Kind {self.name}>"
+
+    def values(self, event: Event) -> Sequence[Any]:
+        """The fields as Python values, one a column; json columns as what msgspec can encode."""
+        values: Sequence[Any] = self._fields(event)
+        if self._convert:
+            values = list(values)
+            for place, convert in self._convert:
+                values[place] = convert(values[place])
+        return values
+
+    def flat(self, event: Event) -> Sequence[Any]:
+        """The fields as database values, one a column; json columns as JSON text."""
+        values = self.values(event)
+        if self._texts:
+            values = list(values)
+            for place in self._texts:
+                values[place] = _encode(values[place]).decode()
+        return values
+
+    def json(self, event_id: str, event: Event) -> bytes:
+        """The event as one JSON object on one line, without the line's end."""
+        return _encode(dict(zip(self._names, (self.name, event_id, event.ts_event, *self.values(event)), strict=True)))
+
+
+_kinds: dict[type[Event], Kind] = {}
+
+
+def kind_of(event: Event) -> Kind:
+    """The layout of an event's class."""
+    kind = _kinds.get(type(event))
+    if kind is None:
+        kind = _kinds[type(event)] = Kind(type(event))
+    return kind
+
+
+def grouped(batch: Batch) -> dict[Kind, list[tuple[str, Event]]]:
+    """A batch by kind; within a kind the order is kept."""
+    groups: dict[Kind, list[tuple[str, Event]]] = {}
+    for item in batch:
+        kind = kind_of(item[1])
+        group = groups.get(kind)
+        if group is None:
+            group = groups[kind] = []
+        group.append(item)
+    return groups
+
+
+def topic(event: Event) -> tuple[str, str]:
+    """(channel, instrument) an event is filed under: news of a subscription beside its data, else ("line", its line).
+
+    "" stands for a channel whose rows belong to no one instrument.
+    """
+    channel = getattr(event, "channel", "")
+    if not channel and isinstance(event, News):
+        return "line", event.line
+    return channel, getattr(event, "instrument", "") or getattr(event, "key", "") or getattr(event, "currency", "")
+
+
+def safe_token(text: str) -> str:
+    """A name as one token of a subject, a key or a file name: letters, digits, `-_:+` stay, the rest becomes %XX; "_" for ""."""
+    return quote(text, safe="-_:+").replace(".", "%2E").replace("~", "%7E") or "_"
+
+
+def levels_json(levels: Sequence[tuple[str, ...]]) -> msgspec.Raw:
+    """Book levels as JSON numbers with OKX's own digits; as JSON texts where one of them is no number."""
+    rows = [(row[0], row[1], row[-1]) for row in levels]
+    text = _encode(rows)
+    digits = text.replace(b'"', b"")
+    try:
+        _check_levels(digits)
+    except msgspec.DecodeError:
+        return msgspec.Raw(text)
+    return msgspec.Raw(digits)
+
+
+def plain(value: Any) -> Any:
+    """A nested value with structs as dicts of our field names."""
+    if isinstance(value, msgspec.Struct):
+        return {field.name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+_SCALARS: dict[Any, ColumnType] = {
+    str: "text", int: "int", float: "float", bool: "bool", Decimal: "decimal", bytes: "bytes",
+}  # fmt: skip
+
+
+def _column_type(hint: Any) -> ColumnType:
+    inner = _without_none(hint)
+    return _SCALARS.get(inner, "json") if isinstance(inner, type) else "json"
+
+
+def _without_none(hint: Any) -> Any:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        members = [member for member in typing.get_args(hint) if member is not type(None)]
+        return members[0] if len(members) == 1 else hint
+    return hint
+
+
+def _holds_struct(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return True
+    return any(_holds_struct(inner) for inner in typing.get_args(hint))

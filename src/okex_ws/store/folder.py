@@ -1,0 +1,154 @@
+"""The data folder: what marks it, how names become paths, who may touch it when."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from okex_ws.store.storage import OsStorage, Storage, ensure_dir, publish
+
+FORMAT = 1
+MARK = "okex-ws.json"
+TABLES = "tables"
+LEDGER = "ledger"
+READERS_LOCK = "readers.lock"
+DAY = 86_400_000_000_000
+"""Nanoseconds in a day."""
+
+_NO_INSTRUMENT = "__HIVE_DEFAULT_PARTITION__"
+_LONGEST_NAME = 200
+_LAST_DAY = 106_751  # of int64 nanoseconds: 2262-04-11
+
+
+class StoreError(Exception):
+    """Something in the way of the store; the text is one line that names it."""
+
+
+class _Mark(msgspec.Struct):
+    format: int
+    software: str = ""
+    created: int = 0
+
+
+def prepare(path: Path | str, *, now: int, software: str, storage: Storage | None = None) -> None:
+    """Make a folder ready to record into: create it, or check that it is ours.
+
+    now: ns UTC, kept as the folder's age. Raises StoreError for a foreign folder, an unknown version or a file.
+    """
+    storage = storage or OsStorage()
+    root = Path(path)
+    if root.exists() and not root.is_dir():
+        raise StoreError(f"{root} is a file, not a data folder")
+    try:
+        ensure_dir(storage, root.absolute())
+        if not (root / MARK).exists():
+            strangers = [name for name in storage.list(root) if name not in ("lock", f"{MARK}.tmp")]
+            if strangers:
+                raise StoreError(f"{root} is not a data folder of okex-ws and is not empty: it holds {strangers[0]}")
+            mark = msgspec.json.encode(_Mark(format=FORMAT, software=software, created=now)) + b"\n"
+            publish(storage, root / f"{MARK}.tmp", root / MARK, mark)
+            storage.fsync_dir(root)
+        check(root)
+        for name in (TABLES, LEDGER):
+            ensure_dir(storage, (root / name).absolute())
+        if not (root / LEDGER / READERS_LOCK).exists():
+            storage.close(storage.open_append(root / LEDGER / READERS_LOCK))
+    except OSError as error:
+        raise StoreError(f"{root} cannot be written: {error.strerror or error}") from error
+
+
+def check(path: Path | str) -> None:
+    """Raise StoreError unless `path` is a data folder this version reads."""
+    root = Path(path)
+    if not root.exists():
+        raise StoreError(f"there is no data folder {root}")
+    if not root.is_dir():
+        raise StoreError(f"{root} is a file, not a data folder")
+    try:
+        text = (root / MARK).read_bytes()
+    except FileNotFoundError:
+        if any(root.iterdir()):
+            raise StoreError(f"{root} is not a data folder of okex-ws: it has no {MARK}") from None
+        raise StoreError(f"{root} is empty: nothing was recorded there") from None
+    except OSError as error:
+        raise StoreError(f"{root / MARK} cannot be read: {error.strerror or error}") from error
+    try:
+        mark = msgspec.json.decode(text, type=_Mark)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{root / MARK} is damaged: {error}") from error
+    if mark.format != FORMAT:
+        by = f", written by okex-ws {mark.software}" if mark.software else ""
+        raise StoreError(f"{root} has format {mark.format}{by}; this version reads format {FORMAT}")
+
+
+def partition(table: str, day: int, instrument: str) -> str:
+    """Where rows of a table, a UTC day (days since 1970) and an instrument live, relative to the data folder."""
+    return f"{TABLES}/{table}/date={date_text(day)}/instrument={encode_instrument(instrument)}"
+
+
+def date_text(day: int) -> str:
+    """YYYY-MM-DD of a day since 1970."""
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=min(max(day, 0), _LAST_DAY))).isoformat()
+
+
+def encode_instrument(instrument: str) -> str:
+    """An instrument id as one harmless path component: percent-encoded, shortened with a digest when too long."""
+    if not instrument:
+        return _NO_INSTRUMENT
+    name = quote(instrument.encode("utf-8", "surrogatepass"), safe="")
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        name = f"{name[:100].rpartition('%')[0] or name[:100]}~{digest}"
+    return name
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """While this is held, no file a reader may have listed is removed."""
+    try:
+        lock = os.open(root / LEDGER / READERS_LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield  # a read-only copy made without the lock file: nobody compacts it either
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def removing(root: Path) -> Iterator[bool]:
+    """True when no reader is at work and none can begin until this ends; False when there is one now."""
+    lock = os.open(root / LEDGER / READERS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def compacting(root: Path) -> Iterator[None]:
+    """Only one compaction of a folder at a time; raises StoreError when another one runs."""
+    lock = os.open(root / LEDGER / "compact.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"{root} is being compacted by another process") from None
+        yield
+    finally:
+        os.close(lock)

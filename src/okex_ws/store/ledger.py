@@ -1,0 +1,207 @@
+"""Ledgers: append-only files of one JSON object a line, and what they say: which files hold the rows.
+
+A Parquet file counts only once a line of `segments.jsonl` or `compactions.jsonl` names it. One appended line is what makes a
+batch of files visible, or swaps many files for one: there is no instant at which a reader sees half of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from okex_ws.store.folder import LEDGER
+from okex_ws.store.storage import Storage, ensure_dir, publish
+
+T = TypeVar("T")
+
+
+class File(msgspec.Struct, array_like=True, frozen=True):
+    """One Parquet file.
+
+    path: relative to the data folder. size: bytes; crc: CRC32 of them. low, high: the span of its keys, trade ids where the
+    table has them, else ts_event (ns). is_plain: no row of it can hide another one of it. shape: CRC32 of its columns.
+    """
+
+    path: str
+    rows: int
+    size: int
+    crc: int
+    low: int
+    high: int
+    is_plain: bool
+    shape: int
+
+    @property
+    def table(self) -> str:
+        return self.path.split("/")[1]
+
+    @property
+    def date(self) -> str:
+        return self.path.split("/")[2].partition("=")[2]
+
+    @property
+    def partition(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def recorder(self) -> str:
+        return recorder_of(self.name)
+
+
+def recorder_of(name: str) -> str:
+    """The recorder that wrote the Parquet file of this name."""
+    return name.removesuffix(".parquet").removesuffix("-c").rsplit("-", 2)[0]
+
+
+class Commit(msgspec.Struct, omit_defaults=True):
+    """All rows of journal records `first` to `through` of a recorder are in `files`. ts: when, ns UTC."""
+
+    recorder: str
+    first: int
+    through: int
+    ts: int
+    files: list[File] = []
+
+
+class Compaction(msgspec.Struct):
+    """`added` holds the rows of `removed` (paths), nothing more, nothing less. ts: when, ns UTC."""
+
+    ts: int
+    added: list[File]
+    removed: list[str]
+
+
+class Lines(Generic[T]):
+    """Reads one ledger: its items in order, read again only when the file has changed. damaged: lines that are not JSON."""
+
+    def __init__(self, path: Path, kind: type[T] | Any) -> None:
+        self.path = path
+        self.items: list[T] = []
+        self.damaged = 0
+        self._decoder = msgspec.json.Decoder(kind)
+        self._state: tuple[int, ...] = ()
+
+    def refresh(self) -> bool:
+        """Returns whether anything was new. A line without its end is not there yet."""
+        try:
+            stat = os.stat(self.path)
+            state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            if state == self._state:
+                return False
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            text, state = b"", ()
+        if state == self._state:
+            return False
+        self._state = state
+        self.items, self.damaged = [], 0
+        for line in text.split(b"\n")[:-1]:
+            try:
+                self.items.append(self._decoder.decode(line))
+            except msgspec.DecodeError:
+                self.damaged += 1
+        return True
+
+
+class Ledger:
+    """Appends to one ledger, durably. It has one writer at a time.
+
+    After a failed write or fsync the file is not trusted: what is readable of it is copied into a new file first, since the
+    system may call pages clean that never reached the disk.
+    """
+
+    def __init__(self, path: Path, storage: Storage) -> None:
+        self.path = path
+        self._storage = storage
+        self._file: int | None = None
+        self._is_suspect = False
+        ensure_dir(storage, path.parent)
+        text = storage.read(path)
+        if text and (not text.endswith(b"\n") or any(not _is_line(line) for line in text[:-1].split(b"\n"))):
+            self._is_suspect = True
+            self.heal()
+
+    def append(self, lines: Iterable[bytes]) -> None:
+        """Returns when the lines are on disk; raises OSError when that is not certain."""
+        self.heal()
+        text = b"".join(line + b"\n" for line in lines)
+        try:
+            if self._file is None:
+                is_new = not self.path.exists()
+                self._file = self._storage.open_append(self.path)
+                if is_new:
+                    self._storage.fsync_dir(self.path.parent)
+            self._storage.write(self._file, text)
+            self._storage.fsync(self._file)
+        except OSError:
+            self._is_suspect = True
+            self.close()
+            raise
+
+    def heal(self) -> bool:
+        """Rewrite the file if it cannot be trusted; returns whether it was. Raises OSError when that fails too."""
+        if not self._is_suspect:
+            return False
+        self.close()
+        lines = [line for line in self._storage.read(self.path).split(b"\n")[:-1] if _is_line(line)]
+        temporary = self.path.with_name(f".tmp-{self.path.name}")
+        publish(self._storage, temporary, self.path, b"".join(line + b"\n" for line in lines))
+        self._storage.fsync_dir(self.path.parent)
+        self._is_suspect = False
+        return True
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                self._storage.close(file)
+
+
+class Manifest:
+    """Which Parquet files hold the rows of a data folder, as of the last `refresh`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.commits = Lines[Commit](root / LEDGER / "segments.jsonl", Commit)
+        self.compactions = Lines[Compaction](root / LEDGER / "compactions.jsonl", Compaction)
+        self.files: list[File] = []
+
+    def refresh(self) -> bool:
+        """Read the ledgers; returns whether the set of files has changed."""
+        changed = self.commits.refresh()
+        changed = self.compactions.refresh() or changed
+        if changed:
+            visible = {file.path: file for commit in self.commits.items for file in commit.files}
+            for compaction in self.compactions.items:
+                visible.update((file.path, file) for file in compaction.added)
+            for compaction in self.compactions.items:
+                for path in compaction.removed:
+                    visible.pop(path, None)
+            self.files = sorted(visible.values(), key=lambda file: file.path)
+        return changed
+
+    def committed(self, recorder: str) -> int:
+        """The highest journal record of a recorder whose rows are all in tables; 0 when none is."""
+        return max((commit.through for commit in self.commits.items if commit.recorder == recorder), default=0)
+
+    @property
+    def damaged(self) -> int:
+        """Ledger lines that cannot be read."""
+        return self.commits.damaged + self.compactions.damaged
+
+
+def _is_line(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return False
+    return True

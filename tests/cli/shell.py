@@ -1,0 +1,105 @@
+"""The real command in real processes: `run` one to its end, `Simulator` to talk to, `started` one to interrupt."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+COMMAND = [sys.executable, "-m", "okex_ws.cli"]
+CLEAN = {
+    name: value for name, value in os.environ.items() if "proxy" not in name.lower() and not name.startswith(("OKX_", "OKEX_"))
+}
+PATIENCE_S = 60
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+class Result(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def complaints(self) -> list[str]:
+        """The lines on stderr that are errors."""
+        return [line for line in self.err.splitlines() if line.startswith("okex-ws: ")]
+
+
+def started(*args: str, **environment: str) -> subprocess.Popen[str]:
+    """A running command."""
+    env = {**CLEAN, "NO_COLOR": "1", "COLUMNS": "120", **environment}
+    return subprocess.Popen([*COMMAND, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+
+def run(*args: str, **environment: str) -> Result:
+    """A command run to its end."""
+    process = started(*args, **environment)
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    return Result(process.returncode, out, err)
+
+
+class Simulator:
+    """`okex-ws simulate` on free ports: `with Simulator("--seed", "3") as venue: run("stream", ..., *venue.where)`."""
+
+    def __init__(self, *args: str) -> None:
+        self._args = args
+        self.welcome = ""
+        self.code: int | None = None
+        self.err = ""
+
+    def __enter__(self) -> Self:
+        self._process = started("simulate", "--port", "0", *self._args)
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.welcome += line
+            if "Ctrl-C" in line:
+                break
+        else:
+            _, err = self._process.communicate()
+            raise AssertionError(f"the simulator did not start: {err}")
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._process.terminate()
+        try:
+            _, self.err = self._process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+        self.code = self._process.returncode
+
+    @property
+    def url(self) -> str:
+        return self._find(r"WebSocket +(\S+?)/ws/v5")
+
+    @property
+    def rest_url(self) -> str:
+        return self._find(r"REST +(\S+?)/api/v5")
+
+    @property
+    def ca_file(self) -> str:
+        return self._find(r"CA file +(\S+)")
+
+    @property
+    def where(self) -> list[str]:
+        """The options that lead there."""
+        return ["--url", self.url, "--rest-url", self.rest_url]
+
+    def _find(self, pattern: str) -> str:
+        found = re.search(pattern, self.welcome)
+        assert found, self.welcome
+        return found[1]

@@ -1,0 +1,28 @@
+"""Every example runs to its end against a simulator, and says something."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.shell import CLEAN, Simulator
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[Simulator]:
+    with Simulator("--seed", "7", "--rate", "2") as running:
+        yield running
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def test_it_runs(script: Path, venue: Simulator) -> None:
+    place = [] if "async def main() " in script.read_text() else [venue.url]
+    done = subprocess.run([sys.executable, script, *place], capture_output=True, text=True, timeout=60, env=CLEAN)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") >= 2
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,142 @@
+"""The project keeps its word: versions, docs and reference agree with the code, and a bare install is enough."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.shell import CLEAN, Simulator
+
+from okex_ws.cli.app import run
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("architecture", "okx-quirks", "glossary", "add-a-channel", "cli"))]
+COMMANDS = ("stream", "price", "simulate", "plan", "doctor", "demo")
+EXTRAS = ("h11", "trustme", "pytest", "hypothesis", "websockets", "websocket", "orjson", "sortedcontainers")
+
+
+def pyproject() -> dict[str, dict[str, object]]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
+
+
+def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=60, env=CLEAN)
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[Simulator]:
+    with Simulator("--seed", "7", "--rate", "2") as running:
+        yield running
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert next(name for name in headings if name != "Unreleased") == pyproject()["project"]["version"]
+
+
+def test_the_readme_begins_with_the_old_name() -> None:
+    assert "OKX, formerly OKEx" in (ROOT / "README.md").read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
+def test_readme_code_runs(number: int, venue: Simulator) -> None:
+    code = blocks("README.md", "python")[number]
+    # The same words, said to a simulator instead of OKX.
+    detour = (
+        "import sys, okex_ws, okex_ws.client.client as c\n"
+        "there = okex_ws.at(sys.argv[1], rest_url=sys.argv[2])\n"
+        "c.named_site\n"
+        "c.named_site = okex_ws.site = lambda *_, **__: there\n"
+    )
+    done = python(detour + code, venue.url, venue.rest_url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_twenty_lines_to_a_printed_trade() -> None:
+    first = blocks("README.md", "python")[0]
+    assert "Trade" in first
+    assert len(first.splitlines()) <= 20
+
+
+def shell_lines() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["okex-ws"]:
+                    found.append((page, shlex.join(words[1 : words.index("|")] if "|" in words else words[1:])))
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), shell_lines())
+def test_documented_commands_parse(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*shlex.split(line), "--help"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(name: str) -> None:
+    assert f"okex-ws {name}" in (ROOT / "README.md").read_text()
+    assert f"## okex-ws {name}" in (ROOT / "docs/cli.md").read_text()
+
+
+def test_the_reference_is_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/make_cli_docs.py", "--check"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md"])
+def test_links_inside_the_project_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "types", "bench", "soak", "docs", "check"])
+def test_make_knows_its_verbs(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+@pytest.mark.parametrize("module", ["okex_ws", "okex_ws.cli.app"])
+def test_a_bare_install_is_enough(module: str) -> None:
+    code = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {EXTRAS!r}:
+            raise ImportError(f"{{name}} is not in a bare install")
+sys.meta_path.insert(0, Refuse())
+import {module}
+assert "okex_ws.simulator.server" not in sys.modules
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_the_extra_the_simulator_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["h11"] = None
+from okex_ws.cli.app import run
+sys.exit(run(["simulate"]))
+"""
+    done = python(code)
+    assert done.returncode == 2
+    assert done.stderr == "okex-ws: the simulator needs its extra: pip install 'okex-websocket[simulator]'\n"
+
+
+def test_only_what_is_needed_is_required() -> None:
+    names = {re.split(r"[<>=\[]", str(item))[0] for item in pyproject()["project"]["dependencies"]}  # type: ignore[attr-defined]
+    assert names == {"picows", "msgspec", "httpx", "typer", "rich"}

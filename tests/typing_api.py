@@ -1,0 +1,75 @@
+"""The public types as a program. It is never run: `make types` checks it, and every line that should fail must be marked so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_type
+
+import okex_ws
+from okex_ws import BookSnapshot, BookUpdate, Candle, Client, Event, Gap, Ticker, Trade
+from okex_ws.events import BookEvent, FundingRate, Level
+
+
+async def streams() -> None:
+    async with okex_ws.connect("BTC-USDT", channels=["trades", "books"]) as client:
+        assert_type(client, Client)
+        async for event in client:
+            assert_type(event, Event)
+            if isinstance(event, Trade):
+                assert_type(event.price, float)
+                assert_type(event.size, float)
+                assert_type(event.trade_id, int)
+                assert_type(event.ts_event, int)
+                assert_type(event.instrument, str)
+            elif isinstance(event, BookSnapshot | BookUpdate):
+                assert_type(event.bids, Sequence[Level])
+                assert_type(event.bids[0].price, float)
+                assert_type(event.sequence, int | None)
+            elif isinstance(event, Gap):
+                assert_type(event.first_id, int | None)
+            elif isinstance(event, Candle):
+                assert_type(event.closed, bool)
+                assert_type(event.volume, float | None)
+
+
+async def books_and_latest(client: Client) -> None:
+    book = client.book("BTC-USDT")
+    assert_type(book, okex_ws.OrderBook)
+    assert_type(book.best_bid, Level | None)
+    assert_type(book.mid, float | None)
+    assert_type(book.bids(5), list[Level])
+    _ = book.best_bid.price  # type: ignore[union-attr]  # a book may have no best bid
+    assert_type(client.latest.price("BTC-USDT"), float | None)
+    assert_type(client.latest.ticker("BTC-USDT"), Ticker | None)
+    instruments = await client.load_instruments("SPOT")
+    assert_type(instruments, okex_ws.Instruments)
+
+
+def callbacks(client: Client) -> None:
+    def on_trade(trade: Trade) -> None: ...
+
+    async def on_rate(rate: FundingRate) -> None: ...
+
+    def on_book(book: BookEvent) -> None: ...
+
+    client.on(Trade, on_trade)
+    client.on(FundingRate, on_rate)
+    client.on(BookUpdate, on_book)
+    client.on(Ticker, on_trade)  # type: ignore[arg-type]  # a function for trades gets no tickers
+
+
+def blocking() -> None:
+    with okex_ws.Blocking("BTC-USDT", channels=["trades"], policy=okex_ws.Policy.CONFLATE) as client:
+        assert_type(client, okex_ws.Blocking)
+        for event in client:
+            assert_type(event, Event)
+        assert_type(client.next_event(1.0), Event)
+        assert_type(client.book("BTC-USDT"), okex_ws.OrderBook)
+
+
+def places() -> None:
+    assert_type(okex_ws.site("eea", demo=True), okex_ws.Site)
+    assert_type(okex_ws.local(18900), okex_ws.Site)
+    assert_type(okex_ws.at("wss://ws.okx.com"), okex_ws.Site)
+    okex_ws.Client(okex_ws.site("us"), credentials=okex_ws.Credentials("key", "secret", "passphrase"))
+    okex_ws.Client("wss://ws.okx.com")  # type: ignore[arg-type]  # a Site, made by at(), not a text
