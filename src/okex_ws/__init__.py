@@ -3,8 +3,6 @@
 The front door: names only.
 """
 
-from importlib.metadata import version
-
 from okex_ws import events
 from okex_ws.client.blocking import Blocking
 from okex_ws.client.client import Client, connect
@@ -15,8 +13,6 @@ from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker,
 from okex_ws.market import Books, BookState, Instruments, Latest, OrderBook
 from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
 from okex_ws.wire.sign import Credentials
-
-__version__ = version("okex-websocket")
 
 __all__ = [
     "CHANNELS",
@@ -50,3 +46,11 @@ __all__ = [
     "site",
     "subscription",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # looked up when asked for: it takes a third of the import's time
+
+        return version("okex-websocket")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from tests.cli.shell import Result, Simulator, run
 
+from okex_ws.cli import app
+from okex_ws.cli.options import KEY_VARIABLES
+
 CASES = [
     ("stream BTC-USDT --url foo", "must begin with wss://"),
     ("stream BTC-USDT --url https://ws.okx.com", "must begin with wss://"),
@@ -60,7 +63,17 @@ def assert_one_line(done: Result, fragment: str) -> None:
 
 
 @pytest.mark.parametrize(("command", "fragment"), CASES, ids=[case[0] for case in CASES])
-def test_one_line_says_what_to_change(command: str, fragment: str) -> None:
+def test_one_line_says_what_to_change(
+    command: str, fragment: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in KEY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    code = app.run(command.split())
+    assert_one_line(Result(code, *capsys.readouterr()), fragment)
+
+
+@pytest.mark.parametrize(("command", "fragment"), CASES[::12])
+def test_the_same_in_a_process_of_its_own(command: str, fragment: str) -> None:
     assert_one_line(run(*command.split()), fragment)
 
 

@@ -52,7 +52,7 @@ def numbers(events: list[Event]) -> list[object]:
     return [event.count if isinstance(event, Dropped) else event.ts_recv for event in events]
 
 
-# -- WAIT --------------------------------------------------------------------------------------------------------------------
+# -- WAIT ------------------------------------------------------------------------------------------
 
 
 def test_wait_loses_nothing_and_says_when_it_is_full() -> None:
@@ -102,7 +102,7 @@ def test_a_full_stream_that_is_closed_holds_nobody_up() -> None:
     assert numbers(read(stream)) == [1], "what was held can still be read, and nothing comes after the end"
 
 
-# -- DROP_OLDEST ---------------------------------------------------------------------------------------------------------------
+# -- DROP_OLDEST -----------------------------------------------------------------------------------
 
 
 def test_C13_drop_oldest_counts_every_loss_and_says_it_where_the_hole_is() -> None:
@@ -149,7 +149,7 @@ def test_C13_read_plus_dropped_is_what_was_put(steps: list[int], size: int, poli
     assert expected == sum(step for step in steps if step > 0)
 
 
-# -- CONFLATE ------------------------------------------------------------------------------------------------------------------
+# -- CONFLATE --------------------------------------------------------------------------------------
 
 
 def test_conflate_keeps_the_newest_of_what_replaces_each_other_and_never_reorders() -> None:
@@ -187,7 +187,7 @@ def test_what_was_read_is_not_conflated_with_what_comes_later() -> None:
     run(main)
 
 
-# -- kinds, readers, cancellation ------------------------------------------------------------------------------------------------
+# -- kinds, readers, cancellation ------------------------------------------------------------------
 
 
 def test_only_the_kinds_wanted_and_the_losses_among_them() -> None:

@@ -34,6 +34,8 @@ def looped(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
             async with asyncio.timeout(HANG_S):
                 await test(*args, **kwargs)
             left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            if left:  # servers take a moment to notice that their clients are gone
+                _, left = await asyncio.wait(left, timeout=1)
             assert not left, f"tasks left behind: {left}"
             gc.collect()  # futures and sockets complain when they are collected
 

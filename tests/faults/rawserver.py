@@ -1,4 +1,4 @@
-"""A scripted server: for every connection it runs a script that gives exactly the bytes it is told to. Shares no code with either end."""
+"""A scripted server: every connection runs a script that gives exactly the bytes it is told to. Shares no code with our ends."""
 
 from __future__ import annotations
 
@@ -135,14 +135,12 @@ class RawServer:
             self._writers.discard(peer.writer)
 
 
-def accepted(head: bytes, extra: bytes = b"") -> bytes:
+def accepted(head: bytes) -> bytes:
     """The 101 that answers this upgrade request."""
     key = next(line.split(b":", 1)[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
     proof = base64.b64encode(hashlib.sha1(key + _MAGIC).digest())
-    return b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n" % (
-        proof,
-        extra,
-    )
+    lines = (b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade")
+    return b"\r\n".join((*lines, b"Sec-WebSocket-Accept: " + proof, b"", b""))
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, masked: bool = False) -> bytes:

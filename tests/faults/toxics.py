@@ -1,6 +1,7 @@
 """A TCP proxy on the loopback that spoils what passes through it: `async with Proxy(port, Toxics(...)) as proxy: proxy.port`.
 
-What comes from the client goes up to `port`, what the server says comes down; toxics work on the way down unless they say otherwise.
+What comes from the client goes up to `port`, what the server says comes down; toxics work on the way down unless they say
+otherwise.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ def reset(writer: asyncio.StreamWriter) -> None:
 class Toxics:
     """What is done to each connection.
 
-    holds: accept and answer nothing. gate: awaited with the client's first bytes before they go up. reset_after, close_after: RST or
-    FIN once so many bytes have gone down. latency_s, jitter_s: how late, plus up to so much more, order kept. slice_bytes: most
-    bytes a segment. bytes_per_s: bandwidth. black: both directions swallow everything while it is set.
+    holds: accept and answer nothing. gate: awaited with the client's first bytes before they go up.
+    reset_after, close_after: RST or FIN once so many bytes have gone down. latency_s, jitter_s: how late, plus up to so much
+    more, order kept. slice_bytes: most bytes a segment. bytes_per_s: bandwidth. black: both directions swallow everything.
     """
 
     holds: bool = False

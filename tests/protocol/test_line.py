@@ -112,7 +112,7 @@ def test_a_line_that_delivered_for_half_a_minute_starts_its_back_off_afresh() ->
     made = opened(TRADES)
     for _ in range(3):
         made._backoff.next_s(1.0)
-    for second in range(0, 32):
+    for second in range(32):
         made.receive(1, trade(1 + second), at(second))
         made.on_deadline(at(second))
     assert made.closed(1, 1006, "gone", at(31))[0].retry_s == 1.0  # type: ignore[attr-defined]

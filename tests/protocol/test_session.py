@@ -70,7 +70,7 @@ def _args(arg: dict[str, str]) -> dict[str, str]:
     return {"name": arg["channel"], **{key: value for key, value in arg.items() if key != "channel"}}
 
 
-# -- subscribing -----------------------------------------------------------------------------------------------------------
+# -- subscribing -----------------------------------------------------------------------------------
 
 
 def test_it_asks_at_once_under_an_id_and_says_what_was_acknowledged() -> None:
@@ -156,7 +156,7 @@ def test_B5_a_second_snapshot_replaces_the_book_and_none_changes_nothing(again: 
     assert said(made) == []
 
 
-# -- errors and what they are about ------------------------------------------------------------------------------------------
+# -- errors and what they are about ----------------------------------------------------------------
 
 
 def test_B3_the_good_ones_live_and_the_bad_one_is_told() -> None:
@@ -308,7 +308,7 @@ def test_a_live_book_that_is_refused_is_told_as_broken() -> None:
     assert events[1].cause == "refused"  # type: ignore[attr-defined]
 
 
-# -- unsubscribing -----------------------------------------------------------------------------------------------------------
+# -- unsubscribing ---------------------------------------------------------------------------------
 
 
 def test_B6_late_pushes_are_dropped_and_counted_before_and_after_the_ack() -> None:
@@ -398,7 +398,7 @@ def test_goodbyes_are_gathered_too() -> None:
     assert [len(request["args"]) for request in said(made)] == [1, 39]
 
 
-# -- login -------------------------------------------------------------------------------------------------------------------
+# -- login -----------------------------------------------------------------------------------------
 
 
 def test_a_login_comes_first_and_is_only_made_where_it_is_needed() -> None:
@@ -507,7 +507,7 @@ def test_please_log_in_for_ever_is_given_up() -> None:
     assert [event.will_retry for event in refusals] == [True] * 8 + [False]
 
 
-# -- counts, notices, life ---------------------------------------------------------------------------------------------------
+# -- counts, notices, life -------------------------------------------------------------------------
 
 
 def test_B8_a_channel_over_its_connection_count_dies_after_its_ack_and_the_others_live() -> None:
@@ -543,10 +543,20 @@ def test_the_notice_of_an_upgrade_is_told() -> None:
 def test_B17_a_frame_of_another_dialect_is_unrecognized_and_kept_whole() -> None:
     made = live(TRADES)
     for raw in (b'{"table":"spot/ticker","data":[{"last":"1"}]}', b'[{"binary":0,"channel":"ok_sub_spot_btc_usdt_ticker"}]'):
-        events = made.receive(raw, at(1))
-        assert kinds(events) in ([Unrecognized], [Malformed])
-        assert events[0].raw == raw  # type: ignore[attr-defined]
+        event = only(made.receive(raw, at(1)))
+        assert isinstance(event, Unrecognized)
+        assert event.raw == raw
+    assert made.unrecognized == 2
     assert made.ending is None
+
+
+def test_what_cannot_be_read_is_malformed_and_what_can_be_is_not() -> None:
+    made = live(TRADES)
+    for raw in (b"", b" ", b"{", b"[" * 100_000, b'{"event":"subscribe"', b"{'event':'addChannel'}"):
+        event = only(made.receive(raw, at(1)))
+        assert isinstance(event, Malformed), raw[:20]
+        assert event.raw == raw
+    assert (made.malformed, made.unrecognized) == (6, 0)
 
 
 def test_a_push_nobody_asked_for_is_delivered() -> None:
@@ -592,7 +602,7 @@ def test_a_quiet_book_is_stale_after_its_cadence_whatever_the_pongs_say() -> Non
     assert brief(said(made))[-2:] == [("unsubscribe", ["books5"]), ("subscribe", ["books5"])]
 
 
-# -- held up by a consumer -----------------------------------------------------------------------------------------------------
+# -- held up by a consumer -------------------------------------------------------------------------
 
 
 def test_time_in_which_nothing_was_read_is_not_held_against_the_server() -> None:
@@ -626,7 +636,7 @@ def test_what_is_overdue_when_it_is_scheduled_is_no_sign_of_sleep() -> None:
     assert made.deadline() >= at(12)
 
 
-# -- any order -----------------------------------------------------------------------------------------------------------------
+# -- any order -------------------------------------------------------------------------------------
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocol.talking import BOOKS, BOOKS5, T0, TICKERS, TRADES, at
+from tests.protocol.talking import BOOKS, BOOKS5, T0, TICK_BY_TICK, TICKERS, TRADES, at
 
 from okex_ws.protocol.subscriptions import State, Subscriptions, Verdict
 from okex_ws.wire.channels import Subscription, subscription
@@ -79,6 +79,13 @@ def test_an_error_that_names_a_channel_alone_prefers_that_channel() -> None:
     registry = asked(("r1", "subscribe", [TRADES, BOOKS]))
     registry.error(error("60008", "r1", "does not support subscribing to books channels"))
     assert refused(registry.error(error("64007", "r1"))) == {BOOKS: "60008", TRADES: "64007"}
+
+
+def test_an_error_that_names_two_open_args_waits_for_the_acks() -> None:
+    registry = asked(("r1", "subscribe", [BOOKS, TICK_BY_TICK]))
+    message = "Subscribe to both books and books-l2-tbt for BTC-USDT is not allowed. Unsubscribe books-l2-tbt first."
+    assert registry.error(error("64004", "r1", message)) == Verdict()
+    assert refused(registry.ack(ack(BOOKS, "r1"))) == {TICK_BY_TICK: "64004"}
 
 
 def test_without_ids_an_error_is_about_the_only_request_or_the_one_with_the_arg_it_names() -> None:
@@ -182,6 +189,14 @@ def test_answers_are_overdue_after_ten_seconds() -> None:
     assert registry.expire(at(9.9)) == Verdict()
     verdict = registry.expire(at(10))
     assert (verdict.lost, verdict.unheard, verdict.unclear) == ([BOOKS], [TICKERS], [])
+
+
+def test_the_life_before_expires_without_a_word() -> None:
+    registry = asked(("r1", "subscribe", [BOOKS]))
+    registry.drop(BOOKS)
+    registry.asked("r3", "subscribe", [BOOKS], at(5))
+    assert registry.expire(at(10)) == Verdict()
+    assert registry.expire(at(15)).lost == [BOOKS]
 
 
 def test_an_ack_that_comes_after_all_is_believed() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+import importlib.util
 import os
 import re
 import ssl
+import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
@@ -18,6 +22,9 @@ from okex_ws.wire.sign import Credentials
 KEY_VARIABLES = ("OKX_API_KEY", "OKX_SECRET_KEY", "OKX_PASSPHRASE")
 """Environment variables a login is made with."""
 
+DATA = Path("data")
+"""Where recordings are when nothing else is said."""
+
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -29,6 +36,40 @@ def duration(text: str) -> float:
     return float(found[1]) * _UNITS[found[2] or "s"]
 
 
+def instant(text: str) -> int:
+    """ns UTC of "2026-11-22", "2026-11-22T14:07:51.5Z", "10m" (that long ago) or a whole number of ns, ms or s since 1970."""
+    words = str(text).strip()
+    if re.fullmatch(r"\d{9,19}", words):
+        return int(words) * 10 ** (9 if len(words) < 12 else 6 if len(words) < 15 else 3 if len(words) < 18 else 0)
+    if re.fullmatch(r"\d+(?:\.\d+)?(?:ms|s|m|h|d)", words):
+        ago = float(words[:-1]) * 86_400 if words.endswith("d") else duration(words)
+        return time.time_ns() - int(ago * 1e9)
+    try:
+        moment = datetime.datetime.fromisoformat(words)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time; write e.g. 2026-11-22, 2026-11-22T14:07:51Z, or 10m for 10 m ago") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return (moment - _EPOCH) // datetime.timedelta(microseconds=1) * 1000
+
+
+def need_record_extra() -> None:
+    """Say which extra is missing, before the first import that needs it."""
+    for library in ("zstandard", "pyarrow", "duckdb"):
+        if importlib.util.find_spec(library) is None:
+            raise BadInputError(f"recordings need the library {library}: pip install 'okex-websocket[record]'")
+
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The data folder that `okex-ws record` wrote.", show_default="./data")]
+Folders = Annotated[
+    list[Path] | None, typer.Argument(metavar="FOLDER", help="Data folders of `okex-ws record`. Without one: ./data.")
+]
+Data = Annotated[
+    list[Path] | None,
+    typer.Option("--data", "-d", metavar="FOLDER", help="Data folder; repeat to merge several. Without it: ./data."),
+]
 Instruments = Annotated[
     list[str] | None,
     typer.Argument(metavar="INSTRUMENT", help="E.g. BTC-USDT or BTC-USDT-SWAP; for some channels a family or a type."),

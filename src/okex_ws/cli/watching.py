@@ -1,4 +1,4 @@
-"""Watch: one run of a client for a command. It ends by time, count, signal or failure, and sums up what it saw."""
+"""Tally: what a command has seen of a client, and when that is enough. Watch: one run of a client that ends by it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SHOWN_AT_ONCE = 256
 _INPUT_FAULTS = (Policy.FATAL, Policy.BUG, Policy.ROUTE, Policy.RELOGIN, Policy.FALLBACK)
 
 
-class Watch:
-    """In: a client with subscriptions, not yet started. Out: every event to `show`, in order; then an exit code.
+class Tally:
+    """In: every event of a client, by `note`. Out: counts, and the run's ending as an exit code, told to `on_end`.
 
-    for_s: end after so many seconds; count: after so many data events.
+    count: end after so many data events.
     """
 
-    def __init__(self, client: Client, *, for_s: float | None = None, count: int | None = None) -> None:
+    def __init__(self, client: Client, *, count: int | None = None, on_end: Callable[[], None] = lambda: None) -> None:
         self.client = client
         self.seen: Counter[str] = Counter()
         self.data = 0
@@ -37,9 +37,8 @@ class Watch:
         self.losses = 0
         self.failure = ""
         self.took_s = 0.0
-        self._for_s = for_s
         self._count = count
-        self._stream = client.stream(name="command")
+        self._on_end = on_end
         self._open = {(item.channel, item.key) for item in client.subscriptions}
         self._ended: int | None = None
 
@@ -53,46 +52,10 @@ class Watch:
         if self._ended is None:
             self._ended = code
             self.failure = why or self.failure
-        self._stream.close()
+        self._on_end()
 
-    async def run(self, show: Callable[[Event], None]) -> int:
-        """Connect, show, end; returns the exit code."""
-        loop = asyncio.get_running_loop()
-        began = time.monotonic()
-        timer = loop.call_later(self._for_s, self.end, OK) if self._for_s is not None else None
-        stream = self._stream
-        with Signals(self.end):
-            try:
-                async with self.client:
-                    shown = 0
-                    async for event in stream:
-                        if self._ended is not None:
-                            break
-                        self._note(event)
-                        show(event)
-                        shown += 1
-                        if not len(stream) or shown >= _SHOWN_AT_ONCE:
-                            shown = 0
-                            sys.stdout.flush()
-                            # A stream that never runs dry would keep timers and signals waiting.
-                            await asyncio.sleep(0)
-            finally:
-                self.took_s = time.monotonic() - began
-                if timer is not None:
-                    timer.cancel()
-        return self._verdict()
-
-    def summary(self) -> str:
-        """One line: how long, how much of what, and what went wrong."""
-        kinds = ", ".join(f"{count} {name}" for name, count in self.seen.most_common())
-        trouble = [f"{self.gaps} gap{'s' if self.gaps != 1 else ''}"]
-        if self.stale:
-            trouble.append(f"{self.stale} stale")
-        if self.losses:
-            trouble.append(f"{self.losses} lost connection{'s' if self.losses != 1 else ''}")
-        return f"{self.took_s:.1f} s, {self.data} events{f' ({kinds})' if kinds else ''}, {', '.join(trouble)}"
-
-    def _note(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
+        """Count an event; the last of them may end the run."""
         if isinstance(event, Push):
             self.data += 1
             self.seen[type(event).__name__] += 1
@@ -110,6 +73,26 @@ class Watch:
             self._note_loss(event)
         elif isinstance(event, Refused):
             self._note_refusal(event)
+
+    def summary(self) -> str:
+        """One line: how long, how much of what, and what went wrong."""
+        kinds = ", ".join(f"{count} {name}" for name, count in self.seen.most_common())
+        trouble = [f"{self.gaps} gap{'s' if self.gaps != 1 else ''}"]
+        if self.stale:
+            trouble.append(f"{self.stale} stale")
+        if self.losses:
+            trouble.append(f"{self.losses} lost connection{'s' if self.losses != 1 else ''}")
+        return f"{self.took_s:.1f} s, {self.data} events{f' ({kinds})' if kinds else ''}, {', '.join(trouble)}"
+
+    def verdict(self) -> int:
+        """The exit code; what went wrong is said on stderr."""
+        code = OK if self._ended is None else self._ended
+        if code == OK and not self.connections:
+            code = FAILED
+            self.failure = f"never connected to {self.client.site.websocket}" + (f": {self.failure}" if self.failure else "")
+        if code in (FAILED, BAD_INPUT) and self.failure:
+            print(f"okex-ws: {escaped(self.failure)}", file=sys.stderr)
+        return code
 
     def _note_loss(self, event: Disconnected) -> None:
         if event.handed_over or self._ended is not None:
@@ -129,14 +112,44 @@ class Watch:
             why = f"{event.channel} {event.key} was refused: {event.code} {event.message}{advice}"
             self.end(BAD_INPUT if is_input else FAILED, why)
 
-    def _verdict(self) -> int:
-        code = OK if self._ended is None else self._ended
-        if code == OK and not self.connections:
-            code = FAILED
-            self.failure = f"never connected to {self.client.site.websocket}" + (f": {self.failure}" if self.failure else "")
-        if code in (FAILED, BAD_INPUT) and self.failure:
-            print(f"okex-ws: {escaped(self.failure)}", file=sys.stderr)
-        return code
+
+class Watch(Tally):
+    """In: a client with subscriptions, not yet started. Out: every event to `show`, in order; then an exit code.
+
+    for_s: end after so many seconds; count: after so many data events.
+    """
+
+    def __init__(self, client: Client, *, for_s: float | None = None, count: int | None = None) -> None:
+        self._stream = client.stream(name="command")
+        super().__init__(client, count=count, on_end=self._stream.close)
+        self._for_s = for_s
+
+    async def run(self, show: Callable[[Event], None]) -> int:
+        """Connect, show, end; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        began = time.monotonic()
+        timer = loop.call_later(self._for_s, self.end, OK) if self._for_s is not None else None
+        stream = self._stream
+        with Signals(self.end):
+            try:
+                async with self.client:
+                    shown = 0
+                    async for event in stream:
+                        if self._ended is not None:
+                            break
+                        self.note(event)
+                        show(event)
+                        shown += 1
+                        if not len(stream) or shown >= _SHOWN_AT_ONCE:
+                            shown = 0
+                            sys.stdout.flush()
+                            # A stream that never runs dry would keep timers and signals waiting.
+                            await asyncio.sleep(0)
+            finally:
+                self.took_s = time.monotonic() - began
+                if timer is not None:
+                    timer.cancel()
+        return self.verdict()
 
 
 class Signals:

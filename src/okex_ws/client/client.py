@@ -192,6 +192,11 @@ class Client:
         """How many events have come so far."""
         return self.hub.events
 
+    @property
+    def connections(self) -> int:
+        """How many connections stand right now."""
+        return sum(len(driver.line.sessions) for driver in self._drivers.values())
+
     def book(self, instrument: str, channel: str | None = None) -> OrderBook:
         """The order book of an instrument: EMPTY until subscribed and received, STALE after a gap until renewed."""
         return self.books.get(instrument, channel)

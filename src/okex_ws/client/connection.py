@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 import urllib.request
@@ -52,7 +53,7 @@ class _Listener(WSListener):
         self.sock: socket.socket | None = None
         self.code = 1006
         self.reason = "the connection broke"
-        self._parts: list[bytes] = []
+        self._parts = bytearray()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -97,13 +98,13 @@ class _Listener(WSListener):
             self.transport.disconnect(False)
 
     def _on_part(self, transport: WSTransport, frame: WSFrame) -> None:
-        self._parts.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._parts)) > MAX_FRAME:
-            self._parts = []
-            self.code, self.reason = 1009, f"a message of more than {MAX_FRAME} bytes"
-            self.driver.hang_up(self.number, 1009, self.reason)
+        self._parts += frame.get_payload_as_memoryview()
+        if len(self._parts) > MAX_FRAME:
+            self._parts.clear()
+            self.driver.hang_up(self.number, 1009, f"a message of more than {MAX_FRAME} bytes")
         elif frame.fin:
-            data, self._parts = b"".join(self._parts), []
+            data = bytes(self._parts)
+            self._parts.clear()
             self.driver.on_text(self.number, data)
 
 
@@ -165,12 +166,8 @@ class Driver:
         for number, task in self._connections.items():
             if number not in self._listeners:
                 task.cancel()  # still dialling
-        if self._connections:
-            await asyncio.wait(self._connections.values(), timeout=CLOSE_WITHIN_S)
-        if self._connections:
-            for listener in self._listeners.values():
-                listener.cut_off()
-            await asyncio.wait(self._connections.values(), timeout=CLOSE_WITHIN_S)
+        if self._connections:  # whoever was told goodbye is cut off in good time
+            await asyncio.wait(self._connections.values(), timeout=1.5 * CLOSE_WITHIN_S)
 
     def pause(self) -> None:
         """Stop reading: a consumer wants no more for now."""
@@ -364,7 +361,11 @@ async def _open_socket(host: str, port: int) -> socket.socket:
     """TCP to the first address of a host that accepts it. Raises OSError."""
     loop = asyncio.get_running_loop()
     failure = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:  # a name: a thread asks for it, and cannot be called back
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
         sock.setblocking(False)
         try:
@@ -402,6 +403,9 @@ def _failure(error: BaseException, url: str, open_within_s: float) -> Failure:
         return Failure(f"{host} did not answer within {open_within_s:g} s")
     if isinstance(error, WSHandshakeError):
         return _not_upgraded(error, host)
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        port = urlsplit(url).port
+        return Failure(f"cannot connect to {host}{f':{port}' if port else ''}: {os.strerror(error.errno)}")
     return Failure(f"cannot connect to {host}: {one_line(str(error)) or type(error).__name__}")
 
 

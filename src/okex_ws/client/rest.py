@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import msgspec
 
 from okex_ws.client.endpoints import Site
@@ -18,6 +17,9 @@ from okex_ws.client.plain import one_line
 from okex_ws.events import BookSnapshot, Instrument
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import book_image, decode_rows
+
+if TYPE_CHECKING:
+    import httpx
 
 TRIES = 4
 BUSY = ("50011", "50013", "50040", "50061")
@@ -36,7 +38,10 @@ class Rest:
     """Reads from one site. Close it, or use it as an async context manager."""
 
     def __init__(self, site: Site, *, ssl_context: ssl.SSLContext | None = None, timeout_s: float = 10.0) -> None:
+        import httpx  # here, because it takes longer to import than all the rest, and a stream alone needs no REST
+
         self.site = site
+        self._failure = httpx.HTTPError
         headers = {"x-simulated-trading": "1"} if site.demo else {}
         self._http = httpx.AsyncClient(
             base_url=site.rest,
@@ -63,7 +68,7 @@ class Rest:
         for last in (False,) * (TRIES - 1) + (True,):
             try:
                 answer = await self._http.get(f"/api/v5/{path}", params=params)
-            except httpx.HTTPError as error:
+            except self._failure as error:
                 text = one_line(str(error)) or type(error).__name__
                 raise RestError(f"{self.site.rest}/api/v5/{path}: {text}") from None
             body = _body(answer, path)

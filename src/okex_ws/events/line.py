@@ -79,7 +79,7 @@ class Gap(News, kw_only=True, gc=False):
     Trades: `first_id` to `last_id`, both missing, both inclusive.
     Books: `last_sequence` is the last good one, the book is stale from here until its next snapshot; `next_sequence` is where
     it goes on, None while not yet known (the Resumed that follows tells it).
-    cause: sequence, checksum, crossed, levels, malformed, silence, disconnected, resnapshot, handover, id-reset.
+    cause: sequence, checksum, crossed, levels, malformed, silence, refused, disconnected, resnapshot, handover, id-reset.
     """
 
     channel: str = ""
@@ -136,7 +136,7 @@ class Recovered(News, kw_only=True, gc=False):
 class Unrecoverable(News, kw_only=True, gc=False):
     """What was missed and cannot be fetched back: the exact remainder of a hole.
 
-    Trades: `first_id` to `last_id`, both inclusive; first_id is None where OKX's history begins after the time asked for, both are
+    Trades: `first_id` to `last_id`, both inclusive; first_id is None where OKX has nothing as old as was asked, both are
     None after an id-reset. since, until: times of the exchange (ns UTC) between which the missing ones lie.
     reason: expired (OKX keeps no more), absent (OKX lists its neighbours, not these), refused, unreachable, id-reset, overflow,
     stopped (we were closed before it was fetched). detail: the last error of REST, if there was one.

@@ -28,7 +28,7 @@ MAX_RECORD = 24 * 1024 * 1024
 """The longest JSON line; a text whose escapes would need more goes as base64."""
 MAX_RAW = MAX_RECORD + BLOCK_BYTES
 MAX_PAYLOAD = MAX_RAW + 128 * 1024
-MAX_COUNT = 64 * 1024
+MAX_AMOUNT = 64 * 1024
 _MAX_NUMBER = 1 << 62
 
 _SKIPPABLE = 0x184D2A5A
@@ -45,13 +45,13 @@ Reader = Callable[[int, int], bytes]
 
 
 class BlockHeader(NamedTuple):
-    """What a block says of itself. first, count: its records; raw, length: payload before and after compression, bytes;
+    """What a block says of itself. first, amount: its records; raw, length: payload before and after compression, bytes;
     earliest, latest: receive times, ns."""
 
     flags: int
     segment: int
     block: int
-    count: int
+    amount: int
     raw: int
     length: int
     first: int
@@ -61,17 +61,17 @@ class BlockHeader(NamedTuple):
 
     def pack(self) -> bytes:
         """The skippable frame."""
-        flags, segment, block, count, raw, length, first, earliest, latest, payload_crc = self
+        flags, segment, block, amount, raw, length, first, earliest, latest, payload_crc = self
         bare = _LAYOUT.pack(
             _SKIPPABLE, HEADER_BYTES - 8, _SIGNATURE, FORMAT, flags,
-            segment, block, count, raw, length, first, earliest, latest, payload_crc, 0,
+            segment, block, amount, raw, length, first, earliest, latest, payload_crc, 0,
         )[:-4]  # fmt: skip
         return bare + crc32(bare).to_bytes(4, "little")
 
     @property
     def last(self) -> int:
         """Its last record; first - 1 when it has none."""
-        return self.first + self.count - 1
+        return self.first + self.amount - 1
 
 
 class Block(NamedTuple):
@@ -111,6 +111,11 @@ def segment_name(number: int) -> str:
     return f"{number:08d}{SUFFIX}"
 
 
+def torn_name(name: str) -> str:
+    """Where the torn tail of a segment is kept, beside it."""
+    return name.removesuffix(SUFFIX) + TORN_SUFFIX
+
+
 def segment_number(name: str) -> int | None:
     """The number in a segment's file name; None for other files."""
     stem = name.removesuffix(SUFFIX)
@@ -119,15 +124,18 @@ def segment_number(name: str) -> int | None:
 
 def safe_name(text: str) -> str:
     """A text as one file name: letters, digits, `-`, `_` and inner `.` stay, other bytes become %XX; at most 100 characters."""
-    kept = "".join(
-        char if char.isascii() and (char.isalnum() or char in "-_.") else "".join(f"%{byte:02X}" for byte in char.encode(errors="replace"))
-        for char in text
-    )
+    kept = "".join(map(_safe, text))
     if kept.startswith("."):
         kept = "%2E" + kept[1:]
     if len(kept) > 100:
         kept = f"{kept[:91]}%{crc32(text.encode(errors='replace')):08x}"
     return kept or "%"
+
+
+def _safe(char: str) -> str:
+    if char.isascii() and (char.isalnum() or char in "-_."):
+        return char
+    return "".join(f"%{byte:02X}" for byte in char.encode(errors="replace"))
 
 
 def parse(head: bytes) -> BlockHeader | None:
@@ -136,7 +144,7 @@ def parse(head: bytes) -> BlockHeader | None:
         return None
     values = _LAYOUT.unpack(head)
     header = BlockHeader(*values[4:14])
-    if values[3] != FORMAT or header.raw > MAX_RAW or header.length > MAX_PAYLOAD or header.count > MAX_COUNT:
+    if values[3] != FORMAT or header.raw > MAX_RAW or header.length > MAX_PAYLOAD or header.amount > MAX_AMOUNT:
         return None
     return header if header.first < _MAX_NUMBER else None
 
@@ -167,14 +175,16 @@ def walk(read: Reader, size: int, *, offset: int = 0, segment: int | None = None
         header = parse(read(offset, HEADER_BYTES))
         if header is not None and _follows(header, before, segment):
             end = offset + HEADER_BYTES + header.length
-            if end > size:
-                yield Damage(offset, size, "torn", "the file ends inside a block", header.first, header.last)
-                return
-            yield Block(header, offset, end)
-            before, segment, offset = header, header.segment, end
-            continue
+            if end <= size:
+                yield Block(header, offset, end)
+                before, segment, offset = header, header.segment, end
+                continue
+        else:
+            header = None
         after = _next_header(read, size, offset + 1, before, segment)
-        if after == size:
+        if after == size and header is not None:
+            yield Damage(offset, size, "torn", "the file ends inside a block", header.first, header.last)
+        elif after == size:
             yield Damage(offset, size, "torn", "no whole block follows")
         else:
             yield Damage(offset, after, "damaged", "the block header is not what was written")

@@ -8,9 +8,10 @@ from typing import NamedTuple
 class Problem(NamedTuple):
     """A stretch of a segment that is not what was written, and the records lost with it.
 
-    segment: file name; start, end: bytes. first, last: the lost records; both None when none is lost (the next segment has them),
-    last None when nobody knows how many followed first. kind: "torn" (an unfinished tail, never acknowledged unless the file was cut
-    short later), "cut" (the same, removed at a restart), "damaged", "missing" (records no segment has), "foreign".
+    segment: file name; start, end: bytes. first, last: the lost records; both None when none is lost (the next segment has
+    them), last None when nobody knows how many followed first. kind: "torn" (an unfinished tail, never acknowledged unless the
+    file was cut short later), "cut" (the same, moved away at a restart), "damaged", "missing" (records that no segment has),
+    "foreign".
     """
 
     segment: str

@@ -19,7 +19,6 @@ from okex_ws.journal.format import (
     IS_END,
     IS_HEADER,
     SUFFIX,
-    TORN_SUFFIX,
     Block,
     Damage,
     Reader,
@@ -29,12 +28,12 @@ from okex_ws.journal.format import (
     other_format,
     parse,
     segment_name,
-    segment_number,
+    torn_name,
     unpack,
     walk,
 )
 from okex_ws.journal.problems import Problem
-from okex_ws.journal.reading import opened, segment_numbers
+from okex_ws.journal.reading import names_in, opened, segment_numbers, torn_numbers
 from okex_ws.journal.records import Record, records_of
 from okex_ws.journal.storage import OsStorage, Storage
 
@@ -73,6 +72,7 @@ class JournalReader:
         self._mark: _Mark | None = None
         self._expected: int | None = None
         self._pending: list[tuple[str, Damage]] = []
+        self._torn: frozenset[int] = frozenset()
 
     def records(
         self, *, after: int = 0, since: int | None = None, until: int | None = None, through: int | None = None
@@ -101,45 +101,56 @@ class JournalReader:
             self.is_closed = False
             try:
                 with opened(self._storage, place.path) as (read, size):
-                    self._check(place, read, size)
-                    yield from self._blocks(place, read, size, offset, after, since, until)
+                    is_ours = self._check(place, read, size)
+                    yield from self._blocks(place, read, size, offset, is_ours, after, since, until)
             except StorageFailedError as error:
-                if place.number is None or not isinstance(error.__cause__, FileNotFoundError):
+                if place.path == self.path or not isinstance(error.__cause__, FileNotFoundError):
                     raise  # else: an abandoned segment, removed since we looked
             offset = 0
-            torn = place.path.with_name(place.path.name.removesuffix(SUFFIX) + TORN_SUFFIX)
-            if place.number is not None and torn.exists():
-                length = self._storage.size(place.path)
-                self._pending.append((place.path.name, Damage(length, length, "cut", f"an unfinished tail was moved to {torn.name}")))
+            name = place.path.name
+            if place.number in self._torn:
+                length = self._size(place.path)
+                self._pending.append((name, Damage(length, length, "cut", f"a tail was moved to {torn_name(name)}")))
         self._resolve(None, after=after)
 
     def _blocks(
-        self, place: _Place, read: Reader, size: int, offset: int, after: int, since: int | None, until: int | None
+        self,
+        place: _Place,
+        read: Reader,
+        size: int,
+        offset: int,
+        is_ours: bool,
+        after: int,
+        since: int | None,
+        until: int | None,
     ) -> Iterator[Record]:
         name = place.path.name
         for item in walk(read, size, offset=offset, segment=place.number):
             if isinstance(item, Damage):
-                self._pending.append((name, item))
+                self._pending.append((name, item if is_ours else item._replace(kind="foreign", why="not a journal segment")))
                 continue
             header = item.header
-            if place.limit is not None and header.first >= place.limit and header.count:
+            if place.limit is not None and header.first >= place.limit and header.amount:
                 continue
             lines = b""
-            if header.count == 0 or self._is_wanted(item, after, since, until):
+            if header.amount == 0 or self._is_wanted(item, after, since, until):
                 try:
                     lines = unpack(header, read(item.offset + HEADER_BYTES, header.length), self._zstd)
-                    found = records_of(lines, header) if header.count else []
+                    found = records_of(lines, header) if header.amount else []
                 except ValueError as error:
                     self._pending.append((name, Damage(item.offset, item.end, "damaged", str(error), header.first, header.last)))
                     continue
             else:
                 found = []
+            if self._expected is None and header.segment == 1:
+                self._expected = 1
             self._resolve(header.first, after=after, name=name, offset=item.offset)
             if header.flags & IS_HEADER:
                 self._take_header(place.path, lines)
             self.is_closed = bool(header.flags & IS_END)
             fresh = [record for record in found if record.n >= (self._expected or 0)]
-            self._expected = max(self._expected or 0, header.last + 1)
+            after_it = header.last + 1 if place.limit is None else min(header.last + 1, place.limit)
+            self._expected = max(self._expected or 0, after_it)
             self._mark = _Mark(place.number, item.end, self._expected)
             yield from fresh if place.limit is None else (record for record in fresh if record.n < place.limit)
 
@@ -157,13 +168,12 @@ class JournalReader:
         """Where to read and from which offset in the first of them; sets which record is expected there."""
         mark = self._mark
         if self.path.is_file() or self.path.name.endswith(SUFFIX):
-            number = segment_number(self.path.name)
-            if mark is not None and after + 1 >= mark.expected:
-                self._expected = mark.expected
-                return [_Place(number, self.path, None)], mark.offset
-            self._expected = None
-            return [_Place(number, self.path, None)], 0
-        numbers = segment_numbers(self._storage, self.path)
+            known = mark is not None and after + 1 >= mark.expected and mark.offset <= self._size(self.path)
+            self._expected = mark.expected if known and mark is not None else None
+            return [_Place(None, self.path, None)], mark.offset if known and mark is not None else 0
+        names = names_in(self._storage, self.path)
+        numbers = segment_numbers(names)
+        self._torn = frozenset(torn_numbers(names))
         places: list[_Place] = []
         limit: int | None = None
         known = mark is not None and after + 1 >= mark.expected and mark.number in numbers
@@ -177,9 +187,9 @@ class JournalReader:
                 return places, mark.offset
             first = self._first(place.path)
             limit = limit if first is None else first
-            if first is not None and first <= after + 1 and not known:
+            if after and first is not None and first <= after + 1 and not known:
                 break
-        self._expected = 1 if places and places[0].number == 1 else None
+        self._expected = None
         return places, 0
 
     def _size(self, path: Path) -> int:
@@ -197,15 +207,17 @@ class JournalReader:
             return None
         return header.first if header is not None else None
 
-    def _check(self, place: _Place, read: Reader, size: int) -> None:
-        """Refuse what is not ours, unless it is one bad file among good ones: that is damage."""
+    def _check(self, place: _Place, read: Reader, size: int) -> bool:
+        """Whether the file is a segment, or was to become one. Refuses it when it is all there is to read."""
         head = read(0, 4096)
         if parse(head[:HEADER_BYTES]) is not None or any(isinstance(item, Block) for item in walk(read, size)):
-            return
+            return True
         if other_format(head):
             raise UnknownFormatError(f"{place.path} is of format {other_format(head)}; this version reads format {FORMAT}")
-        if not is_torn_start(head, size) and self.path == place.path:
+        is_ours = is_torn_start(head, size)
+        if not is_ours and self.path == place.path:
             raise ForeignFileError(f"{place.path} is not a journal segment")
+        return is_ours
 
     def _take_header(self, path: Path, line: bytes) -> None:
         try:
@@ -217,12 +229,15 @@ class JournalReader:
         self.header = header
 
     def _resolve(self, first: int | None, *, after: int, name: str = "", offset: int = 0) -> None:
-        """A good block begins with record `first`, or the journal is over (None): now it is known what the damage before it cost."""
+        """A good block begins with record `first`, or the journal is over (None): now the damage before it can be priced."""
         expected = self._expected if self._expected is not None else (after + 1 if first is None else None)
         pending, self._pending = self._pending, []
+        if self._expected is None:
+            expected = min((damage.first for _, damage in pending if damage.first), default=expected)
         if not pending:
             if first is not None and expected is not None and first > expected:
-                self.problems.append(Problem(name, offset, offset, expected, first - 1, "missing", "no segment has these records"))
+                why = "no segment has these records"
+                self.problems.append(Problem(name, offset, offset, expected, first - 1, "missing", why))
         else:
             self._report(pending, *_cost(pending, expected, first))
         if first is not None:

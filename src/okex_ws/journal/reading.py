@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from okex_ws.journal.errors import StorageFailedError, naming
-from okex_ws.journal.format import HEADER_BYTES, IS_END, BlockHeader, Reader, parse, segment_number
+from okex_ws.journal.format import (
+    HEADER_BYTES,
+    IS_END,
+    SUFFIX,
+    TORN_SUFFIX,
+    BlockHeader,
+    Reader,
+    parse,
+    segment_number,
+)
 from okex_ws.journal.storage import Storage
 
 _PIECE = 4096
@@ -56,11 +65,20 @@ def end_of(read: Reader, size: int) -> BlockHeader | None:
     return end if end is not None and end.flags & IS_END and not end.length else None
 
 
-def segment_numbers(storage: Storage, folder: Path) -> list[int]:
-    """The segments in a recorder's folder, in order."""
+def names_in(storage: Storage, folder: Path) -> list[str]:
+    """The names in a folder."""
     with naming("list", folder):
-        names = storage.list(folder)
+        return storage.list(folder)
+
+
+def segment_numbers(names: Iterable[str]) -> list[int]:
+    """The segments among them, in order."""
     return sorted(number for number in map(segment_number, names) if number is not None)
+
+
+def torn_numbers(names: Iterable[str]) -> list[int]:
+    """The segments among them of which a torn tail is kept."""
+    return segment_numbers(name.removesuffix(TORN_SUFFIX) + SUFFIX for name in names if name.endswith(TORN_SUFFIX))
 
 
 def recorders(folder: Path) -> list[Path]:

@@ -36,8 +36,9 @@ _decode_lines = msgspec.json.Decoder(_Line).decode_lines
 
 def records_of(lines: bytes, header: BlockHeader) -> list[Record]:
     """The records of a block. Raises ValueError unless they are exactly the ones its header announces."""
-    if lines.count(b"\n") != header.count:
-        raise ValueError(f"{lines.count(b'\n')} lines where the header says {header.count}")
+    amount = lines.count(b"\n")
+    if amount != header.amount:
+        raise ValueError(f"{amount} lines where the header says {header.amount}")
     try:
         found = _decode_lines(lines)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -49,6 +50,6 @@ def records_of(lines: bytes, header: BlockHeader) -> list[Record]:
         if line.n != n or text is None:
             raise ValueError(f"record {n} is not where it should be")
         records.append(Record(n, line.ts, line.line, line.conn, line.kind, text, segment))
-    if len(records) != header.count:
-        raise ValueError(f"{len(records)} records where the header says {header.count}")
+    if len(records) != header.amount:
+        raise ValueError(f"{len(records)} records where the header says {header.amount}")
     return records

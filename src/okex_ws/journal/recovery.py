@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from okex_ws.journal.errors import UnknownFormatError, naming
-from okex_ws.journal.format import TORN_SUFFIX, Block, Damage, Reader, is_torn_start, other_format, segment_name, walk
+from okex_ws.journal.format import Block, Damage, Reader, is_torn_start, other_format, segment_name, torn_name, walk
 from okex_ws.journal.problems import Problem
-from okex_ws.journal.reading import end_of, opened, segment_numbers
+from okex_ws.journal.reading import end_of, names_in, opened, segment_numbers, torn_numbers
 from okex_ws.journal.storage import OsStorage, Storage
 
 _COPY = 1024 * 1024
@@ -32,7 +32,8 @@ def recover(folder: Path, *, storage: Storage = OsStorage()) -> Recovered:
     Reads block headers, not payloads. May be killed at any moment and run again.
     Raises UnknownFormatError when a segment is of another version: nothing is cut then.
     """
-    numbers = segment_numbers(storage, folder)
+    names = names_in(storage, folder)
+    numbers = segment_numbers(names)
     last, cuts = 0, []
     for number in numbers:
         path = folder / segment_name(number)
@@ -54,11 +55,11 @@ def recover(folder: Path, *, storage: Storage = OsStorage()) -> Recovered:
             if tail is None or tail.start > 0 or is_torn_start(head, size):
                 cuts.append((path, tail or Damage(0, 0, "torn", "the file is empty")))
     problems = [_cut(storage, path, tail) for path, tail in cuts]
-    return Recovered(last, numbers[-1] if numbers else 0, problems)
+    return Recovered(last, max([0, *numbers, *torn_numbers(names)]), problems)
 
 
 def _cut(storage: Storage, path: Path, tail: Damage) -> Problem:
-    torn = path.with_name(path.name.removesuffix(".jsonl.zst") + TORN_SUFFIX)
+    torn = path.with_name(torn_name(path.name))
     if tail.start == 0:
         with naming("rename", path):
             storage.rename(path, torn)
@@ -69,15 +70,16 @@ def _cut(storage: Storage, path: Path, tail: Damage) -> Problem:
             storage.truncate(path, tail.start)
     with naming("fsync of the folder", path.parent):
         storage.fsync_dir(path.parent)
-    return Problem(path.name, tail.start, tail.end, tail.first or None, tail.last or None, "cut", f"{tail.why}; kept in {torn.name}")
+    why = f"{tail.why}; kept in {torn.name}"
+    return Problem(path.name, tail.start, tail.end, tail.first or None, tail.last or None, "cut", why)
 
 
 def _keep(storage: Storage, read: Reader, tail: Damage, torn: Path) -> None:
     """The tail into a file of its own, durable before it is cut."""
     partial = torn.with_name(torn.name + ".part")
     with naming("create", partial):
-        if partial.exists():
-            storage.remove(partial)
+        if partial.name in storage.list(partial.parent):
+            storage.remove(partial)  # of a recovery that was killed
         file = storage.create(partial)
     try:
         for offset in range(tail.start, tail.end, _COPY):

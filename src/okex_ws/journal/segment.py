@@ -70,7 +70,9 @@ class Segment:
 class Batch:
     """Framed blocks for one segment, one write and one fsync. through: the last record in it; ends: the segment's last."""
 
-    def __init__(self, segment: Segment, content: bytes, *, through: int, blocks: int, ends: bool, leftovers: list[Segment]) -> None:
+    def __init__(
+        self, segment: Segment, content: bytes, *, through: int, blocks: int, ends: bool, leftovers: list[Segment]
+    ) -> None:
         self.segment = segment
         self.content = content
         self.through = through

@@ -1,7 +1,7 @@
 """JournalWriter: records into segments, with a promise about when they are on the disk.
 
-`write` buffers; `flush` makes durable and says up to which record. A record is acknowledged when write, fsync and, for a new file,
-fsync of its folder have all succeeded. What is not acknowledged stays in the buffer, whatever the disk does.
+`write` buffers; `flush` makes durable and says up to which record. A record is acknowledged when write, fsync and, for a new
+file, fsync of its folder have all succeeded. What is not acknowledged stays in the buffer, whatever the disk does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Packed(NamedTuple):
     """A block cut and compressed, not yet acknowledged."""
 
     first: int
-    count: int
+    amount: int
     raw: int
     earliest: int
     latest: int
@@ -178,7 +178,7 @@ class JournalWriter:
         segment.created = min(segment.created, now)  # a clock set back must not make a segment endless
         content = b"".join(parts)
         full = segment.length + len(content) >= self._segment_bytes or now - segment.created >= self._segment_ns
-        through = self._packed[-1].first + self._packed[-1].count - 1 if self._packed else self.acknowledged
+        through = self._packed[-1].first + self._packed[-1].amount - 1 if self._packed else self.acknowledged
         if ends or full:
             end = _Packed(through + 1, 0, 0, now, now, b"")
             content = b"".join([content, *self._framed(segment, end, IS_END)])
@@ -228,7 +228,7 @@ class JournalWriter:
 
     def _framed(self, segment: Segment, packed: _Packed, flags: int = 0) -> tuple[bytes, bytes]:
         header = BlockHeader(
-            flags, segment.number, segment.blocks, packed.count, packed.raw, len(packed.payload),
+            flags, segment.number, segment.blocks, packed.amount, packed.raw, len(packed.payload),
             packed.first, packed.earliest, packed.latest, crc32(packed.payload),
         )  # fmt: skip
         segment.blocks += 1

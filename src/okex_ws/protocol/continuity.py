@@ -1,7 +1,8 @@
 """Continuity: is anything missing, is anything here twice.
 
 One chain per subscription. It outlives connections, so that what was missed between two of them is known, and during a planned
-handover it merges two connections into one stream. Rules: docs-v5 "Order book channel" (sequence), "Trades channel" (tradeId and count).
+handover it merges two connections into one stream.
+Source: docs-v5 "Order book channel" (sequence), "Trades channel" (tradeId and count).
 """
 
 from __future__ import annotations
@@ -95,6 +96,9 @@ class Chain:
         """Nothing late can come any more: every verdict falls now."""
         return []
 
+    def excuse(self, now: int) -> None:
+        """Nothing was read up to `now`: what may come late has its full time again."""
+
     def _resume(self, now: int, **sequences: int | None) -> list[Event]:
         since, self.broken_since = self.broken_since, 0
         return [
@@ -181,6 +185,10 @@ class TradeChain(Chain):
         gaps = self._judge(max(self._pending), now) if self._pending else []
         self.deadline = None
         return gaps
+
+    def excuse(self, now: int) -> None:
+        self._pending = {trade_id: (count, now) for trade_id, (count, _) in self._pending.items()}
+        self._set_deadline()
 
     def _feed_one_by_one(self, rows: list[Any], now: int) -> list[Any]:
         out: list[Any] = self._resume(now) if self.broken_since else []
@@ -292,7 +300,7 @@ class BookChain(Chain):
         self.checks = False  # rows carry sequences; recordings before 2023 have none
         self.buffer: list[BookUpdate] = []  # while there is no image
         self._lenient_link = False  # first change after a REST image: prev <= image < seq
-        self._image_ms = 0
+        self._image_at = (-1, 0)  # its sequence and time, ms
         self._recent: deque[int] = deque(maxlen=512)
         self._successor: int | None = None
         self._shadow: list[BookEvent] = []
@@ -395,7 +403,8 @@ class BookChain(Chain):
         self.needs_resync = False
         self.buffer = []
         self.checks = row.sequence is not None
-        self.sequence, self._image_ms = row.sequence, row.ts_ms
+        self.sequence = row.sequence
+        self._image_at = (-1 if row.sequence is None else row.sequence, row.ts_ms)
         self._recent.clear()
         if row.sequence is not None:
             self._recent.append(row.sequence)
@@ -419,7 +428,7 @@ class BookChain(Chain):
             if row.sequence is not None:
                 self._recent.append(row.sequence)
             return [*out, row]
-        if row.sequence in self._recent or (self._lenient_link and self._is_older_than_image(row)):
+        if row.sequence in self._recent or self._is_older_than_image(row):
             self.duplicates += 1
             return []
         gap = self.interrupt(now, "sequence")
@@ -434,9 +443,9 @@ class BookChain(Chain):
         return previous == self.sequence or (self._lenient_link and previous <= self.sequence < sequence)
 
     def _is_older_than_image(self, row: BookUpdate) -> bool:
-        """Whether a REST image has this change; a smaller number alone may also mean that the numbering began anew."""
-        is_behind = row.sequence is not None and self.sequence is not None and row.sequence <= self.sequence
-        return is_behind and row.ts_ms <= self._image_ms
+        """Whether the image has this change; a smaller number alone may also mean that the numbering began anew."""
+        sequence, ts_ms = self._image_at
+        return row.sequence is not None and row.sequence <= sequence and row.ts_ms <= ts_ms
 
     def _hold(self, row: BookUpdate) -> None:
         """Keep a change until there is an image: only an unbroken run of rising sequences can be laid on one."""
@@ -453,7 +462,7 @@ class BookChain(Chain):
             if isinstance(row, BookSnapshot):
                 self._shadow = [row]
                 continue
-            if self._shadow and row.previous_sequence != self._shadow[-1].sequence or len(self._shadow) >= MOST_BUFFERED:
+            if (self._shadow and row.previous_sequence != self._shadow[-1].sequence) or len(self._shadow) >= MOST_BUFFERED:
                 self._shadow = []  # only an unbroken run can be linked
             self._shadow.append(row)
         return self._cut_over(now)

@@ -8,7 +8,6 @@ Source: docs-v5 "Connect", "Connection close", "Notification" (64008, 60 s befor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-
 from typing import Any
 
 import msgspec
@@ -250,9 +249,9 @@ class Line:
             events = self._take_over(now)
             return [*events, self._lost(number, code, reason, now, retry_s=None, handed_over=True)]
         self._primary = None
-        events = self.chains.interrupt(now, "disconnected")
         if self._stopped:
-            return [self._lost(number, code, reason, now, retry_s=None), *events]
+            return [self._lost(number, code, reason, now, retry_s=None)]
+        events = self.chains.interrupt(now, "disconnected")
         if (session.ending is not None and session.ending.fatal) or (code in KEY_IS_DEAD and self._needs_key):
             self.is_dead = True
             self._dial_at = self._dialling = None

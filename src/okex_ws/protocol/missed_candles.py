@@ -35,7 +35,7 @@ def span_ms(bar: str) -> int:
 
 
 class MissedCandles(Missing):
-    """Of one `candle{bar}` subscription; a slot is a candle. since: ns UTC from which on all are wanted, None: from the first on."""
+    """Of one `candle{bar}` subscription; a slot is a candle. since: ns UTC, all from then on are wanted."""
 
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
         super().__init__(channel, instrument, luck)
@@ -64,9 +64,7 @@ class MissedCandles(Missing):
         if newest is None or candle.open_ms >= newest.open_ms:
             self._newest = candle
         if candle.closed:
-            self._closed[slot] = candle
-            if len(self._closed) > REMEMBERED:
-                del self._closed[next(iter(self._closed))]
+            self._remember(slot, candle)
 
     def resumed(self) -> None:
         """The line was interrupted: what closed meanwhile may differ from what was said."""
@@ -77,7 +75,8 @@ class MissedCandles(Missing):
         is_new = low > now // MS // self._span - NEWEST
         self.width = 300 if is_new else 100
         path = "market/candles" if is_new else "market/history-candles"
-        return Query(path, {"instId": self.instrument, "bar": self.bar, "after": str(self._open_ms(after)), "limit": str(self.width)})
+        args = {"instId": self.instrument, "bar": self.bar, "after": str(self._open_ms(after)), "limit": str(self.width)}
+        return Query(path, args)
 
     def read(self, rows: list[Any], now: int) -> dict[int, Push]:
         page: dict[int, Push] = {}
@@ -98,11 +97,16 @@ class MissedCandles(Missing):
         assert isinstance(event, Candle)
         if known is not None and _figures(known) == _figures(event):
             return False
-        self._closed[slot] = event
+        self._remember(slot, event)
         return True
 
     def name(self, low: int, high: int) -> dict[str, Any]:
         return {"since": self._open_ms(low) * MS, "until": self._open_ms(high + 1) * MS}
+
+    def _remember(self, slot: int, candle: Candle) -> None:
+        self._closed[slot] = candle
+        if len(self._closed) > REMEMBERED:
+            del self._closed[next(iter(self._closed))]
 
     def _slot(self, candle: Candle) -> int:
         return (candle.open_ms - self._phase) // self._span
@@ -112,8 +116,7 @@ class MissedCandles(Missing):
 
     def _want(self, low: int, high: int, now: int) -> None:
         if low <= high:
-            self.not_before = max(self.not_before, now + SETTLE)
-            self.want(low, high, now)
+            self.want(low, high, now if self.holes else now + SETTLE)
 
 
 class MissedFunding:
@@ -124,6 +127,7 @@ class MissedFunding:
         self.instrument = instrument
         self._luck = luck
         self._since_ms = since // MS if since is not None else None
+        self.said: list[Event] = []
         self._newest: FundingRate | None = None
         self._wanted: tuple[int, int] | None = None  # settlement times, ms, both inclusive
         self._held: dict[int, FundingRate] = {}
@@ -162,7 +166,8 @@ class MissedFunding:
         self._errors = 0
         if self._wanted is None:
             return []
-        fresh = {time: rate for time, rate in page.items() if time not in self._held and self._wanted[0] <= time <= self._wanted[1]}
+        low, high = self._wanted
+        fresh = {time: rate for time, rate in page.items() if time not in self._held and low <= time <= high}
         self._held.update(fresh)
         if fresh:
             self._vain, self._reached = 0, min(self._held)
@@ -170,7 +175,7 @@ class MissedFunding:
                 return []
             return self._deliver("", "")
         self._vain += 1
-        if self._held or self._vain >= TRIES:
+        if self._vain >= TRIES:
             return self._deliver("" if self._held else "absent", "")
         self._not_before = now + wait(self._vain, self._luck())
         return []

@@ -31,20 +31,19 @@ class MissedTrades(Missing):
 
     since: ns UTC of the exchange from which on everything is wanted; None: from the first trade seen on.
     frontier: the newest id that is delivered, or known to be missing. duplicates: late pushes not delivered, as REST was faster.
-    said: events to deliver besides, to be taken by the planner.
     """
 
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
         super().__init__(channel, instrument, luck)
         self.frontier: int | None = None
         self.duplicates = 0
-        self.said: list[Event] = []
         self.filled = Ranges()
         self.lost = Ranges()
         self._kind: type[Push] = SingleTrade if channel == "trades-all" else Trade
         self._since_ms = -(-since // MS) if since is not None else None
         self._start = "" if since is None else "waiting"  # for an upper end; then asking for the lower one; then ""
         self._upper = (0, 0)  # id and ms of that upper end
+        self._early = Ranges()  # ids below it whose pushes came while the lower end was asked for
         self._start_at = 0
         self._start_vain = 0
         self._is_bottomless = False  # OKX has nothing older than `since`: slot 1 stands for what is not known
@@ -54,7 +53,7 @@ class MissedTrades(Missing):
         self._asked = ""
         self._recent: deque[tuple[int, int]] = deque(maxlen=512)  # id and ms of pushes, to date the holes
         self._dates: list[tuple[int, int, int, int]] = []  # first and last id of a hole, ms before and after it
-        self._last = (0, 0)
+        self._last = (-1, 0)  # id and ms of the last one delivered
 
     # -- what the stream says --------------------------------------------------------------------------------------------
 
@@ -195,6 +194,8 @@ class MissedTrades(Missing):
             return False
         self.holes.remove(first, last)
         self.lost.remove(first, last)
+        if self._start == "asking" and first <= self._upper[0]:
+            self._early.add(first, min(last, self._upper[0]))
         if self.frontier is None:
             self.frontier = last
             self._begin_start(first - 1, trade.ts_ms, now)
@@ -246,16 +247,19 @@ class MissedTrades(Missing):
                 return []
             self._is_bottomless = True
         self._start = ""
-        self._want(max(older, default=0) + 1, upper, self._since_ms or 0, upper_ms, now)
-        if self._is_bottomless:
+        for low, high in self._early.outside(max(older, default=0) + 1, upper):
+            self._want(low, high, self._since_ms or 0, upper_ms, now)
+        if self._is_bottomless and self.holes:
             self.search()
         return []
 
     def _no_start(self, reason: str, detail: str) -> list[Event]:
         self._start = ""
-        last, until_ms = self._upper
-        what = {"channel": self.channel, "instrument": self.instrument, "last_id": last, "reason": reason, "detail": detail}
-        return [Unrecoverable(since=(self._since_ms or 0) * MS, until=until_ms * MS, **what)]  # type: ignore[arg-type]
+        upper, upper_ms = self._upper
+        what: dict[str, Any] = {"channel": self.channel, "instrument": self.instrument, "reason": reason, "detail": detail}
+        what |= {"since": (self._since_ms or 0) * MS, "until": upper_ms * MS}
+        parts = self._early.outside(1, upper)
+        return [Unrecoverable(first_id=low if low > 1 else None, last_id=high, **what) for low, high in parts]
 
     def _want(self, low: int, high: int, before_ms: int, after_ms: int, now: int) -> None:
         if low > high:
@@ -264,7 +268,7 @@ class MissedTrades(Missing):
         after_ms = next((ms for trade_id, ms in self._recent if trade_id > high), after_ms)
         self._dates = [row for row in self._dates if self.holes.touches(row[0], row[1])]
         self._dates.append((low, high, before_ms, after_ms))
-        self.said += self.want(low, high, now)
+        self.want(low, high, now)
 
     def _date_below(self, trade_id: int) -> int:
         return next((ms for known, ms in reversed(self._recent) if known < trade_id), 0)

@@ -2,7 +2,7 @@
 
 A page of OKX's history is "the newest so many rows older than `after`", newest first. The rows wanted are numbered by slots
 (trade ids, or candles counted from the epoch), so it is known what a page must hold. Holes are filled from their old end on, a
-window of at most one page at a time, whose rows go out in order. Pages that are unsorted, overlap or come short are asked for anew.
+window of at most a page at a time, whose rows go out in order. Pages that are unsorted, overlap or come short are asked for anew.
 Source: docs-v5 "Get trades history", "Get candlesticks history".
 """
 
@@ -39,7 +39,7 @@ def wait(tries: int, luck: float) -> int:
 
 
 class Missing:
-    """Holes of one subscription. holes: slots still to be fetched.
+    """Holes of one subscription. holes: slots still to be fetched. said: events to deliver besides, to be taken by the planner.
 
     Subclasses say how a slot is asked for and read (`ask`, `read`), what is worth delivering (`accept`), and how a range of slots
     is named in events (`name`).
@@ -51,6 +51,7 @@ class Missing:
         self.channel = channel
         self.instrument = instrument
         self.holes = Ranges()
+        self.said: list[Event] = []
         self.not_before = 0
         self._luck = luck
         self._window: Range | None = None
@@ -132,17 +133,15 @@ class Missing:
             out += self.give_up(reason, "", now)
         return out
 
-    def want(self, low: int, high: int, now: int) -> list[Event]:
-        """A new hole. Returns what had to be let go for it."""
+    def want(self, low: int, high: int, now: int) -> None:
+        """A new hole, to be filled from `now` on."""
         if not self.holes:
             self.not_before = max(self.not_before, now)
         self.holes.add(low, high)
-        out: list[Event] = []
         if len(self.holes) > MOST_HOLES:
-            out = self.give_up("overflow", "", now)
-        elif self._window is not None and low < self._window[0]:
+            self.said += self.give_up("overflow", "", now)
+        elif low < (self._search.low if self._search else self._window[0] if self._window else low):
             self._begin_anew()  # in order: the lower hole first
-        return out
 
     def search(self) -> None:
         """Find out where the lowest hole begins to have rows, before asking for any."""

@@ -25,8 +25,9 @@ from okex_ws.events import (
     Unsubscribed,
 )
 from okex_ws.protocol.asking import Asking, Login
-from okex_ws.protocol.continuity import REORDER_WINDOW, BookChain, Chain, Chains
+from okex_ws.protocol.continuity import BookChain, Chain, Chains
 from okex_ws.protocol.pacing import SECOND, Backoff
+from okex_ws.protocol.recovery import FIRST_WORD_WITHIN, IMAGE_WITHIN, Images, Renewal
 from okex_ws.protocol.subscriptions import TOO_FREQUENT, State, Subscriptions, Verdict
 from okex_ws.wire import requests
 from okex_ws.wire.channels import Subscription, find
@@ -49,8 +50,6 @@ from okex_ws.wire.sign import Credentials
 UPGRADE_NOTICE = "64008"
 LOGIN_ERRORS = ("60004", "60005", "60006", "60007", "60009", "60023", "60024", "60026", "60031", "60032", "63999")
 """Errors that are about a login and nothing else; they come without an id."""
-IMAGE_WITHIN = 2 * SECOND
-"""How long changes may come without an image before the image is fetched over REST."""
 MALFORMED_MOST, MALFORMED_WITHIN = 20, 10 * SECOND
 MOST_LEAVING = 4096
 """Ended subscriptions remembered, so that their late pushes are not taken for news."""
@@ -93,17 +92,6 @@ class _Route:
         self.chain = chain
 
 
-class _Resync:
-    """A subscription's renewals: when the next is due and how patient to be."""
-
-    __slots__ = ("backoff", "due", "healthy_at")
-
-    def __init__(self) -> None:
-        self.backoff = Backoff(0.5, 60.0)
-        self.due: int | None = None
-        self.healthy_at = 0
-
-
 class Session:
     """The rules of one line to one endpoint.
 
@@ -135,6 +123,7 @@ class Session:
         self.is_leaving = False
         self.wishes: list[BookWish] = []
         self.malformed = 0
+        self.unrecognized = 0
         self.late_pushes = 0
         self.first_push_at = 0
         self.next_deadline = now
@@ -145,8 +134,8 @@ class Session:
         self._route_of: dict[Subscription, _Route] = {}
         self._leaving: dict[Subscription, int] = {}  # ended → goodbyes that may still be said or answered
         self._announced: set[Subscription] = set()
-        self._resyncs: dict[Subscription, _Resync] = {}
-        self._images_wanted: dict[Subscription, int] = {}
+        self._renewals: dict[Subscription, Renewal] = {}
+        self._images = Images()
         self._last_in = now
         self._pinged_at: int | None = None
         self._bad_frames: deque[int] = deque(maxlen=MALFORMED_MOST)
@@ -166,7 +155,9 @@ class Session:
             # OKX writes `"action":"update"` right behind the arg; any other order takes the tolerant way in the decoder.
             rows = route.decoder.decode(data, data.startswith(b',"action":"update"', end), now)
         except FrameError as error:
-            return self._bad_frame(data, str(error), now, route.subscription)
+            if data.startswith(b',"event"', end):
+                return self._receive_other(data, now)  # an answer whose arg comes first
+            return self._bad_frame(data, str(error), now, route)
         events: list[Event] = route.chain.feed(rows, self.number, now)
         if events is not rows:
             self._after_feed(route, now)
@@ -247,7 +238,7 @@ class Session:
         if image is not None:
             events = route.chain.start_from(image, now)  # type: ignore[arg-type]  # a BookSnapshot by contract
         if events is None:
-            self._images_wanted[subscription] = now + SECOND // 2
+            self._images.failed(subscription, now)
         else:
             self._after_feed(route, now)
         self._schedule(now)
@@ -259,8 +250,7 @@ class Session:
         self.asking.login_asked_at = now
         self.registry.excuse(now)
         for chain in self.chains.all():
-            if chain.deadline is not None:
-                chain.deadline = now + REORDER_WINDOW
+            chain.excuse(now)
         for route in self._route_of.values():
             if route.chain.last:
                 route.chain.last = now
@@ -277,7 +267,7 @@ class Session:
         try:
             frame = decode(data, now)
         except FrameError as error:
-            return self._bad_frame(data, str(error), now)
+            return self._foreign_frame(data, now) if _is_foreign(data) else self._bad_frame(data, str(error), now)
         events = self._on_push(frame, data, now) if isinstance(frame, PushFrame) else self._on_control(frame, data, now)
         self.asking.ask(now)
         self._schedule(now)
@@ -290,14 +280,18 @@ class Session:
             return []
         if subscription not in self.registry.states:
             return frame.events  # nobody asked, yet nothing is lost
-        route = self._route_of.get(subscription)
-        if route is None:
-            route = self._route_of[subscription] = _Route(subscription, self.chains.of(subscription))
+        route = self._route_to(subscription)
         self._remember_prefix(data, route)
         self.first_push_at = self.first_push_at or now
         events: list[Event] = route.chain.feed(frame.events, self.number, now)
         self._after_feed(route, now)
         return events
+
+    def _route_to(self, subscription: Subscription) -> _Route:
+        route = self._route_of.get(subscription)
+        if route is None:
+            route = self._route_of[subscription] = _Route(subscription, self.chains.of(subscription))
+        return route
 
     def _remember_prefix(self, data: bytes, route: _Route) -> None:
         """From now on frames that begin with the same bytes, `{"arg":{...}`, go straight to this route."""
@@ -317,12 +311,12 @@ class Session:
             chain.needs_resync = False
             self._plan_resync(subscription, now)
         if not chain.is_broken:
-            self._images_wanted.pop(subscription, None)
-            resync = self._resyncs.get(subscription)
-            if resync is not None and resync.due is not None:
-                resync.due, resync.healthy_at = None, now
-        elif isinstance(chain, BookChain) and chain.buffer and subscription.channel in REST_BOOKS:
-            self._images_wanted.setdefault(subscription, now + IMAGE_WITHIN)
+            self._images.drop(subscription)
+            renewal = self._renewals.get(subscription)
+            if renewal is not None:
+                renewal.succeeded(now)
+        elif isinstance(chain, BookChain) and chain.buffer:
+            self._images.want(subscription, now + IMAGE_WITHIN)
         self._schedule(now)
 
     def _on_control(self, frame: Frame, data: bytes, now: int) -> list[Event]:
@@ -347,7 +341,7 @@ class Session:
                 gone = [item for item in self.registry.states if item.channel == channel]
                 return [event for item in gone for event in self._refuse(item, error, now)]
             case _:
-                return [Unrecognized(ts_recv=now, line=self.line, raw=data)]
+                return self._foreign_frame(data, now)
 
     def _on_ack(self, frame: AckFrame, now: int) -> list[Event]:
         verdict = self.registry.ack(frame)
@@ -357,6 +351,9 @@ class Session:
                 self.asking.forget(item)
                 self._retries.pop(item, None)
                 self._asked_again.discard(item)
+                chain = self._route_to(item).chain
+                if isinstance(chain, BookChain) and chain.is_broken:
+                    self._images.expect(item, now + FIRST_WORD_WITHIN)
                 if item not in self._announced:
                     self._announced.add(item)
                     events.append(Subscribed(ts_recv=now, line=self.line, channel=item.channel, key=item.key))
@@ -441,23 +438,30 @@ class Session:
             will_retry=will_retry,
         )
 
-    def _bad_frame(self, data: bytes, reason: str, now: int, of: Subscription | None = None) -> list[Event]:
+    def _foreign_frame(self, data: bytes, now: int) -> list[Event]:
+        self.unrecognized += 1
+        return [Unrecognized(ts_recv=now, line=self.line, raw=data)]
+
+    def _bad_frame(self, data: bytes, reason: str, now: int, of: _Route | None = None) -> list[Event]:
         self.malformed += 1
         self._bad_frames.append(now)
         if not _is_utf8(data):
             self.ending = Ending(1007, "a text frame was not UTF-8")
         elif len(self._bad_frames) == MALFORMED_MOST and now - self._bad_frames[0] < MALFORMED_WITHIN:
             self.ending = Ending(1002, f"{MALFORMED_MOST} unreadable frames within {MALFORMED_WITHIN // SECOND} s")
-        channel, key = (of.channel, of.key) if of else ("", "")
-        return [Malformed(ts_recv=now, line=self.line, raw=data, reason=reason, channel=channel, key=key)]
+        channel, key = (of.subscription.channel, of.subscription.key) if of else ("", "")
+        events: list[Event] = [Malformed(ts_recv=now, line=self.line, raw=data, reason=reason, channel=channel, key=key)]
+        if of is not None and isinstance(of.chain, BookChain) and of.chain.primary == self.number:
+            events += self.resync(of.subscription, now, "malformed")  # what it said is lost; the book must not wait to be told
+        return events
 
     def _forget(self, item: Subscription) -> None:
         """Drop everything a subscription had but its state and its chain."""
         self.asking.forget(item)
         self._retries.pop(item, None)
         self._asked_again.discard(item)
-        self._resyncs.pop(item, None)
-        self._images_wanted.pop(item, None)
+        self._renewals.pop(item, None)
+        self._images.drop(item)
         self._announced.discard(item)
         route = self._route_of.pop(item, None)
         if route is not None:
@@ -515,30 +519,28 @@ class Session:
     def _plan_resync(self, item: Subscription, now: int) -> None:
         if self.registry.states.get(item) in (None, State.REFUSED):
             return
-        resync = self._resyncs.setdefault(item, _Resync())
-        if resync.due is not None:
-            return  # one in flight, however many changes keep arriving
-        if resync.healthy_at and now - resync.healthy_at > 60 * SECOND:
-            resync.backoff.reset()
-        first = resync.backoff.tries == 0
-        wait_s = resync.backoff.next_s(1.0)
-        resync.due = now if first else now + int(wait_s * SECOND)
+        self._renewals.setdefault(item, Renewal()).plan(now)
 
     def _renew(self, now: int) -> None:
         """Unsubscribe and subscribe again what is due: two requests for many, out of the hourly budget."""
-        due = [item for item, resync in self._resyncs.items() if resync.due is not None and resync.due <= now]
+        due = [item for item, renewal in self._renewals.items() if renewal.due is not None and renewal.due <= now]
         for item in self.asking.renew(due, now):
-            resync = self._resyncs[item]
-            # Not answered by an image in good time, it is asked again, ever later.
-            resync.due = now + int(max(10.0, resync.backoff.next_s(1.0)) * SECOND)
+            self._renewals[item].asked(now)
+            self._images.postpone(item, now + IMAGE_WITHIN)
         if due and self.asking.renewal_at(now) - now > 30 * SECOND:
             self.ending = Ending(1000, "the hourly request budget of this connection is spent")
 
     def _wish_images(self, now: int) -> None:
-        for item, due in self._images_wanted.items():
-            if due <= now:
+        """Fetch what did not come by itself; never beside a renewal that is still to be asked for, and never for ever."""
+        for item in self._images.due(now):
+            renewal = self._renewals.get(item)
+            if (renewal is None or not renewal.is_planned) and item.channel in REST_BOOKS and not self._images.is_hopeless(item):
+                self._images.fetching(item, now)
                 self.wishes.append(BookWish(item, REST_BOOKS[item.channel]))
-                self._images_wanted[item] = now + 10 * SECOND
+            else:
+                self._plan_resync(item, now)
+                renewal = self._renewals.get(item)
+                self._images.postpone(item, ((renewal and renewal.due) or now) + IMAGE_WITHIN)
 
     def _schedule(self, now: int) -> None:
         timing = self.timing
@@ -547,18 +549,25 @@ class Session:
             times = [self._pinged_at + int(timing.pong_within_s * SECOND)]
         if self.asking.login is Login.ASKED:
             times.append(self.asking.login_asked_at + int(timing.login_within_s * SECOND))
-        for wish in (self.registry.deadline, self.chains.deadline, self.asking.deadline(now)):
+        for wish in (self.registry.deadline, self.chains.deadline, self.asking.deadline(now), self._images.deadline):
             if wish is not None:
                 times.append(wish)
-        renewals = [resync.due for resync in self._resyncs.values() if resync.due is not None]
+        renewals = [renewal.due for renewal in self._renewals.values() if renewal.due is not None]
         if renewals:
             times.append(max(min(renewals), self.asking.renewal_at(now)))
-        times += self._images_wanted.values()
         for item, route in self._route_of.items():
             limit = self._silence_limit(item)
             if limit is not None and route.chain.last and not route.chain.broken_since:
                 times.append(route.chain.last + limit)
         self.next_deadline = max(now, min(times))  # what is overdue now is due now, and no sign that we slept
+
+
+def _is_foreign(data: bytes) -> bool:
+    """Whether this is sound JSON, only not an object, as every frame of V5 is: V1 speaks in arrays."""
+    try:
+        return not isinstance(msgspec.json.decode(data), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -65,7 +65,7 @@ def recorded_lines(source: str | Path | Iterable[str]) -> Iterator[dict[str, Any
         if line.strip():
             try:
                 record = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"line {number} of the capture is no JSON: {error}") from None
             if isinstance(record, dict):
                 yield record
@@ -73,11 +73,11 @@ def recorded_lines(source: str | Path | Iterable[str]) -> Iterator[dict[str, Any
 
 def read_recording(source: str | Path | Iterable[str]) -> Recording:
     """Sort a capture's records. A connection is one (path, conn); connections are named "0", "1", … as they
-    appear.
+    appear. Raises ValueError for a push that cannot be served: a file may come from anywhere.
     """
     recording = Recording()
     names: dict[tuple[str, str], str] = {}
-    for record in recorded_lines(source):
+    for number, record in enumerate(recorded_lines(source), 1):
         if record.get("dialect", "v5") != "v5" or record.get("dir", "in") != "in":
             continue
         raw = record.get("raw")
@@ -95,7 +95,11 @@ def read_recording(source: str | Path | Iterable[str]) -> Recording:
         origin = (str(record.get("path", "")), str(record.get("conn", "")))
         name = names.setdefault(origin, str(len(names)))
         key = next((str(arg[each]) for each in _KEYS if each in arg), "")
-        at = _instant(record.get("recv_ts"), rows)
+        try:
+            _check(str(arg["channel"]), rows)
+            at = _instant(record.get("recv_ts"), rows)
+        except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+            raise ValueError(f"record {number} of the capture cannot be served: {error or type(error).__name__}") from None
         frame = Frame(at, str(arg["channel"]), key, rows, message.get("action"))
         recording.connections.setdefault(name, []).append(frame)
     return recording
@@ -104,7 +108,7 @@ def read_recording(source: str | Path | Iterable[str]) -> Recording:
 def _message(raw: str) -> dict[str, Any]:
     try:
         message = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}
 
@@ -118,11 +122,38 @@ def _keep_instruments(recording: Recording, rows: list[Any]) -> None:
 def _instant(recv_ts: Any, rows: list[Any]) -> int:
     """ns of the recorder's clock (seconds with a fraction, or ns), else of the row's own ms."""
     if recv_ts not in (None, ""):
-        moment = Decimal(str(recv_ts))
+        moment = _number(recv_ts)
         return int(moment if moment > 1_000_000_000_000 else moment * SECOND)
     row = rows[-1]
     ts = row.get("ts") if isinstance(row, dict) else row[0] if isinstance(row, list) and row else None
-    return int(ts or 0) * MILLISECOND
+    return int(_number(ts or 0)) * MILLISECOND
+
+
+def _check(channel: str, rows: list[Any]) -> None:
+    """Raise what comes when a row is not what its channel's rows are, or a number is beyond all measure."""
+    for row in rows:
+        if "candle" in channel:
+            for value in row[:5]:
+                _number(value)
+        elif not isinstance(row, dict):
+            raise TypeError("a row is no object")
+        elif channel in BOOK_DEPTH:
+            for level in (*row.get("asks", ()), *row.get("bids", ())):
+                if not isinstance(level, list):
+                    raise TypeError("a level is no array")
+                _number(level[0])
+                _number(level[1])
+        elif channel in ("trades", "trades-all"):
+            for name in ("px", "sz", "ts", "tradeId"):
+                _number(row[name])
+
+
+def _number(value: Any) -> Decimal:
+    """A price, size, id or time. 1e999999999 is short to write and fills the memory when it is written out."""
+    number = Decimal(str(value)[:64])
+    if not number.is_finite() or not -40 <= number.adjusted() <= 40:
+        raise ValueError(f"{str(value)[:64]!r} is no number to count on")
+    return number
 
 
 class CapturedBook:

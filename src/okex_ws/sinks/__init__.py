@@ -5,7 +5,7 @@ One file, one class; `Spool` drives any of them behind a durable position.
 
 from okex_ws.sinks.opening import open_sink
 from okex_ws.sinks.sink import Sink, SinkClosedError, SinkError, SinkUnreachableError, mask
-from okex_ws.sinks.spool import EventSource, Spool, SpoolStatus
+from okex_ws.sinks.spool import EventSource, Spool, SpoolStatus, spool_name
 
 __all__ = [
     "EventSource",
@@ -17,4 +17,5 @@ __all__ = [
     "SpoolStatus",
     "mask",
     "open_sink",
+    "spool_name",
 ]

@@ -15,6 +15,7 @@ import csv
 import fcntl
 import io
 import os
+import select
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,11 @@ class _Appender:
         self._size = offset
 
     def _take_up(self, start: bytes, header: bytes, id_of: Ids) -> None:
-        head = os.pread(self._file, len(header or start), 0)
-        if header and len(head) == len(header) and head != header and head.startswith(start):
-            raise SinkError(f"{self.url}: {self._path} has other columns, as another version wrote it; move it away")
-        if not (header or start).startswith(head[: len(header or start)]):
+        head = os.pread(self._file, max(len(header), len(start)), 0)
+        if not start.startswith(head[: len(start)]):
             raise SinkError(f"{self.url}: {self._path} exists and is not a file of ours; choose another name")
+        if not header.startswith(head) and header:
+            raise SinkError(f"{self.url}: {self._path} has other columns, as another version wrote it; move it away")
         end = self._last_line_end()
         if header and end < len(header):
             end = 0
@@ -246,19 +247,23 @@ class StdoutSink:
         return None
 
     def _store(self, batch: Batch) -> None:
+        reached, lines = dict(self._reached), []
         for event_id, event in batch:
             recorder, position = split_id(event_id)
-            known = self._reached.get(recorder)
-            if known is not None and position <= known:
-                continue
-            self._write(kind_of(event).json(event_id, event) + b"\n")
-            self._reached[recorder] = position
+            known = reached.get(recorder)
+            if known is None or position > known:
+                reached[recorder] = position
+                lines.append(kind_of(event).json(event_id, event) + b"\n")
+        self._write(b"".join(lines))
+        self._reached = reached
 
     def _write(self, text: bytes) -> None:
         view = memoryview(text)
         while view:
             try:
                 view = view[os.write(self._fd, view) :]
+            except BlockingIOError:  # someone made the descriptor non-blocking
+                select.select([], [self._fd], [])
             except BrokenPipeError:
                 raise SinkClosedError("-: the reader of standard output has ended") from None
             except OSError as error:

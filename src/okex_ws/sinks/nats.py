@@ -44,6 +44,7 @@ class NatsSink:
         self._jetstream: Any = None
         self._errors: Any = None
         self._refusal = ""
+        self._lost = asyncio.Event()
         self._bytes = MESSAGE_BYTES
         self._subjects: dict[tuple[str, str], str] = {}
         self._last: dict[str, tuple[str, Position] | None] = {}
@@ -65,17 +66,25 @@ class NatsSink:
         login = {"user": url.user, "password": url.password} if url.password else {"token": url.user} if url.user else {}
         self._refusal = ""
         self._last = {}
+        lost = self._lost = asyncio.Event()
+
+        async def lose() -> None:
+            lost.set()
+
         try:
             connection = self._nats = client.Client()
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await connection.connect(
                     f"{url.scheme}://[{url.host}]:{url.port}" if ":" in url.host else f"{url.scheme}://{url.place}",
                     name="okex-ws",
-                    allow_reconnect=False,
+                    allow_reconnect=False,  # the spool opens anew, and asks where things stand
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
                     connect_timeout=int(OPEN_TIMEOUT_S),
                     ping_interval=10,
                     max_outstanding_pings=2,
                     error_cb=self._hear,
+                    closed_cb=lose,
                     **login,
                 )
                 self._bytes = min(MESSAGE_BYTES, int(connection.max_payload * 0.9))
@@ -120,12 +129,18 @@ class NatsSink:
             )
             for subject, payload, message_id, last in messages
         ]
+        lost = asyncio.ensure_future(self._lost.wait())
         try:
-            await asyncio.gather(*publishing)
+            acknowledged = asyncio.gather(*publishing)
+            waiting: set[asyncio.Future[Any]] = {acknowledged, lost}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if not acknowledged.done():  # the library would let each wait for its timeout
+                raise ConnectionError("the connection was lost")
+            acknowledged.result()
         finally:
-            for task in publishing:
+            for task in (lost, *publishing):
                 task.cancel()
-            await asyncio.gather(*publishing, return_exceptions=True)
+            await asyncio.gather(lost, *publishing, return_exceptions=True)
         for subject, _, _, last in messages:
             self._last[subject] = split_id(last)
 

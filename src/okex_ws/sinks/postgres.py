@@ -22,6 +22,7 @@ from okex_ws.sinks.sink import (
     CLOSE_TIMEOUT_S,
     OPEN_TIMEOUT_S,
     Batch,
+    Position,
     SinkError,
     SinkUnreachableError,
     SinkUrl,
@@ -72,7 +73,9 @@ class PostgresSink:
                 self._connection = connection
                 await connection.execute("SET application_name TO 'okex-ws'")
                 if self._schema:
-                    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+                    async with connection.transaction():
+                        await connection.execute("SELECT pg_advisory_xact_lock($1)", _DDL_LOCK)
+                        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
                     await connection.execute(f"SET search_path TO {self._schema}")
                 columns = f"{_KEY}, kind text NOT NULL, reason text NOT NULL, json text NOT NULL"
                 await self._create("misfits", columns, "time")
@@ -103,13 +106,16 @@ class PostgresSink:
         except Exception as error:
             raise self._error(error) from None
 
+    async def reached(self, recorder: str) -> Position | None:
+        return None
+
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return
         try:
             await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
-        except Exception:  # noqa: BLE001  # a connection that cannot say goodbye is cut
+        except Exception:  # a connection that cannot say goodbye is cut
             with contextlib.suppress(Exception):
                 connection.terminate()
 
@@ -122,11 +128,11 @@ class PostgresSink:
         names = ", ".join(f'"{name}"' for name in self._columns[kind])
         try:
             async with self._connection.transaction():
-                await self._connection.execute(f'CREATE TEMP TABLE arriving ON COMMIT DROP AS SELECT {names} FROM "{kind.table}" '
-                                               "WITH NO DATA")  # noqa: S608  # fmt: skip
+                empty = f'SELECT {names} FROM "{kind.table}" WITH NO DATA'  # noqa: S608  # names are ours
+                await self._connection.execute(f"CREATE TEMP TABLE arriving ON COMMIT DROP AS {empty}")
                 await self._copy(kind, group, "arriving")
-                await self._connection.execute(f'INSERT INTO "{kind.table}" ({names}) SELECT {names} FROM arriving '
-                                               "ON CONFLICT DO NOTHING")  # noqa: S608  # fmt: skip
+                move = f'INSERT INTO "{kind.table}" ({names}) SELECT {names} FROM arriving'  # noqa: S608
+                await self._connection.execute(f"{move} ON CONFLICT DO NOTHING")
                 await self._connection.execute("DROP TABLE arriving")
         except (self._asyncpg.DataError, ValueError, OverflowError) as error:
             if len(group) == 1:
@@ -137,10 +143,10 @@ class PostgresSink:
                 await self._merge(kind, group[middle:])
 
     async def _keep_misfit(self, kind: Kind, event_id: str, event: Event, error: Exception) -> None:
-        try:
-            time = _time(event.ts_event)
-        except OverflowError:
-            time = _time(event.ts_recv)
+        time = _EPOCH
+        for ts in (event.ts_recv, event.ts_event):
+            with contextlib.suppress(OverflowError):
+                time = _time(ts)
         ts_event = max(min(event.ts_event, 2**63 - 1), -(2**63))
         reason = self._url.clean(error).replace("\0", "")
         row = (event_id, time, ts_event, kind.name, reason, kind.json(event_id, event).decode())

@@ -91,7 +91,7 @@ class RedisSink:
         streams, latest = url.switch("streams", True), url.switch("latest", True)
         if not streams and not latest:
             raise SinkError(f"{url.masked}: streams=no and latest=no together leave nothing to do")
-        return cls(url, maxlen=url.count("maxlen", 100_000), streams=streams, latest=latest, prefix=prefix)
+        return cls(url, maxlen=url.whole_number("maxlen", 100_000), streams=streams, latest=latest, prefix=prefix)
 
     async def open(self) -> None:
         asyncio_redis = library("redis.asyncio", "redis", f"{self._url.scheme}://")
@@ -134,6 +134,16 @@ class RedisSink:
                     await self._redis.evalsha(self._keep, 0, *arguments)
         except Exception as error:
             raise self._error(error) from None
+
+    async def reached(self, recorder: str) -> Position | None:
+        if not self._streams or self._redis is None:
+            return None
+        try:
+            text = await self._redis.get(f"{self._prefix}:position:{recorder}")
+        except Exception as error:
+            raise self._error(error) from None
+        # Nothing at all is a Redis that was emptied on purpose, or a new one: it is not filled from the beginning of time.
+        return _position(text) if text else None
 
     async def close(self) -> None:
         client, self._redis = self._redis, None

@@ -74,7 +74,9 @@ class Kind:
                 self._texts.append(place)
                 if _holds_struct(hints[name]):
                     self._convert.append((place, plain))
-        self._names = ("kind", "id", "ts_event", *(column.name for column in self.columns))
+        # Filled by position: a struct of our names encodes in half the time of a dict.
+        ours = ("kind", "id", "ts_event", *(column.name for column in self.columns))
+        self._object = msgspec.defstruct(cls.__name__, [(name, Any) for name in ours], gc=False)
         self._fields = attrgetter(*names)
         self.has_instrument = any(column.name == "instrument" for column in self.columns)
 
@@ -101,7 +103,7 @@ class Kind:
 
     def json(self, event_id: str, event: Event) -> bytes:
         """The event as one JSON object on one line, without the line's end."""
-        return _encode(dict(zip(self._names, (self.name, event_id, event.ts_event, *self.values(event)), strict=True)))
+        return _encode(self._object(self.name, event_id, event.ts_event, *self.values(event)))
 
 
 _kinds: dict[type[Event], Kind] = {}

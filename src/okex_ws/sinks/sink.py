@@ -34,6 +34,13 @@ class SinkClosedError(SinkError):
     """The target is gone for good, as when the reader of standard output has ended."""
 
 
+class Position(NamedTuple):
+    """A place in one recorder's events: journal record n, event i of that record."""
+
+    n: int
+    i: int
+
+
 class Sink(Protocol):
     """One target. `open` and `put` raise SinkError; after a failed `put`, close and open again before the next.
 
@@ -48,15 +55,14 @@ class Sink(Protocol):
     async def put(self, batch: Batch) -> None:
         """Returns once the target holds the whole batch. Events it already has are not stored again."""
 
+    async def reached(self, recorder: str) -> Position | None:
+        """How far the target itself says this recorder's events go; None where it does not say.
+
+        Less than was acknowledged before means that the target lost its memory: go back to there.
+        """
+
     async def close(self) -> None:
         """Let go of the target within 2 s, whatever state it is in. Never raises."""
-
-
-class Position(NamedTuple):
-    """A place in one recorder's events: journal record n, event i of that record."""
-
-    n: int
-    i: int
 
 
 def split_id(event_id: str) -> tuple[str, Position]:
@@ -99,7 +105,7 @@ class SinkUrl(NamedTuple):
             if name not in known:
                 raise SinkError(f"{self.masked}: no option {name}; there are {', '.join(known) or 'none'}")
 
-    def count(self, name: str, default: int) -> int:
+    def whole_number(self, name: str, default: int) -> int:
         """An option that is a whole number from 0."""
         text = self.options.get(name, str(default))
         if not re.fullmatch(r"[0-9]{1,15}", text):
@@ -120,9 +126,11 @@ def read_url(text: str, default_port: int) -> SinkUrl:
         parts = urlsplit(text)
         port = parts.port or default_port
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-    except ValueError as error:
-        raise SinkError(f"{mask(text)}: not a URL ({mask(str(error))}); characters such as @ / : # in a password "
-                        "are written %40 %2F %3A %23") from None  # fmt: skip
+    except ValueError:
+        parts = None
+    # The library's words are not repeated: they quote what may be half a password.
+    if parts is None or (default_port and ("@" in parts.path or parts.fragment)):
+        raise SinkError(f"{mask(text)}: cannot be read as a URL; in a password @ / : # ? % are written %40 %2F %3A %23 %3F %25")
     return SinkUrl(
         text=text,
         scheme=parts.scheme,
@@ -139,6 +147,8 @@ def mask(text: str) -> str:
     """A text with the passwords of its URLs and of secret options replaced by ***."""
     # Greedy up to the last @: a password that was not escaped is hidden whole, even at the price of the host.
     text = re.sub(r"(://[^:/@\s]*:)\S*@", r"\1***@", text)
+    # What stands where a port should, and is none.
+    text = re.sub(r"(://[^:/@\[\s]*:)(?!\*\*\*@|[0-9]{1,5}(?:[/?\s,;:]|$))[^/@\s]+", r"\1***", text)
     text = re.sub(r"((?:nats|tls)://)[^:/@\s*]+@", r"\1***@", text)
     return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&\s]*", r"\1***", text)
 

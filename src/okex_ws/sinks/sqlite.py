@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from okex_ws.events import Event
 from okex_ws.sinks.rows import ColumnType, Kind, grouped
-from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, Batch, SinkError, SinkUnreachableError, read_url
+from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, Batch, Position, SinkError, SinkUnreachableError, read_url
 from okex_ws.sinks.worker import Worker
 
 _TYPES: dict[ColumnType, str] = {
@@ -61,6 +61,9 @@ class SqliteSink:
 
     async def put(self, batch: Batch) -> None:
         await self._worker.call(lambda: self._store(batch))
+
+    async def reached(self, recorder: str) -> Position | None:
+        return None
 
     async def close(self) -> None:
         if self._database is not None:

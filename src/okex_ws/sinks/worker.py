@@ -60,7 +60,7 @@ class Worker:
                 continue
             try:
                 result, error = job(), None
-            except BaseException as caught:  # noqa: BLE001  # handed to whoever asked
+            except BaseException as caught:  # handed to whoever asked
                 result, error = None, caught
             try:
                 loop.call_soon_threadsafe(_tell, future, result, error)

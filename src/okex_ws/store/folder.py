@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from okex_ws.store.storage import OsStorage, Storage, ensure_dir, publish
+from okex_ws.store.storage import OsStorage, Storage, names_in, publish
 
 FORMAT = 1
 MARK = "okex-ws.json"
@@ -41,16 +41,17 @@ class _Mark(msgspec.Struct):
 def prepare(path: Path | str, *, now: int, software: str, storage: Storage | None = None) -> None:
     """Make a folder ready to record into: create it, or check that it is ours.
 
-    now: ns UTC, kept as the folder's age. Raises StoreError for a foreign folder, an unknown version or a file.
+    To be called before anything else is put there. now: ns UTC, kept as the folder's age. Raises StoreError for a foreign
+    folder, an unknown version, a file, and what cannot be written.
     """
     storage = storage or OsStorage()
     root = Path(path)
     if root.exists() and not root.is_dir():
         raise StoreError(f"{root} is a file, not a data folder")
     try:
-        ensure_dir(storage, root.absolute())
+        storage.make_folder(root.absolute())
         if not (root / MARK).exists():
-            strangers = [name for name in storage.list(root) if name not in ("lock", f"{MARK}.tmp")]
+            strangers = [name for name in names_in(storage, root) if name not in ("lock", f"{MARK}.tmp")]
             if strangers:
                 raise StoreError(f"{root} is not a data folder of okex-ws and is not empty: it holds {strangers[0]}")
             mark = msgspec.json.encode(_Mark(format=FORMAT, software=software, created=now)) + b"\n"
@@ -58,7 +59,7 @@ def prepare(path: Path | str, *, now: int, software: str, storage: Storage | Non
             storage.fsync_dir(root)
         check(root)
         for name in (TABLES, LEDGER):
-            ensure_dir(storage, (root / name).absolute())
+            storage.make_folder((root / name).absolute())
         if not (root / LEDGER / READERS_LOCK).exists():
             storage.close(storage.open_append(root / LEDGER / READERS_LOCK))
     except OSError as error:

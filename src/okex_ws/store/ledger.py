@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from okex_ws.store.folder import LEDGER
-from okex_ws.store.storage import Storage, ensure_dir, publish
+from okex_ws.store.storage import Storage, content_of, publish
 
 T = TypeVar("T")
 
@@ -24,7 +24,8 @@ class File(msgspec.Struct, array_like=True, frozen=True):
     """One Parquet file.
 
     path: relative to the data folder. size: bytes; crc: CRC32 of them. low, high: the span of its keys, trade ids where the
-    table has them, else ts_event (ns). is_plain: no row of it can hide another one of it. shape: CRC32 of its columns.
+    table has them, else ts_event (ns). is_plain: no row of it can hide another one of it. backfilled: it has rows fetched back
+    over REST. shape: CRC32 of its columns.
     """
 
     path: str
@@ -34,6 +35,7 @@ class File(msgspec.Struct, array_like=True, frozen=True):
     low: int
     high: int
     is_plain: bool
+    backfilled: bool
     shape: int
 
     @property
@@ -88,7 +90,7 @@ class Lines(Generic[T]):
         self.items: list[T] = []
         self.damaged = 0
         self._decoder = msgspec.json.Decoder(kind)
-        self._state: tuple[int, ...] = ()
+        self._state = (0, 0, 0)
 
     def refresh(self) -> bool:
         """Returns whether anything was new. A line without its end is not there yet."""
@@ -99,7 +101,7 @@ class Lines(Generic[T]):
                 return False
             text = self.path.read_bytes()
         except FileNotFoundError:
-            text, state = b"", ()
+            text, state = b"", (0, 0, 0)
         if state == self._state:
             return False
         self._state = state
@@ -124,8 +126,8 @@ class Ledger:
         self._storage = storage
         self._file: int | None = None
         self._is_suspect = False
-        ensure_dir(storage, path.parent)
-        text = storage.read(path)
+        storage.make_folder(path.parent)
+        text = content_of(storage, path)
         if text and (not text.endswith(b"\n") or any(not _is_line(line) for line in text[:-1].split(b"\n"))):
             self._is_suspect = True
             self.heal()
@@ -152,7 +154,7 @@ class Ledger:
         if not self._is_suspect:
             return False
         self.close()
-        lines = [line for line in self._storage.read(self.path).split(b"\n")[:-1] if _is_line(line)]
+        lines = [line for line in content_of(self._storage, self.path).split(b"\n")[:-1] if _is_line(line)]
         temporary = self.path.with_name(f".tmp-{self.path.name}")
         publish(self._storage, temporary, self.path, b"".join(line + b"\n" for line in lines))
         self._storage.fsync_dir(self.path.parent)

@@ -1,4 +1,7 @@
-"""News of the line as ledger lines: gaps in one ledger, connections and all the rest in another; and both as tables."""
+"""News of the line as ledger lines, and as tables: gaps and what became of them in one, connections and the rest in another.
+
+`event` is the class: in `gaps` Gap, Recovered, Unrecoverable; in `connections` every other one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from okex_ws.store.ledger import Commit, Lines
 GAPS = "gaps.jsonl"
 CONNECTIONS = "connections.jsonl"
 
-_GAP_CLASSES = ("Gap", "Unrecoverable")
+_GAP_CLASSES = ("Gap", "Recovered", "Unrecoverable")
 _WHERE = [("recorder", pa.string()), ("n", pa.int64()), ("i", pa.int64()), ("event", pa.string()), ("ts_recv", pa.int64())]
 
 GAP_SCHEMA = pa.schema(
@@ -30,7 +33,10 @@ GAP_SCHEMA = pa.schema(
         ("last_sequence", pa.int64()),
         ("next_sequence", pa.int64()),
         ("since", pa.int64()),
+        ("until", pa.int64()),
+        ("count", pa.int64()),
         ("reason", pa.string()),
+        ("detail", pa.string()),
     ]
 )
 CONNECTION_SCHEMA = pa.schema(
@@ -99,12 +105,12 @@ class News:
         return True
 
     def columns(self) -> list[dict[str, Any]]:
-        """Rows in the columns of the table; what has no column of its own is JSON in `detail`."""
-        names = [name for name in self._schema.names if name != "detail"]
+        """Rows in the columns of the table; what of a connection has no column of its own is JSON in `detail`."""
+        names = [name for name in self._schema.names if name != "detail" or self._schema is GAP_SCHEMA]
         rows = []
         for row in self.rows:
             out = {name: _fit(row.get(name), self._schema.field(name).type) for name in names}
-            if "detail" in self._schema.names:
+            if self._schema is CONNECTION_SCHEMA:
                 rest = {key: value for key, value in row.items() if key not in names}
                 out["detail"] = msgspec.json.encode(rest).decode() if rest else None
             rows.append(out)

@@ -34,18 +34,18 @@ def encode(table: Any) -> bytes:
 
 def describe(path: str, table: Any, content: bytes, *, has_ids: bool) -> File:
     """The ledger's entry of a file; path is relative to the data folder."""
-    is_plain = True
+    is_plain, backfilled = True, pc.any(table["backfilled"]).as_py() is True
     if has_ids:
         ids = table["trade_id"]
         firsts = pc.add(pc.subtract(ids, table["count"]), 1) if "count" in table.column_names else ids
         low, high = pc.min(firsts).as_py(), pc.max(ids).as_py()
-        is_plain = not pc.any(table["backfilled"]).as_py() and pc.count_distinct(ids).as_py() == table.num_rows
+        is_plain = not backfilled and pc.count_distinct(ids).as_py() == table.num_rows
     else:
         low, high = pc.min(table["ts_event"]).as_py(), pc.max(table["ts_event"]).as_py()
     if low is None or high is None:
         low, high, is_plain = -(2**63), 2**63 - 1, False
     shape = zlib.crc32(str(table.schema).encode())
-    return File(path, table.num_rows, len(content), zlib.crc32(content), low, high, is_plain, shape)
+    return File(path, table.num_rows, len(content), zlib.crc32(content), low, high, is_plain, backfilled, shape)
 
 
 def read(path: Path) -> Any:

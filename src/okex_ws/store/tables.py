@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import re
-import zlib
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import accumulate, chain
@@ -57,11 +56,6 @@ class Table(msgspec.Struct, frozen=True):
     def has_ids(self) -> bool:
         """Whether a trade id names a row once per instrument and day."""
         return "trade_id" in self.own and "price" in self.own and "order_id" not in self.own
-
-    @property
-    def shape(self) -> int:
-        """CRC32 of the columns: tables of the same shape can be read as one."""
-        return zlib.crc32(str(self.schema).encode())
 
     def batch(self, rows: Sequence[Any], ns: Sequence[int], indexes: Sequence[int], recorder: str) -> Any:
         """Events of this class, their journal records and places in them → one pyarrow RecordBatch."""
@@ -200,14 +194,18 @@ def _texts(values: list[str | None]) -> Any:
 
 def _fitting(value: Any, form: Any) -> Any:
     """The value, or the nearest its column can hold; None when there is none: the journal has the exact text."""
-    for attempt in (lambda: value, lambda: _nearest(value)):
+    for nearest in (_same, _nearest):
         try:
-            fitting = attempt()
+            fitting = nearest(value)
             pa.array([fitting], form)
         except (pa.ArrowException, OverflowError, TypeError, ValueError, ArithmeticError):
             continue
         return fitting
     return None
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _nearest(value: Any) -> Any:
@@ -233,16 +231,28 @@ def _form(described: inspect.Type) -> tuple[Any, Callable[[Any], Any] | None]:
         others = [kind for kind in described.types if not isinstance(kind, inspect.NoneType)]
         if len(others) == 1:
             form, convert = _form(others[0])
-            return form, None if convert is None else lambda value: None if value is None else convert(value)
+            return form, None if convert is None else _optional(convert)
     if isinstance(described, inspect.ListType | inspect.VarTupleType):
         form, convert = _form(described.item_type)
-        if convert is None:
-            return pa.list_(form), list
-        return pa.list_(form), lambda value: [convert(item) for item in value]
+        return pa.list_(form), list if convert is None else _each(convert)
     if isinstance(described, inspect.StructType):
-        names = [(field.name, *_form(field.type)) for field in described.fields]
-        form = pa.struct([(name, form) for name, form, _ in names])
-        return form, lambda value: {
-            name: getattr(value, name) if convert is None else convert(getattr(value, name)) for name, _, convert in names
-        }
-    return pa.string(), lambda value: msgspec.json.encode(value).decode("utf-8", "replace")
+        parts = {field.name: _form(field.type) for field in described.fields}
+        converts = {name: convert or _same for name, (_, convert) in parts.items()}
+        return pa.struct([(name, form) for name, (form, _) in parts.items()]), _nested(converts)
+    return pa.string(), _json
+
+
+def _optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+def _each(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda values: [convert(value) for value in values]
+
+
+def _nested(converts: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    return lambda value: {name: convert(getattr(value, name)) for name, convert in converts.items()}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode("utf-8", "replace")

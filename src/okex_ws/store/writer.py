@@ -21,11 +21,11 @@ from okex_ws.store import parquet
 from okex_ws.store.folder import DAY, LEDGER, TABLES, StoreError, partition
 from okex_ws.store.ledger import Commit, File, Ledger, Manifest, recorder_of
 from okex_ws.store.news import GAPS, ledger_of, news_line
-from okex_ws.store.storage import OsStorage, Storage, ensure_dir, publish
+from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
 from okex_ws.store.tables import Table, event_ns, table_of
 
-CHUNK = 1_000
-"""Events kept as objects before they become columns: 1,000 books of 800 levels are 200 MB as objects, 20 as columns."""
+CHUNK = 200
+"""Events kept as objects before they become columns: few enough to be still in the processor's cache then."""
 
 _SECOND = 1_000_000_000
 _LARGEST_BUFFER = 256 << 20
@@ -34,7 +34,7 @@ _LARGEST_BUFFER = 256 << 20
 class _Part:
     """Rows of one table, instrument and day that wait to be written."""
 
-    __slots__ = ("batches", "events", "indexes", "instrument", "day", "ns", "table")
+    __slots__ = ("batches", "day", "events", "indexes", "instrument", "ns", "table")
 
     def __init__(self, table: Table, instrument: str, day: int) -> None:
         self.table, self.instrument, self.day = table, instrument, day
@@ -165,7 +165,7 @@ class TableWriter:
         self._flushed_at = now
         for path in sorted(self._leftovers):
             with contextlib.suppress(OSError):
-                self._storage.remove(path)
+                remove(self._storage, path)
         self._leftovers.clear()
         return self.committed
 
@@ -220,9 +220,11 @@ class TableWriter:
         name = f"{self.recorder}-{self.committed + 1:012d}-{through:012d}.parquet"
         content = parquet.encode(table)
         target = self.root / folder / name
-        ensure_dir(self._storage, target.parent)
-        self._leftovers.add(target)
-        publish(self._storage, target.parent / f".tmp-{name}", target, content)
+        self._storage.make_folder(target.parent)
+        temporary = target.parent / f".tmp-{name}"
+        self._leftovers |= {temporary, target}
+        publish(self._storage, temporary, target, content)
+        self._leftovers.discard(temporary)
         return parquet.describe(f"{folder}/{name}", table, content, has_ids=part.table.has_ids)
 
     def _remove_orphans(self) -> None:
@@ -230,11 +232,11 @@ class TableWriter:
         listed = {file.path for file in self._manifest.files}
         listed.update(path for compaction in self._manifest.compactions.items for path in compaction.removed)
         base = self.root / TABLES
-        for table in self._storage.list(base):
-            for date in self._storage.list(base / table):
-                for instrument in self._storage.list(base / table / date):
+        for table in names_in(self._storage, base):
+            for date in names_in(self._storage, base / table):
+                for instrument in names_in(self._storage, base / table / date):
                     folder = base / table / date / instrument
-                    for name in self._storage.list(folder):
+                    for name in names_in(self._storage, folder):
                         is_own = recorder_of(name.removeprefix(".tmp-")) == self.recorder and not name.endswith("-c.parquet")
                         if is_own and f"{TABLES}/{table}/{date}/{instrument}/{name}" not in listed:
-                            self._storage.remove(folder / name)
+                            remove(self._storage, folder / name)

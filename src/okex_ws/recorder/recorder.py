@@ -1,0 +1,281 @@
+"""Recorder: one client's stream on disk: the journal first, tables and sinks from it.
+
+Every input of the client's lines gets a number in the journal before the line hears of it, so each event has a place (record,
+index) that a replay of the journal gives it again: that is what makes tables and sinks exactly-once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from okex_ws.client.backfill import Backfill
+from okex_ws.client.client import Client
+from okex_ws.client.clock import Clock
+from okex_ws.events import Event, Gap, Push, Trade, Unrecoverable
+from okex_ws.journal import Batch, FolderLock, JournalError, JournalWriter, StorageFailedError
+from okex_ws.recorder.recovery import recover_tables
+from okex_ws.recorder.source import JournalSource
+from okex_ws.sinks import SinkError, Spool, SpoolStatus, open_sink, spool_name
+from okex_ws.store.folder import prepare
+from okex_ws.store.writer import TableWriter
+
+log = logging.getLogger("okex_ws.recorder")
+
+HEARTBEAT_S = 1.0
+CLOSE_WITHIN_S = 5.0
+
+
+class RecorderStatus(msgspec.Struct, frozen=True):
+    """What a status line shows. Rates are the caller's to make of two of these; times ns, sizes bytes."""
+
+    now: int
+    frames: int
+    events: int
+    rows: int
+    trades: int
+    gaps: int
+    unrecoverable: int
+    backfilled: int
+    connections: int
+    lag: int
+    acknowledged: int
+    last: int
+    committed: int
+    buffered: int
+    disk_errors: int
+    last_error: str
+    sinks: tuple[SpoolStatus, ...]
+
+
+class Recorder:
+    """Records what a client is told. Use it as an async context manager, subscribe through `client`, then `run`.
+
+    folder: the data folder, made if it is not there, locked while recording. sinks: URLs of further targets.
+    fetches_back: whether gaps are filled over REST; since: ns UTC from when on trades are fetched at the start.
+    flush_within_s: the promise: how old an unacknowledged record may become. options: of Client.
+    Raises StoreError, LockedError, SinkError, JournalError before anything is connected.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        make_client: Callable[..., Client] = Client,
+        sinks: Sequence[str] = (),
+        fetches_back: bool = True,
+        since: int | None = None,
+        flush_within_s: float = 1.0,
+        segment_bytes: int = 128 << 20,
+        table_flush_s: float = 30.0,
+        **options: Any,
+    ) -> None:
+        self.folder = folder
+        self._clock = Clock()
+        now = self._clock.now()
+        self.targets = [open_sink(url) for url in sinks]  # a wrong URL is said before a folder is made
+        prepare(folder, now=now, software=_software())
+        self._lock = FolderLock(folder / "lock")
+        self._lock.__enter__()
+        try:
+            seed = random.SystemRandom().getrandbits(32)
+            self.name = f"{now // 1_000_000_000:x}-{random.SystemRandom().getrandbits(16):04x}"
+            self.journal = JournalWriter(
+                folder / "journal",
+                recorder=self.name,
+                software=_software(),
+                now=now,
+                seed=seed,
+                flush_within_s=flush_within_s,
+                segment_bytes=segment_bytes,
+            )
+            self.tables = TableWriter(folder, self.name, flush_s=table_flush_s)
+            self.client = make_client(tap=self._tap, seed=seed, **options)
+            self.backfill = Backfill(self.client, since=since, seed=seed, tap=self._tap) if fetches_back else None
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+        self.client.on(Event, self._on_event)
+        self._n = self._i = 0
+        self._failed: str = ""
+        self._stop = asyncio.Event()
+        self._frames = self._rows = self._trades = self._gaps = self._unrecoverable = self._backfilled = 0
+        self._lag = 0
+        self._disk_errors, self._last_error = 0, ""
+        self._spools: dict[Spool, asyncio.Task[None]] = {}
+        self._batch: Batch | None = None
+        self._recovery: asyncio.Task[None] | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        for sink in self.targets:
+            older = [JournalSource(path, path.name) for path in self._older()]
+            live = JournalSource(self.journal.folder, self.name, journal=self.journal)
+            spool = Spool(sink, [*older, live], self.folder / "spool" / spool_name(sink.url))
+            await spool.check()
+            self._spools[spool] = loop.create_task(self._drive(spool))
+        self.client.start()
+        if self.backfill is not None:
+            self.backfill.start()
+        self._recovery = loop.create_task(self._recover())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def run(self) -> None:
+        """Keep the promise until `stop`, or until the disk can take no more; then raise JournalError."""
+        while not self._stop.is_set() and not self._failed:
+            now = self._clock.now()
+            (self.folder / "heartbeat").touch()
+            await self._store(now)
+            due = min(
+                (due for due in (self.journal.deadline(), self.tables.deadline()) if due is not None),
+                default=now + int(HEARTBEAT_S * 1e9),
+            )
+            pause_s = min(HEARTBEAT_S, max(0.01, (due - self._clock.now()) / 1e9))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stop.wait()
+        if self._failed:
+            raise JournalError(self._failed)
+
+    def stop(self) -> None:
+        """End `run`: from a signal handler, for one."""
+        self._stop.set()
+
+    async def close(self) -> None:
+        """Hang up, write everything that came, let the sinks catch up within reason."""
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.gather(self._recovery, return_exceptions=True)
+        if self.backfill is not None:
+            await self.backfill.close()
+        await self.client.close()
+        now = self._clock.now()
+        try:
+            self.journal.close(now)
+            self.tables.flush(now, self.journal.acknowledged)
+        except (JournalError, OSError) as error:
+            self._note_failure(error)
+        if self._spools:  # each ends when it has delivered the closed journal
+            await asyncio.wait(self._spools.values(), timeout=CLOSE_WITHIN_S)
+        for spool in self._spools:
+            await spool.close()
+        self.tables.close()
+        self._lock.__exit__(None, None, None)
+
+    # -- from the client -------------------------------------------------------------------------------------------------
+
+    def _tap(self, now: int, line: str, conn: int, kind: str, text: bytes) -> None:
+        if self._failed:
+            return
+        try:
+            self._n = self.journal.write(now, line, conn, kind, text)
+        except JournalError as error:
+            # What cannot be written must not be passed on as recorded: stop, and say so.
+            self._failed = f"recording stopped: {error}"
+            self._stop.set()
+            return
+        self._i = 0
+        self._frames += kind == "in"
+
+    def _on_event(self, event: Event) -> None:
+        if self._failed:
+            return
+        self.tables.add(event, self._n, self._i)
+        self._i += 1
+        if isinstance(event, Push):
+            self._rows += 1
+            self._backfilled += event.backfilled
+            if isinstance(event, Trade):
+                self._trades += 1
+            if not event.backfilled and event.ts_event:
+                self._lag = event.ts_recv - event.ts_event
+        elif isinstance(event, Gap):
+            self._gaps += 1
+        elif isinstance(event, Unrecoverable):
+            self._unrecoverable += 1
+
+    # -- to the disk -----------------------------------------------------------------------------------------------------
+
+    async def _store(self, now: int) -> None:
+        """What is due, journal first. A failing disk is an alarm, not the end: records wait in bounded memory."""
+        due = self.journal.deadline()
+        try:
+            if due is not None and due <= now:
+                self._batch = self.journal.prepare(now)
+                if self._batch is not None:
+                    try:
+                        await asyncio.to_thread(self._batch.store)
+                    finally:
+                        batch, self._batch = self._batch, None
+                        self.journal.settle(batch, self._clock.now())
+                self.tables.flush_news(self.journal.acknowledged)
+            due = self.tables.deadline()
+            if due is not None and due <= now:
+                self.tables.flush(now, self.journal.acknowledged)
+        except (StorageFailedError, OSError) as error:
+            self._note_failure(error)
+
+    async def _drive(self, spool: Spool) -> None:
+        try:
+            await spool.run()
+        except (SinkError, JournalError) as error:
+            log.error("%s", error)  # its status tells; the recorder and the other sinks go on
+
+    async def _recover(self) -> None:
+        """Rows that earlier recorders left in their journals only."""
+        for path in self._older():
+            try:
+                rows = await asyncio.to_thread(recover_tables, self.folder, path, self._clock.now())
+            except (JournalError, OSError, ValueError) as error:
+                self._note_failure(error)
+            else:
+                if rows:
+                    log.info("recovered %d rows of recorder %s", rows, path.name)
+
+    def _older(self) -> list[Path]:
+        folder = self.folder / "journal"
+        return sorted(path for path in folder.iterdir() if path.is_dir() and path.name != self.name) if folder.is_dir() else []
+
+    def _note_failure(self, error: Exception) -> None:
+        self._disk_errors += 1
+        self._last_error = str(error)
+        log.error("%s", error)
+
+    def status(self) -> RecorderStatus:
+        """Where things stand."""
+        return RecorderStatus(
+            now=self._clock.now(),
+            frames=self._frames,
+            events=self.client.events,
+            rows=self._rows,
+            trades=self._trades,
+            gaps=self._gaps,
+            unrecoverable=self._unrecoverable,
+            backfilled=self._backfilled,
+            connections=self.client.connections,
+            lag=self._lag,
+            acknowledged=self.journal.acknowledged,
+            last=self.journal.last,
+            committed=self.tables.committed,
+            buffered=self.journal.buffered_bytes,
+            disk_errors=self._disk_errors,
+            last_error=self._last_error,
+            sinks=tuple(spool.status for spool in self._spools),
+        )
+
+
+def _software() -> str:
+    return version("okex-websocket")

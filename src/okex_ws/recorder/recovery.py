@@ -1,0 +1,31 @@
+"""Recovery: rows that are in a dead recorder's journal and not in the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from okex_ws.journal import JournalReader
+from okex_ws.replay import played
+from okex_ws.store.writer import TableWriter
+
+
+def recover_tables(folder: Path, journal: Path, now: int) -> int:
+    """Replay one recorder's journal and commit what its tables lack; returns the rows added. Doing it twice adds nothing.
+
+    The whole journal is replayed, because lines are known only from their beginning; what is committed already is passed over.
+    """
+    tables = TableWriter(folder, journal.name)
+    try:
+        reader = JournalReader(journal)
+        last = added = 0
+        for n, i, event in played(reader.records()):
+            if n > last and tables.is_full:
+                tables.flush(now, last)
+            last = n
+            if n > tables.committed:
+                added += 1
+            tables.add(event, n, i)
+        tables.flush(now, last)
+        return added
+    finally:
+        tables.close()

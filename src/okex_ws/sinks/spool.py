@@ -1,0 +1,368 @@
+"""Spool: drives one sink from the journal, behind a durable position. At least once, in order, nothing dropped.
+
+The journal is the queue: what the sink has not acknowledged is simply not read on, so an outage costs no memory, and after it,
+or after a restart, reading goes on where the sink stopped. It pulls; nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from okex_ws.events import BookEvent, Event
+from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, Position, Sink, SinkClosedError, SinkError, SinkUnreachableError, mask
+
+FORMAT = 1
+
+
+def spool_name(url: str) -> str:
+    """A file name for the position of a sink: the same for the same target, whatever its password and options."""
+    target = re.sub(r"\?.*", "", mask(url))
+    words = re.sub(r"[^A-Za-z0-9]+", "-", target.replace("***", "")).strip("-")[:60]
+    return f"{words or 'stdout'}-{zlib.crc32(target.encode()):08x}.json"
+
+
+class EventSource(Protocol):
+    """One recorder's events, from its journal and then, for the running one, live.
+
+    recorder: its id. last_n: the highest journal record so far, to tell how far behind a sink is.
+    """
+
+    recorder: str
+
+    @property
+    def last_n(self) -> int: ...
+
+    def events(self, after_n: int) -> AsyncIterator[tuple[int, int, Event]]:
+        """(n, i, event) of every record after `after_n`, in order. Between two items hours may pass: keep nothing for it."""
+
+
+class SpoolStatus(msgspec.Struct, frozen=True):
+    """What a live line shows of a sink.
+
+    state: opening, sending (it has something to deliver), idle, waiting (for its next try), stopped.
+    behind_records: journal records not yet acknowledged, 0 when all that was read is.
+    behind_s: age of the oldest event read and not yet acknowledged; held: how many such events.
+    sent: events acknowledged since the start; errors: failed tries; error: the last one's line, "" while all is well.
+    """
+
+    url: str
+    state: str
+    behind_records: int
+    behind_s: float
+    sent: int
+    batches: int
+    errors: int
+    error: str
+    held: int
+
+
+class _Reached(msgspec.Struct):
+    n: int
+    i: int
+    is_finished: bool = False
+
+
+class _Saved(msgspec.Struct):
+    format: int = FORMAT
+    sink: str = ""
+    recorders: dict[str, _Reached] = {}
+
+
+class Spool:
+    """One sink, its sources in order (older recorders first, the running one last), its position file.
+
+    max_events, max_bytes: bounds of a batch, the latter estimated; two batches at most are held. linger_s: how long a batch
+    waits for more. put_timeout_s: when a try counts as failed. save_s: how often the position is written; what lies between
+    it and a crash is delivered again, and told apart by its ids. Tries are spaced by `luck()` (0 to 1) times a doubling bound.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        sources: Sequence[EventSource],
+        path: Path,
+        *,
+        now: Callable[[], int] = time.time_ns,
+        luck: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        max_events: int = 2_000,
+        max_bytes: int = 4 << 20,
+        linger_s: float = 0.05,
+        put_timeout_s: float = 30.0,
+        save_s: float = 1.0,
+        first_retry_s: float = 0.2,
+        max_retry_s: float = 30.0,
+    ) -> None:
+        self._sink, self._sources, self._path = sink, sources, path
+        self._now, self._luck, self._sleep = now, luck, sleep
+        self._max_events, self._max_bytes, self._linger_s = max_events, max_bytes, linger_s
+        self._put_timeout_s, self._save_s = put_timeout_s, save_s
+        self._first_retry_s, self._max_retry_s = first_retry_s, max_retry_s
+        self._saved = _Saved(sink=sink.url)
+        self._is_loaded = self._is_open = self._is_closing = self._is_unsaved = False
+        self._saved_at = 0
+        self._recorder = ""
+        self._last_n: Callable[[], int] = int
+        self._pending: list[tuple[str, Event]] = []
+        self._sending: list[tuple[str, Event]] = []
+        self._pending_bytes = 0
+        self._changed = asyncio.Event()  # the pending events, or what is wanted of them
+        self._room = asyncio.Event()
+        self._state, self._error = "opening", ""
+        self._sent = self._batches = self._errors = 0
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def status(self) -> SpoolStatus:
+        held = self._sending or self._pending
+        reached = self._saved.recorders.get(self._recorder)
+        return SpoolStatus(
+            url=self._sink.url,
+            state=self._state,
+            behind_records=max(0, self._last_n() - (reached.n if reached else 0)) if held else 0,
+            behind_s=max(0, self._now() - held[0][1].ts_recv) / 1e9 if held else 0.0,
+            sent=self._sent,
+            batches=self._batches,
+            errors=self._errors,
+            error=self._error,
+            held=len(self._sending) + len(self._pending),
+        )
+
+    async def check(self) -> None:
+        """Open the sink before anything else is started. Raises SinkError for what trying again cannot mend."""
+        self._load()
+        with contextlib.suppress(SinkUnreachableError):
+            await self._open()
+
+    async def run(self) -> None:
+        """Deliver until `close`, or until all sources have ended. Raises SinkClosedError, and what a source raises."""
+        self._load()
+        self._running = asyncio.current_task()
+        try:
+            for source in self._sources:
+                reached = self._saved.recorders.get(source.recorder)
+                if reached is None or not reached.is_finished:
+                    await self._deliver(source)
+        except asyncio.CancelledError:
+            if not self._is_closing:
+                raise
+        finally:
+            self._state = "stopped"
+            await self._finish()
+
+    async def close(self, within_s: float = 2.0) -> None:
+        """Stop reading, deliver what is held while time permits, save the position. The rest stays in the journal."""
+        task = self._running
+        self._is_closing = True
+        self._changed.set()
+        if task is not None and not task.done():
+            await asyncio.wait({task}, timeout=max(0.0, within_s - CLOSE_TIMEOUT_S))
+            task.cancel()
+            await asyncio.wait({task}, timeout=within_s)
+        else:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        await self._try_to_save()
+        self._is_open = False
+        await self._sink.close()
+
+    async def _deliver(self, source: EventSource) -> None:
+        """One source to its end. When the target turns out to have lost its memory, once more from where that ends."""
+        self._recorder, self._last_n = source.recorder, lambda: source.last_n
+        while not self._is_closing:
+            self._pending, self._sending, self._pending_bytes = [], [], 0
+            pump = asyncio.create_task(self._pump(source))
+            pump.add_done_callback(lambda _: self._changed.set())
+            try:
+                is_done = await self._send_all(pump)
+                if pump.done() and not pump.cancelled():
+                    pump.result()
+            finally:
+                pump.cancel()
+                await asyncio.wait({pump})
+            if is_done:
+                if not self._is_closing:
+                    self._saved.recorders.setdefault(source.recorder, _Reached(0, -1)).is_finished = True
+                    self._is_unsaved = True
+                    await self._try_to_save()
+                return
+
+    async def _pump(self, source: EventSource) -> None:
+        reached = self._saved.recorders.get(source.recorder)
+        place = Position(reached.n, reached.i) if reached else Position(0, -1)
+        prefix = source.recorder + ":"
+        since_pause = 0
+        async for n, i, event in source.events(max(0, place.n - 1)):
+            if n <= place.n and (n, i) <= place:
+                continue
+            self._pending.append((f"{prefix}{n}:{i}", event))
+            self._pending_bytes += 300
+            if isinstance(event, BookEvent):
+                self._pending_bytes += 40 * (len(event.raw_bids) + len(event.raw_asks))
+            since_pause += 1
+            if len(self._pending) == 1 or self._is_full():
+                self._changed.set()
+            while self._is_full():
+                self._room.clear()
+                await self._room.wait()
+                since_pause = 0
+            if since_pause >= 200:  # a source that reads from disk never waits, others on this loop do
+                since_pause = 0
+                await asyncio.sleep(0)
+
+    def _is_full(self) -> bool:
+        return len(self._pending) >= self._max_events or self._pending_bytes >= self._max_bytes
+
+    async def _send_all(self, pump: asyncio.Task[None]) -> bool:
+        """Deliver what the pump reads; False when it has to start again from an earlier place."""
+        while True:
+            if self._is_closing:
+                pump.cancel()
+            if not self._pending:
+                self._state = "idle" if self._is_open else self._state
+                if self._is_closing or pump.done():
+                    return True
+                await self._wait_for_more()
+                continue
+            if not (self._is_full() or self._is_closing or pump.done()):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._linger_s):
+                        while not (self._is_full() or self._is_closing or pump.done()):
+                            await self._changed.wait()
+                            self._changed.clear()
+            self._sending, self._pending, self._pending_bytes = self._pending, [], 0
+            self._room.set()
+            if not await self._put():
+                return False
+
+    async def _wait_for_more(self) -> None:
+        if self._is_unsaved:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._save_s):
+                    await self._changed.wait()
+        if not self._changed.is_set():
+            await self._try_to_save()
+            await self._changed.wait()
+        self._changed.clear()
+
+    async def _put(self) -> bool:
+        """Deliver the batch, however many tries it takes; False when the target needs earlier events first."""
+        bound = self._first_retry_s
+        while True:
+            try:
+                if not self._is_open:
+                    await self._open()
+                    if await self._fell_back():
+                        return False
+                self._state = "sending"
+                async with asyncio.timeout(self._put_timeout_s):
+                    await self._sink.put(self._sending)
+            except SinkClosedError:
+                raise
+            except TimeoutError:
+                await self._fail(f"{self._sink.url}: no acknowledgement within {self._put_timeout_s:g} s")
+            except SinkError as error:
+                await self._fail(str(error))
+            else:
+                await self._acknowledge()
+                return True
+            self._state = "waiting"
+            await self._sleep(self._luck() * bound)
+            bound = min(2 * bound, self._max_retry_s)
+
+    async def _open(self) -> None:
+        self._state = "opening"
+        try:
+            await self._sink.open()
+        except SinkError as error:
+            self._errors, self._error = self._errors + 1, str(error)
+            raise
+        self._is_open = True
+
+    async def _fail(self, text: str) -> None:
+        if self._is_open:
+            self._errors, self._error = self._errors + 1, text
+            self._is_open = False
+            await self._sink.close()
+
+    async def _fell_back(self) -> bool:
+        known = self._saved.recorders.get(self._recorder)
+        async with asyncio.timeout(self._put_timeout_s):
+            reached = await self._sink.reached(self._recorder)
+        if known is None or reached is None or reached >= (known.n, known.i):
+            return False
+        known.n, known.i = reached
+        self._is_unsaved = True
+        return True
+
+    async def _acknowledge(self) -> None:
+        place = self._sending[-1][0].rsplit(":", 2)
+        known = self._saved.recorders.setdefault(self._recorder, _Reached(0, -1))
+        known.n, known.i = int(place[1]), int(place[2])
+        self._sent += len(self._sending)
+        self._batches += 1
+        self._sending, self._error, self._is_unsaved = [], "", True
+        if self._now() - self._saved_at >= self._save_s * 1e9:
+            await self._try_to_save()
+
+    def _load(self) -> None:
+        if self._is_loaded:
+            return
+        try:
+            saved = msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+        except FileNotFoundError:
+            saved = _Saved()
+        except (OSError, msgspec.DecodeError) as error:
+            raise SinkError(f"{self._path}: the sink's position cannot be read ({error}); without the file, all is sent again "
+                            "and what the sink has is skipped") from None  # fmt: skip
+        if saved.format != FORMAT:
+            raise SinkError(f"{self._path}: format {saved.format} is from another version of this software")
+        saved.sink = self._sink.url
+        self._saved, self._is_loaded = saved, True
+
+    async def _try_to_save(self) -> None:
+        try:
+            await self._save()
+        except OSError as error:
+            # Delivery goes on: a position that is too old costs a second delivery, nothing else.
+            self._errors, self._error = self._errors + 1, f"{self._path}: {error.strerror}; the position is not saved"
+
+    async def _save(self) -> None:
+        if not self._is_unsaved:
+            return
+        self._is_unsaved = False
+        self._saved_at = self._now()
+        text = msgspec.json.encode(self._saved)
+        try:
+            await asyncio.to_thread(_replace, self._path, text)
+        except OSError:
+            self._is_unsaved = True
+            raise
+
+
+def _replace(path: Path, text: bytes) -> None:
+    """Write a file whole or not at all: temp, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,132 @@
+"""compact: many small files of a recorder, a table, a day and an instrument → few large ones.
+
+The new file is written and made durable, then one line of `ledger/compactions.jsonl` swaps it for the old ones. Killed before
+that line, the old files count; after it, the new one; at no instant neither or both. Old files are removed when no reader is at
+work, now or by the next compaction. A recorder may go on writing meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from okex_ws.store import parquet
+from okex_ws.store.folder import LEDGER, TABLES, check, compacting, removing
+from okex_ws.store.ledger import Compaction, File, Ledger, Manifest
+from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
+from okex_ws.store.views import known_table
+
+LARGEST_ROWS = 2_000_000
+LARGEST_BYTES = 128 << 20
+
+
+class Compacted(msgspec.Struct):
+    """What a compaction did. left: replaced files that readers still kept from being removed."""
+
+    merged: int = 0
+    made: int = 0
+    removed: int = 0
+    left: int = 0
+
+
+def compact(
+    path: Path | str,
+    *,
+    now: int,
+    table: str = "",
+    least: int = 2,
+    storage: Storage | None = None,
+) -> Compacted:
+    """Merge the files of a data folder. now: ns UTC. table: only that one. least: fewer files together are left alone.
+
+    Raises StoreError for what is no data folder, and while another compaction runs; OSError when the disk refuses.
+    """
+    check(path)
+    root = Path(path).absolute()
+    storage = storage or OsStorage()
+    done = Compacted()
+    with compacting(root):
+        ledger = Ledger(root / LEDGER / "compactions.jsonl", storage)
+        try:
+            manifest = Manifest(root)
+            manifest.refresh()
+            _remove_unlisted(root, manifest, storage)
+            for group in _groups([file for file in manifest.files if table in ("", file.table)], least):
+                added = _merge(root, group, storage)
+                line = Compaction(now, [added], [file.path for file in group])
+                ledger.append([msgspec.json.encode(line)])
+                done.merged += len(group)
+                done.made += 1
+            manifest.refresh()
+            _remove_replaced(root, manifest, storage, done)
+        finally:
+            ledger.close()
+    return done
+
+
+def _groups(files: list[File], least: int) -> Iterator[list[File]]:
+    """Files that become one: of the same recorder, partition and columns, and small enough together."""
+    series: dict[tuple[str, str, int], list[File]] = {}
+    for file in files:
+        if file.rows < LARGEST_ROWS // 2 and file.size < LARGEST_BYTES // 2:
+            series.setdefault((file.partition, file.recorder, file.shape), []).append(file)
+    for _, members in sorted(series.items()):
+        group: list[File] = []
+        rows = size = 0
+        for file in sorted(members, key=lambda file: _span(file.name)):
+            if rows + file.rows > LARGEST_ROWS or size + file.size > LARGEST_BYTES:
+                if len(group) >= least:
+                    yield group
+                group, rows, size = [], 0, 0
+            group.append(file)
+            rows, size = rows + file.rows, size + file.size
+        if len(group) >= least:
+            yield group
+
+
+def _span(name: str) -> tuple[int, int]:
+    """First and last journal record in a file's name."""
+    first, last = name.removesuffix(".parquet").removesuffix("-c").rsplit("-", 2)[1:]
+    return int(first), int(last)
+
+
+def _merge(root: Path, group: list[File], storage: Storage) -> File:
+    rows = pa.concat_tables([parquet.read(root / file.path) for file in group])
+    folder, recorder = group[0].partition, group[0].recorder
+    first = _span(group[0].name)[0]
+    last = max(_span(file.name)[1] for file in group)
+    name = f"{recorder}-{first:012d}-{last:012d}-c.parquet"
+    content = parquet.encode(rows)
+    target = root / folder / name
+    publish(storage, target.parent / f".tmp-{name}", target, content)
+    storage.fsync_dir(target.parent)
+    known = known_table(group[0].table)
+    made = parquet.describe(f"{folder}/{name}", rows, content, has_ids=known is not None and known.has_ids)
+    return msgspec.structs.replace(made, shape=group[0].shape)
+
+
+def _remove_unlisted(root: Path, manifest: Manifest, storage: Storage) -> None:
+    """What a killed compaction wrote before its line."""
+    known = {file.path for compaction in manifest.compactions.items for file in compaction.added}
+    for table in names_in(storage, root / TABLES):
+        for date in names_in(storage, root / TABLES / table):
+            for instrument in names_in(storage, root / TABLES / table / date):
+                folder = f"{TABLES}/{table}/{date}/{instrument}"
+                for name in names_in(storage, root / folder):
+                    if name.endswith("-c.parquet") and f"{folder}/{name}" not in known:
+                        remove(storage, root / folder / name)
+
+
+def _remove_replaced(root: Path, manifest: Manifest, storage: Storage, done: Compacted) -> None:
+    replaced = {path for compaction in manifest.compactions.items for path in compaction.removed}
+    present = [path for path in sorted(replaced) if (root / path).exists()]
+    with removing(root) as alone:
+        if not alone:
+            done.left = len(present)
+            return
+        for path in present:
+            remove(storage, root / path)
+        done.removed = len(present)

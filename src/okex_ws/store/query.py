@@ -1,0 +1,227 @@
+"""Store: a data folder, or several, as an SQL database.
+
+Every query sees the files that were committed when it began, whatever a recorder or a compaction does meanwhile.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+import duckdb
+import msgspec
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from okex_ws.store.folder import StoreError, check, reading
+from okex_ws.store.ledger import Manifest
+from okex_ws.store.news import (
+    CONNECTION_SCHEMA,
+    CONNECTIONS,
+    GAP_SCHEMA,
+    GAPS,
+    SEGMENT_SCHEMA,
+    News,
+    segment_rows,
+)
+from okex_ws.store.views import Source, raw_sql, view_sql
+
+LEDGERS = ("gaps", "connections", "segments")
+RAW = "raw_"
+"""`raw_trades` is `trades` with every row of every recorder, repetitions included."""
+
+
+class TableSummary(msgspec.Struct, frozen=True):
+    """What there is of one table. first_date, last_date: YYYY-MM-DD, UTC; rows: repetitions included; size: bytes."""
+
+    name: str
+    rows: int
+    files: int
+    size: int
+    first_date: str
+    last_date: str
+
+
+class Folder:
+    """One data folder as a reader sees it: its ledgers."""
+
+    def __init__(self, root: Path) -> None:
+        check(root)
+        self.root = root.absolute()
+        self.manifest = Manifest(self.root)
+        self.gaps = News(self.root, GAPS, GAP_SCHEMA)
+        self.connections = News(self.root, CONNECTIONS, CONNECTION_SCHEMA)
+
+    def refresh(self) -> bool:
+        """Returns whether anything has changed."""
+        changed = [self.manifest.refresh(), self.gaps.refresh(), self.connections.refresh()]
+        return any(changed)
+
+
+class Store:
+    """An SQL database over data folders: one view a table, and the ledgers gaps, connections, segments.
+
+    Several folders are merged: what more than one recorder saw is there once, the earliest ts_recv wins. Not for several
+    threads at once. Errors are StoreError.
+    """
+
+    def __init__(self, path: Path | str, *more: Path | str) -> None:
+        self.folders = [Folder(Path(root)) for root in (path, *more)]
+        self._database = duckdb.connect(
+            config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        )
+        self._database.execute("SET TimeZone = 'UTC'")
+        self._fresh: set[str] = set()
+        self.refresh()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database in memory."""
+        self._database.close()
+
+    # -- what there is -----------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Look at the ledgers again; every query does."""
+        changes = [folder.refresh() for folder in self.folders]
+        if any(changes):
+            self._fresh.clear()
+
+    def sources(self, table: str) -> list[Source]:
+        """The files of a table."""
+        return [(f.root, file) for f in self.folders for file in f.manifest.files if file.table == table]
+
+    def table_names(self) -> list[str]:
+        """Tables that have rows, then the ledgers."""
+        return [*sorted({file.table for f in self.folders for file in f.manifest.files}), *LEDGERS]
+
+    def tables(self) -> list[TableSummary]:
+        """What there is, from the ledger alone."""
+        self.refresh()
+        summaries = []
+        for name in self.table_names()[: -len(LEDGERS)]:
+            files = [file for _, file in self.sources(name)]
+            dates = [file.date for file in files]
+            rows, size = sum(file.rows for file in files), sum(file.size for file in files)
+            summaries.append(TableSummary(name, rows, len(files), size, min(dates), max(dates)))
+        return summaries
+
+    # -- queries -----------------------------------------------------------------------------------------------------------
+
+    def sql(self, query: str, *parameters: Any) -> Any:
+        """Run a query; `?` or `$1` stand for the parameters. Returns a pyarrow Table."""
+        with self._reading():
+            try:
+                answer = self._lazily(query, parameters)
+                return pa.table({}) if answer is None else answer.to_arrow_table()
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Run a query; returns its rows."""
+        with self._reading():
+            try:
+                return list(self._run(query, parameters).fetchall())
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+
+    def batches(self, query: str, *parameters: Any, rows: int = 100_000) -> Iterator[Any]:
+        """Run a query whose answer may be larger than memory; yields pyarrow RecordBatches."""
+        with self._reading():
+            try:
+                answer = self._lazily(query, parameters)
+                if answer is not None:
+                    yield from answer.to_arrow_reader(rows)
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+
+    def write_csv(self, target: TextIO, query: str, *parameters: Any) -> int:
+        """Run a query and write its answer as CSV with a header; returns how many rows."""
+        count = 0
+        writer = csv.writer(target, lineterminator="\n")
+        with self._reading():
+            try:
+                answer = self._run(query, parameters)
+                writer.writerow([column[0] for column in answer.description or ()])
+                while rows := answer.fetchmany(10_000):
+                    writer.writerows(rows)
+                    count += len(rows)
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+        return count
+
+    def copy(self, query: str, target: Path | str, options: str = "FORMAT csv, HEADER") -> int:
+        """Run a query and let DuckDB write its answer into a file; returns how many rows."""
+        text = str(target).replace("'", "''")
+        answer = self.rows(f"COPY ({query}) TO '{text}' ({options})")
+        return int(answer[0][0])
+
+    def _reading(self) -> ExitStack:
+        stack = ExitStack()
+        for folder in self.folders:
+            stack.enter_context(reading(folder.root))
+        try:
+            self.refresh()
+        except BaseException:
+            stack.close()
+            raise
+        return stack
+
+    def _run(self, query: str, parameters: tuple[Any, ...]) -> duckdb.DuckDBPyConnection:
+        self._provide_for(query)
+        return self._database.execute(query, list(parameters))
+
+    def _lazily(self, query: str, parameters: tuple[Any, ...]) -> duckdb.DuckDBPyRelation | None:
+        self._provide_for(query)
+        return self._database.sql(query, params=list(parameters))
+
+    def _provide_for(self, query: str) -> None:
+        words = set(re.findall(r"\w+", query.lower()))
+        for name in self.table_names():
+            if name in words:
+                self._provide(name)
+            if RAW + name in words and name not in LEDGERS:
+                self._provide(name, raw=True)
+
+    def _provide(self, name: str, *, raw: bool = False) -> None:
+        view = RAW + name if raw else name
+        if view in self._fresh:
+            return
+        if name in LEDGERS:
+            self._provide_ledger(name)
+        else:
+            sources = self.sources(name)
+            select = raw_sql(sources) if raw else view_sql(name, sources)
+            self._database.execute(f"CREATE OR REPLACE VIEW {view} AS {select}")
+        self._fresh.add(view)
+
+    def _provide_ledger(self, name: str) -> None:
+        if name == "segments":
+            rows = [row for folder in self.folders for row in segment_rows(folder.manifest.commits.items)]
+            schema, ts = SEGMENT_SCHEMA, "ts"
+        else:
+            news = [folder.gaps if name == "gaps" else folder.connections for folder in self.folders]
+            unique = {(r["recorder"], r["n"], r["i"]): r for each in news for r in each.columns()}
+            rows = list(unique.values())
+            schema, ts = (GAP_SCHEMA if name == "gaps" else CONNECTION_SCHEMA), "ts_recv"
+        self._database.register(f"{name}_lines", pa.Table.from_pylist(rows, schema=schema))
+        self._database.execute(
+            f"CREATE OR REPLACE VIEW {name} AS SELECT make_timestamp({ts} // 1000) AS time, * FROM {name}_lines ORDER BY {ts}"  # noqa: S608
+        )
+
+    def _explained(self, error: duckdb.Error) -> StoreError:
+        text = str(error).strip()
+        missing = re.search(r"Table with name (\S+) does not exist", text)
+        if missing:
+            have = ", ".join(self.table_names())
+            return StoreError(f"there is no table {missing[1].strip(chr(34))} here; there are: {have}")
+        return StoreError(text.splitlines()[0] if text else type(error).__name__)

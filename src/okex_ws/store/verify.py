@@ -1,0 +1,251 @@
+"""verify: is anything missing, is anything there twice, and does the ledger say so.
+
+Trades are checked by their ids over all recorders together: what any of them saw is not missing. Books are checked by the
+sequence of each recorder, since a book is rebuilt from one chain. What is missing is explained when a ledger names it, or when no
+recorder was at work; every other hole is a finding that makes the folder unclean.
+"""
+
+# ruff: noqa: S608  # SQL is made of our own names and of quoted texts
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from okex_ws.store.folder import StoreError
+from okex_ws.store.query import Folder, Store
+from okex_ws.store.views import SWEEP, literal
+
+HOLE, DOUBLE, DAMAGE, EXPLAINED, UNVERIFIABLE = "hole", "double", "damage", "explained", "unverifiable"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing found. kind: hole, double, damage (each of them is unclean), explained or unverifiable.
+
+    first_id, last_id: missing trade ids, both included; or the sequences of a book around a break.
+    """
+
+    kind: str
+    table: str
+    text: str
+    instrument: str = ""
+    recorder: str = ""
+    first_id: int | None = None
+    last_id: int | None = None
+
+
+class Report(msgspec.Struct):
+    """What a verification looked at and found. rows: of all tables, repetitions included; chains: trade and book chains."""
+
+    findings: list[Finding]
+    files: int = 0
+    rows: int = 0
+    chains: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing unexplained is missing, nothing is there twice, nothing is damaged."""
+        return not any(finding.kind in (HOLE, DOUBLE, DAMAGE) for finding in self.findings)
+
+
+def verify(store: Store) -> Report:
+    """Check the files, the ledger and every chain of a store."""
+    store.refresh()
+    report = Report([])
+    for folder in store.folders:
+        report.findings += _check_ledger(folder)
+        report.findings += _check_files(folder)
+        report.files += len(folder.manifest.files)
+    if any(finding.kind == DAMAGE for finding in report.findings):
+        return report  # a damaged file would end the queries below
+    for table in store.tables():
+        report.rows += table.rows
+        report.findings += _check_doubles(store, table.name)
+        if table.name in ("trades", "single_trades"):
+            report.chains += store.rows(f"SELECT count(DISTINCT instrument) FROM {table.name}")[0][0]
+            report.findings += check_trades(store, table.name)
+    if "book_updates" in store.table_names():
+        query = "SELECT count(*) FROM (SELECT DISTINCT recorder, channel, instrument FROM raw_book_updates)"
+        report.chains += store.rows(query)[0][0]
+        report.findings += check_books(store)
+    return report
+
+
+def check_trades(store: Store, table: str = "trades") -> list[Finding]:
+    """Every id between the first and the last of an instrument is there, or explained."""
+    explained = _explained_ranges(store, "trades" if table == "trades" else "trades-all")
+    findings = []
+    for instrument, before, size in _trade_steps(store, table):
+        first, last = before + 1, before + size
+        if size < 0:
+            text = f"{instrument}: {-size} trades after {before} are counted twice"
+            findings.append(Finding(DOUBLE, table, text, instrument, "", first, None))
+            continue
+        for low, high, is_explained in _subtract(first, last, explained.get(instrument, [])):
+            kind, why = (EXPLAINED, "the gap ledger names it") if is_explained else _why(store, table, instrument, low, high)
+            text = f"{instrument}: {high - low + 1} trades missing, {low} to {high}: {why}"
+            findings.append(Finding(kind, table, text, instrument, "", low, high))
+    return findings
+
+
+def check_books(store: Store) -> list[Finding]:
+    """Every change links to the one before it, and every image in mid-stream has its gap."""
+    images = "UNION ALL SELECT {} , true AS is_image FROM raw_book_snapshots SEMI JOIN chained USING (channel, instrument)"
+    columns = "recorder, channel, instrument, n, i, sequence, previous_sequence"
+    images = images.format(columns) if "book_snapshots" in store.table_names() else ""
+    query = f"""
+        WITH chained AS (SELECT DISTINCT channel, instrument FROM raw_book_updates),
+        rows AS (SELECT {columns}, false AS is_image FROM raw_book_updates {images}),
+        linked AS (
+            SELECT *, lag(sequence) OVER chain AS last, lag(is_image) OVER chain AS after_image, row_number() OVER chain AS place
+            FROM rows WINDOW chain AS (PARTITION BY recorder, channel, instrument ORDER BY n, i)
+        )
+        SELECT recorder, channel, instrument, n, last, sequence, previous_sequence, is_image, place FROM linked
+        WHERE sequence IS NOT NULL AND CASE
+            WHEN is_image THEN last IS NOT NULL AND sequence <> last
+            WHEN place = 1 THEN true
+            ELSE previous_sequence IS DISTINCT FROM last
+                AND NOT (after_image AND previous_sequence <= last AND last < sequence) END
+        ORDER BY recorder, channel, instrument, n
+    """
+    named = "SELECT recorder, channel, instrument, last_sequence FROM gaps WHERE event = 'Gap' AND last_sequence IS NOT NULL"
+    gaps = set(store.rows(named))
+    findings = []
+    for recorder, channel, instrument, n, last, sequence, previous, is_image, place in store.rows(query):
+        where = f"{instrument} {channel}, record {n} of {recorder}"
+        if is_image and (recorder, channel, instrument, last) in gaps:
+            kind, text = EXPLAINED, f"{where}: changes after {last} missing until the image {sequence}: the gap ledger names it"
+        elif is_image:
+            kind, text = HOLE, f"{where}: the image {sequence} follows {last}, and no gap is in the ledger"
+        elif place == 1:
+            kind, text = HOLE, f"{where}: the book begins with a change, not with an image"
+        else:
+            kind, text = HOLE, f"{where}: change {sequence} follows {previous}, but the last one was {last}"
+        findings.append(Finding(kind, "book_updates", text, instrument, recorder, last, sequence))
+    blind = store.rows(
+        "SELECT instrument, channel, count(*) FROM raw_book_updates WHERE sequence IS NULL GROUP BY ALL ORDER BY ALL"
+    )
+    for instrument, channel, count in blind:
+        text = f"{instrument} {channel}: {count} changes carry no sequence, a loss among them cannot be seen"
+        findings.append(Finding(UNVERIFIABLE, "book_updates", text, instrument))
+    return findings
+
+
+def _check_ledger(folder: Folder) -> Iterator[Finding]:
+    damaged = folder.manifest.damaged + folder.gaps.damaged + folder.connections.damaged
+    if damaged:
+        yield Finding(DAMAGE, "segments", f"{folder.root}: {damaged} ledger lines cannot be read")
+    reached: dict[str, int] = {}
+    for commit in folder.manifest.commits.items:
+        expected = reached.get(commit.recorder, 0) + 1
+        if commit.first != expected:
+            text = f"{commit.recorder}: records {expected} to {commit.first - 1} were never committed"
+            yield Finding(HOLE, "segments", text, "", commit.recorder, expected, commit.first - 1)
+        reached[commit.recorder] = commit.through
+
+
+def _check_files(folder: Folder) -> Iterator[Finding]:
+    for file in folder.manifest.files:
+        try:
+            content = (folder.root / file.path).read_bytes()
+        except OSError as error:
+            yield Finding(DAMAGE, file.table, f"{file.path} cannot be read: {error.strerror or error}", "", file.recorder)
+            continue
+        if len(content) != file.size or zlib.crc32(content) != file.crc:
+            yield Finding(DAMAGE, file.table, f"{file.path} is not what was written", "", file.recorder)
+
+
+def _check_doubles(store: Store, table: str) -> Iterator[Finding]:
+    query = f"SELECT recorder, n, i, count(*) FROM raw_{table} GROUP BY recorder, n, i HAVING count(*) > 1 ORDER BY ALL LIMIT 100"
+    for recorder, n, i, count in store.rows(query):
+        # Folders that were copied and merged hold the same row more than once; the view shows it once.
+        if len(store.folders) == 1:
+            yield Finding(DOUBLE, table, f"event {i} of record {n} of {recorder} is there {count} times", "", recorder)
+
+
+def _trade_steps(store: Store, table: str) -> list[tuple[str, int, int]]:
+    """Where ids and counts disagree, as (instrument, last id before, how many are missing; negative: there twice)."""
+    resets = store.rows("SELECT DISTINCT instrument FROM gaps WHERE cause = 'id-reset'")
+    # A new numbering begins a new chain: rows before and after it are not compared.
+    epoch = "0"
+    if resets:
+        epoch = (
+            f"(SELECT count(*) FROM gaps WHERE gaps.cause = 'id-reset' AND gaps.instrument = {table}.instrument "
+            f"AND gaps.recorder = {table}.recorder AND gaps.ts_recv <= {table}.ts_recv)"
+        )
+    count = "count" if table == "trades" else "1"
+    query = f"""
+        WITH counted AS (
+            SELECT instrument, epoch, trade_id, lag(trade_id) OVER chain AS previous_id,
+                trade_id - sum(covers) OVER chain AS missing
+            FROM (SELECT instrument, trade_id, {count} AS covers, {epoch} AS epoch FROM {table})
+            WINDOW chain AS (PARTITION BY instrument, epoch ORDER BY trade_id)
+        ), settled AS (
+            SELECT *, min(missing) OVER (
+                PARTITION BY instrument, epoch ORDER BY trade_id ROWS BETWEEN CURRENT ROW AND {SWEEP} FOLLOWING) AS lost
+            FROM counted
+        ), stepped AS (
+            SELECT *, lost - lag(lost) OVER (PARTITION BY instrument, epoch ORDER BY trade_id) AS size FROM settled
+        )
+        SELECT instrument, previous_id, CAST(size AS BIGINT) FROM stepped WHERE size <> 0 ORDER BY ALL
+    """
+    return [(instrument, previous, size) for instrument, previous, size in store.rows(query)]
+
+
+def _explained_ranges(store: Store, channel: str) -> dict[str, list[tuple[int, int]]]:
+    """Ids the ledger says are missing, by instrument, sorted: what was fetched back since is expected to be there."""
+    ranges: dict[str, dict[str, list[tuple[int, int]]]] = {}
+    query = (
+        "SELECT instrument, event, coalesce(first_id, 0), last_id FROM gaps "
+        f"WHERE last_id IS NOT NULL AND channel IN ({literal(channel)}, '') ORDER BY ALL"
+    )
+    for instrument, event, first, last in store.rows(query):
+        ranges.setdefault(instrument, {}).setdefault(event, []).append((first, last))
+    explained = {}
+    for instrument, by_event in ranges.items():
+        recovered = by_event.get("Recovered", [])
+        missing = list(by_event.get("Unrecoverable", []))
+        for first, last in by_event.get("Gap", []):
+            missing += [(low, high) for low, high, is_back in _subtract(first, last, recovered) if not is_back]
+        explained[instrument] = sorted(missing)
+    return explained
+
+
+def _subtract(first: int, last: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, bool]]:
+    """Cut first..last at the ranges (sorted): parts inside of them (True) and outside (False)."""
+    at = first
+    for low, high in ranges:
+        if high < at or low > last:
+            continue
+        if low > at:
+            yield at, low - 1, False
+        yield max(low, at), min(high, last), True
+        at = high + 1
+    if at <= last:
+        yield at, last, False
+
+
+def _why(store: Store, table: str, instrument: str, low: int, high: int) -> tuple[str, str]:
+    """A recorder that saw trades on both sides was at work in between, and owes an explanation."""
+    recorders = store.rows(
+        f"SELECT recorder FROM raw_{table} WHERE instrument = ? GROUP BY recorder "
+        "HAVING min(trade_id) < ? AND max(trade_id) > ? ORDER BY recorder",
+        instrument,
+        low,
+        high,
+    )
+    if recorders:
+        return HOLE, f"recorder {recorders[0][0]} was at work and no ledger names it"
+    return EXPLAINED, "no recorder was at work"
+
+
+def verify_path(path: Path | str, *more: Path | str) -> Report:
+    """`verify` of data folders. Raises StoreError when one of them is none."""
+    try:
+        with Store(path, *more) as store:
+            return verify(store)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error

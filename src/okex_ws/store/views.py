@@ -1,0 +1,159 @@
+"""Views: the SQL that makes a set of Parquet files one table in which no row is there twice.
+
+Most files cannot repeat a row of another one, and the ledger shows it: the spans of their trade ids do not touch, or one recorder
+alone wrote them. Only the others go through the comparison: two recorders at the same time, a second pass of a journal under
+another name, rows fetched back over REST.
+"""
+
+# ruff: noqa: S608  # SQL is made of our own names and of quoted paths
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from okex_ws.store.ledger import File
+from okex_ws.store.tables import Table, known_tables, table_of
+
+SWEEP = 256
+"""Prints after a missing id whose counts may still make up for it: ids interleave inside one taker's sweep, no further."""
+
+Source = tuple[Path, File]
+"""A file and the data folder it is in."""
+
+
+def view_sql(name: str, sources: list[Source]) -> str:
+    """The SELECT of a table's view."""
+    table = known_table(name)
+    plain, mixed = separate(sources, has_ids=table is None or table.has_ids)
+    parts = []
+    if plain:
+        parts.append(raw_sql(plain))
+    if mixed:
+        is_backfilled = any(file.backfilled for _, file in mixed)
+        parts.append(_unique_sql(table, scan(mixed), is_backfilled=is_backfilled))
+    return " UNION ALL BY NAME ".join(f"({part})" for part in parts)
+
+
+def raw_sql(sources: list[Source]) -> str:
+    """The SELECT of every row of a table, repetitions included."""
+    return f"SELECT * FROM {scan(sources)}"
+
+
+def known_table(name: str) -> Table | None:
+    """The table of this name; None for one of another version of the software."""
+    kind = known_tables().get(name)
+    return table_of(kind) if kind is not None else None
+
+
+def separate(sources: list[Source], *, has_ids: bool) -> tuple[list[Source], list[Source]]:
+    """Files that can be read as they are, and files that may hold a row of another one."""
+    groups: dict[str, list[Source]] = {}
+    for source in sources:
+        file = source[1]
+        instrument = file.partition.rpartition("/")[2]
+        groups.setdefault(instrument if has_ids else file.partition, []).append(source)
+    plain: list[Source] = []
+    mixed: list[Source] = []
+    for group in groups.values():
+        one, other = _by_overlap(group) if has_ids else _by_recorder(group)
+        plain += one
+        mixed += other
+    return plain, mixed
+
+
+def _by_overlap(group: list[Source]) -> tuple[list[Source], list[Source]]:
+    plain: list[Source] = []
+    mixed: list[Source] = []
+    cluster: list[Source] = []
+    reached = 0
+    for source in sorted(group, key=lambda item: (item[1].low, item[1].high, item[1].path)):
+        if cluster and source[1].low > reached:
+            (plain if len(cluster) == 1 and cluster[0][1].is_plain else mixed).extend(cluster)
+            cluster = []
+        reached = max(reached, source[1].high) if cluster else source[1].high
+        cluster.append(source)
+    (plain if len(cluster) == 1 and cluster[0][1].is_plain else mixed).extend(cluster)
+    return plain, mixed
+
+
+def _by_recorder(group: list[Source]) -> tuple[list[Source], list[Source]]:
+    spans: dict[str, tuple[int, int]] = {}
+    for _, file in group:
+        low, high = spans.get(file.recorder, (file.low, file.high))
+        spans[file.recorder] = (min(low, file.low), max(high, file.high))
+    plain: list[Source] = []
+    mixed: list[Source] = []
+    for source in group:
+        file = source[1]
+        overlaps = any(
+            recorder != file.recorder and low <= file.high and file.low <= high
+            for recorder, (low, high) in spans.items()
+        )
+        (mixed if overlaps else plain).append(source)
+    return plain, mixed
+
+
+def scan(sources: Iterable[Source]) -> str:
+    """read_parquet of some files; `date` and `instrument` come from their folders, so that others need not be opened."""
+    sources = list(sources)
+    # A folder may hold what DuckDB takes for a pattern; names below it cannot: they are percent-encoded.
+    paths = ", ".join(literal(str(root).replace("[", "[[]") + "/" + file.path) for root, file in sources)
+    union = ", union_by_name = true" if len({file.shape for _, file in sources}) > 1 else ""
+    return (
+        f"read_parquet([{paths}], hive_partitioning = true, "
+        f"hive_types = {{'date': DATE, 'instrument': VARCHAR}}{union})"
+    )
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _unique_sql(table: Table | None, source: str, *, is_backfilled: bool) -> str:
+    if table is not None and table.name == "trades" and is_backfilled:
+        return _unique_trades_sql(source)
+    if table is None:
+        keys = ["recorder", "n", "i"]
+    elif table.has_ids:
+        keys = ["instrument", "date", "trade_id"]
+    elif "previous_sequence" in table.own:
+        # An old recording has no sequences: there the levels themselves tell rows apart.
+        levels = "CASE WHEN sequence IS NULL THEN md5(CAST(struct_pack(bids, asks) AS VARCHAR)) END"
+        keys = ["instrument", "channel", "ts_event", "sequence", "previous_sequence", levels]
+    else:
+        keys = ["instrument", "channel", "ts_event", *(f'"{name}"' for name in table.own)]
+    order = "backfilled, ts_recv, recorder, n, i"
+    return f"SELECT * FROM {source} QUALIFY row_number() OVER (PARTITION BY {', '.join(keys)} ORDER BY {order}) = 1"
+
+
+def _unique_trades_sql(source: str) -> str:
+    """Trades: one row an id, and no match fetched back over REST that a pushed print already counts.
+
+    A pushed print covers `count` ids that end with its own; prints of one sweep may interleave theirs. So the ids covered
+    before a print are those of its step that no later surplus of counts makes up for.
+    """
+    return f"""
+        WITH every AS MATERIALIZED (
+            SELECT * FROM {source}
+            QUALIFY row_number() OVER (
+                PARTITION BY instrument, date, trade_id ORDER BY backfilled, ts_recv, recorder, n, i) = 1
+        ), counted AS (
+            SELECT instrument, trade_id, count, lag(trade_id) OVER chain AS previous_id,
+                trade_id - sum(count) OVER chain AS missing
+            FROM every WHERE NOT backfilled WINDOW chain AS (PARTITION BY instrument ORDER BY trade_id)
+        ), settled AS (
+            SELECT *, min(missing) OVER (
+                PARTITION BY instrument ORDER BY trade_id ROWS BETWEEN CURRENT ROW AND {SWEEP} FOLLOWING) AS lost
+            FROM counted
+        ), covered AS (
+            SELECT instrument AS covered_instrument, trade_id AS upper, coalesce(
+                previous_id + lost - lag(lost) OVER (PARTITION BY instrument ORDER BY trade_id),
+                trade_id - count) AS above
+            FROM settled
+        )
+        SELECT every.* FROM every ASOF LEFT JOIN covered
+            ON every.instrument = covered.covered_instrument AND every.trade_id <= covered.upper
+        WHERE NOT every.backfilled OR covered.above IS NULL OR every.trade_id <= covered.above
+    """
