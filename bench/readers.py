@@ -1,7 +1,7 @@
 """The stacks compared: each reads the stream, keeps books, and looks at the touch after every book message.
 
-Run as a process of its own: `python readers.py NAME PORT`; prints messages, CPU seconds and wall seconds. The peers share one book,
-a sorted list and a dict, the fastest of plain Python: what differs is the socket, the parser and the layers between.
+Run as a process of its own: `python readers.py NAME PORT`; prints messages, CPU seconds and wall seconds. The peers share one
+book, a sorted list and a dict, the fastest of plain Python: what differs is the socket, the parser and the layers between.
 """
 
 from __future__ import annotations
@@ -121,14 +121,11 @@ def websockets_orjson(port: int) -> None:
 
 def python_okx(port: int) -> None:
     """The official SDK; it insists on TLS, which for this comparison is taken out, so that all read the same plain bytes."""
-    import ssl
-
     import websockets
     from okx.websocket import WebSocketFactory
     from okx.websocket.WsPublicAsync import WsPublicAsync
 
     connect = websockets.connect
-    ssl.create_default_context  # noqa: B018  # the factory builds a context and passes it; plain sockets ignore it here
     WebSocketFactory.websockets.connect = lambda url, ssl=None: connect(url, max_size=2**24)
 
     async def read() -> None:

@@ -1,7 +1,7 @@
 """A recorded stream, sent over a real socket as fast as the reader takes it.
 
-The stream comes from the simulator on virtual time: real frames of `books`, `bbo-tbt`, `trades` and `tickers` of some instruments,
-with ids and sequences unbroken from the first message to the last.
+The stream comes from the simulator on virtual time: real frames of `books`, `bbo-tbt`, `trades` and `tickers` of some
+instruments, with ids and sequences unbroken from the first message to the last.
 """
 
 from __future__ import annotations
@@ -61,9 +61,8 @@ async def serve(texts: list[bytes], rate: float) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         key = next(line.split(":", 1)[1].strip() for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
         accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
-        writer.write(
-            f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode()
-        )
+        upgrade = ("HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade")
+        writer.write("\r\n".join((*upgrade, f"Sec-WebSocket-Accept: {accept}", "", "")).encode())
         await reader.read(64)
         if rate:
             begun = time.perf_counter()

@@ -30,7 +30,7 @@ def main() -> int:
     options.add_argument("--messages", type=int, default=40_000)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--book-heavy", action="store_true", help="books, trades and tickers only, without bbo-tbt")
-    options.add_argument("--rate", type=float, default=0, help="messages a second, one a packet; 0: a burst, as fast as taken")
+    options.add_argument("--rate", type=float, default=0, help="messages a second, one a packet; 0: as fast as taken")
     options.add_argument("--only", help="readers whose name contains this")
     chosen = options.parse_args()
     texts = frames(BOOK_HEAVY if chosen.book_heavy else CHANNELS, chosen.messages)
@@ -64,7 +64,8 @@ def run(name: str, path: str, rate: float) -> dict[str, float] | None:
     if not Path(python).exists():
         print(f"{name}: not measured; `make test` makes its environment in .cache/foreign-venv")
         return None
-    with subprocess.Popen([sys.executable, str(HERE / "sender.py"), path, str(rate)], stdout=subprocess.PIPE, text=True) as sender:
+    command = [sys.executable, str(HERE / "sender.py"), path, str(rate)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(sender.pid, {1})
         assert sender.stdout is not None

@@ -1,7 +1,7 @@
 """A client and an exchange joined in memory on one virtual clock: both are sans-IO, so ten minutes take a second.
 
-What stands between them is a network with latency, in order per connection and direction. `VirtualClient` does what `client.Client`
-does with sockets: carries out what lines want, keeps books, fetches images; every decision is the library's own.
+What stands between them is a network with latency, in order per connection and direction. `VirtualClient` does what
+`client.Client` does with sockets: carries out what lines want, keeps books, fetches images; every decision is the library's own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from okex_ws.wire.frames import book_image
 from okex_ws.events import BookEvent, Event, Gap, News
 from okex_ws.market import Books, Latest
 from okex_ws.protocol.line import Dial, Failure, Hangup, Line
@@ -24,6 +23,7 @@ from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.wire.channels import subscription
+from okex_ws.wire.frames import book_image
 
 START = 1_790_000_000 * SECOND
 MS = SECOND // 1000

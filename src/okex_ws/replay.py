@@ -1,7 +1,7 @@
 """Replay: a journal back into events, by the same door as live.
 
 In: records of what a line was told (frames, opens, closes, timers). Out: the events it said, with the journal place of each.
-A Line is deterministic: told the same, it says the same, so nothing is stored twice. May import: protocol, journal, market, events.
+A Line is deterministic: told the same, it says the same, so nothing is stored twice. May import: protocol, wire, events.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from okex_ws.protocol.session import Session, Timing
 from okex_ws.wire.channels import Subscription, from_arg
 from okex_ws.wire.frames import book_image, pushed
 from okex_ws.wire.sign import Credentials
-
 
 _NOBODY = Credentials("replay", "replay", "replay")
 """Stands for the key of a line that had one: what it signs is sent nowhere."""
@@ -63,7 +62,7 @@ class Replay:
         line = self.lines[record.line] = Line(
             record.line,
             url=settings.get("url", ""),
-            luck=random.Random(settings["seed"]).random,
+            luck=random.Random(f"{settings['seed']} {record.line}").random,  # noqa: S311  # the jitter that was
             connects=self._connects,
             credentials=_NOBODY if settings.get("login") else None,
             timing=Timing(**settings.get("timing", {})),

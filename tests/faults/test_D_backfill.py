@@ -171,7 +171,8 @@ def test_D17_aggregated_pushes_and_single_matches_of_rest_reconcile_by_id() -> N
 
 
 def test_D17_trades_and_trades_all_side_by_side_each_come_to_the_same_ids() -> None:
-    script = ("drop channel=trades probability=0.2 at=5 for=60", "drop channel=trades-all probability=0.2 at=5 for=60", "kick_all at=40")
+    script = [f"drop channel={name} probability=0.2 at=5 for=60" for name in ("trades", "trades-all")]
+    script.append("kick_all at=40")
     world, made = fetching(*script, channels=("trades", "trades-all"), seed=9, since=START + 3 * SECOND)
     world.run(120)
     assert audit(world, made) == []

@@ -276,6 +276,7 @@ def test_D9_an_update_that_crosses_the_book_has_it_renewed() -> None:
     crossing = next(
         i for i, (event, _) in enumerate(seen) if isinstance(event, BookUpdate) and event.sequence == gap.last_sequence
     )
+    assert not seen[crossing][1], "not served even once"
     later = [served for event, served in seen[crossing + 1 :] if not isinstance(event, Resumed)]
     assert all(later)
     resumed = next(event for event, _ in seen[crossing + 1 :])

@@ -35,6 +35,7 @@ def test_trouble_is_passed_on() -> None:
     books.apply(image("A-B"))
     crossing = BookUpdate(ts_ms=2, channel="books", instrument="A-B", raw_bids=[("7", "1", "0", "1")], raw_asks=[])
     assert books.apply(crossing) == "crossed"
+    assert not books.get("A-B").is_live
     assert books.apply(Trade(ts_ms=1, instrument="A-B", trade_id=1, price=1, size=1, side="buy")) is None
 
 

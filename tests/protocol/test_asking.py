@@ -156,10 +156,8 @@ def test_renewals_live_on_the_reserve() -> None:
         speaker.ask(at(n / 11))
     now = at(3600)
     speaker.outbox.clear()
-    renewed = 0
-    while speaker.renew([BOOKS], now):
-        renewed += 1
-    assert renewed >= RECOVERY_RESERVE // 2
+    renewed = sum(bool(speaker.renew([BOOKS], now)) for _ in range(480))
+    assert RECOVERY_RESERVE // 2 <= renewed < 60
     assert speaker.renewal_at(now) > now
     assert speaker.budget.left(now) in (0, 1)
 

@@ -1,169 +1,16 @@
-"""Planner: which pages it asks for and when, what it makes of their answers; a written-down history stands in for OKX's."""
+"""Planner: which pages of trades it asks for and when, and what it makes of their answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from tests.protocol.history import BTC, MS, NOW, Error, gap, ids_of, lost, ms_of, single, subscribed, told, trade
 
-from okex_ws.events import (
-    Candle,
-    Event,
-    FundingRate,
-    Gap,
-    Recovered,
-    Resumed,
-    SingleTrade,
-    Stale,
-    Subscribed,
-    Ticker,
-    Trade,
-    Unrecoverable,
-    Unsubscribed,
-)
+from okex_ws.events import Disconnected, Event, Gap, Recovered, SingleTrade, Stale, Ticker, Trade, Unrecoverable, Unsubscribed
 from okex_ws.protocol.backfill import IN_FLIGHT, Page, Planner
-from okex_ws.protocol.missed_candles import span_ms
 from okex_ws.protocol.missing import ERROR_TRIES, TRIES
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.protocol.ranges import Ranges
-from okex_ws.simulator.dice import Dice
-from okex_ws.wire.channels import BARS
-
-MS = SECOND // 1000
-NOW = 1_790_000_000 * SECOND
-BTC = "BTC-USDT"
-
-
-def ms_of(trade_id: int) -> int:
-    """When this history's trades happened: one every 100 ms, number 1,000 now."""
-    return NOW // MS + (trade_id - 1000) * 100
-
-
-def trade(last: int, count: int = 1, instrument: str = BTC) -> Trade:
-    made = Trade(instrument=instrument, trade_id=last, price=1.0, size=float(count), side="buy", count=count, ts_ms=ms_of(last))
-    made.channel, made.ts_recv = "trades", ms_of(last) * MS
-    return made
-
-
-def single(trade_id: int) -> SingleTrade:
-    made = SingleTrade(instrument=BTC, trade_id=trade_id, price=1.0, size=1.0, side="buy", ts_ms=ms_of(trade_id))
-    made.channel = "trades-all"
-    return made
-
-
-def gap(first: int | None, last: int | None, instrument: str = BTC, channel: str = "trades") -> Gap:
-    return Gap(channel=channel, instrument=instrument, first_id=first, last_id=last, cause="sequence", since=NOW - SECOND)
-
-
-def subscribed(channel: str = "trades", key: str = BTC) -> Subscribed:
-    return Subscribed(channel=channel, key=key)
-
-
-class History:
-    """What OKX has: pages as the docs describe them. `spoil` may change the rows of a page, or raise Error."""
-
-    def __init__(self, planner: Planner, ids: Any = range(1, 1001), now: int = NOW) -> None:
-        self.planner = planner
-        self.ids = sorted(ids)
-        self.now = now
-        self.asked: list[Page] = []
-        self.instants: list[int] = []
-        self.candles: dict[int, list[str]] = {}
-        self.settlements: list[int] = []
-        self.spoil: Any = lambda page, rows: rows
-
-    def rows(self, page: Page) -> list[Any]:
-        args = page.args
-        limit, after = int(args["limit"]), int(args.get("after", 1 << 62))
-        if page.path == "public/funding-rate-history":
-            times = [time for time in self.settlements if int(args["before"]) < time < after]
-            same = {"instId": args["instId"], "instType": "SWAP", "fundingRate": "0.0001", "realizedRate": "0.0002"}
-            return [{**same, "fundingTime": str(time)} for time in sorted(times, reverse=True)][:limit]
-        if page.path.endswith("candles"):
-            return [self.candles[time] for time in sorted(self.candles, reverse=True) if time < after][:limit]
-        by_time = args.get("type") == "2"
-        ids = [number for number in self.ids if (ms_of(number) if by_time else number) < after][::-1][:limit]
-        same = {"instId": args["instId"], "px": "1", "sz": "1", "side": "buy", "source": "0"}
-        return [{**same, "tradeId": str(number), "ts": str(ms_of(number))} for number in ids]
-
-    def settle(self, seconds: float = 600) -> list[Event]:
-        """Let the planner ask until it is content, or time is up; what it says."""
-        out: list[Event] = []
-        end = self.now + int(seconds * SECOND)
-        while True:
-            while (page := self.planner.next_page(self.now)) is not None:
-                out += self.answer(page)
-            due = self.planner.deadline()
-            if due is None or due > end:
-                self.now = end if due is not None else self.now
-                return out
-            self.now = max(self.now, due)
-
-    def answer(self, page: Page) -> list[Event]:
-        self.asked.append(page)
-        self.instants.append(self.now)
-        try:
-            rows = self.spoil(page, self.rows(page))
-        except Error as error:
-            return self.planner.failed(page.number, self.now, code=str(error), detail="trouble")
-        return self.planner.fetched(page.number, rows, self.now)
-
-
-class Error(Exception):
-    """REST fails with this code."""
-
-
-def told(*events: Event, since: int | None = None, ids: Any = range(1, 1001), **options: Any) -> tuple[Planner, History]:
-    """A planner that has seen these events."""
-    planner = Planner(since=since, **options)
-    for event in events:
-        planner.feed([event], NOW)
-    return planner, History(planner, ids)
-
-
-def ids_of(events: list[Event]) -> list[int]:
-    return [event.trade_id for event in events if isinstance(event, Trade | SingleTrade)]
-
-
-def lost(events: list[Event]) -> list[tuple[int | None, int | None, str]]:
-    return [(event.first_id, event.last_id, event.reason) for event in events if isinstance(event, Unrecoverable)]
-
-
-# -- ranges ----------------------------------------------------------------------------------------------------------------
-
-
-def test_ranges_are_sets_of_ints() -> None:
-    for seed in range(30):
-        dice = Dice(f"ranges {seed}")
-        ranges, truth = Ranges(), set[int]()
-        for _ in range(80):
-            low = dice.below(60)
-            high = low + dice.below(12) - 1
-            some = set(range(low, high + 1))
-            if dice.chance(0.6):
-                ranges.add(low, high)
-                truth |= some
-            else:
-                ranges.remove(low, high)
-                truth -= some
-            assert {n for part in ranges for n in range(part[0], part[1] + 1)} == truth
-            assert all(b[0] > a[1] + 1 for a, b in zip(list(ranges), list(ranges)[1:], strict=False)), "touching ones are one"
-            probe = (dice.below(60), dice.below(60))
-            inside = {n for a, b in ranges.inside(*probe) for n in range(a, b + 1)}
-            outside = {n for a, b in ranges.outside(*probe) for n in range(a, b + 1)}
-            asked = set(range(probe[0], probe[1] + 1))
-            if asked:
-                assert (inside, outside) == (asked & truth, asked - truth)
-                assert ranges.touches(*probe) == bool(asked & truth)
-
-
-def test_ranges_forget_the_lowest() -> None:
-    ranges = Ranges()
-    for low in (1, 5, 9):
-        ranges.add(low, low)
-    assert ranges.forget_lowest(2) == [(1, 1)]
-    assert list(ranges) == [(5, 5), (9, 9)]
-
 
 # -- trades: gaps ------------------------------------------------------------------------------------------------------------
 
@@ -288,12 +135,12 @@ def test_the_end_of_the_history_is_found_in_few_steps(first: int, oldest: int) -
 
 
 def test_a_lie_on_the_way_to_the_end_of_the_history_loses_nothing() -> None:
-    _, history = told(trade(100), trade(100_000), gap(101, 99_999), ids=range(50_123, 100_001))
+    _, history = told(trade(100), trade(10_000), gap(101, 9_999), ids=range(5_123, 10_001))
     lies = iter(range(1000))
-    history.spoil = lambda page, rows: [] if next(lies) in (7, 9, 12) else rows
+    history.spoil = lambda page, rows: [] if next(lies) in (6, 8, 10) else rows
     events = history.settle(3600)
-    assert lost(events) == [(101, 50_122, "expired")]
-    assert ids_of(events) == list(range(50_123, 100_000))
+    assert lost(events) == [(101, 5_122, "expired")]
+    assert ids_of(events) == list(range(5_123, 10_000))
 
 
 def test_ids_that_okx_does_not_list_among_its_neighbours_are_named() -> None:
@@ -451,14 +298,52 @@ def test_a_push_spares_the_check() -> None:
     assert planner.is_idle
 
 
+def test_pushes_of_a_predecessor_do_not_spare_the_check_of_its_successor() -> None:
+    gone = Disconnected(line="", handed_over=True)
+    _, history = told(subscribed(), trade(995), subscribed(), trade(996), gone)
+    assert ids_of(history.settle()) == [997, 998, 999, 1000]
+
+
 def test_a_silent_subscription_is_checked_at_once() -> None:
     _, history = told(trade(995), Stale(channel="trades", key=BTC, cause="silence"))
     assert ids_of(history.settle(0)) == [996, 997, 998, 999, 1000]
 
 
-def test_a_tail_that_lags_is_asked_again_and_then_let_be() -> None:
+def test_a_tail_that_cannot_be_told_is_asked_for_until_it_can() -> None:
+    planner, history = told(subscribed(), trade(995), subscribed())
+
+    def spoil(page: Page, rows: list[Any]) -> list[Any]:
+        if len(history.asked) % 2:
+            raise Error("50001")
+        return []
+
+    history.spoil = spoil
+    assert history.settle(600) == []
+    waits = [b - a for a, b in zip(history.instants, history.instants[1:], strict=False)]
+    assert waits[:6] == sorted(waits[:6])
+    assert set(waits[-10:]) == {22_500_000_000}, "half a minute at most, half of it by chance"
+    history.spoil = lambda page, rows: rows
+    assert ids_of(history.settle()) == [996, 997, 998, 999, 1000]
+    assert planner.is_idle
+
+
+def test_a_tail_that_was_never_told_is_a_range_without_an_end() -> None:
     planner, history = told(subscribed(), trade(995), subscribed())
     history.spoil = lambda page, rows: []
+    history.settle(30)
+    assert lost(planner.stop(history.now)) == [(996, None, "stopped")]
+    planner, history = told(subscribed(), trade(995), subscribed())
+
+    def spoil(page: Page, rows: list[Any]) -> list[Any]:
+        raise Error("51001")
+
+    history.spoil = spoil
+    assert lost(history.settle()) == [(996, None, "refused")]
+    assert planner.is_idle
+
+
+def test_a_market_without_a_trade_is_left_alone() -> None:
+    planner, history = told(subscribed(), ids=())
     assert history.settle() == []
     assert len(history.asked) == TRIES
     assert planner.is_idle
@@ -599,148 +484,3 @@ def test_channels_that_cannot_be_fetched_back_are_refused_or_left_alone() -> Non
     planner = Planner(channels=["candle"])
     planner.feed([trade(1), trade(5), gap(2, 4), subscribed("books")], NOW)
     assert planner.is_idle
-
-
-# -- candles and funding -----------------------------------------------------------------------------------------------------
-
-MINUTE = 60_000
-OPEN = NOW // MS - NOW // MS % MINUTE
-
-
-def candle(minutes: int, close: float = 1.5, closed: bool = True) -> Candle:
-    made = Candle.from_row(candle_row(minutes, close, closed))
-    made.channel, made.instrument, made.bar = "candle1m", BTC, "1m"
-    return made
-
-
-def candle_row(minutes: int, close: float = 1.5, closed: bool = True) -> list[str]:
-    return [str(OPEN + minutes * MINUTE), "1", "2", "0.5", str(close), "3", "4", "5", "1" if closed else "0"]
-
-
-def minutes_of(events: list[Event]) -> list[int]:
-    return [(event.open_ms - OPEN) // MINUTE for event in events if isinstance(event, Candle)]
-
-
-def with_candles(planner: Planner, low: int, high: int) -> History:
-    history = History(planner)
-    history.candles = {OPEN + n * MINUTE: candle_row(n, closed=n < high) for n in range(low, high + 1)}
-    return history
-
-
-def test_candles_that_no_push_closed_are_fetched() -> None:
-    planner = Planner()
-    planner.feed([candle(-5), candle(-4, closed=False)], NOW)
-    planner.feed([candle(0, closed=False)], NOW)
-    events = with_candles(planner, -100, 0).settle()
-    assert minutes_of(events) == [-4, -3, -2, -1]
-    candles = [event for event in events if isinstance(event, Candle)]
-    assert all(c.backfilled and (c.channel, c.instrument, c.bar) == ("candle1m", BTC, "1m") for c in candles)
-    news = events[-1]
-    assert isinstance(news, Recovered)
-    assert (news.since, news.until, news.count) == ((OPEN - 4 * MINUTE) * MS, OPEN * MS, 4)
-
-
-def test_candles_in_order_cost_no_request() -> None:
-    planner = Planner()
-    for n in range(-5, 0):
-        planner.feed([candle(n, closed=False), candle(n, 1.4, closed=False), candle(n)], NOW)
-    assert planner.is_idle
-
-
-def test_after_an_interruption_only_candles_that_are_missing_or_different_are_delivered() -> None:
-    planner = Planner()
-    planner.feed([candle(-6), candle(-5, close=1.25), candle(-4, closed=False)], NOW)
-    planner.feed([Resumed(channel="candle1m", key=BTC), candle(-1), candle(0, closed=False)], NOW)
-    history = with_candles(planner, -100, 0)
-    assert minutes_of(history.settle()) == [-5, -4, -3, -2], "-5 closed at another price than was said; -1 is known"
-    assert [page.path for page in history.asked] == ["market/candles"]
-
-
-def test_an_interruption_that_changed_nothing_delivers_nothing() -> None:
-    planner = Planner()
-    planner.feed([candle(-1), candle(0, closed=False), Resumed(channel="candle1m", key=BTC), candle(0, closed=False)], NOW)
-    history = with_candles(planner, -100, 0)
-    assert history.settle() == []
-    assert len(history.asked) == 1
-
-
-def test_a_candle_that_rest_has_not_closed_yet_is_asked_again() -> None:
-    planner = Planner()
-    planner.feed([candle(-1, closed=False), candle(0, closed=False)], NOW)
-    history = with_candles(planner, -100, 0)
-    history.spoil = lambda page, rows: [[*row[:8], "0"] for row in rows] if len(history.asked) < 3 else rows
-    assert minutes_of(history.settle()) == [-1]
-
-
-def test_candles_since_a_time_come_from_the_history_and_its_end_is_told() -> None:
-    since = (OPEN - 3_000 * MINUTE + 1) * MS
-    planner = Planner(since=since)
-    planner.feed([candle(0, closed=False)], NOW)
-    history = with_candles(planner, -2_500, 0)
-    events = history.settle(3600)
-    assert minutes_of(events) == list(range(-2_500, 0))
-    (news,) = [event for event in events if isinstance(event, Unrecoverable)]
-    assert (news.reason, news.since, news.until) == ("expired", (OPEN - 2_999 * MINUTE) * MS, (OPEN - 2_500 * MINUTE) * MS)
-    assert {page.path for page in history.asked} == {"market/candles", "market/history-candles"}
-
-
-def test_minutes_that_okx_never_lists_are_told() -> None:
-    planner = Planner()
-    planner.feed([candle(-6), candle(0, closed=False)], NOW)
-    history = with_candles(planner, -100, 0)
-    del history.candles[OPEN - 3 * MINUTE]
-    events = history.settle()
-    assert minutes_of(events) == [-5, -4, -2, -1]
-    (news,) = [event for event in events if isinstance(event, Unrecoverable)]
-    assert (news.reason, news.since, news.until) == ("absent", (OPEN - 3 * MINUTE) * MS, (OPEN - 2 * MINUTE) * MS)
-
-
-def test_every_bar_has_a_length_but_months() -> None:
-    assert {bar for bar in BARS if not span_ms(bar)} == {"1M", "3M", "1Mutc", "3Mutc"}
-    assert (span_ms("1s"), span_ms("15m"), span_ms("12Hutc"), span_ms("1W")) == (1_000, 900_000, 43_200_000, 604_800_000)
-    planner = Planner(since=0)
-    planner.feed([Candle(channel="candle1M", instrument=BTC, bar="1M", open_ms=1, open=1, high=1, low=1, close=1)], NOW)
-    assert planner.is_idle
-
-
-HOUR = 3_600_000
-
-
-def rate(hours: int, following: int) -> FundingRate:
-    due, after = OPEN + hours * HOUR, OPEN + following * HOUR
-    return FundingRate(channel="funding-rate", instrument=BTC, funding_ms=due, next_funding_ms=after)
-
-
-def test_settlements_that_no_push_told_are_fetched() -> None:
-    planner = Planner()
-    planner.feed([rate(0, 8), rate(8, 16)], NOW)
-    assert planner.is_idle
-    planner.feed([rate(32, 40)], NOW)
-    history = History(planner)
-    history.settlements = [OPEN + n * HOUR for n in range(-800, 33, 8)]
-    events = history.settle()
-    rates = [event for event in events if isinstance(event, FundingRate)]
-    assert [(e.funding_ms - OPEN) // HOUR for e in rates if e.funding_ms] == [8, 16, 24]
-    assert all((e.rate, e.settled_rate, e.backfilled, e.channel) == (0.0001, 0.0002, True, "funding-rate") for e in rates)
-    assert isinstance(events[-1], Recovered)
-    assert events[-1].count == 3
-
-
-def test_settlements_since_a_time_come_in_pages() -> None:
-    planner = Planner(since=(OPEN - 1000 * HOUR) * MS)
-    planner.feed([rate(8, 16)], NOW)
-    history = History(planner)
-    history.settlements = [OPEN + n * HOUR for n in range(-8000, 9, 8)]
-    empty = iter((True, False, True))
-    history.spoil = lambda page, rows: [] if next(empty, False) else rows
-    rates = [e for e in history.settle() if isinstance(e, FundingRate)]
-    assert [(e.funding_ms - OPEN) // HOUR for e in rates if e.funding_ms] == list(range(-1000, 8, 8))
-
-
-def test_settlements_out_of_reach_are_told() -> None:
-    planner = Planner()
-    planner.feed([rate(0, 8), rate(16, 24)], NOW)
-    history = History(planner)
-    history.spoil = lambda page, rows: []
-    (news,) = [event for event in history.settle() if isinstance(event, Unrecoverable)]
-    assert (news.reason, news.since, news.until) == ("absent", OPEN * MS, (OPEN + 16 * HOUR) * MS)

@@ -28,6 +28,13 @@ def test_a_reserve_is_left_untouched() -> None:
     assert window.ready_at(0, reserve=99) == SECOND, "however large the reserve, one use is allowed in the end"
 
 
+def test_uses_of_the_reserve_count_like_any_other() -> None:
+    window = Window(5, 1.0)
+    for tenth in range(4):
+        window.take(tenth * SECOND // 10)
+    assert window.ready_at(SECOND // 2, reserve=2) == SECOND // 10 + SECOND, "when the second of the four is a second old"
+
+
 def test_asking_about_a_later_time_forgets_nothing() -> None:
     window = Window(1, 1.0)
     window.take(0)

@@ -121,15 +121,27 @@ def test_B1_what_flows_needs_no_ack() -> None:
 
 
 def test_B1_a_second_lost_ack_later_on_counts_from_the_start() -> None:
-    made = session(TRADES)
+    made = session(TICKERS)
     said(made)
     made.on_deadline(at(10))
-    made.receive(ack(said(made)[0]["id"], TRADES), at(11))
-    made.unsubscribe([TRADES], at(12))
-    made.subscribe([TRADES], at(13))
-    said(made)
-    made.receive(b"pong", at(22))
-    assert made.on_deadline(at(23)) == [], "no alarm before it was asked twice"
+    made.receive(ack(said(made)[0]["id"], TICKERS), at(11))
+    made.resync(TICKERS, at(12), "doubt")
+    made.on_deadline(at(12))
+    assert brief(said(made)) == [("unsubscribe", ["tickers"]), ("subscribe", ["tickers"])]
+    made.receive(b"pong", at(21))
+    assert made.on_deadline(at(22)) == [], "no alarm before it was asked twice"
+
+
+def test_B1_an_ack_that_comes_after_the_alarm_is_enough() -> None:
+    made = session(TICKERS)
+    made.on_deadline(at(10))
+    made.on_deadline(at(20))
+    request = said(made)[-1]
+    assert kinds(made.receive(ack(request["id"], TICKERS), at(25))) == [Subscribed]
+    for second in range(26, 90):
+        made.receive(b"pong", at(second))
+        made.on_deadline(at(second))
+    assert said(made) == []
 
 
 def test_one_logical_subscription_however_often_it_is_wanted() -> None:
@@ -260,6 +272,24 @@ def test_an_inner_error_of_okx_is_tried_again_ever_later() -> None:
         waits.append(round((now - start) / 1e9))
     assert waits[:6] == [2, 4, 8, 16, 32, 60]
     assert set(waits[6:]) == {60}, "it may last; the wish is not forgotten"
+
+
+def test_what_ran_in_between_starts_its_patience_afresh() -> None:
+    made = live(BOOKS)
+    made.receive(image(5), at(0.1))
+    for start in (1, 40, 80):
+        made.resync(BOOKS, at(start), "checksum")
+        while not (requests := [request for request in said(made) if request["op"] == "subscribe"]):
+            made.receive(b"pong", made.deadline() - 1)
+            made.on_deadline(made.deadline())
+        made.receive(error(requests[0]["id"], "64007"), at(start + 5))
+        assert not any(request["op"] == "subscribe" for request in said(made))
+        made.receive(b"pong", at(start + 7))
+        made.on_deadline(at(start + 7))
+        again = [request for request in said(made) if request["op"] == "subscribe"]
+        assert len(again) == 1, "two seconds, each time"
+        made.receive(ack(again[0]["id"], BOOKS), at(start + 7.1))
+        made.receive(image(start + 10), at(start + 7.2))
 
 
 def _peek(made: Session) -> list[dict[str, Any]]:
@@ -607,7 +637,8 @@ def test_a_quiet_book_is_stale_after_its_cadence_whatever_the_pongs_say() -> Non
 
 def test_time_in_which_nothing_was_read_is_not_held_against_the_server() -> None:
     """Everything that could be overdue is: an ack, a login, a missing trade, a pong. All of it may lie in the socket."""
-    made = session(TRADES, TICK_BY_TICK, credentials=KEY)
+    made = session(TRADES, TICK_BY_TICK, TICKERS, credentials=KEY)
+    said(made)
     made.receive(trade(1), at(1))
     made.receive(trade(5), at(2))
     made.excuse(at(62))
@@ -620,6 +651,7 @@ def test_time_in_which_nothing_was_read_is_not_held_against_the_server() -> None
     for tenth in range(5, 20):
         assert made.on_deadline(at(62 + tenth / 10)) == [], "no Gap: the trades were only late"
     assert made.ending is None
+    assert brief(said(made)) == [("subscribe", ["books-l2-tbt"])], "nothing is asked again"
 
 
 def test_standing_still_without_an_excuse_ends_the_connection() -> None:

@@ -250,7 +250,8 @@ def _audit_trades(world: World, fetching: Fetching, channel: str, instrument: st
         truth |= {number for number, ts in tape.items() if first <= number and ts < began}
     lost: set[int] = set()
     for event in news:
-        ids = range(first if event.first_id is None else event.first_id, (event.last_id or 0) + 1)
+        end = max(tape) if event.last_id is None else event.last_id
+        ids = range(first if event.first_id is None else event.first_id, end + 1)
         if lost.intersection(ids):
             wrong.append(f"{where}: {event.first_id}..{event.last_id} given up twice")
         lost.update(ids)
@@ -258,7 +259,7 @@ def _audit_trades(world: World, fetching: Fetching, channel: str, instrument: st
             ts = tape.get(number)
             if ts is not None and not event.since - SECOND <= ts <= event.until + SECOND:
                 wrong.append(f"{where}: {number} of {ts} is not within {event.since} and {event.until}, {event.reason}")
-        if event.first_id is not None and event.first_id > (event.last_id or 0):
+        if event.first_id is not None and event.last_id is not None and event.first_id > event.last_id:
             wrong.append(f"{where}: an empty range {event}")
     if since is None:
         lost = {number for number in lost if number >= first}

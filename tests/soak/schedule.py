@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.virtual import World
+
 from okex_ws.events import BookSnapshot, BookUpdate, Gap, Trade
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.rules import Rules
-from tests.virtual import World
 
 MINUTES = 10
 CALM_S = 100

@@ -26,7 +26,7 @@ def test_the_front_door_does_not_need_them() -> None:
 @pytest.mark.parametrize("missing", ["duckdb", "pyarrow"])
 def test_a_missing_extra_is_named(missing: str) -> None:
     code = f"import sys; sys.modules['{missing}'] = None; import okex_ws.store"
-    assert said(code).splitlines()[-1] == "ImportError: the store needs pyarrow and duckdb: pip install okex-websocket[store]"
+    assert said(code).splitlines()[-1] == "ImportError: the store needs pyarrow and duckdb: pip install 'okex-websocket[record]'"
 
 
 def test_E3_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -226,6 +227,58 @@ def test_E4_a_commit_line_of_unknown_fate_is_settled_before_the_next(tmp_path: P
     assert writer.flush(2, 2) == 2
     assert there(root) == Counter({("trades", 1, 0): 1, ("trades", 2, 0): 1})
     assert (root / "ledger/segments.jsonl").stat().st_ino != old, "the file whose fsync failed was used again"
+
+
+def test_rows_are_added_while_a_batch_is_stored_in_another_thread(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    storage = FailingStorage()
+    writer = TableWriter(root, "r1", storage=storage)
+    events = mixed(RECORDS)
+    half = [entry for entry in events if entry[1] <= 12]
+    rest = [entry for entry in events if entry[1] > 12]
+    for fails in (True, False):
+        for entry in half:
+            writer.add(*entry)
+        half = []
+        batch = writer.prepare(10)
+        assert batch is not None
+        with pytest.raises(RuntimeError, match="under way"):
+            writer.prepare(12)
+        storage.fail_at = storage.calls + 20 if fails else 0
+        with ThreadPoolExecutor(1) as pool:
+            stored = pool.submit(batch.store, 1)
+            if fails:
+                for entry in rest[: len(rest) // 2]:
+                    writer.add(*entry)
+            assert isinstance(stored.exception(), OSError) is fails
+        assert writer.settle(batch, 1) == (0 if fails else 10)
+    for entry in rest[len(rest) // 2 :]:
+        writer.add(*entry)
+    assert writer.rows == sum(WANTED[row] for row in WANTED if row[1] > 10)
+    assert writer.flush(2, RECORDS) == RECORDS
+    assert writer.rows == 0
+    check(root)
+
+
+def test_two_recorders_share_the_ledgers_of_a_folder(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    storages = [FailingStorage(), FailingStorage()]
+    writers = [TableWriter(root, f"r{number}", storage=storage) for number, storage in enumerate(storages)]
+    for n in range(1, 41):
+        for number, writer in enumerate(writers):
+            writer.add(trade(n * 2 + number), n, 0)
+            writer.add(gap(n, channel="trades", instrument="BTC-USDT"), n, 1)
+            if (n + number) % 7 == 0:
+                storages[number].fail_at = storages[number].calls + n % 16 + 1
+            with contextlib.suppress(OSError):
+                writer.flush(n, n)
+            storages[number].fail_at = 0
+    for writer in writers:
+        assert writer.flush(99, 41) == 41
+    with store.open(root) as opened:
+        ids = opened.rows("SELECT trade_id FROM raw_trades ORDER BY trade_id")
+        assert ids == [(1_000 + number,) for number in range(2, 82)]
+        assert opened.rows("SELECT recorder, count(*) FROM gaps GROUP BY ALL ORDER BY ALL") == [("r0", 40), ("r1", 40)]
 
 
 def test_E14_an_instrument_named_like_a_path_stays_inside(tmp_path: Path) -> None:

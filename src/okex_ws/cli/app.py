@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import okex_ws
-from okex_ws.cli import demo, doctor, plan, price, simulate, stream
+from okex_ws.cli import compact, demo, doctor, export, gaps, plan, price, query, record, replay, simulate, stream, verify
 from okex_ws.cli.errors import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, OK, BadInputError, RunFailedError
 from okex_ws.client.endpoints import EndpointError
 from okex_ws.client.plain import one_line as escaped
@@ -23,6 +23,12 @@ from okex_ws.wire.channels import SubscriptionError
 _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+_RECORDING = (
+    ("okex_ws.store.folder", "StoreError"),
+    ("okex_ws.journal.errors", "JournalError"),
+    ("okex_ws.sinks.sink", "SinkError"),
+)
 
 app = typer.Typer(
     name="okex-ws",
@@ -67,7 +73,22 @@ def _until_reader_leaves(command: Callable[..., int]) -> Callable[..., int]:
     return quiet
 
 
-for _command in (stream.stream, price.price, simulate.simulate, plan.plan, doctor.doctor, demo.demo):
+_COMMANDS: tuple[Callable[..., int], ...] = (
+    stream.stream,
+    price.price,
+    record.record,
+    replay.replay,
+    verify.verify,
+    gaps.gaps,
+    query.query,
+    compact.compact,
+    export.export,
+    simulate.simulate,
+    plan.plan,
+    doctor.doctor,
+    demo.demo,
+)
+for _command in _COMMANDS:
     app.command(epilog=EPILOG)(_until_reader_leaves(_command))
 
 
@@ -88,8 +109,20 @@ def run(arguments: Sequence[str]) -> int:
         return _say_usage(error)
     except RunFailedError as error:
         return _say(str(error), FAILED)
+    except _recording_errors() as error:
+        return _say(str(error), FAILED if isinstance(error, _recording_failures()) else BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+
+
+def _recording_errors() -> tuple[type[Exception], ...]:
+    """What recordings and sinks raise; nothing, as long as no command has needed their extras."""
+    return tuple(getattr(sys.modules[name], kind) for name, kind in _RECORDING if name in sys.modules)
+
+
+def _recording_failures() -> tuple[type[Exception], ...]:
+    errors = sys.modules.get("okex_ws.journal.errors")
+    return (errors.LockedError, errors.StorageFailedError) if errors is not None else ()
 
 
 def _say(text: str, code: int) -> int:

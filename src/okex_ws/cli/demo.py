@@ -1,14 +1,20 @@
 """`okex-ws demo`: the whole project in half a minute, without a network.
 
-An exchange in this process, a real socket, a real client; at the end its account is held against the exchange's ledger.
+An exchange in this process, a real socket, a real client that is recorded; at the end its account is held against the exchange's
+ledger, and the recording is verified and asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,12 +31,17 @@ from okex_ws.events import Candle, Event, Gap, News, Push, Trade
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from okex_ws.recorder.recorder import Recorder
     from okex_ws.simulator.exchange import Exchange
     from okex_ws.simulator.faults import Faults
     from okex_ws.simulator.server import Server
 
 INSTRUMENTS = ("BTC-USDT", "ETH-USDT")
 CHANNELS = ("trades", "books", "bbo-tbt", "tickers", "candle1s")
+QUERY = (
+    "select instrument, count(*) as prints, sum(count) as trades, round(sum(price * size) / sum(size), 2) as vwap, "
+    "min(price) as low, max(price) as high from trades group by all order by all"
+)
 
 
 def demo(
@@ -43,7 +54,9 @@ def demo(
         typer.Option("--fault", metavar="FAULT", help='Scripted trouble, e.g. "abort at=5s"; the demo then fails, as it should.'),
     ] = None,
 ) -> int:
-    """Watch a simulated market over a real socket: price, time, best bid and ask; then what was checked. Needs no network.
+    """Watch and record a simulated market over a real socket; then what was checked, and a question to the recording.
+
+    Needs no network.
 
     Example: okex-ws demo --for 15s
     """
@@ -63,23 +76,76 @@ async def _demo(for_s: float, seed: int, faults: Faults) -> int:
     from okex_ws.simulator.server import Server
 
     console = Console(highlight=False, soft_wrap=True)
-    async with Server(lambda now: _venue(seed, now, faults)) as server:
-        console.print(f"[bold]okex-ws demo[/]: a simulated OKX at {server.ws_url}, watched over a real socket for {for_s:g} s\n")
-        client = Client(at(server.ws_url, rest_url=server.rest_url))
-        for channel in CHANNELS:
-            client.subscribe(channel, *INSTRUMENTS)
-        watch = Watch(client, for_s=for_s)
-        tape = Tape(watch, is_terminal=console.is_terminal)
-        tape.timer = asyncio.get_running_loop().call_later(1.0, tape.tick)
-        code = await watch.run(tape.see)
-        tape.timer.cancel()
-        checks = _checks(tape, client, server)
+    with tempfile.TemporaryDirectory(prefix="okex-ws-demo-") as folder:
+        async with Server(lambda now: _venue(seed, now, faults)) as server:
+            code, checks = await _watched(console, server, Path(folder) / "data", for_s)
+        is_whole = await asyncio.to_thread(_print_recording, console, Path(folder) / "data")
+    if code == OK and not (is_whole and all(passed for _, _, passed in checks)):
+        code = FAILED
+    return code
+
+
+async def _watched(console: Console, server: Server, folder: Path, for_s: float) -> tuple[int, list[tuple[str, str, bool]]]:
+    console.print(f"[bold]okex-ws demo[/]: a simulated OKX at {server.ws_url}, watched over a real socket for {for_s:g} s\n")
+    client, recording = _client(folder, server)
+    for channel in CHANNELS:
+        client.subscribe(channel, *INSTRUMENTS)
+    watch = Watch(client, for_s=for_s, within=recording)
+    tape = Tape(watch, is_terminal=console.is_terminal)
+    tape.timer = asyncio.get_running_loop().call_later(1.0, tape.tick)
+    code = await watch.run(tape.see)
+    tape.timer.cancel()
+    checks = _checks(tape, client, server)
     console.print()
     _print_summary(console, tape, watch)
     _print_checks(console, checks)
-    if code == OK and not all(passed for _, _, passed in checks):
-        code = FAILED
-    return code
+    return code, checks
+
+
+def _client(folder: Path, server: Server) -> tuple[Client, AbstractAsyncContextManager[None] | None]:
+    """The client to watch, and the recording of it if that is installed."""
+    site = at(server.ws_url, rest_url=server.rest_url)
+    if not _can_record():
+        return Client(site), None
+    from okex_ws.recorder.recorder import Recorder
+
+    recorder = Recorder(folder, site=site)
+    return recorder.client, _recording(recorder)
+
+
+@asynccontextmanager
+async def _recording(recorder: Recorder) -> AsyncIterator[None]:
+    async with recorder:
+        running = asyncio.create_task(recorder.run())
+        try:
+            yield
+        finally:
+            recorder.stop()
+            await running
+
+
+def _can_record() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("zstandard", "pyarrow", "duckdb"))
+
+
+def _print_recording(console: Console, folder: Path) -> bool:
+    """Verify the recording and ask it; returns whether it is whole."""
+    if not _can_record():
+        console.print("[dim]Nothing was recorded: pip install 'okex-websocket\\[record]' adds that.[/]")
+        return True
+    from okex_ws import store
+    from okex_ws.cli.query import print_table
+    from okex_ws.cli.verify import print_audit
+    from okex_ws.recorder.audit import audit
+
+    console.print("\n[bold]okex-ws verify[/] of what was recorded:")
+    done = audit([folder])
+    print_audit(console, done)
+    console.print(f"\n[bold]okex-ws query[/] \"{QUERY}\"", soft_wrap=True)
+    with store.open(folder) as opened:
+        answer = opened.sql(QUERY)
+        print_table(answer.column_names, [tuple(row.values()) for row in answer.to_pylist()])
+    return done.report.is_clean and answer.num_rows == len(INSTRUMENTS)
 
 
 def _venue(seed: int, now: int, faults: Faults) -> Exchange:
@@ -111,7 +177,7 @@ class Tape:
         """Take every event."""
         if isinstance(event, Push):
             self.counts[event.channel] += 1
-            if not isinstance(event, Candle):
+            if not isinstance(event, Candle) and not event.backfilled:
                 self.late_ms.setdefault(event.channel, []).append((event.ts_recv - event.ts_event) / 1e6)
             if isinstance(event, Trade):
                 ids = self.trades.setdefault(event.instrument, set())

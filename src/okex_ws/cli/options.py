@@ -47,7 +47,7 @@ def instant(text: str) -> int:
     try:
         moment = datetime.datetime.fromisoformat(words)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time; write e.g. 2026-11-22, 2026-11-22T14:07:51Z, or 10m for 10 m ago") from None
+        raise typer.BadParameter(f"{text!r} is not a time; write e.g. 2026-11-22, 2026-11-22T14:07:51Z or 10m (ago)") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
     return (moment - _EPOCH) // datetime.timedelta(microseconds=1) * 1000
@@ -62,7 +62,9 @@ def need_record_extra() -> None:
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The data folder that `okex-ws record` wrote.", show_default="./data")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="The data folder that `okex-ws record` wrote.", show_default="./data")
+]
 Folders = Annotated[
     list[Path] | None, typer.Argument(metavar="FOLDER", help="Data folders of `okex-ws record`. Without one: ./data.")
 ]

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from types import FrameType
 
 from okex_ws.cli.errors import BAD_INPUT, FAILED, OK
@@ -52,6 +53,11 @@ class Tally:
         if self._ended is None:
             self._ended = code
             self.failure = why or self.failure
+        self._on_end()
+
+    def fail(self, why: str) -> None:
+        """Whatever was said before: the run has failed."""
+        self._ended, self.failure = FAILED, why
         self._on_end()
 
     def note(self, event: Event) -> None:
@@ -116,13 +122,22 @@ class Tally:
 class Watch(Tally):
     """In: a client with subscriptions, not yet started. Out: every event to `show`, in order; then an exit code.
 
-    for_s: end after so many seconds; count: after so many data events.
+    for_s: end after so many seconds; count: after so many data events. within: what starts and closes the client, when it is
+    not the watch itself.
     """
 
-    def __init__(self, client: Client, *, for_s: float | None = None, count: int | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        for_s: float | None = None,
+        count: int | None = None,
+        within: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
         self._stream = client.stream(name="command")
         super().__init__(client, count=count, on_end=self._stream.close)
         self._for_s = for_s
+        self._within = within or client
 
     async def run(self, show: Callable[[Event], None]) -> int:
         """Connect, show, end; returns the exit code."""
@@ -132,7 +147,7 @@ class Watch(Tally):
         stream = self._stream
         with Signals(self.end):
             try:
-                async with self.client:
+                async with self._within:
                     shown = 0
                     async for event in stream:
                         if self._ended is not None:

@@ -106,8 +106,6 @@ class Backfill:
 
     def _say(self, events: list[Event]) -> None:
         if events:
-            for event in events:
-                event.ts_recv = event.ts_recv or self._clock.now()
             self._deliver(events, _trust)
 
 

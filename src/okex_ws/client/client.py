@@ -12,9 +12,9 @@ from typing import Any, Self, TypeVar
 
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Driver, Tap
-from okex_ws.client.hub import Hub
 from okex_ws.client.endpoints import Site
 from okex_ws.client.endpoints import site as named_site
+from okex_ws.client.hub import Hub
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.events import Event
@@ -225,7 +225,7 @@ class Client:
             line = Line(
                 shard.name,
                 url=self.site.url(shard.endpoint),
-                luck=random.Random(self._seed).random,
+                luck=random.Random(f"{self._seed} {shard.name}").random,  # noqa: S311  # jitter, not secrets
                 connects=self._connects,
                 credentials=self._credentials,
                 timing=self._timing,

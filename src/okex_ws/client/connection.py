@@ -39,7 +39,8 @@ Tap = Callable[[int, str, int, str, bytes], None]
 """Sees everything a line is told, before it is told: now (ns), line, connection, kind, text.
 
 Kinds "in" and "out" are text frames, untouched; the others are the line's further inputs, their text a small JSON object:
-start, stop, subscribe, unsubscribe, open, fail, close, timer, excuse, resync, image, hand_over. A Line told the same says the same.
+start, stop, subscribe, unsubscribe, open, fail, close, timer, excuse, resync, image, hand_over. Told the same, a Line says
+the same.
 """
 
 
@@ -111,8 +112,8 @@ class _Listener(WSListener):
 class Driver:
     """Owns the sockets and the timer of one Line, and decides nothing.
 
-    publish: gets every event of the line, in order. fetch: asked for a book image. overloaded: told that OKX closed the connection
-    because it carries too much. tap: sees every input. ssl_context: None for the machine's own trust.
+    publish: gets every event of the line, in order. fetch: asked for a book image. overloaded: told that OKX closed the
+    connection because it carries too much. tap: sees every input. ssl_context: None for the machine's own trust.
     open_within_s: how long TCP, TLS and the upgrade together may take.
     """
 

@@ -136,8 +136,9 @@ class Recovered(News, kw_only=True, gc=False):
 class Unrecoverable(News, kw_only=True, gc=False):
     """What was missed and cannot be fetched back: the exact remainder of a hole.
 
-    Trades: `first_id` to `last_id`, both inclusive; first_id is None where OKX has nothing as old as was asked, both are
-    None after an id-reset. since, until: times of the exchange (ns UTC) between which the missing ones lie.
+    Trades: `first_id` to `last_id`, both inclusive; first_id is None where OKX has nothing as old as was asked, last_id if REST
+    could not tell whether anything was traded after a line broke, both after an id-reset.
+    since, until: times of the exchange (ns UTC) between which the missing ones lie.
     reason: expired (OKX keeps no more), absent (OKX lists its neighbours, not these), refused, unreachable, id-reset, overflow,
     stopped (we were closed before it was fetched). detail: the last error of REST, if there was one.
     """

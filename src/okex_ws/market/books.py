@@ -34,12 +34,15 @@ class Books:
         return book
 
     def apply(self, event: Event) -> str | None:
-        """Take any event. Returns what is wrong with the book it changed, which then needs a new image, else None."""
+        """Take any event. Returns what is wrong with the book it changed, then STALE and in need of a new image, else None."""
         if isinstance(event, BookEvent):
             book = self._books.get((event.channel, event.instrument))
             if book is None:
                 book = self.get(event.instrument, event.channel)
-            return book.apply(event)
+            trouble = book.apply(event)
+            if trouble is not None:
+                book.mark_stale()
+            return trouble
         if isinstance(event, News):
             self._hear(event)
         return None

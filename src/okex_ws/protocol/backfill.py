@@ -14,7 +14,19 @@ from typing import Any
 
 import msgspec
 
-from okex_ws.events import Candle, Event, FundingRate, Gap, Resumed, SingleTrade, Stale, Subscribed, Trade, Unsubscribed
+from okex_ws.events import (
+    Candle,
+    Disconnected,
+    Event,
+    FundingRate,
+    Gap,
+    Resumed,
+    SingleTrade,
+    Stale,
+    Subscribed,
+    Trade,
+    Unsubscribed,
+)
 from okex_ws.protocol.missed_candles import MissedCandles, MissedFunding, span_ms
 from okex_ws.protocol.missed_trades import MissedTrades
 from okex_ws.protocol.missing import Query
@@ -78,12 +90,11 @@ class Planner:
         """What a client is about to deliver → what to deliver instead; the same list, if nothing is to be changed."""
         changed: list[Event] | None = None
         for index, event in enumerate(events):
-            kind = type(event)
-            if kind not in _KINDS:
+            if type(event) not in _KINDS or self._follows(event):
                 if changed is not None:
                     changed.append(event)
                 continue
-            keep, said = self._look(event, now)
+            keep, said = self._look(event, now) if type(event) is not Disconnected else (True, self._handed_over(event, now))
             if changed is None and (said or not keep):
                 changed = events[:index]
             if changed is not None:
@@ -100,13 +111,14 @@ class Planner:
     @property
     def is_idle(self) -> bool:
         """Nothing is being fetched, nor about to be."""
-        return not self._waiting and not self._in_flight
+        return not self._in_flight and all(missed.due() is None for missed in self._waiting.values())
 
     def stop(self, now: int) -> list[Event]:
         """Nothing will be fetched any more: what is still missing is said."""
         self._waiting.clear()
         self._in_flight.clear()
-        return [event for missed in self._missed.values() if missed is not None for event in missed.give_all_up("stopped", now)]
+        known = [missed for missed in self._missed.values() if missed is not None]
+        return [event for missed in known for event in _dated(missed.give_all_up("stopped", now), now)]
 
     # -- REST's side -----------------------------------------------------------------------------------------------------
 
@@ -148,7 +160,7 @@ class Planner:
         known = self._in_flight.pop(number, None)
         if known is None:
             return []
-        return self._after(known[0], known[0].take(rows, now))
+        return self._after(known[0], known[0].take(rows, now), now)
 
     def failed(self, number: int, now: int, *, code: str = "", detail: str = "") -> list[Event]:
         """A page could not be had. code: OKX's; detail: one line for people."""
@@ -158,9 +170,16 @@ class Planner:
         missed, query = known
         if code in BUSY:
             self._paused[query.path] = max(self._paused.get(query.path, 0), now + SECOND)
-        return self._after(missed, missed.fail(code, detail, now))
+        return self._after(missed, missed.fail(code, detail, now), now)
 
     # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _follows(self, event: Any) -> bool:
+        """The usual case, quickly: the very next trade."""
+        if type(event) is not Trade and type(event) is not SingleTrade:
+            return False
+        missed = self._missed.get((event.channel, event.instrument))
+        return type(missed) is MissedTrades and missed.follows(event)
 
     def _look(self, event: Any, now: int) -> tuple[bool, list[Event]]:
         """Whether to deliver an event, and what to deliver after it."""
@@ -179,7 +198,7 @@ class Planner:
             elif isinstance(event, Gap):
                 missed.feed_gap(event, now)
             elif isinstance(event, Subscribed):
-                missed.subscribed(now)
+                missed.subscribed(event.line, now)
             elif isinstance(event, Unsubscribed):
                 missed.unsubscribed()
             elif isinstance(event, Stale):
@@ -191,7 +210,16 @@ class Planner:
                 missed.resumed()
         elif isinstance(event, FundingRate):
             missed.feed(event, now)
-        return keep, self._after(missed, [])
+        return keep, self._after(missed, [], now)
+
+    def _handed_over(self, event: Disconnected, now: int) -> list[Event]:
+        """The predecessor is gone with all it had not said yet; what came from it meanwhile says nothing of its successor."""
+        out: list[Event] = []
+        for missed in self._missed.values():
+            if event.handed_over and isinstance(missed, MissedTrades) and missed.line == event.line:
+                missed.subscribed(event.line, now)
+                out += self._after(missed, [], now)
+        return out
 
     def _begin(self, channel: str, key: str) -> Missed | None:
         """What watches over a subscription; None: nothing can be fetched back there."""
@@ -203,12 +231,12 @@ class Planner:
             return MissedCandles(*what) if span_ms(bar_of(channel)) else None
         return MissedFunding(*what) if stem == "funding-rate" else MissedTrades(*what)
 
-    def _after(self, missed: Missed, events: list[Event]) -> list[Event]:
+    def _after(self, missed: Missed, events: list[Event], now: int) -> list[Event]:
         if missed.said:
             events, missed.said = [*events, *missed.said], []
         if missed.due() is not None and not any(missed is asked for asked, _ in self._in_flight.values()):
             self._waiting.setdefault((missed.channel, missed.instrument), missed)
-        return events
+        return _dated(events, now)
 
     def _ready_at(self, path: str, now: int) -> int:
         """When OKX's limits allow a request of this path; `now`, if at once."""
@@ -216,4 +244,11 @@ class Planner:
         return max(window.ready_at(now), self._paused.get(path, 0)) if window is not None else now
 
 
-_KINDS = frozenset((Trade, SingleTrade, Candle, FundingRate, Gap, Resumed, Stale, Subscribed, Unsubscribed))
+def _dated(events: list[Event], now: int) -> list[Event]:
+    """News are said now; rows keep the instant their page came at."""
+    for event in events:
+        event.ts_recv = event.ts_recv or now
+    return events
+
+
+_KINDS = frozenset((Trade, SingleTrade, Candle, FundingRate, Gap, Disconnected, Resumed, Stale, Subscribed, Unsubscribed))

@@ -37,6 +37,7 @@ class MissedTrades(Missing):
         super().__init__(channel, instrument, luck)
         self.frontier: int | None = None
         self.duplicates = 0
+        self.line = ""
         self.filled = Ranges()
         self.lost = Ranges()
         self._kind: type[Push] = SingleTrade if channel == "trades-all" else Trade
@@ -56,6 +57,16 @@ class MissedTrades(Missing):
         self._last = (-1, 0)  # id and ms of the last one delivered
 
     # -- what the stream says --------------------------------------------------------------------------------------------
+
+    def follows(self, trade: AnyTrade) -> bool:
+        """Take the very next trade; False, and nothing taken, if it is another one or there is more to it."""
+        last = trade.trade_id
+        if last - trade.count != self.frontier or self._tail_at is not None:
+            return False
+        self.frontier = last
+        self._recent.append((last, trade.ts_ms))
+        self._has_heard = True
+        return True
 
     def feed(self, trade: AnyTrade, now: int) -> bool:
         """A push. False: do not deliver it, REST was faster."""
@@ -81,8 +92,9 @@ class MissedTrades(Missing):
             for first, last in self.lost.outside(low, high):
                 self._want(first, last, before, after, now)
 
-    def subscribed(self, now: int) -> None:
+    def subscribed(self, line: str, now: int) -> None:
         """The subscription runs, anew or for the first time: something may have happened while it did not."""
+        self.line = line
         self._has_heard = False
         if self._tail_at is None:
             self._tail_at, self._tail_vain = now + TAIL_AFTER, 0
@@ -144,23 +156,22 @@ class MissedTrades(Missing):
     def fail(self, code: str, detail: str, now: int) -> list[Event]:
         if self._asked == "page":
             return super().fail(code, detail, now)
-        self._errors += 1
-        over = code in REFUSALS or self._errors >= ERROR_TRIES
-        later = now + wait(self._errors, self._luck())
-        if over:
-            self._errors = 0
         if self._asked == "tail":
-            self._tail_at = None if over else later
-        elif over:
+            return self._tail_failed(code, detail, now)
+        self._errors += 1
+        if code in REFUSALS or self._errors >= ERROR_TRIES:
+            self._errors = 0
             return self._no_start("refused" if code in REFUSALS else "unreachable", detail)
-        else:
-            self._start_at = later
+        self._start_at = now + wait(self._errors, self._luck())
         return []
 
     def give_all_up(self, reason: str, now: int) -> list[Event]:
-        self._tail_at = None
         out = self._no_start(reason, "") if self._start == "asking" else []
-        return out + super().give_all_up(reason, now)
+        out += super().give_all_up(reason, now)
+        if self._tail_at is not None and reason != "id-reset":
+            out += self._no_tail(reason, "", now)
+        self._tail_at = None
+        return out
 
     def accept(self, slot: int, event: Push) -> bool:
         self.filled.add(slot, slot)
@@ -224,8 +235,9 @@ class MissedTrades(Missing):
             return []  # the stream was faster
         newest = max(page, default=0)
         if newest < (self.frontier or 1):  # REST lags behind, or knows no trade at all
-            self._tail_vain += 1
-            self._tail_at = now + wait(self._tail_vain, self._luck()) if self._tail_vain < TRIES else None
+            self._ask_tail_again(now)
+            if self.frontier is None and self._tail_vain >= TRIES:
+                self._tail_at = None  # a market without a trade: the first push will do
             return []
         self._tail_at = None
         if self.frontier is None:
@@ -234,6 +246,27 @@ class MissedTrades(Missing):
             self._want(self.frontier + 1, newest, self._date_below(newest), page[newest].ts_ms, now)
         self.frontier = newest
         return []
+
+    def _tail_failed(self, code: str, detail: str, now: int) -> list[Event]:
+        self._ask_tail_again(now)
+        if code not in REFUSALS:
+            return []
+        self._tail_at = None
+        return self._no_tail("refused", detail, now)
+
+    def _ask_tail_again(self, now: int) -> None:
+        """Not given up: as long as no push comes, nobody knows what was missed."""
+        self._tail_vain += 1
+        if self._tail_at is not None:
+            self._tail_at = now + wait(self._tail_vain, self._luck())
+
+    def _no_tail(self, reason: str, detail: str, now: int) -> list[Event]:
+        """What comes after the newest trade known could not be found out."""
+        if self.frontier is None:
+            return []
+        what: dict[str, Any] = {"channel": self.channel, "instrument": self.instrument, "reason": reason, "detail": detail}
+        first = self.frontier + 1
+        return [Unrecoverable(first_id=first, since=self._date_below(first) * MS, until=now, **what)]
 
     def _take_start(self, page: dict[int, Any], now: int) -> list[Event]:
         if self._start != "asking":
@@ -266,7 +299,8 @@ class MissedTrades(Missing):
             return
         before_ms = self._date_below(low) or before_ms
         after_ms = next((ms for trade_id, ms in self._recent if trade_id > high), after_ms)
-        self._dates = [row for row in self._dates if self.holes.touches(row[0], row[1])]
+        if len(self._dates) > 2 * len(self.holes) + 16:
+            self._dates = [row for row in self._dates if self.holes.touches(row[0], row[1])]
         self._dates.append((low, high, before_ms, after_ms))
         self.want(low, high, now)
 

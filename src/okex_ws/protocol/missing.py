@@ -155,8 +155,8 @@ class Missing:
         self._window, self._held, self._search, self._vain = None, {}, None, 0
 
     def _unheld(self, window: Range) -> list[int]:
-        low, high = window
-        return [slot for slot in range(low, high + 1) if slot not in self._held and self.holes.touches(slot, slot)]
+        parts = self.holes.inside(*window)
+        return [slot for low, high in parts for slot in range(low, high + 1) if slot not in self._held]
 
     def _paged(self, page: dict[int, Push], now: int) -> list[Event]:
         if self._window is None or not self.holes.touches(*self._window):
@@ -175,7 +175,7 @@ class Missing:
             self.not_before = now + wait(self._vain, self._luck())
             return []
         if self._held:
-            return self._deliver("absent", "")
+            return self._deliver("absent" if page else "expired", "")
         low, high = self.holes.first
         reached = self._window[1]
         self._begin_anew()
@@ -209,16 +209,13 @@ class Missing:
         held = self._held
         out: list[Event] = []
         lost: Range | None = None
-        for slot in range(low, high + 1):
-            if not self.holes.touches(slot, slot):
-                continue
+        for slot in [slot for part in self.holes.inside(low, high) for slot in range(part[0], part[1] + 1)]:
             if slot not in held:
                 lost = (lost[0] if lost else slot, slot)
                 continue
             if lost:
                 out += self._write_off(*lost, reason, detail)
                 lost = None
-            self.holes.remove(slot, slot)
             out += self._recovered(slot - 1)
             is_news = self.accept(slot, held[slot])
             if is_news:
@@ -227,6 +224,7 @@ class Missing:
             self._run = (first, slot, count + is_news)
         if lost:
             out += self._write_off(*lost, reason, detail)
+        self.holes.remove(low, high)
         self._begin_anew()
         if self._run is not None and not self.holes.touches(self._run[1] + 1, self._run[1] + 1):
             out += self._recovered(None)

@@ -224,7 +224,12 @@ class Recorder:
                 self.tables.flush_news(self.journal.acknowledged)
             due = self.tables.deadline()
             if due is not None and due <= now:
-                self.tables.flush(now, self.journal.acknowledged)
+                rows = self.tables.prepare(self.journal.acknowledged)
+                if rows is not None:
+                    try:
+                        await asyncio.to_thread(rows.store, now)
+                    finally:
+                        self.tables.settle(rows, now)
         except (StorageFailedError, OSError) as error:
             self._note_failure(error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from okex_ws.journal import JournalReader
+from okex_ws.journal import JournalReader, recover
 from okex_ws.replay import played
 from okex_ws.store.writer import TableWriter
 
@@ -16,6 +16,8 @@ def recover_tables(folder: Path, journal: Path, now: int) -> int:
     """
     tables = TableWriter(folder, journal.name)
     try:
+        if recover(journal).last <= tables.committed:
+            return 0
         reader = JournalReader(journal)
         last = added = 0
         for n, i, event in played(reader.records()):

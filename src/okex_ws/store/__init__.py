@@ -11,7 +11,7 @@ try:
     import duckdb as _duckdb  # noqa: F401
     import pyarrow as _pyarrow  # type: ignore[import-untyped]  # noqa: F401
 except ImportError as error:
-    raise ImportError("the store needs pyarrow and duckdb: pip install okex-websocket[store]") from error
+    raise ImportError("the store needs pyarrow and duckdb: pip install 'okex-websocket[record]'") from error
 
 from okex_ws.store.folder import StoreError, check, prepare
 from okex_ws.store.query import Store, TableSummary

@@ -93,7 +93,7 @@ def export_hftbacktest(
     try:
         import numpy as np
     except ImportError as error:
-        raise StoreError("this export needs numpy: pip install okex-websocket[store]") from error
+        raise StoreError("this export needs numpy: pip install 'okex-websocket[record]'") from error
     names = store.table_names()
     columns = []
     if "trades" in names:

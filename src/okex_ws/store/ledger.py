@@ -7,8 +7,10 @@ batch of files visible, or swaps many files for one: there is no instant at whic
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -115,7 +117,7 @@ class Lines(Generic[T]):
 
 
 class Ledger:
-    """Appends to one ledger, durably. It has one writer at a time.
+    """Appends to one ledger, durably. Several writers, threads and processes, may append to the same one.
 
     After a failed write or fsync the file is not trusted: what is readable of it is copied into a new file first, since the
     system may call pages clean that never reached the disk.
@@ -125,40 +127,41 @@ class Ledger:
         self.path = path
         self._storage = storage
         self._file: int | None = None
-        self._is_suspect = False
+        self.is_suspect = False  # a write of unknown fate: `heal` comes before the next one
+        self._depth = 0
+        self._mutex = threading.RLock()
         storage.make_folder(path.parent)
-        text = content_of(storage, path)
-        if text and (not text.endswith(b"\n") or any(not _is_line(line) for line in text[:-1].split(b"\n"))):
-            self._is_suspect = True
-            self.heal()
+        with self._alone():
+            text = content_of(storage, path)
+            if text and not (text.endswith(b"\n") and _is_line(text[:-1].rpartition(b"\n")[2])):
+                self.is_suspect = True
+                self.heal()
 
     def append(self, lines: Iterable[bytes]) -> None:
         """Returns when the lines are on disk; raises OSError when that is not certain."""
-        self.heal()
         text = b"".join(line + b"\n" for line in lines)
-        try:
-            if self._file is None:
-                is_new = not self.path.exists()
-                self._file = self._storage.open_append(self.path)
-                if is_new:
-                    self._storage.fsync_dir(self.path.parent)
-            self._storage.write(self._file, text)
-            self._storage.fsync(self._file)
-        except OSError:
-            self._is_suspect = True
-            self.close()
-            raise
+        with self._alone():
+            self.heal()
+            try:
+                file = self._opened()
+                self._storage.write(file, text)
+                self._storage.fsync(file)
+            except OSError:
+                self.is_suspect = True
+                self.close()
+                raise
 
     def heal(self) -> bool:
         """Rewrite the file if it cannot be trusted; returns whether it was. Raises OSError when that fails too."""
-        if not self._is_suspect:
+        if not self.is_suspect:
             return False
-        self.close()
-        lines = [line for line in content_of(self._storage, self.path).split(b"\n")[:-1] if _is_line(line)]
-        temporary = self.path.with_name(f".tmp-{self.path.name}")
-        publish(self._storage, temporary, self.path, b"".join(line + b"\n" for line in lines))
-        self._storage.fsync_dir(self.path.parent)
-        self._is_suspect = False
+        with self._alone():
+            self.close()
+            lines = [line for line in content_of(self._storage, self.path).split(b"\n")[:-1] if _is_line(line)]
+            temporary = self.path.with_name(f".tmp-{self.path.name}")
+            publish(self._storage, temporary, self.path, b"".join(line + b"\n" for line in lines))
+            self._storage.fsync_dir(self.path.parent)
+            self.is_suspect = False
         return True
 
     def close(self) -> None:
@@ -166,6 +169,37 @@ class Ledger:
         if file is not None:
             with contextlib.suppress(OSError):
                 self._storage.close(file)
+
+    def _opened(self) -> int:
+        """The file of this name: another writer may have healed it into a new one."""
+        try:
+            there: os.stat_result | None = self.path.stat()
+        except FileNotFoundError:
+            there = None
+        if self._file is not None and there is not None and os.path.samestat(os.fstat(self._file), there):
+            return self._file
+        self.close()
+        self._file = self._storage.open_append(self.path)
+        if there is None:
+            self._storage.fsync_dir(self.path.parent)
+        return self._file
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._mutex:
+            self._depth += 1
+            try:
+                if self._depth > 1:
+                    yield
+                    return
+                lock = os.open(self.path.parent / "append.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                    yield
+                finally:
+                    os.close(lock)
+            finally:
+                self._depth -= 1
 
 
 class Manifest:

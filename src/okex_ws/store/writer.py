@@ -3,6 +3,8 @@
 Files are written beside each other, made durable, and then named together by one line of `ledger/segments.jsonl`: the commit.
 Rows reach a file only when the journal record they come from is acknowledged. After a crash the recorder adds again what follows
 `committed`; files that no commit names are no part of the store, and are removed.
+
+Adding rows belongs to one thread. Writing them may be left to another: `prepare` here, `store` there, `settle` here again.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ CHUNK = 200
 """Events kept as objects before they become columns: few enough to be still in the processor's cache then."""
 
 _SECOND = 1_000_000_000
+_Key = tuple[type[Event], str, int]
+_Line = tuple[int, str, bytes]
+"""News not yet written: journal record, ledger, line."""
 _LARGEST_BUFFER = 256 << 20
 
 
@@ -51,6 +56,22 @@ class _Part:
         self.events, self.ns, self.indexes = [], [], []
         self.batches.append(batch)
         return int(batch.nbytes)
+
+    @property
+    def rows(self) -> int:
+        return len(self.events) + sum(int(batch.num_rows) for batch in self.batches)
+
+    def due(self, through: int, recorder: str) -> Any:
+        """Rows of journal records up to `through`, as a pyarrow Table."""
+        self.seal(recorder)
+        due = [batch.filter(pc.less_equal(batch["n"], through)) for batch in self.batches]
+        return pa.Table.from_batches(due, self.table.schema)
+
+    def drop(self, through: int, recorder: str) -> None:
+        """Forget rows of journal records up to `through`."""
+        self.seal(recorder)
+        rest = [batch.filter(pc.greater(batch["n"], through)) for batch in self.batches]
+        self.batches = [batch for batch in rest if batch.num_rows]
 
 
 class TableWriter:
@@ -80,8 +101,9 @@ class TableWriter:
         self.skipped = 0
         self._flush_ns = int(flush_s * _SECOND)
         self._storage = storage or OsStorage()
-        self._parts: dict[tuple[type[Event], str, int], _Part] = {}
-        self._lines: list[tuple[int, str, bytes]] = []  # (n, ledger, line) of news not yet written
+        self._parts: dict[_Key, _Part] = {}
+        self._lines: list[_Line] = []
+        self._batch: TableBatch | None = None
         self._bytes = 0
         self._oldest: int | None = None
         self._flushed_at = 0
@@ -140,92 +162,73 @@ class TableWriter:
 
         Raises OSError; the lines are then written again, readers know them by (recorder, n, i).
         """
-        for name, ledger in self._news.items():
-            due = [line for n, which, line in self._lines if which == name and n <= acknowledged]
-            if due:
-                ledger.append(due)
-                self._lines = [item for item in self._lines if item[1] != name or item[0] > acknowledged]
+        self._append_news(self._lines, acknowledged)
+        self._lines = [line for line in self._lines if line[0] > acknowledged]
 
     def flush(self, now: int, acknowledged: int) -> int:
         """Write and commit all rows of journal records up to `acknowledged`; returns `committed`. Raises OSError."""
-        self._settle()
-        self.flush_news(acknowledged)
-        if acknowledged <= self.committed:
-            return self.committed
-        ready, waiting = self._split(acknowledged)
-        files = [self._write(part, table, acknowledged) for part, table in ready]
-        for folder in sorted({(self.root / file.path).parent for file in files}):
-            self._storage.fsync_dir(folder)
-        if files or acknowledged - self.committed >= 10_000:
-            commit = Commit(self.recorder, self.committed + 1, acknowledged, now, files)
-            self._commits.append([msgspec.json.encode(commit)])
-            self.committed = acknowledged
-        self._leftovers -= {self.root / file.path for file in files}
-        self._keep(waiting)
-        self._flushed_at = now
-        for path in sorted(self._leftovers):
-            with contextlib.suppress(OSError):
-                remove(self._storage, path)
-        self._leftovers.clear()
+        batch = self.prepare(acknowledged)
+        if batch is not None:
+            try:
+                batch.store(now)
+            finally:
+                self.settle(batch, now)
         return self.committed
+
+    def prepare(self, acknowledged: int) -> TableBatch | None:
+        """Hand over what waits, to be stored in another thread while rows are added; None when nothing is to be done.
+
+        One batch at a time: `settle` it before the next.
+        """
+        if self._batch is not None:
+            raise RuntimeError("a batch is under way: settle it first")
+        if acknowledged <= self.committed and not self._commits.is_suspect:
+            return None
+        self._batch = TableBatch(self, acknowledged, self._parts, self._lines)
+        self._parts, self._lines, self.rows, self._bytes, self._oldest = {}, [], 0, 0, None
+        return self._batch
+
+    def settle(self, batch: TableBatch, now: int) -> int:
+        """Take back what `store` did not write; returns `committed`."""
+        self._batch = None
+        self.committed = batch.committed
+        for part in batch.parts.values():
+            self._take_back(part)
+        self._lines = [line for line in batch.lines if line[0] > self.committed] + self._lines
+        received = [pc.min(each["ts_recv"]).as_py() for part in self._parts.values() for each in part.batches]
+        received += [part.events[0].ts_recv for part in self._parts.values() if part.events]
+        if received:
+            self._oldest = min(received)
+        elif self._oldest is None and self._lines:
+            self._oldest = now
+        self._flushed_at = now
+        return self.committed
+
+    def _take_back(self, part: _Part) -> None:
+        key = (part.table.event, part.instrument, part.day)
+        part.seal(self.recorder)
+        since = self._parts.get(key)
+        if since is not None:
+            part.batches += since.batches
+            part.events += since.events
+            part.ns += since.ns
+            part.indexes += since.indexes
+            self.rows -= since.rows
+        if part.rows:
+            self._parts[key] = part
+            self.rows += part.rows
+            self._bytes += sum(each.nbytes for each in part.batches) - (sum(e.nbytes for e in since.batches) if since else 0)
+
+    def _append_news(self, lines: list[_Line], acknowledged: int) -> None:
+        for name, ledger in self._news.items():
+            due = [line for n, which, line in lines if which == name and n <= acknowledged]
+            if due:
+                ledger.append(due)
 
     def close(self) -> None:
         """Let go of the files; what was not flushed comes again from the journal."""
         for ledger in (*self._news.values(), self._commits):
             ledger.close()
-
-    def _settle(self) -> None:
-        """After a commit line of unknown fate: make the ledger whole, and believe what it says."""
-        if not self._commits.heal():
-            return
-        self._manifest.refresh()
-        committed = self._manifest.committed(self.recorder)
-        if committed > self.committed:
-            self.committed = committed
-            self._leftovers -= {self.root / file.path for file in self._manifest.files}
-            self._keep(self._split(committed)[1])
-
-    def _split(self, through: int) -> tuple[list[tuple[_Part, Any]], list[_Part]]:
-        """Rows of records up to `through` as one table per part, and parts with the rest."""
-        ready, waiting = [], []
-        for _, part in sorted(self._parts.items(), key=lambda item: (item[1].table.name, item[0][1], item[0][2])):
-            self._bytes += part.seal(self.recorder)
-            due, later = [], []
-            for batch in part.batches:
-                is_due = pc.less_equal(batch["n"], through)
-                if pc.all(is_due).as_py():
-                    due.append(batch)
-                else:
-                    due.append(batch.filter(is_due))
-                    later.append(batch.filter(pc.invert(is_due)))
-            table = pa.Table.from_batches(due, part.table.schema)
-            if table.num_rows:
-                ready.append((part, table))
-            if later:
-                rest = _Part(part.table, part.instrument, part.day)
-                rest.batches = later
-                waiting.append(rest)
-        return ready, waiting
-
-    def _keep(self, parts: list[_Part]) -> None:
-        self._parts = {(part.table.event, part.instrument, part.day): part for part in parts}
-        batches = [batch for part in parts for batch in part.batches]
-        self.rows = sum(batch.num_rows for batch in batches)
-        self._bytes = sum(batch.nbytes for batch in batches)
-        received = [pc.min(batch["ts_recv"]).as_py() for batch in batches]
-        self._oldest = min(received, default=None)
-
-    def _write(self, part: _Part, table: Any, through: int) -> File:
-        folder = partition(part.table.name, part.day, part.instrument)
-        name = f"{self.recorder}-{self.committed + 1:012d}-{through:012d}.parquet"
-        content = parquet.encode(table)
-        target = self.root / folder / name
-        self._storage.make_folder(target.parent)
-        temporary = target.parent / f".tmp-{name}"
-        self._leftovers |= {temporary, target}
-        publish(self._storage, temporary, target, content)
-        self._leftovers.discard(temporary)
-        return parquet.describe(f"{folder}/{name}", table, content, has_ids=part.table.has_ids)
 
     def _remove_orphans(self) -> None:
         """Files of this recorder that no commit names: a crash came between their writing and the commit."""
@@ -240,3 +243,75 @@ class TableWriter:
                         is_own = recorder_of(name.removeprefix(".tmp-")) == self.recorder and not name.endswith("-c.parquet")
                         if is_own and f"{TABLES}/{table}/{date}/{instrument}/{name}" not in listed:
                             remove(self._storage, folder / name)
+
+
+class TableBatch:
+    """Rows on their way to the disk. `store` may run in another thread; then `settle` it with its writer.
+
+    committed: the writer's, after `store`. parts, lines: what is not written (all of it when `store` failed).
+    """
+
+    def __init__(self, writer: TableWriter, through: int, parts: dict[_Key, _Part], lines: list[_Line]) -> None:
+        self._writer = writer
+        self._storage = writer._storage
+        self._through = through
+        self.parts = parts
+        self.lines = lines
+        self.committed = writer.committed
+
+    def store(self, now: int) -> None:
+        """Files, their folders, then the commit. Raises OSError: nothing is committed then, or it is found out the next time."""
+        writer = self._writer
+        self._believe_ledger()
+        writer._append_news(self.lines, self._through)
+        if self._through <= self.committed:
+            return
+        ready = [(part, part.due(self._through, writer.recorder)) for _, part in sorted(self.parts.items(), key=_place)]
+        files = [self._write(part, table) for part, table in ready if table.num_rows]
+        for folder in sorted({(writer.root / file.path).parent for file in files}):
+            self._storage.fsync_dir(folder)
+        commit = Commit(writer.recorder, self.committed + 1, self._through, now, files)
+        writer._commits.append([msgspec.json.encode(commit)])
+        self._drop(self._through)
+        writer._leftovers -= {writer.root / file.path for file in files}
+        for path in sorted(writer._leftovers):
+            with contextlib.suppress(OSError):
+                remove(self._storage, path)
+        writer._leftovers.clear()
+
+    def _believe_ledger(self) -> None:
+        """After a commit line of unknown fate: make the ledger whole, and go by what it says."""
+        writer = self._writer
+        if not writer._commits.heal():
+            return
+        manifest = Manifest(writer.root)
+        manifest.refresh()
+        committed = manifest.committed(writer.recorder)
+        if committed > self.committed:
+            writer._leftovers -= {writer.root / file.path for file in manifest.files}
+            self._drop(committed)
+
+    def _drop(self, through: int) -> None:
+        """Rows up to here are committed."""
+        for part in self.parts.values():
+            part.drop(through, self._writer.recorder)
+        self.committed = through
+
+    def _write(self, part: _Part, table: Any) -> File:
+        root = self._writer.root
+        folder = partition(part.table.name, part.day, part.instrument)
+        name = f"{self._writer.recorder}-{self.committed + 1:012d}-{self._through:012d}.parquet"
+        content = parquet.encode(table)
+        target = root / folder / name
+        self._storage.make_folder(target.parent)
+        temporary = target.parent / f".tmp-{name}"
+        self._writer._leftovers |= {temporary, target}
+        publish(self._storage, temporary, target, content)
+        self._writer._leftovers.discard(temporary)
+        return parquet.describe(f"{folder}/{name}", table, content, has_ids=part.table.has_ids)
+
+
+def _place(item: tuple[_Key, _Part]) -> tuple[str, str, int]:
+    """Order of writing, the same in every process."""
+    (_, instrument, day), part = item
+    return part.table.name, instrument, day

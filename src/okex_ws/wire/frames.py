@@ -128,7 +128,7 @@ class PushDecoder:
             return self._tolerant(data, now)
         try:
             rows: list[Any] = fast(data).data
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._tolerant(data, now)
         name = self._channel
         if self._names_rows:
@@ -217,7 +217,7 @@ def _without_empty(value: Any) -> Any:
 
 
 def decode(data: bytes, now: int = 0) -> Frame:
-    """Any frame, by its envelope, which reached us at `now`. Raises FrameError for what is not JSON or contradicts its own shape."""
+    """Any frame, by its envelope, which reached us at `now`. Raises FrameError for what is not JSON, or not what it says it is."""
     if data == b"pong":
         return PongFrame()
     try:

@@ -1,0 +1,49 @@
+"""`okex-ws gaps`: what a recording is missing, and what became of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.errors import OK
+from okex_ws.cli.query import print_rows
+
+_QUERY = """
+    SELECT time, lower(event) AS event, channel, instrument,
+        coalesce(nullif(cause, ''), reason) AS cause,
+        coalesce(first_id, last_sequence) AS first, coalesce(last_id, next_sequence) AS last,
+        CASE WHEN count > 0 THEN count
+            WHEN first_id IS NOT NULL AND last_id IS NOT NULL THEN last_id - first_id + 1 END AS amount,
+        recorder
+    FROM gaps WHERE true
+"""
+
+
+def gaps(
+    folders: options.Folders = None,
+    channels: options.Channels = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> int:
+    """List the holes a recorder noticed, what it fetched back (recovered), and what OKX no longer had (unrecoverable).
+
+    first and last are trade ids, both included, or the sequences around a break in a book.
+
+    Example: okex-ws gaps ./data -c trades
+    """
+    options.need_record_extra()
+    from okex_ws import store
+
+    with store.open(*(folders or [options.DATA])) as opened:
+        wanted = channels or []
+        which = f" AND channel IN ({', '.join('?' for _ in wanted)})" if wanted else ""
+        query = f"{_QUERY}{which} ORDER BY time, recorder, n, i"
+        total, shown = print_rows(opened, query, *wanted, as_csv=as_csv, as_json=as_json)
+        if not total:
+            print("no gaps", file=sys.stderr)
+        elif shown < total:
+            print(f"{shown} of {total} shown; --csv or --json gives all", file=sys.stderr)
+    return OK

@@ -1,0 +1,109 @@
+"""`okex-ws query`: SQL over recordings."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.errors import OK, BadInputError
+from okex_ws.cli.lines import number
+from okex_ws.cli.progress import in_bytes
+from okex_ws.client.plain import one_line as escaped
+
+if TYPE_CHECKING:
+    from okex_ws.store import Store
+
+MOST_ROWS = 100
+"""Rows a terminal table shows."""
+
+
+def query(
+    sql: Annotated[
+        str | None, typer.Argument(metavar="QUERY", help="DuckDB SQL. Without it: which tables there are.", show_default=False)
+    ] = None,
+    data: options.Data = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, every row.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, every row.")] = False,
+) -> int:
+    """Ask a recording, also while it is being made: one view a table, no row twice; and gaps, connections, segments.
+
+    Example: okex-ws query --data ./data "select instrument, count(*), sum(size) from trades group by all"
+    """
+    options.need_record_extra()
+    if as_csv and as_json:
+        raise BadInputError("--csv and --json exclude each other; leave one out")
+    from okex_ws import store
+
+    with store.open(*(data or [options.DATA])) as opened:
+        if sql is None:
+            _print_tables(opened)
+            return OK
+        total, shown = print_rows(opened, sql, as_csv=as_csv, as_json=as_json)
+        if shown < total:
+            print(f"{shown} of {total} rows shown; --csv or --json gives all", file=sys.stderr)
+    return OK
+
+
+def print_rows(store: Store, sql: str, *parameters: Any, as_csv: bool = False, as_json: bool = False) -> tuple[int, int]:
+    """Print the answer of a query; returns how many rows there are, and how many were shown."""
+    if as_csv:
+        count = store.write_csv(sys.stdout, sql, *parameters)
+        return count, count
+    if as_json:
+        count = 0
+        for batch in store.batches(sql, *parameters):
+            for row in batch.to_pylist():
+                sys.stdout.write(msgspec.json.encode(row, enc_hook=str).decode() + "\n")
+                count += 1
+        return count, count
+    answer = store.sql(sql, *parameters)
+    if answer.num_columns:
+        shown = answer.slice(0, MOST_ROWS)
+        print_table(answer.column_names, [tuple(row.values()) for row in shown.to_pylist()])
+    return answer.num_rows, min(answer.num_rows, MOST_ROWS)
+
+
+def print_table(heads: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
+    """A table on stdout; numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for index, head in enumerate(heads):
+        is_number = any(isinstance(row[index], int | float) for row in rows)
+        table.add_column(escape(escaped(head)), justify="right" if is_number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape(escaped(_cell(value))) for value in row))
+    Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+def _print_tables(store: Store) -> None:
+    from okex_ws.store.query import LEDGERS
+
+    rows: list[tuple[Any, ...]] = [
+        (item.name, item.rows, item.files, in_bytes(item.size), item.first_date, item.last_date) for item in store.tables()
+    ]
+    for name in LEDGERS:
+        count = store.rows(f"SELECT count(*) FROM {name}")[0][0]  # noqa: S608  # our own names
+        rows += [(name, count, "", "", "", "")]
+    print_table(["table", "rows", "files", "size", "from", "to"], rows)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" ", timespec="milliseconds")
+    if isinstance(value, list | dict):
+        text = msgspec.json.encode(value, enc_hook=str).decode()
+        return text if len(text) <= 60 else text[:59] + "…"
+    return str(value)

@@ -1,0 +1,191 @@
+"""`okex-ws record`: a stream to disk, accounted for, and on to databases and brokers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.checking import check_instruments
+from okex_ws.cli.errors import FAILED, OK, BadInputError, RunFailedError
+from okex_ws.cli.progress import Progress, sink_text
+from okex_ws.cli.watching import Signals, Tally
+from okex_ws.client.client import Client
+from okex_ws.events import Event, News
+from okex_ws.wire.channels import Subscription
+
+if TYPE_CHECKING:
+    from okex_ws.recorder.recorder import Recorder
+
+_SINK_NAMES = (".jsonl", ".csv")
+
+
+def record(
+    instruments: options.Instruments = None,
+    channels: options.Channels = None,
+    keys: options.Keys = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="FOLDER|URL",
+            help="The data folder (without one: ./data), and further targets: sqlite:///file.db, postgresql://, redis://, "
+            "nats://, file.jsonl, file.csv, -; repeat.",
+        ),
+    ] = None,
+    since: Annotated[
+        int | None,
+        typer.Option(
+            "--since",
+            parser=options.instant,
+            metavar="WHEN",
+            help="Fetch trades, candles and funding from then on over REST, as far as OKX has them: 2026-11-22T14:00Z, 2h.",
+        ),
+    ] = None,
+    no_backfill: Annotated[bool, typer.Option("--no-backfill", help="Do not fetch what was missed; only write it down.")] = False,
+    flush_s: Annotated[
+        float,
+        typer.Option(
+            "--flush", parser=options.duration, metavar="TIME", help="The most a crash may cost.", show_default="1s"
+        ),
+    ] = 1.0,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option("--metrics-port", min=0, max=65535, metavar="PORT", help="Prometheus metrics there; 0 picks a free port."),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option("--metrics-host", metavar="HOST", help="Address the metrics are served on.")
+    ] = "127.0.0.1",
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log lines on stderr as JSON, one object a line.")] = False,
+    for_s: options.ForTime = None,
+    site: options.SiteName = None,
+    demo: options.Demo = False,
+    url: options.Url = None,
+    rest_url: options.RestUrl = None,
+    ca_file: options.CaFile = None,
+) -> int:
+    """Record a stream into a data folder: raw journal, tables, and a ledger of what is missing; and on to further targets.
+
+    Ends by --for, Ctrl-C or SIGTERM with everything on disk. Exit code 1 when the disk took no more.
+
+    Example: okex-ws record BTC-USDT ETH-USDT-SWAP -c trades -c books --to ./data
+    """
+    options.need_record_extra()
+    if metrics_port is not None and importlib.util.find_spec("prometheus_client") is None:
+        raise BadInputError("--metrics-port needs its extra: pip install 'okex-websocket[metrics]'")
+    if no_backfill and since is not None:
+        raise BadInputError("--since fetches over REST, --no-backfill forbids it; leave one out")
+    folder, sinks = targets(to or [])
+    place = options.target(site, demo, url, rest_url, ca_file)
+    items = options.wanted(channels or ["trades"], instruments or [], keys or [])
+    connection = {"site": place.site, "ca_file": place.ca_file, "credentials": options.credentials_for(items)}
+    recording = {"sinks": sinks, "fetches_back": not no_backfill, "since": since, "flush_within_s": flush_s}
+    metrics = (metrics_host, metrics_port) if metrics_port is not None else None
+    return asyncio.run(_record(folder, items, connection, recording, metrics, for_s, log_json))
+
+
+def targets(to: Sequence[str]) -> tuple[Path, list[str]]:
+    """The data folder and the sinks' URLs among the values of --to."""
+    is_sink = [text == "-" or "://" in text or text.endswith(_SINK_NAMES) for text in to]
+    folders = [text for text, sink in zip(to, is_sink, strict=True) if not sink]
+    if len(folders) > 1:
+        raise BadInputError(f"--to {folders[0]} and --to {folders[1]}: one data folder only; other targets are URLs or files")
+    if folders and not folders[0]:
+        raise BadInputError("--to is empty: give a folder or a URL")
+    return Path(folders[0]) if folders else options.DATA, [text for text, sink in zip(to, is_sink, strict=True) if sink]
+
+
+async def _record(
+    folder: Path,
+    items: list[Subscription],
+    connection: dict[str, Any],
+    recording: dict[str, Any],
+    metrics: tuple[str, int] | None,
+    for_s: float | None,
+    in_json: bool,
+) -> int:
+    from okex_ws.recorder.recorder import Recorder
+
+    async with Client(**connection) as asking:  # nothing is written for a name that does not exist
+        await check_instruments(asking, items)
+    recorder = Recorder(folder, **recording, **connection)
+    for item in items:
+        recorder.client.subscribe(item.channel, **dict(item.args))
+    tally = Tally(recorder.client, on_end=recorder.stop)
+    recorder.client.on(Event, tally.note)
+    began = time.monotonic()
+    with Progress(recorder, in_json=in_json) as progress, ExitStack() as stack:
+        recorder.client.on(News, lambda event: None if tally.is_ending else progress.news(event))
+        if metrics is not None:
+            stack.enter_context(_metrics(recorder, progress, *metrics))
+        with Signals(tally.end):
+            await _run(recorder, tally, progress, for_s)
+        tally.took_s = time.monotonic() - began
+        _sum_up(recorder, tally, progress)
+    return tally.verdict()
+
+
+async def _run(recorder: Recorder, tally: Tally, progress: Progress, for_s: float | None) -> None:
+    from okex_ws.journal import JournalError
+
+    loop = asyncio.get_running_loop()
+    ticking = None
+
+    def tick() -> None:
+        nonlocal ticking
+        progress.tick()
+        ticking = loop.call_later(progress.every_s, tick)
+
+    try:
+        async with recorder:
+            progress.say("info", f"recording into {recorder.folder} as {recorder.name}", folder=str(recorder.folder))
+            ending = loop.call_later(for_s, tally.end, OK) if for_s is not None else None
+            ticking = loop.call_later(min(1.0, progress.every_s), tick)
+            try:
+                await recorder.run()
+            except JournalError as error:
+                tally.end(FAILED, str(error))
+            finally:
+                for timer in (ticking, ending):
+                    if timer is not None:
+                        timer.cancel()
+    finally:
+        if ticking is not None:
+            ticking.cancel()
+
+
+def _sum_up(recorder: Recorder, tally: Tally, progress: Progress) -> None:
+    now = recorder.status()
+    lost = now.last - now.acknowledged
+    if lost:
+        why = f": {now.last_error}" if now.last_error else ""
+        stopped = f"{tally.failure}; " if tally.failure.startswith("recording stopped") else ""
+        tally.fail(f"{stopped}{lost} records did not reach the disk{why}")
+    for sink in now.sinks:
+        if sink.error or sink.held:
+            progress.say("warning", f"{sink_text(sink)}; the next `okex-ws record` with it goes on there")
+    text = f"{tally.summary()}; {now.acknowledged:,} records and {now.rows:,} rows in {recorder.folder}"
+    if progress.in_json:
+        progress.say("info", text, event="Summary")
+    else:
+        print(text, file=sys.stderr)
+
+
+def _metrics(recorder: Recorder, progress: Progress, host: str, port: int) -> Any:
+    from okex_ws.recorder.metrics import Metrics
+
+    try:
+        served = Metrics(recorder.status, host=host, port=port)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunFailedError(f"cannot serve metrics on {host} port {port}: {reason}; choose another --metrics-port") from None
+    progress.say("info", f"metrics at {served.url}")
+    return served

@@ -1,0 +1,175 @@
+"""`okex-ws replay`: a recording told again, as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.errors import FAILED, OK, BadInputError
+from okex_ws.cli.lines import Lines, as_json
+from okex_ws.cli.watching import Signals
+from okex_ws.client.plain import one_line as escaped
+from okex_ws.events import Event, News, Push
+
+if TYPE_CHECKING:
+    from okex_ws.journal import JournalReader
+    from okex_ws.replay import Played
+
+_SHOWN_AT_ONCE = 256
+_TAILS = ("torn", "cut")
+
+
+def replay(
+    source: Annotated[
+        Path, typer.Argument(metavar="FOLDER|FILE", help="A data folder, one segment (.jsonl.zst), or a capture (.jsonl).")
+    ] = options.DATA,
+    channels: options.Channels = None,
+    speed: Annotated[float, typer.Option("--speed", metavar="X", help="Recorded seconds per second.")] = 1.0,
+    flat: Annotated[bool, typer.Option("--flat", help="As fast as it goes.")] = False,
+    since: Annotated[
+        int | None, typer.Option("--from", parser=options.instant, metavar="WHEN", help="Show from then on; 2026-11-22T14:00Z.")
+    ] = None,
+    until: Annotated[int | None, typer.Option("--until", parser=options.instant, metavar="WHEN", help="End there.")] = None,
+    recorder: Annotated[
+        str | None, typer.Option("--recorder", metavar="NAME", help="Only this recorder of the folder.")
+    ] = None,
+    in_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, news of the line among them.")] = False,
+) -> int:
+    """Tell a recording again through the same code as live: the same events, gaps and disconnects at the same places.
+
+    Exit code 1 when part of it is damaged; what is lost is said on stderr.
+
+    Example: okex-ws replay ./data --speed 4 -c trades
+    """
+    options.need_record_extra()
+    if not 0 < speed < float("inf"):
+        raise BadInputError(f"--speed {speed:g}: give a number above 0")
+    if since is not None and until is not None and since >= until:
+        raise BadInputError("--from is not before --until")
+    readers = _readers(source, recorder)
+    return asyncio.run(_replay(readers, set(channels or ()), None if flat else speed, since, until, in_json))
+
+
+def _readers(source: Path, recorder: str | None) -> list[JournalReader]:
+    from okex_ws.journal import JournalReader, recorders
+
+    if source.is_file():
+        if not source.name.endswith((".jsonl", ".jsonl.zst")):
+            raise BadInputError(f"{source} is neither a segment (.jsonl.zst) nor a capture (.jsonl)")
+        return [JournalReader(source)]
+    from okex_ws import store
+
+    store.check(source)
+    journal = source / "journal"
+    found = {path.name: path for path in recorders(journal)} if journal.is_dir() else {}
+    if recorder is not None and recorder not in found:
+        raise BadInputError(f"{source} has no recorder {recorder}; it has {', '.join(found) or 'none'}")
+    return [JournalReader(path) for name, path in found.items() if recorder in (None, name)]
+
+
+class _Counts:
+    """What went by."""
+
+    def __init__(self) -> None:
+        self.records = self.data = self.gaps = 0
+
+
+async def _replay(
+    readers: list[JournalReader],
+    channels: set[str],
+    speed: float | None,
+    since: int | None,
+    until: int | None,
+    in_json: bool,
+) -> int:
+    counts = _Counts()
+    wanted = _wanted(readers, channels, since, until, counts)
+    show = _json_line if in_json else _TextLines()
+    began = time.monotonic()
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+    with Signals(lambda code: None if ended.done() else ended.set_result(code)):
+        first: int | None = None
+        shown = 0
+        for place in wanted:
+            ts = place.event.ts_recv
+            first = ts if first is None else first
+            ahead_s = 0.0 if speed is None else (ts - first) / 1e9 / speed - (time.monotonic() - began)
+            if ahead_s > 0.001 or shown >= _SHOWN_AT_ONCE:
+                shown = 0
+                sys.stdout.flush()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(ahead_s, 0)):
+                        await asyncio.shield(ended)
+            if ended.done():
+                break
+            show(place.event)
+            shown += 1
+    sys.stdout.flush()
+    problems = [problem for reader in readers for problem in reader.problems]
+    for problem in problems:
+        print(f"okex-ws: {escaped(str(problem))}", file=sys.stderr)
+    took = time.monotonic() - began
+    print(f"{took:.1f} s, {counts.data} events of {counts.records} records, {_of(counts.gaps, 'gap')}", file=sys.stderr)
+    if ended.done():
+        return ended.result()
+    return FAILED if any(problem.kind not in _TAILS for problem in problems) else OK
+
+
+def _wanted(
+    readers: list[JournalReader], channels: set[str], since: int | None, until: int | None, counts: _Counts
+) -> Iterator[Played]:
+    """Lines are known from their beginning only, so all before `since` is replayed too, unseen."""
+    from okex_ws.journal import Record
+    from okex_ws.replay import played
+
+    def counted(records: Iterator[Record]) -> Iterator[Record]:
+        for record in records:
+            counts.records += 1
+            yield record
+
+    for reader in readers:
+        for place in played(counted(reader.records(until=until))):
+            event = place.event
+            if since is not None and event.ts_recv < since:
+                continue
+            channel = getattr(event, "channel", "")
+            if channels and channel not in channels and (channel or isinstance(event, Push)):
+                continue
+            counts.data += isinstance(event, Push)
+            counts.gaps += type(event).__name__ == "Gap"
+            yield place
+
+
+def _json_line(event: Event) -> None:
+    sys.stdout.write(as_json(event) + "\n")
+
+
+class _TextLines:
+    """Data to stdout, news to stderr."""
+
+    def __init__(self) -> None:
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        self._out = Lines(colour=sys.stdout.isatty() and not plain)
+        self._news = Lines(colour=sys.stderr.isatty() and not plain)
+
+    def __call__(self, event: Event) -> None:
+        line = self._out.line(event)
+        is_news = isinstance(event, News)
+        if is_news:
+            line = self._news.line(event)
+        if line is not None:
+            (sys.stderr if is_news else sys.stdout).write(line + "\n")
+
+
+def _of(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,86 @@
+"""Metrics: a recorder's status for Prometheus, over HTTP.
+
+In: `Recorder.status`, read whenever somebody asks. Out: text on /metrics, from a thread of its own. Needs `prometheus-client`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Self
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from okex_ws.recorder.recorder import RecorderStatus
+
+COUNTERS = {
+    "frames": "Frames received.",
+    "events": "Events the client has said.",
+    "rows": "Data events.",
+    "trades": "Trades among them.",
+    "gaps": "Holes found.",
+    "unrecoverable": "Holes, or parts of them, that could not be fetched back.",
+    "backfilled": "Data events fetched back over REST.",
+    "disk_errors": "Failed writes; what they were about waits in memory.",
+}
+GAUGES = {
+    "connections": "Connections that stand.",
+    "acknowledged": "Last journal record on disk.",
+    "last": "Last journal record taken.",
+    "committed": "Journal record up to which all rows are in the tables.",
+    "buffered": "Bytes waiting for the disk.",
+}
+SINK_COUNTERS = {"sent": "Events the sink has acknowledged.", "errors": "Failed tries."}
+SINK_GAUGES = {
+    "behind_records": "Journal records not yet acknowledged by the sink.",
+    "behind_s": "Age of the oldest event read and not acknowledged, seconds.",
+    "held": "Events in memory for the sink.",
+}
+PREFIX = "okex_ws_recorder_"
+
+
+class _Reading(Collector):
+    """One look at a recorder for each scrape."""
+
+    def __init__(self, status: Callable[[], RecorderStatus]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._status()
+        for name, text in COUNTERS.items():
+            yield CounterMetricFamily(PREFIX + name, text, value=getattr(now, name))
+        for name, text in GAUGES.items():
+            yield GaugeMetricFamily(PREFIX + name, text, value=getattr(now, name))
+        lag = "Exchange's time stamp to our socket, of the latest event, seconds."
+        yield GaugeMetricFamily(PREFIX + "lag_seconds", lag, value=now.lag / 1e9)
+        for name, text in SINK_COUNTERS.items():
+            counter = CounterMetricFamily(f"{PREFIX}sink_{name}", text, labels=["sink"])
+            for sink in now.sinks:
+                counter.add_metric([sink.url], getattr(sink, name))
+            yield counter
+        for name, text in SINK_GAUGES.items():
+            full = f"{PREFIX}sink_{'behind_seconds' if name == 'behind_s' else name}"
+            gauge = GaugeMetricFamily(full, text, labels=["sink"])
+            for sink in now.sinks:
+                gauge.add_metric([sink.url], getattr(sink, name))
+            yield gauge
+
+
+class Metrics:
+    """The server, from its making to the end of its `with`. port 0: a free one, told by `url`. Raises OSError."""
+
+    def __init__(self, status: Callable[[], RecorderStatus], *, host: str = "127.0.0.1", port: int = 0) -> None:
+        registry = CollectorRegistry()
+        registry.register(_Reading(status))
+        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        self.url = f"http://{host}:{self._server.server_port}/metrics"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

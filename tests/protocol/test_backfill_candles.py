@@ -1,0 +1,152 @@
+"""Planner: candles and funding settlements that no push told."""
+
+from __future__ import annotations
+
+from tests.protocol.history import BTC, MS, NOW, History
+
+from okex_ws.events import Candle, Event, FundingRate, Recovered, Resumed, Unrecoverable
+from okex_ws.protocol.backfill import Planner
+from okex_ws.protocol.missed_candles import span_ms
+from okex_ws.wire.channels import BARS
+
+MINUTE = 60_000
+OPEN = NOW // MS - NOW // MS % MINUTE
+
+
+def candle(minutes: int, close: float = 1.5, closed: bool = True) -> Candle:
+    made = Candle.from_row(candle_row(minutes, close, closed))
+    made.channel, made.instrument, made.bar = "candle1m", BTC, "1m"
+    return made
+
+
+def candle_row(minutes: int, close: float = 1.5, closed: bool = True) -> list[str]:
+    return [str(OPEN + minutes * MINUTE), "1", "2", "0.5", str(close), "3", "4", "5", "1" if closed else "0"]
+
+
+def minutes_of(events: list[Event]) -> list[int]:
+    return [(event.open_ms - OPEN) // MINUTE for event in events if isinstance(event, Candle)]
+
+
+def with_candles(planner: Planner, low: int, high: int) -> History:
+    history = History(planner)
+    history.candles = {OPEN + n * MINUTE: candle_row(n, closed=n < high) for n in range(low, high + 1)}
+    return history
+
+
+def test_candles_that_no_push_closed_are_fetched() -> None:
+    planner = Planner()
+    planner.feed([candle(-5), candle(-4, closed=False)], NOW)
+    planner.feed([candle(0, closed=False)], NOW)
+    events = with_candles(planner, -100, 0).settle()
+    assert minutes_of(events) == [-4, -3, -2, -1]
+    candles = [event for event in events if isinstance(event, Candle)]
+    assert all(c.backfilled and (c.channel, c.instrument, c.bar) == ("candle1m", BTC, "1m") for c in candles)
+    news = events[-1]
+    assert isinstance(news, Recovered)
+    assert (news.since, news.until, news.count) == ((OPEN - 4 * MINUTE) * MS, OPEN * MS, 4)
+
+
+def test_candles_in_order_cost_no_request() -> None:
+    planner = Planner()
+    for n in range(-5, 0):
+        planner.feed([candle(n, closed=False), candle(n, 1.4, closed=False), candle(n)], NOW)
+    assert planner.is_idle
+
+
+def test_after_an_interruption_only_candles_that_are_missing_or_different_are_delivered() -> None:
+    planner = Planner()
+    planner.feed([candle(-6), candle(-5, close=1.25), candle(-4, closed=False)], NOW)
+    planner.feed([Resumed(channel="candle1m", key=BTC), candle(-1), candle(0, closed=False)], NOW)
+    history = with_candles(planner, -100, 0)
+    assert minutes_of(history.settle()) == [-5, -4, -3, -2], "-5 closed at another price than was said; -1 is known"
+    assert [page.path for page in history.asked] == ["market/candles"]
+
+
+def test_an_interruption_that_changed_nothing_delivers_nothing() -> None:
+    planner = Planner()
+    planner.feed([candle(-1), candle(0, closed=False), Resumed(channel="candle1m", key=BTC), candle(0, closed=False)], NOW)
+    history = with_candles(planner, -100, 0)
+    assert history.settle() == []
+    assert len(history.asked) == 1
+
+
+def test_a_candle_that_rest_has_not_closed_yet_is_asked_again() -> None:
+    planner = Planner()
+    planner.feed([candle(-1, closed=False), candle(0, closed=False)], NOW)
+    history = with_candles(planner, -100, 0)
+    history.spoil = lambda page, rows: [[*row[:8], "0"] for row in rows] if len(history.asked) < 3 else rows
+    assert minutes_of(history.settle()) == [-1]
+
+
+def test_candles_since_a_time_come_from_the_history_and_its_end_is_told() -> None:
+    since = (OPEN - 3_000 * MINUTE + 1) * MS
+    planner = Planner(since=since)
+    planner.feed([candle(0, closed=False)], NOW)
+    history = with_candles(planner, -2_500, 0)
+    events = history.settle(3600)
+    assert minutes_of(events) == list(range(-2_500, 0))
+    (news,) = [event for event in events if isinstance(event, Unrecoverable)]
+    assert (news.reason, news.since, news.until) == ("expired", (OPEN - 2_999 * MINUTE) * MS, (OPEN - 2_500 * MINUTE) * MS)
+    assert {page.path for page in history.asked} == {"market/candles", "market/history-candles"}
+
+
+def test_minutes_that_okx_never_lists_are_told() -> None:
+    planner = Planner()
+    planner.feed([candle(-6), candle(0, closed=False)], NOW)
+    history = with_candles(planner, -100, 0)
+    del history.candles[OPEN - 3 * MINUTE]
+    events = history.settle()
+    assert minutes_of(events) == [-5, -4, -2, -1]
+    (news,) = [event for event in events if isinstance(event, Unrecoverable)]
+    assert (news.reason, news.since, news.until) == ("absent", (OPEN - 3 * MINUTE) * MS, (OPEN - 2 * MINUTE) * MS)
+
+
+def test_every_bar_has_a_length_but_months() -> None:
+    assert {bar for bar in BARS if not span_ms(bar)} == {"1M", "3M", "1Mutc", "3Mutc"}
+    assert (span_ms("1s"), span_ms("15m"), span_ms("12Hutc"), span_ms("1W")) == (1_000, 900_000, 43_200_000, 604_800_000)
+    planner = Planner(since=0)
+    planner.feed([Candle(channel="candle1M", instrument=BTC, bar="1M", open_ms=1, open=1, high=1, low=1, close=1)], NOW)
+    assert planner.is_idle
+
+
+HOUR = 3_600_000
+
+
+def rate(hours: int, following: int) -> FundingRate:
+    due, after = OPEN + hours * HOUR, OPEN + following * HOUR
+    return FundingRate(channel="funding-rate", instrument=BTC, funding_ms=due, next_funding_ms=after)
+
+
+def test_settlements_that_no_push_told_are_fetched() -> None:
+    planner = Planner()
+    planner.feed([rate(0, 8), rate(8, 16)], NOW)
+    assert planner.is_idle
+    planner.feed([rate(32, 40)], NOW)
+    history = History(planner)
+    history.settlements = [OPEN + n * HOUR for n in range(-800, 33, 8)]
+    events = history.settle()
+    rates = [event for event in events if isinstance(event, FundingRate)]
+    assert [(e.funding_ms - OPEN) // HOUR for e in rates if e.funding_ms] == [8, 16, 24]
+    assert all((e.rate, e.settled_rate, e.backfilled, e.channel) == (0.0001, 0.0002, True, "funding-rate") for e in rates)
+    assert isinstance(events[-1], Recovered)
+    assert events[-1].count == 3
+
+
+def test_settlements_since_a_time_come_in_pages() -> None:
+    planner = Planner(since=(OPEN - 1000 * HOUR) * MS)
+    planner.feed([rate(8, 16)], NOW)
+    history = History(planner)
+    history.settlements = [OPEN + n * HOUR for n in range(-8000, 9, 8)]
+    empty = iter((True, False, True))
+    history.spoil = lambda page, rows: [] if next(empty, False) else rows
+    rates = [e for e in history.settle() if isinstance(e, FundingRate)]
+    assert [(e.funding_ms - OPEN) // HOUR for e in rates if e.funding_ms] == list(range(-1000, 8, 8))
+
+
+def test_settlements_out_of_reach_are_told() -> None:
+    planner = Planner()
+    planner.feed([rate(0, 8), rate(16, 24)], NOW)
+    history = History(planner)
+    history.spoil = lambda page, rows: []
+    (news,) = [event for event in history.settle() if isinstance(event, Unrecoverable)]
+    assert (news.reason, news.since, news.until) == ("absent", OPEN * MS, (OPEN + 16 * HOUR) * MS)
