@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 import json
 import struct
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from okex_ws.simulator.conversation import Conversation, Text
@@ -28,19 +30,24 @@ START = 1_790_000_000_000_000_000
 
 def frames(channels: tuple[str, ...], count: int, seed: int = 7) -> list[bytes]:
     """`count` texts as an exchange would send them."""
+    return list(itertools.islice(stream(channels, seed), count))
+
+
+def stream(channels: tuple[str, ...], seed: int = 7) -> Iterator[bytes]:
+    """Texts without end, as an exchange would send them."""
     market = SeededMarket(seed, start=START, instruments=list(INSTRUMENTS))
     exchange = Exchange(market, seed=seed, now=START, rules=Rules(idle_close_s=0, requests_per_hour=0, ledger_limit=1000))
     talk = exchange.open("/ws/v5/public", START)
     assert isinstance(talk, Conversation)
     args = [{"channel": channel, "instId": instrument} for channel in channels for instrument in INSTRUMENTS]
     talk.receive(json.dumps({"id": "1", "op": "subscribe", "args": args}).encode(), START)
-    texts: list[bytes] = []
-    while len(texts) < count:
+    while True:
         now = exchange.deadline()
         assert now is not None
         exchange.on_deadline(now)
-        texts += [out.payload for out in talk.take() if isinstance(out, Text)]
-    return texts[:count]
+        for out in talk.take():
+            if isinstance(out, Text):
+                yield out.payload
 
 
 def framed(text: bytes) -> bytes:
@@ -53,7 +60,7 @@ def framed(text: bytes) -> bytes:
     return struct.pack("!BBQ", 0x81, 127, size) + text
 
 
-async def serve(texts: list[bytes], rate: float) -> None:
+async def serve(texts: Iterable[bytes], rate: float) -> None:
     """Serve one reader: handshake, wait for a subscribe, send everything (`rate` messages a second, 0: as taken), close."""
     done = asyncio.Event()
 
@@ -72,8 +79,9 @@ async def serve(texts: list[bytes], rate: float) -> None:
                 writer.write(framed(text))
             await writer.drain()
         else:
-            for start in range(0, len(texts), 100):
-                writer.write(b"".join(map(framed, texts[start : start + 100])))
+            left = iter(texts)
+            while group := list(itertools.islice(left, 100)):
+                writer.write(b"".join(map(framed, group)))
                 await writer.drain()
         writer.write(framed(b'{"event":"end"}'))
         await writer.drain()
@@ -88,4 +96,7 @@ async def serve(texts: list[bytes], rate: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]).read_bytes().split(b"\n"), float(sys.argv[2])))
+    if sys.argv[1].isdigit():
+        asyncio.run(serve(itertools.islice(stream(CHANNELS), int(sys.argv[1])), 0))
+    else:
+        asyncio.run(serve(Path(sys.argv[1]).read_bytes().split(b"\n"), float(sys.argv[2])))

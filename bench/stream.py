@@ -1,6 +1,6 @@
 """CPU per message from socket to handler, and messages a second on one core, side by side with the peers.
 
-    python bench/stream.py [--messages 40000] [--rounds 5] [--book-heavy] [--memory 5000000]
+    python bench/stream.py [--messages 40000] [--rounds 5] [--book-heavy] [--rate 3000]
 
 Every stack reads the same bytes from the same sender over a loopback socket, pinned to one core with the sender on another,
 interleaved round by round; medians. All keep books and read the touch after every book message. Ratios are what counts.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from okex_ws.events import Event
+from okex_ws.protocol.backfill import Planner
 from okex_ws.protocol.line import Failure, Line
 from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.protocol.session import Session, Timing
@@ -40,9 +41,27 @@ class Replay:
         self.lines: dict[str, Line] = {}
         self._bare: dict[tuple[str, int], Session] = {}
         self._connects = connects_per_ip()
+        self._planner: Planner | None = None
 
     def feed(self, record: Any) -> list[Event]:
-        """What the line said to this."""
+        """What was said to this, as a consumer got to see it."""
+        if record.line == "backfill":
+            return self._plan(record)
+        events = self._hear(record)
+        if self._planner is not None and events:
+            events = self._planner.feed(events, events[0].ts_recv)
+        return events
+
+    def _plan(self, record: Any) -> list[Event]:
+        """What the backfill was told: settings, pages asked for, answers."""
+        if record.kind == "backfill":
+            settings = msgspec.json.decode(record.text)
+            luck = random.Random(f"{settings['seed']} backfill").random  # noqa: S311  # the jitter that was
+            self._planner = Planner(channels=settings["channels"], since=settings["since"], luck=luck)
+            return []
+        return self._planner.tell(record.kind, record.text, record.ts) if self._planner is not None else []
+
+    def _hear(self, record: Any) -> list[Event]:
         line = self.lines.get(record.line)
         if record.kind == "start":
             return self._start(record)

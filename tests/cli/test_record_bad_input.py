@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from tests.cli.shell import CLEAN, Result, Simulator, run
 from tests.cli.test_record import Recording, busy
 
+from okex_ws.cli import app
+
 __all__ = ["busy"]  # the fixture
+
+def here(*args: str) -> Result:
+    """A command in this process, where no process is the point."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = app.run(args)
+    return Result(code, out.getvalue(), err.getvalue())
+
 
 NOWHERE = ["--url", "ws://127.0.0.1:1", "--rest-url", "http://127.0.0.1:1"]
 
@@ -33,17 +44,17 @@ def assert_one_line(done: Result, code: int, *fragments: str) -> None:
 
 
 def record(folder: Path | str, *more: str) -> Result:
-    return run("record", "BTC-USDT", "--to", str(folder), *NOWHERE, *more)
+    return here("record", "BTC-USDT", "--to", str(folder), *NOWHERE, *more)
 
 
 def test_a_foreign_folder(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     assert_one_line(record(tmp_path), 2, "is not a data folder of okex-ws", "thesis.txt")
     assert tree(tmp_path) == {"thesis.txt": b"mine"}
-    assert_one_line(run("verify", str(tmp_path)), 2, "is not a data folder")
-    assert_one_line(run("query", "--data", str(tmp_path), "select 1"), 2, "is not a data folder")
-    assert_one_line(run("compact", str(tmp_path)), 2, "is not a data folder")
-    assert_one_line(run("replay", str(tmp_path)), 2, "is not a data folder")
+    assert_one_line(here("verify", str(tmp_path)), 2, "is not a data folder")
+    assert_one_line(here("query", "--data", str(tmp_path), "select 1"), 2, "is not a data folder")
+    assert_one_line(here("compact", str(tmp_path)), 2, "is not a data folder")
+    assert_one_line(here("replay", str(tmp_path)), 2, "is not a data folder")
     assert tree(tmp_path) == {"thesis.txt": b"mine"}
 
 
@@ -51,7 +62,8 @@ def test_E11_a_data_folder_of_an_unknown_version(tmp_path: Path) -> None:
     (tmp_path / "okex-ws.json").write_text('{"format":9,"software":"7.0","created":1}')
     (tmp_path / "journal").mkdir()
     before = tree(tmp_path)
-    for done in (record(tmp_path), run("verify", str(tmp_path)), run("gaps", str(tmp_path)), run("query", "-d", str(tmp_path))):
+    folder = str(tmp_path)
+    for done in (record(folder), here("verify", folder), here("gaps", folder), here("query", "-d", folder)):
         assert_one_line(done, 2, "has format 9, written by okex-ws 7.0; this version reads format 1")
     (tmp_path / "okex-ws.json").write_text("{")
     assert_one_line(record(tmp_path), 2, "is damaged")
@@ -64,7 +76,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     file.write_text("mine")
     assert_one_line(record(file), 2, "is a file, not a data folder")
     assert_one_line(record(file / "below"), 2, str(file))
-    assert_one_line(run("verify", str(file)), 2, "is a file")
+    assert_one_line(here("verify", str(file)), 2, "is a file")
     assert file.read_text() == "mine"
 
 
@@ -80,7 +92,7 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
 
 def test_nothing_there() -> None:
     for command in ("verify", "gaps", "compact", "replay"):
-        assert_one_line(run(command, "/nowhere/data"), 2, "no data folder /nowhere/data")
+        assert_one_line(here(command, "/nowhere/data"), 2, "no data folder /nowhere/data")
 
 
 @pytest.mark.parametrize(
@@ -147,24 +159,24 @@ sys.exit(run({words!r}))
 def test_a_foreign_file_and_a_foreign_segment(busy: Simulator, tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("mine")
-    assert_one_line(run("replay", str(file)), 2, "neither a segment")
+    assert_one_line(here("replay", str(file)), 2, "neither a segment")
     segment = tmp_path / "00000001.jsonl.zst"
     segment.write_bytes(b"not zstd at all" * 100)
-    assert_one_line(run("replay", str(segment)), 2, "is not a journal segment")
+    assert_one_line(here("replay", str(segment)), 2, "is not a journal segment")
     assert segment.read_bytes() == b"not zstd at all" * 100
 
 
 def test_a_query_that_is_none(busy: Simulator, tmp_path: Path) -> None:
     assert run("record", "BTC-USDT", "--to", str(tmp_path / "data"), "--for", "1s", *busy.where).code == 0
     data = ["--data", str(tmp_path / "data")]
-    assert_one_line(run("query", *data, "selec 1"), 2, "syntax error")
-    assert_one_line(run("query", *data, "select * from trade"), 2, "no table trade here; there are: trades")
-    assert_one_line(run("query", *data, "select 1", "--csv", "--json"), 2, "leave one out")
-    assert_one_line(run("export", "parquet", "x", *data), 2, "no export is called 'parquet'")
-    assert_one_line(run("export", "tardis", "x.csv", *data), 2, "-i BTC-USDT")
-    assert_one_line(run("export", "tardis", "/nowhere/x.csv", "-i", "BTC-USDT", *data), 2, "no folder /nowhere")
-    assert_one_line(run("replay", str(tmp_path / "data"), "--speed", "0"), 2, "above 0")
-    assert_one_line(run("replay", str(tmp_path / "data"), "--recorder", "x"), 2, "has no recorder x")
+    assert_one_line(here("query", *data, "selec 1"), 2, "syntax error")
+    assert_one_line(here("query", *data, "select * from trade"), 2, "no table trade here; there are: trades")
+    assert_one_line(here("query", *data, "select 1", "--csv", "--json"), 2, "leave one out")
+    assert_one_line(here("export", "parquet", "x", *data), 2, "no export is called 'parquet'")
+    assert_one_line(here("export", "tardis", "x.csv", *data), 2, "-i BTC-USDT")
+    assert_one_line(here("export", "tardis", "/nowhere/x.csv", "-i", "BTC-USDT", *data), 2, "no folder /nowhere")
+    assert_one_line(here("replay", str(tmp_path / "data"), "--speed", "0"), 2, "above 0")
+    assert_one_line(here("replay", str(tmp_path / "data"), "--recorder", "x"), 2, "has no recorder x")
 
 
 def test_an_unknown_instrument_leaves_no_folder(busy: Simulator, tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from tests.faults.looped import closed_port, looped, rest_of, until
 
 from okex_ws import Client, Event, Gap, Trade, at
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.stream import Stream
 from okex_ws.events import Candle, Recovered, Unrecoverable
+from okex_ws.protocol.backfill import Planner
+from okex_ws.replay import Replay
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import Rules
@@ -19,6 +23,19 @@ from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 SECOND = 1_000_000_000
+
+
+class Noted(NamedTuple):
+    """An input as a tap saw it."""
+
+    n: int
+    ts: int
+    line: str
+    conn: int
+    kind: str
+    text: bytes
+
+
 BTC = "BTC-USDT"
 
 
@@ -35,8 +52,8 @@ def served(*faults: str, past_s: int = 0, rate: float = 5) -> Server:
 @contextlib.asynccontextmanager
 async def backfilled(server: Server, rest_url: str = "", **options: Any) -> AsyncIterator[tuple[Client, Backfill, Stream]]:
     """A started client of this server whose trades are backfilled, and a stream of all it says."""
-    client = Client(at(server.ws_url, rest_url=rest_url or server.rest_url), backoff_s=(0.01, 0.05))
-    backfill = Backfill(client, luck=lambda: 0.5, **options)
+    client = Client(at(server.ws_url, rest_url=rest_url or server.rest_url), backoff_s=(0.01, 0.05), tap=options.get("tap"))
+    backfill = Backfill(client, seed=1, **options)
     client.subscribe("trades", BTC)
     stream = client.stream()
     async with client, backfill:
@@ -144,3 +161,33 @@ async def test_candles_are_fetched_since_a_time() -> None:
         assert (news.since, news.until) == (-(-since // minute) * minute, live.ts_event)
         fetched = [event.ts_event for event in seen if isinstance(event, Candle) and event.backfilled]
         assert fetched == list(range(news.since, news.until, minute))
+
+
+@looped
+async def test_what_was_recorded_says_the_same_when_it_is_told_again() -> None:
+    records: list[Noted] = []
+
+    def tap(now: int, line: str, conn: int, kind: str, text: bytes) -> None:
+        records.append(Noted(len(records) + 1, now, line, conn, kind, text))
+
+    script = ("drop channel=trades probability=0.2", "kick_all at=0.5", "refuse_connect at=0.5 for=0.8", "rest_overlap every=2")
+    async with served(*script, past_s=30, rate=2) as server:
+        async with backfilled(server, since=server.now() - 20 * SECOND, tap=tap) as (_, _, stream):
+            live: list[Event] = []
+            for _ in range(4):
+                await until(stream, Recovered, live)
+        live += await rest_of(stream)
+    kinds = {record.kind for record in records if record.line == "backfill"}
+    assert kinds == {"backfill", "ask", "page", "end"}
+    lines, planner, again = Replay(), Planner(), list[Event]()
+    for record in records:
+        if record.kind == "backfill":
+            settings = msgspec.json.decode(record.text)
+            luck = random.Random(f"{settings['seed']} backfill").random
+            planner = Planner(channels=settings["channels"], since=settings["since"], luck=luck)
+        elif record.line == "backfill":
+            again += planner.tell(record.kind, record.text, record.ts)
+        elif events := lines.feed(record):
+            again += planner.feed(events, events[0].ts_recv)
+    assert again == live
+    assert [event for event in again if isinstance(event, Trade) and event.backfilled]

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.faults.looped import client_of, following, looped, until
+from tests.faults.looped import QUICK, client_of, following, looped, until
 from tests.faults.rawserver import BINARY, CLOSE, TEXT, Peer, RawServer, frame, text_frame, trade
 from tests.virtual import START, World
 
@@ -625,13 +625,17 @@ async def test_C7_a_wrong_image_that_is_nobodys_does_not_end_the_connection() ->
         del nameless["arg"]["instId"]
         peer.text(nameless)
         peer.text(trade(1))
+        while (await peer.receive())[1] != b"ping":
+            pass
+        peer.text(trade(2))
         await peer.answer_pings()
 
     async with RawServer(script) as server:
-        client = client_of(server.port)
+        client = client_of(server.port, timing=QUICK)
         client.subscribe("trades", BTC)
         async with following(client) as stream:
             assert (await until(stream, Trade)).trade_id == 1
+            assert (await until(stream, Trade)).trade_id == 2
         assert server.connections == 1
 
 

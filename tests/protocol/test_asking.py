@@ -162,6 +162,17 @@ def test_renewals_live_on_the_reserve() -> None:
     assert speaker.budget.left(now) in (0, 1)
 
 
+def test_what_renewals_have_used_is_not_there_for_others() -> None:
+    speaker = asking()
+    for _ in range(480 - RECOVERY_RESERVE):
+        speaker.budget.take(T0)
+    speaker.want(TRADES, T0)
+    speaker.ask(T0)
+    assert said(speaker) == []
+    assert speaker.deadline(T0) == speaker.budget.ready_at(T0, reserve=RECOVERY_RESERVE) > at(3600)
+    assert speaker.renew([BOOKS], T0) == [BOOKS]
+
+
 def test_a_renewal_of_many_never_goes_over_the_limit() -> None:
     speaker = asking()
     for _ in range(477):

@@ -72,7 +72,7 @@ def test_pages_out_of_order_short_overlapping_or_doubled_lose_and_double_nothing
         if spoilt == "short":
             return rows[:30]
         if spoilt == "overlapping":
-            again = Page(0, page.path, {**page.args, "after": str(int(page.args["after"]) + 10)})
+            again = Page(0, page.path, {**page.args, "after": str(int(page.args["after"]) + 10)}, page.channel)
             return history.rows(again)
         if spoilt == "twice":
             return rows + rows

@@ -141,6 +141,13 @@ def test_ids_interleaved_between_the_prints_of_a_sweep(sweeps: Any, data: st.Dat
         assert chain.settled == newest + 1
 
 
+def test_rather_an_id_too_many_is_reported_than_one_too_few() -> None:
+    """Lost are 1 and 3. The prints of 4 and 6, and of 5 and 7, both claim 6: that stands for 4, but may not excuse 1 as well."""
+    chain = trades()
+    out = chain.feed([trade(0), trade(2), trade(6, 2), trade(7, 2)], 0, T)
+    assert gaps(out + let_pass(chain, T + REORDER_WINDOW)) == [(1, 1), (3, 4)]
+
+
 def test_a_verdict_waits_its_full_window_even_when_another_hole_has_just_closed() -> None:
     chain = trades()
     chain.feed([trade(1)], 0, T)

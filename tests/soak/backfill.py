@@ -242,7 +242,9 @@ def _audit_trades(world: World, fetching: Fetching, channel: str, instrument: st
             wrong.append(f"{where}: {event.trade_id} fetched back with count {event.count}")
     tape = {int(row["tradeId"]): int(row["ts"]) * MS for row in world.market.matches(instrument)}
     since = fetching.planner._since
-    first = min(delivered) if since is None else min(number for number, ts in tape.items() if ts >= since)
+    first = min(delivered)
+    if since is not None:  # a run may end before anything was traded from then on
+        first = min((number for number, ts in tape.items() if ts >= since), default=first)
     newest = max(delivered)
     truth = {number for number in tape if first <= number <= newest}
     if not fetching.is_hindered:  # whatever a subscription began after is checked by REST, though nothing may be traded any more

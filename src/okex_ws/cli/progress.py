@@ -34,7 +34,7 @@ class Progress:
     in_json: one JSON object a line. On a terminal the status is one line that changes in place.
     """
 
-    def __init__(self, recorder: Recorder, *, in_json: bool) -> None:
+    def __init__(self, recorder: Recorder, *, in_json: bool, every_s: float | None = None) -> None:
         self._recorder = recorder
         self.in_json = in_json
         self._live: Live | None = None
@@ -43,7 +43,7 @@ class Progress:
             from rich.live import Live
 
             self._live = Live(console=Console(stderr=True, highlight=False, soft_wrap=True), auto_refresh=False)
-        self.every_s = LIVE_EVERY_S if self._live is not None else EVERY_S
+        self.every_s = LIVE_EVERY_S if self._live is not None else every_s or EVERY_S
         self._lines = Lines(colour=self._live is not None and not os.environ.get("NO_COLOR"))
         self._handler = _Handler(self)
         self._before = recorder.status()

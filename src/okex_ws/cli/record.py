@@ -65,6 +65,13 @@ def record(
         str, typer.Option("--metrics-host", metavar="HOST", help="Address the metrics are served on.")
     ] = "127.0.0.1",
     log_json: Annotated[bool, typer.Option("--log-json", help="Log lines on stderr as JSON, one object a line.")] = False,
+    status_s: Annotated[
+        float | None,
+        typer.Option(
+            "--status-every", parser=options.duration, metavar="TIME", help="How often a log line says where it stands."
+            " On a terminal the status is always there.", show_default="10s",
+        ),
+    ] = None,
     for_s: options.ForTime = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
@@ -89,7 +96,7 @@ def record(
     connection = {"site": place.site, "ca_file": place.ca_file, "credentials": options.credentials_for(items)}
     recording = {"sinks": sinks, "fetches_back": not no_backfill, "since": since, "flush_within_s": flush_s}
     metrics = (metrics_host, metrics_port) if metrics_port is not None else None
-    return asyncio.run(_record(folder, items, connection, recording, metrics, for_s, log_json))
+    return asyncio.run(_record(folder, items, connection, recording, metrics, for_s, log_json, status_s))
 
 
 def targets(to: Sequence[str]) -> tuple[Path, list[str]]:
@@ -111,6 +118,7 @@ async def _record(
     metrics: tuple[str, int] | None,
     for_s: float | None,
     in_json: bool,
+    status_s: float | None,
 ) -> int:
     from okex_ws.recorder.recorder import Recorder
 
@@ -122,7 +130,7 @@ async def _record(
     tally = Tally(recorder.client, on_end=recorder.stop)
     recorder.client.on(Event, tally.note)
     began = time.monotonic()
-    with Progress(recorder, in_json=in_json) as progress, ExitStack() as stack:
+    with Progress(recorder, in_json=in_json, every_s=status_s) as progress, ExitStack() as stack:
         recorder.client.on(News, lambda event: None if tally.is_ending else progress.news(event))
         if metrics is not None:
             stack.enter_context(_metrics(recorder, progress, *metrics))

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Self
+
+import msgspec
 
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
+from okex_ws.client.connection import Tap
 from okex_ws.client.hub import Distrust, log
 from okex_ws.client.plain import one_line
 from okex_ws.client.rest import RestError
@@ -23,11 +26,16 @@ from okex_ws.events import BookEvent, Event
 from okex_ws.protocol.backfill import CHANNELS, Page, Planner
 from okex_ws.protocol.pacing import SECOND
 
+HELD_UP_S = 0.1
+"""How often to look whether a consumer that had no more room has some."""
+
 
 class Backfill:
     """Of one client; make it before the client starts, so that it sees everything from the first event on.
 
     channels: of `protocol.backfill.CHANNELS`. since: ns UTC; everything from then on is wanted, None: from the first push on.
+    seed: of the jitter of retries. tap: sees what the planner is told besides the lines' events, as line "backfill", of kinds
+    backfill (its settings), ask, page, page-fail, end; with the lines' own records, a replay says the same.
     As a context manager it goes inside the client's: at its end it says what could not be fetched any more.
     """
 
@@ -37,9 +45,14 @@ class Backfill:
         *,
         channels: Iterable[str] = CHANNELS,
         since: int | None = None,
-        luck: Callable[[], float] = random.random,
+        seed: int | None = None,
+        tap: Tap | None = None,
     ) -> None:
+        seed = random.SystemRandom().getrandbits(32) if seed is None else seed
+        luck = random.Random(f"{seed} backfill").random  # noqa: S311  # jitter, not a secret
         self.planner = Planner(channels=channels, since=since, luck=luck)
+        self._settings: dict[str, Any] = {"channels": self.planner.channels, "since": since, "seed": seed}
+        self._tap = tap
         self._client = client
         self._clock = Clock()
         self._wake = asyncio.Event()
@@ -58,6 +71,7 @@ class Backfill:
     def start(self) -> None:
         """Begin to fetch."""
         if self._task is None:
+            self._note("backfill", **self._settings)
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
@@ -67,11 +81,12 @@ class Backfill:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._say(self.planner.stop(self._clock.now()))
+        self._say(self.planner.stop(self._note("end")))
 
     def _pass(self, events: list[Event], distrust: Distrust) -> None:
         """What the client is about to deliver goes by the planner first."""
-        events = self.planner.feed(events, self._clock.now())
+        if events:
+            events = self.planner.feed(events, events[0].ts_recv)
         if events:
             self._deliver(events, distrust)
         if not self.planner.is_idle:
@@ -80,29 +95,49 @@ class Backfill:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            while (page := self.planner.next_page(self._clock.now())) is not None:
+            is_held_up = self._client.hub.is_paused  # a slow consumer gets no further pages
+            while not is_held_up and (page := self._next_page()) is not None:
                 task = asyncio.get_running_loop().create_task(self._fetch(page))
                 self._fetches.add(task)
                 task.add_done_callback(self._fetches.discard)
             due = self.planner.deadline()
             pause_s = None if due is None else max(0.0, (due - self._clock.now()) / SECOND)
+            if is_held_up:
+                pause_s = HELD_UP_S
             try:
                 async with asyncio.timeout(pause_s):
                     await self._wake.wait()
             except TimeoutError:
                 pass
 
+    def _next_page(self) -> Page | None:
+        now = self._clock.now()
+        page = self.planner.next_page(now)
+        if page is not None:
+            self._note("ask", now, channel=page.channel, instrument=page.args["instId"])
+        return page
+
     async def _fetch(self, page: Page) -> None:
         args: dict[str, Any] = page.args
         try:
             rows = await self._client.rest.get(page.path, **args)
         except RestError as error:
-            log.warning("backfill: %s", one_line(str(error)))
-            events = self.planner.failed(page.number, self._clock.now(), code=error.code, detail=one_line(str(error)))
+            code, detail = error.code, one_line(str(error))
+            log.warning("backfill: %s", detail)
+            now = self._note("page-fail", number=page.number, code=code, detail=detail)
+            events = self.planner.failed(page.number, now, code=code, detail=detail)
         else:
-            events = self.planner.fetched(page.number, rows, self._clock.now())
+            now = self._note("page", number=page.number, rows=rows)
+            events = self.planner.fetched(page.number, rows, now)
         self._say(events)
         self._wake.set()
+
+    def _note(self, kind: str, now: int = 0, **what: Any) -> int:
+        """Let the tap see an input; returns the instant it happens at."""
+        now = now or self._clock.now()
+        if self._tap is not None:
+            self._tap(now, "backfill", 0, kind, msgspec.json.encode(what))
+        return now
 
     def _say(self, events: list[Event]) -> None:
         if events:

@@ -244,6 +244,8 @@ class Client:
                 tap=self._tap,
             )
             self._drivers[shard.name] = driver
+            if self.hub.is_paused:
+                driver.pause()
             if self._is_running:
                 driver.start(self._seed)
         return driver

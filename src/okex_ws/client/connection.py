@@ -26,7 +26,7 @@ from okex_ws.client.plain import one_line
 from okex_ws.events import BookEvent, Event
 from okex_ws.protocol.line import Dial, Failure, Hangup, Line
 from okex_ws.protocol.session import BookWish
-from okex_ws.wire.channels import Subscription, subscription
+from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import MAX_FRAME, book_image
 
 log = logging.getLogger("okex_ws")
@@ -201,7 +201,10 @@ class Driver:
 
     def distrust(self, event: BookEvent, cause: str) -> list[Event]:
         """Ask for a new image of a book that is wrong; returns the Gap it says, which is not published here."""
-        item = subscription(event.channel, event.instrument)
+        asked = (item for item in self.line.subscriptions if (item.channel, item.key) == (event.channel, event.instrument))
+        item = next(asked, None)
+        if item is None:
+            return []  # nobody asked for it
         return self.line.resync(item, self._note("resync", arg=item.arg, cause=cause), cause)
 
     def book_fetched(self, item: Subscription, rows: list[Any]) -> None:

@@ -53,11 +53,12 @@ Missed = MissedTrades | MissedCandles | MissedFunding
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A request to carry out: GET /api/v5/`path`. Its `number` goes with the answer."""
+    """A request to carry out: GET /api/v5/`path`. Its `number` goes with the answer; `channel` is what it is for."""
 
     number: int
     path: str
     args: dict[str, str]
+    channel: str
 
 
 class Planner:
@@ -81,7 +82,6 @@ class Planner:
         self._in_flight: dict[int, tuple[Missed, Query]] = {}
         self._windows = {path: Window(limit, period + SLACK_S) for path, (limit, period) in _LIMITS.items()}
         self._paused: dict[str, int] = {}
-        self._path_of: dict[tuple[str, str], str] = {}  # what each asked last
         self._number = 0
 
     # -- the stream's side -----------------------------------------------------------------------------------------------
@@ -127,8 +127,8 @@ class Planner:
         if len(self._in_flight) >= IN_FLIGHT:
             return None
         times = [
-            max(due, self._ready_at(self._path_of.get(place, ""), 0))
-            for place, missed in self._waiting.items()
+            max(due, self._ready_at(missed.path(due), 0))
+            for missed in self._waiting.values()
             if (due := missed.due()) is not None
         ]
         return min(times, default=None)
@@ -142,18 +142,20 @@ class Planner:
             if due is None:
                 del self._waiting[place]
                 continue
-            if due > now or self._ready_at(self._path_of.get(place, ""), now) > now:
-                continue
-            query = missed.query(now)
-            self._path_of[place] = query.path
-            if self._ready_at(query.path, now) > now:
-                continue
-            self._windows[query.path].take(now)
-            del self._waiting[place]
-            self._number += 1
-            self._in_flight[self._number] = (missed, query)
-            return Page(self._number, query.path, query.args)
+            if due <= now and self._ready_at(missed.path(now), now) <= now:
+                return self.ask(*place, now)
         return None
+
+    def ask(self, channel: str, instrument: str, now: int) -> Page:
+        """The next page of a subscription that wants one: what `next_page` chooses, or chose when it was recorded."""
+        missed = self._missed[channel, instrument]
+        assert missed is not None
+        query = missed.query(now)
+        self._waiting.pop((channel, instrument), None)
+        self._windows[query.path].take(now)
+        self._number += 1
+        self._in_flight[self._number] = (missed, query)
+        return Page(self._number, query.path, query.args, channel)
 
     def fetched(self, number: int, rows: list[Any], now: int) -> list[Event]:
         """The rows of a page have come → events to deliver."""
@@ -171,6 +173,20 @@ class Planner:
         if code in BUSY:
             self._paused[query.path] = max(self._paused.get(query.path, 0), now + SECOND)
         return self._after(missed, missed.fail(code, detail, now), now)
+
+    def tell(self, kind: str, text: bytes, now: int) -> list[Event]:
+        """An input as it was recorded: ask, page, page-fail or end. Fed and told the same, a planner says the same."""
+        what = msgspec.json.decode(text)
+        match kind:
+            case "ask":
+                self.ask(what["channel"], what["instrument"], now)
+            case "page":
+                return self.fetched(what["number"], what["rows"], now)
+            case "page-fail":
+                return self.failed(what["number"], now, code=what["code"], detail=what["detail"])
+            case "end":
+                return self.stop(now)
+        return []
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
@@ -240,8 +256,7 @@ class Planner:
 
     def _ready_at(self, path: str, now: int) -> int:
         """When OKX's limits allow a request of this path; `now`, if at once."""
-        window = self._windows.get(path)
-        return max(window.ready_at(now), self._paused.get(path, 0)) if window is not None else now
+        return max(self._windows[path].ready_at(now), self._paused.get(path, 0))
 
 
 def _dated(events: list[Event], now: int) -> list[Event]:

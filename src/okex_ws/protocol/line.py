@@ -129,10 +129,10 @@ class Line:
 
     def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
         """Want these, on this connection and its successors."""
-        fresh = [item for item in subscriptions if item not in self.subscriptions]
-        self.subscriptions.update(dict.fromkeys(fresh))
+        items = list(subscriptions)
+        self.subscriptions.update(dict.fromkeys(items))
         for session in self.sessions.values():
-            session.subscribe(fresh, now)
+            session.subscribe(items, now)  # what runs already is left alone, what was refused is asked again
 
     def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
         """Want these no more."""

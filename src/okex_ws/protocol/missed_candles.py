@@ -72,11 +72,13 @@ class MissedCandles(Missing):
             self._recheck = max(self._closed, default=self._slot(self._newest))
 
     def ask(self, after: int, low: int, now: int) -> Query:
-        is_new = low > now // MS // self._span - NEWEST
-        self.width = 300 if is_new else 100
-        path = "market/candles" if is_new else "market/history-candles"
+        self.width = 300 if self._is_new(low, now) else 100
         args = {"instId": self.instrument, "bar": self.bar, "after": str(self._open_ms(after)), "limit": str(self.width)}
-        return Query(path, args)
+        return Query(self._path_of(low, now), args)
+
+    def path(self, now: int) -> str:
+        low = self._search.low if self._search else self._window[0] if self._window else self.holes.first[0]
+        return self._path_of(low, now)
 
     def read(self, rows: list[Any], now: int) -> dict[int, Push]:
         page: dict[int, Push] = {}
@@ -102,6 +104,12 @@ class MissedCandles(Missing):
 
     def name(self, low: int, high: int) -> dict[str, Any]:
         return {"since": self._open_ms(low) * MS, "until": self._open_ms(high + 1) * MS}
+
+    def _is_new(self, low: int, now: int) -> bool:
+        return low > now // MS // self._span - NEWEST
+
+    def _path_of(self, low: int, now: int) -> str:
+        return "market/candles" if self._is_new(low, now) else "market/history-candles"
 
     def _remember(self, slot: int, candle: Candle) -> None:
         self._closed[slot] = candle
@@ -151,12 +159,15 @@ class MissedFunding:
     def due(self) -> int | None:
         return self._not_before if self._wanted else None
 
+    def path(self, now: int) -> str:
+        return "public/funding-rate-history"
+
     def query(self, now: int) -> Query:
         assert self._wanted is not None
         low, high = self._wanted
         after = high + 1 if self._reached is None else self._reached
         args = {"instId": self.instrument, "before": str(low - 1), "after": str(after), "limit": "100"}
-        return Query("public/funding-rate-history", args)
+        return Query(self.path(now), args)
 
     def take(self, rows: list[Any], now: int) -> list[Event]:
         try:

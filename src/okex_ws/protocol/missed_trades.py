@@ -21,6 +21,7 @@ TAIL_AFTER = 2 * SECOND
 """How long after a subscription begins REST is asked for the newest trade, if the stream has not said one by then."""
 REMEMBERED = 1_024
 """Ranges of ids remembered as fetched, and as lost, for pushes that turn up late."""
+TAIL = "market/trades"
 HISTORY = "market/history-trades"
 
 AnyTrade = Trade | SingleTrade
@@ -118,10 +119,13 @@ class MissedTrades(Missing):
             times.append(self._start_at)
         return min(times, default=None)
 
+    def path(self, now: int) -> str:
+        return TAIL if self._tail_at is not None and self._tail_at <= now else HISTORY
+
     def query(self, now: int) -> Query:
         if self._tail_at is not None and self._tail_at <= now:
             self._asked = "tail"
-            return Query("market/trades", {"instId": self.instrument, "limit": "1"})
+            return Query(TAIL, {"instId": self.instrument, "limit": "1"})
         if self._start == "asking" and (self._start_at <= now or not self.holes):
             self._asked = "start"
             return Query(HISTORY, {"instId": self.instrument, "type": "2", "after": str(self._since_ms), "limit": "100"})

@@ -68,6 +68,10 @@ class Missing:
         """The page of rows older than slot `after`; `low` is the oldest slot wanted."""
         raise NotImplementedError
 
+    def path(self, now: int) -> str:
+        """The path the next page will be asked of; changes nothing."""
+        raise NotImplementedError
+
     def read(self, rows: list[Any], now: int) -> dict[int, Push]:
         """The rows of a page by slot. Raises FrameError."""
         raise NotImplementedError

@@ -87,7 +87,7 @@ class Recorder:
         self._lock.__enter__()
         try:
             seed = random.SystemRandom().getrandbits(32)
-            self.name = f"{now // 1_000_000_000:x}-{random.SystemRandom().getrandbits(16):04x}"
+            self.name = f"{now // 1_000_000:x}-{random.SystemRandom().getrandbits(16):04x}"
             self.journal = JournalWriter(
                 folder / "journal",
                 recorder=self.name,

@@ -229,8 +229,8 @@ class Conversation:
         while self._budget and self._budget[0] <= now - _HOUR:
             self._budget.popleft()
         if len(self._budget) + cost > self._rules.requests_per_hour:
-            self._refuse("60014", v5.MESSAGES["60014"], identity)
             if self._rules.over_budget == "error_then_close":
+                self._refuse("60014", v5.MESSAGES["60014"], identity)
                 self.close(4006, "Too many requests", now)
                 return
             raise RequestError("60014")

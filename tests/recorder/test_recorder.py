@@ -1,0 +1,231 @@
+"""The recorder whole: what came is on disk once, whatever dies, and comes back as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from tests.faults.looped import looped
+from tests.recorder.recording import INSTRUMENTS, Until, market, recording, texts
+
+from okex_ws import store
+from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, Disconnected, Event, Gap, Push, Resumed, Trade
+from okex_ws.journal import JournalReader, recorders
+from okex_ws.market import Books
+from okex_ws.recorder.audit import WAITING, audit
+from okex_ws.replay import played
+from okex_ws.simulator.server import Server
+from okex_ws.store.verify import HOLE
+
+LOOPS = int(os.environ.get("OKEX_WS_KILL_LOOPS", "5"))
+LOOPS_A_FOLDER = 10
+ROOT = Path(__file__).parents[2]
+TROUBLE = (
+    "drop channel=books action=update every=31",
+    "drop channel=trades every=23",
+    "swap channel=trades every=37",
+    "abort at=4s",
+    "truncate channel=books every=67",
+)
+
+
+class Victims:
+    """The prepared process, and what its recorders say."""
+
+    async def __aenter__(self) -> Victims:
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+        pipe = asyncio.subprocess.PIPE
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.recorder.kill_child", stdin=pipe, stdout=pipe, cwd=ROOT, env=environment
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.process.kill()
+        await self.process.communicate()
+
+    async def life(self, folder: Path, server: Server, *, acks: int, number: int, turns: int = 0) -> tuple[str, int]:
+        """One recorder, sent a signal after so many flushes and so many turns of the loop. Returns its name and what it last
+        acknowledged. SIGTERM waits until it has recovered what others left.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{folder} {server.ws_url} {server.rest_url}\n".encode())
+        pid = acknowledged = 0
+        name = ""
+        is_recovered = is_sent = False
+        async for line in self.process.stdout:
+            word, _, value = line.decode().strip().partition(" ")
+            match word:
+                case "pid":
+                    pid = int(value)
+                case "name":
+                    name = value
+                case "ack":
+                    acknowledged = int(value)
+                    acks -= 1
+                case "recovered":
+                    is_recovered = True
+                case "dead":
+                    assert number == signal.SIGKILL
+                    return name, acknowledged
+                case "ended":
+                    assert (number, value) == (signal.SIGTERM, "0")
+                    return name, acknowledged
+            if pid and acks <= 0 and not is_sent and (is_recovered or number == signal.SIGKILL):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                os.kill(pid, number)
+                is_sent = True
+        raise AssertionError("the prepared process is gone")
+
+
+def assert_acknowledged(folder: Path, acknowledged: dict[str, int]) -> None:
+    """Every record a recorder acknowledged is there, in order, and no file is unreadable."""
+    for name, through in acknowledged.items():
+        reader = JournalReader(folder / "journal" / name)
+        numbers = [record.n for record in reader.records()]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) >= through
+        assert {problem.kind for problem in reader.problems} <= {"torn", "cut"}
+
+
+def test_E1_kill_9_of_a_recorder_at_random_instants(tmp_path: Path) -> None:
+    """OKEX_WS_KILL_LOOPS says how often."""
+
+    async def main() -> None:
+        luck = random.Random(1818)
+        async with Server(market(rate=10), speed=5) as server, Victims() as victims:
+            left = LOOPS
+            while left:
+                folder = tmp_path / str(left)
+                acknowledged: dict[str, int] = {}
+                for _ in range(min(left, LOOPS_A_FOLDER)):
+                    left -= 1
+                    name, through = await victims.life(
+                        folder, server, acks=luck.randrange(20), number=signal.SIGKILL, turns=luck.randrange(200)
+                    )
+                    if name:
+                        acknowledged[name] = through
+                name, acknowledged_last = await victims.life(folder, server, acks=5, number=signal.SIGTERM)
+                acknowledged[name] = acknowledged_last
+                await asyncio.to_thread(assert_acknowledged, folder, acknowledged)
+                done = await asyncio.to_thread(audit, [folder])
+                assert done.report.is_clean, done.report.findings
+                assert WAITING not in {finding.kind for finding in done.report.findings}, "all rows are in the tables"
+
+    asyncio.run(main())
+
+
+@looped
+async def test_E8_a_restart_in_mid_stream_is_marked_and_never_stitched(tmp_path: Path) -> None:
+    async with Server(market(), speed=5) as server:
+        for _ in range(2):
+            async with recording(tmp_path, server, fetches_back=False) as recorder:
+                await Until(recorder.client, BookUpdate, 20)
+    first, second = recorders(tmp_path / "journal")
+    for path in (first, second):
+        books = [event for _, _, event in played(JournalReader(path).records()) if isinstance(event, BookEvent)]
+        for instrument in INSTRUMENTS:
+            assert isinstance(next(event for event in books if event.instrument == instrument), BookSnapshot)
+    with store.open(tmp_path) as opened:
+        lines = opened.rows("SELECT recorder, event FROM connections WHERE event LIKE '%onnected' ORDER BY ts_recv, n, i")
+        assert lines == [(path.name, event) for path in (first, second) for event in ("Connected", "Disconnected")]
+    done = audit([tmp_path])
+    assert done.report.is_clean
+    assert any("no recorder was at work" in finding.text for finding in done.report.findings)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_E7_recorders_of_one_feed_merge_to_what_any_of_them_saw(tmp_path: Path, count: int) -> None:
+    folders = [tmp_path / str(number) for number in range(count)]
+
+    @looped
+    async def main() -> None:
+        # Pushes are lost on their way to one of them; nobody fetches anything back.
+        faults = ("drop channel=trades probability=2%", "drop channel=books action=update every=53")
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(Server(market(*faults), speed=5))
+            for folder in folders:
+                recorder = await stack.enter_async_context(recording(folder, server, fetches_back=False))
+                await Until(recorder.client, Trade, 40)
+            await Until(recorder.client, Trade, 300)
+
+    main()
+    with store.open(*folders) as merged:
+        for table, key in (("trades", "instrument, trade_id"), ("book_updates", "instrument, sequence, previous_sequence")):
+            total, unique, seen = merged.rows(
+                f"SELECT count(*), count(DISTINCT ({key})), (SELECT count(DISTINCT ({key})) FROM raw_{table}) FROM {table}"
+            )[0]
+            assert total == unique == seen > 0, table
+        raw = merged.rows("SELECT count(*) FROM raw_trades")[0][0]
+        assert raw > merged.rows("SELECT count(*) FROM trades")[0][0]
+    together = audit(folders).report
+    alone = [audit([folder]).report for folder in folders]
+    assert [finding for finding in together.findings if finding.kind == HOLE] == []
+    missing = [sum(f.kind == "explained" and f.table == "trades" for f in report.findings) for report in alone]
+    assert sum(missing) > 0, "the faults struck"
+    assert sum(finding.kind == "explained" and finding.table == "trades" for finding in together.findings) < sum(missing)
+
+
+@pytest.mark.parametrize("faults", [(), TROUBLE], ids=["calm", "trouble"])
+def test_E12_what_was_recorded_is_replayed_event_for_event(tmp_path: Path, faults: tuple[str, ...]) -> None:
+    said: list[Event] = []
+    heard: list[bytes] = []
+    finals: dict[str, object] = {}
+
+    @looped
+    async def main() -> None:
+        async with Server(market(*faults), speed=8) as server, recording(tmp_path, server) as recorder:
+            recorder.client.on(Event, said.append)
+            write = recorder.journal.write
+
+            def noted(now: int, line: str, conn: int, kind: str, text: bytes) -> int:
+                heard.append(bytes(text))
+                return write(now, line, conn, kind, text)
+
+            recorder.journal.write = noted  # type: ignore[method-assign]
+            await Until(recorder.client, Trade, 300)
+            recorder.client.unsubscribe("tickers", INSTRUMENTS[0])
+            await Until(recorder.client, Trade, 50)
+            for name in INSTRUMENTS:
+                finals[name] = _state(recorder.client.books, name)
+            said_by_then.append(len(said))
+
+    said_by_then: list[int] = []
+    main()
+    [path] = recorders(tmp_path / "journal")
+    records = list(JournalReader(path).records())
+    assert [record.text for record in records] == heard, "byte for byte"
+    again = [event for _, _, event in played(records)]
+    assert texts(again) == texts(said)
+    if faults:
+        assert {Gap, Resumed, Disconnected} <= {type(event) for event in said}
+    books = Books()
+    for event in again[: said_by_then[0]]:
+        books.apply(event)
+    assert {name: _state(books, name) for name in INSTRUMENTS} == finals
+    done = audit([tmp_path])
+    assert done.report.is_clean, done.report.findings
+
+
+def _state(books: Books, name: str) -> object:
+    book = books.get(name, "books")
+    return book.state, book.sequence, book.bids(400), book.asks(400)
+
+
+@looped
+async def test_every_row_is_in_its_table_once(tmp_path: Path) -> None:
+    said: list[Push] = []
+    async with Server(market(), speed=5) as server, recording(tmp_path, server) as recorder:
+        recorder.client.on(Push, said.append)
+        await Until(recorder.client, Trade, 200)
+    with store.open(tmp_path) as opened:
+        for kind, table in ((Trade, "trades"), (BookUpdate, "book_updates"), (BookSnapshot, "book_snapshots")):
+            assert opened.rows(f"SELECT count(*) FROM {table}") == [(sum(type(event) is kind for event in said),)]
