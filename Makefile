@@ -13,7 +13,7 @@ test: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 types: $(READY)
 	$(BIN)/mypy

@@ -30,7 +30,8 @@ async def _record(folder: Path) -> tuple[str, list[Event]]:
         site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
         recorder = Recorder(folder, site=site, backoff_s=(0.01, 0.05), table_flush_s=0.5, flush_within_s=0.2)
         recorder.client.on(Event, said.append)
-        recorder.client.on(Recovered, lambda _: recovered.set() if server.exchange.now > server.exchange.start + 30 * 10**9 else None)
+        late = server.exchange.start + 30 * 10**9
+        recorder.client.on(Recovered, lambda _: recovered.set() if server.exchange.now > late else None)
         for channel in ("trades", "books", "tickers"):
             recorder.client.subscribe(channel, "BTC-USDT")
         async with recorder:

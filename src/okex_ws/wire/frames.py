@@ -217,7 +217,7 @@ def _without_empty(value: Any) -> Any:
 
 
 def decode(data: bytes, now: int = 0) -> Frame:
-    """Any frame, by its envelope, which reached us at `now`. Raises FrameError for what is not JSON, or not what it says it is."""
+    """Any frame, by its envelope, which reached us at `now`. Raises FrameError for what is not JSON, or contradicts itself."""
     if data == b"pong":
         return PongFrame()
     try:
