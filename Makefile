@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint types bench soak docs check clean
+.PHONY: demo test servers lint types bench soak docs check clean
 
 demo: $(READY)
 	$(BIN)/okex-ws demo
 
-test: $(READY)
-	$(BIN)/pytest
+test: $(READY) servers
+	$(BIN)/pytest -rs
+
+# What cannot be installed is said, and the tests that need it are skipped, by name.
+servers:
+	-@scripts/install_servers.sh
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -21,8 +25,9 @@ types: $(READY)
 bench: $(READY)
 	$(BIN)/python bench/stream.py
 
-soak: $(READY)
+soak: $(READY) servers
 	$(BIN)/python -m tests.soak.run 1 1000
+	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest tests/journal/test_kill.py tests/recorder/test_recorder.py
 
 docs: $(READY)
 	$(BIN)/python scripts/make_cli_docs.py

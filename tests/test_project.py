@@ -16,9 +16,12 @@ from tests.cli.shell import CLEAN, Simulator
 from okex_ws.cli.app import run
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("architecture", "okx-quirks", "glossary", "add-a-channel", "cli"))]
+DOCS = ("recording", "architecture", "okx-quirks", "glossary", "add-a-channel", "cli")
+PAGES = ["README.md", *(f"docs/{name}.md" for name in DOCS)]
 COMMANDS = ("stream", "price", "simulate", "plan", "doctor", "demo")
+COMMANDS += ("record", "replay", "verify", "gaps", "query", "compact", "export")
 EXTRAS = ("h11", "trustme", "pytest", "hypothesis", "websockets", "websocket", "orjson", "sortedcontainers")
+EXTRAS += ("zstandard", "pyarrow", "duckdb", "numpy", "prometheus_client", "asyncpg", "redis", "nats")
 
 
 def pyproject() -> dict[str, dict[str, object]]:

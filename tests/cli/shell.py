@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+from okex_ws.cli import app
 
 COMMAND = [sys.executable, "-m", "okex_ws.cli"]
 CLEAN = {
@@ -50,6 +54,13 @@ def run(*args: str, **environment: str) -> Result:
         process.communicate()
         raise
     return Result(process.returncode, out, err)
+
+
+def here(*args: str) -> Result:
+    """A command in this process: where no process is the point."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = app.run(args)
+    return Result(code, out.getvalue(), err.getvalue())
 
 
 class Simulator:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import CLEAN, Result, Simulator, run
+from tests.cli.shell import CLEAN, Result, Simulator, here, run
 from tests.cli.test_record import Recording, busy
 
-from okex_ws.cli import app
-
 __all__ = ["busy"]  # the fixture
-
-def here(*args: str) -> Result:
-    """A command in this process, where no process is the point."""
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        code = app.run(args)
-    return Result(code, out.getvalue(), err.getvalue())
-
 
 NOWHERE = ["--url", "ws://127.0.0.1:1", "--rest-url", "http://127.0.0.1:1"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, Event, Gap, Resumed, SingleTrade, Ticker, Trade
 from okex_ws.protocol.continuity import ID_RESET_AFTER, MOST_BUFFERED, REORDER_WINDOW, BookChain, Chain, Chains, TradeChain
+from okex_ws.protocol.session import Session
 from okex_ws.wire.channels import subscription
 
 T = 1_790_000_000_000_000_000
@@ -196,6 +198,25 @@ def test_the_cause_and_the_time_of_a_gap_are_told() -> None:
     assert told == [expected]
     chain.feed([trade(6)], 0, T + 10 * REORDER_WINDOW)
     assert [gap.cause for gap in let_pass(chain, T + 20 * REORDER_WINDOW) if isinstance(gap, Gap)] == ["sequence"]
+
+
+def test_while_nothing_is_read_no_verdict_falls() -> None:
+    """A consumer held the socket up for ten seconds: the missing print may lie in it, unread."""
+    line = Session("public/0", [subscription("trades", "A-B")], now=T)
+    same = {"instId": "A-B", "px": "1", "sz": "1", "side": "buy", "ts": "1", "count": "1"}
+
+    def push(trade_id: int, now: int) -> list[Event]:
+        message = {"arg": {"channel": "trades", "instId": "A-B"}, "data": [{**same, "tradeId": str(trade_id)}]}
+        return line.receive(json.dumps(message).encode(), now)
+
+    push(1, T)
+    push(3, T + 1)
+    later = T + 20 * REORDER_WINDOW
+    line.excuse(later)
+    assert gaps(line.on_deadline(later)) == []
+    assert ids(push(5, later + 1)) == [5]
+    assert gaps(line.on_deadline(later + 2)) == []
+    assert gaps(line.on_deadline(later + REORDER_WINDOW)) == [(2, 2)]
 
 
 def test_when_nothing_can_come_any_more_every_verdict_falls() -> None:

@@ -203,7 +203,7 @@ def test_E12_what_was_recorded_is_replayed_event_for_event(tmp_path: Path, fault
     [path] = recorders(tmp_path / "journal")
     records = list(JournalReader(path).records())
     assert [record.text for record in records[-len(heard) :]] == heard, "byte for byte"
-    assert {record.kind for record in records[: -len(heard)]} <= {"start", "subscribe"}, "heard from the start on"
+    assert {record.kind for record in records[: -len(heard)]} <= {"start", "backfill"}, "heard from the start on"
     again = [event for _, _, event in played(records)]
     assert texts(again) == texts(said)
     if faults:

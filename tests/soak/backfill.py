@@ -169,7 +169,7 @@ def run(seed: int, seconds: float = RUN_S) -> tuple[World, Fetching]:
     harm = dice.choice(("", "", "", "forgetful", "unreachable", "stopped"))
     script = faults(dice, lasting)
     if harm == "unreachable":  # for good: what is missed from here on is not to be had
-        script.append(Fault("rest_error", at=dice.uniform() * lasting, status=503, code="50001"))
+        script.append(Fault("rest_error", at=dice.uniform() * lasting, status=503, code="50001", **{"for": 36_000.0}))
     partitions: tuple[tuple[float, float], ...] = ()
     if dice.chance(0.4):
         begin = dice.uniform() * lasting

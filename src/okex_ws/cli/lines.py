@@ -28,6 +28,7 @@ from okex_ws.events import (
     News,
     Notice,
     Push,
+    Recovered,
     Refused,
     Resumed,
     SingleTrade,
@@ -36,6 +37,7 @@ from okex_ws.events import (
     Ticker,
     Trade,
     Unrecognized,
+    Unrecoverable,
     Unsubscribed,
 )
 from okex_ws.market import Books
@@ -154,6 +156,15 @@ def news(event: News) -> str:
             return (
                 f"{event.channel} {event.instrument} after sequence {event.last_sequence} ({event.cause}): stale until its next"
             )
+        case Recovered(first_id=int()):
+            return f"{event.channel} {event.instrument} trades {event.first_id} to {event.last_id} are fetched back"
+        case Recovered():
+            return f"{event.channel} {event.instrument} {clock(event.since)} to {clock(event.until)} is fetched back"
+        case Unrecoverable():
+            ids = f"trades {'…' if event.first_id is None else event.first_id} to {event.last_id}"
+            what = ids if event.last_id is not None else f"{clock(event.since)} to {clock(event.until)}"
+            because = f"{event.reason}, {event.detail}" if event.detail else event.reason
+            return f"{event.channel} {event.instrument} {what} cannot be fetched back ({because})"
         case Stale():
             return f"{event.channel} {event.key} silent for {event.silent_s:.0f} s ({event.cause})"
         case Resumed():

@@ -114,8 +114,8 @@ class _Handler(logging.Handler):
         self._progress = progress
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name == "okex_ws" and record.levelno < logging.WARNING:
-            return  # the socket's own; events say it better
+        if record.name != "okex_ws.recorder" and record.levelno < logging.WARNING:
+            return  # of sockets: events say it better
         self._progress.say(record.levelname.lower(), record.getMessage(), logger=record.name)
 
 
