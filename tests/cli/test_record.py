@@ -262,7 +262,7 @@ def test_metrics_are_served_on_this_machine(busy: Simulator, tmp_path: Path) -> 
 
 
 def test_gaps_and_what_was_fetched_back(tmp_path: Path) -> None:
-    with Simulator("--rate", "10", "--fault", "drop channel=trades nth=40") as venue:
+    with Simulator("--rate", "10", "--fault", "drop channel=trades every=60") as venue:
         with Recording(tmp_path / "data", venue) as recording:
             recording.wait_for('"Recovered"')
             assert recording.end(signal.SIGTERM)[0] == 143
