@@ -19,12 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from okex_ws.journal import JournalReader
+from okex_ws.replay import played
 from recorders import RECORDERS
 from sender import BOOK_HEAVY, CHANNELS, frames
 from stream import describe
-
-from okex_ws.journal import JournalReader
-from okex_ws.replay import played
 
 HERE = Path(__file__).parent
 

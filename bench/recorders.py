@@ -1,4 +1,4 @@
-"""Recorders compared, each a process of its own: `python recorders.py NAME PORT FOLDER`; prints messages, rows, CPU, wall, bytes."""
+"""Recorders compared, each a process of its own: `python recorders.py NAME PORT FOLDER`; prints what it cost."""
 
 from __future__ import annotations
 

@@ -72,4 +72,5 @@ def places() -> None:
     assert_type(okex_ws.local(18900), okex_ws.Site)
     assert_type(okex_ws.at("wss://ws.okx.com"), okex_ws.Site)
     okex_ws.Client(okex_ws.site("us"), credentials=okex_ws.Credentials("key", "secret", "passphrase"))
-    okex_ws.Client("wss://ws.okx.com")  # type: ignore[arg-type]  # a Site, made by at(), not a text
+    okex_ws.Client("wss://ws.okx.com")
+    okex_ws.Client(7)  # type: ignore[arg-type]  # neither a Site nor the name of one

@@ -34,12 +34,13 @@ CASES = [
     ("stream BTC-USDT -k nonsense", "NAME=VALUE"),
     ("stream BTC-USDT -c books-l2-tbt", "set OKX_API_KEY, OKX_SECRET_KEY, OKX_PASSPHRASE"),
     ("stream BTC-USDT --for soon", "write e.g. 10s"),
-    ("stream BTC-USDT --for 0s", "write e.g. 10s"),
+    ("stream BTC-USDT --for 0s", "must be above zero"),
     ("stream BTC-USDT --count 0", "--count"),
     ("stream BTC-USDT --count many", "--count"),
     ("stream BTC-USDT --colour", "--colour"),
     ("price", "INSTRUMENT"),
     ("price BTC-USDT --every never", "write e.g. 10s"),
+    ("price BTC-USDT --every 0", "must be above zero"),
     ("plan BTC-USDT -c nothing", "no channel is called"),
     ("doctor --site moon", "global, eea, us"),
     ("simulate --fault dorp", "did you mean 'drop'"),
@@ -91,6 +92,7 @@ def test_refused_by_the_exchange_when_rest_cannot_tell(venue: Simulator) -> None
     assert done.out == ""
     assert len(done.complaints) == 1
     assert "60018" in done.complaints[0]
+    assert ".;" not in done.complaints[0]
 
 
 def test_a_capture_that_is_none(tmp_path: Path) -> None:
@@ -99,6 +101,12 @@ def test_a_capture_that_is_none(tmp_path: Path) -> None:
     assert_one_line(run("simulate", "--capture", str(file)), "no JSON")
     file.write_text("{}\n")
     assert_one_line(run("simulate", "--capture", str(file)), "no V5 pushes")
+
+
+@pytest.mark.parametrize("fault", ["drop nth=x", "abort every=3s"])
+def test_counts_of_faults_are_whole_numbers(fault: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = app.run(["simulate", "--fault", fault])
+    assert_one_line(Result(code, *capsys.readouterr()), "write a whole number")
 
 
 def test_a_port_that_is_taken(venue: Simulator) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import SHARED, Simulator, run, started
+from tests.cli.shell import CLEAN, COMMAND, PATIENCE_S, SHARED, Simulator, run, started
 
 import okex_ws
 
@@ -155,3 +158,88 @@ def test_every_command_has_an_example_and_exit_codes(name: str) -> None:
     assert done.code == 0
     assert f"Example: okex-ws {name}" in " ".join(done.out.split())
     assert "Exit codes" in done.out
+
+
+def test_stdout_that_is_closed_leads_nowhere(venue: Simulator) -> None:
+    for command in (["plan", "BTC-USDT"], ["stream", "BTC-USDT", "--count", "3", *venue.where]):
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, *command], capture_output=True, text=True, timeout=60, env=CLEAN
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_line(venue: Simulator) -> None:
+    for command in (
+        ["plan", "BTC-USDT"],
+        ["stream", "BTC-USDT", "--for", "5s", *venue.where],
+        ["price", "BTC-USDT", "--for", "5s", *venue.where],
+    ):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=CLEAN)
+        assert done.returncode == 1, done.stderr
+        assert "okex-ws: cannot go on: no space left on device" in done.stderr.splitlines()
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
+def test_ctrl_c_while_the_command_is_imported() -> None:
+    code = """
+import sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "okex_ws.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from okex_ws.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=CLEAN)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_doctor_does_not_call_its_own_haste_broken() -> None:
+    with Simulator("--fault", "rest_error status=429 code=50011 target=*status*") as venue:
+        done = run("doctor", "--for", "500ms", *venue.where)
+    assert done.code == 0, done.out
+    assert re.search(r"^- status +not asked", done.out, re.M), done.out
+
+
+def test_ctrl_c_ends_the_doctor_while_it_waits() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, and never answers
+        process = started("doctor", "--url", f"ws://127.0.0.1:{mute.getsockname()[1]}", "--rest-url", "http://127.0.0.1:1")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "TCP REST" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert err == ""
+
+
+def test_tls_to_a_port_without_it_is_guessed_at() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        done = run("stream", "BTC-USDT", "--url", f"wss://127.0.0.1:{port}", "--rest-url", "http://127.0.0.1:1", "--for", "1s")
+    assert done.code == 1
+    assert re.search(r"still opening after [\d.]+ s; is it TLS there\?", done.complaints[0])
+
+
+def test_a_host_that_is_not_there() -> None:
+    done = run("stream", "BTC-USDT", "--url", "wss://nowhere.invalid", "--rest-url", "http://127.0.0.1:1", "--for", "2s")
+    assert done.code == 1
+    assert "cannot find the host nowhere.invalid" in done.complaints[0]
+
+
+def test_a_capture_is_offered_with_what_it_serves(tmp_path: Path) -> None:
+    book = {"asks": [["2", "1", "0", "1"]], "bids": [["1", "1", "0", "1"]], "ts": "1790000000000", "seqId": 1, "prevSeqId": -1}
+    push = {"arg": {"channel": "books-l2-tbt", "instId": "AAA-USDT"}, "action": "snapshot", "data": [book]}
+    file = tmp_path / "capture.jsonl"
+    file.write_text(json.dumps({"raw": json.dumps(push), "recv_ts": 1790000000, "conn": "1", "path": "public"}))
+    with Simulator("--capture", str(file)) as recorded:
+        tried = recorded.welcome.partition("Try:")[2]
+    assert "okex-ws stream AAA-USDT -c books-l2-tbt --url" in tried
+    assert "--rest-url" not in tried
+    assert tried.index("export OKX_API_KEY=") < tried.index("okex-ws stream")

@@ -25,7 +25,7 @@ def test_books_are_told_apart_by_channel_and_instrument_and_have_the_depth_of_th
     assert books.get("A-B").channel == "books", "the deepest there is"
     assert books.get("C-D").channel == "books5"
     assert books.get("E-F").state is BookState.EMPTY
-    assert {book.instrument for book in books} == {"A-B", "C-D", "E-F"}
+    assert {book.instrument for book in books} == {"A-B", "C-D"}, "looking leaves nothing behind"
 
 
 def test_trouble_is_passed_on() -> None:

@@ -100,5 +100,5 @@ async def _over_sockets(seed: int, trouble_s: float = 60) -> list[str]:
             client.subscribe("books", instrument)
         async with client:
             await whole.wait()
-        assert any(isinstance(event, BookSnapshot) for event in events)
-        return audit(_Made(server, client, events))  # type: ignore[arg-type]  # shaped like a World
+            assert any(isinstance(event, BookSnapshot) for event in events)
+            return audit(_Made(server, client, events))  # type: ignore[arg-type]  # shaped like a World

@@ -10,6 +10,10 @@ import sys
 
 def main() -> None:
     """Entry point of the command `okex-ws`."""
-    from okex_ws.cli.app import run
+    try:
+        from okex_ws.cli.app import run  # here, because a Ctrl-C may come while it is imported
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

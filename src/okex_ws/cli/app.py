@@ -94,6 +94,7 @@ for _command in _COMMANDS:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Nothing escapes as a traceback that is not a bug."""
+    _have_streams()
     _tolerate_any_text()
     command = typer.main.get_command(app)
     try:
@@ -113,6 +114,10 @@ def run(arguments: Sequence[str]) -> int:
         return _say(str(error), FAILED if isinstance(error, _recording_failures()) else BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except OSError as error:  # a full disk behind stdout, most often
+        _forget_stdout()
+        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+        return _say(f"{error.filename or 'cannot go on'}: {reason}", FAILED)
 
 
 def _recording_errors() -> tuple[type[Exception], ...]:
@@ -126,7 +131,7 @@ def _recording_failures() -> tuple[type[Exception], ...]:
 
 
 def _say(text: str, code: int) -> int:
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):
         print(f"okex-ws: {escaped(text)}", file=sys.stderr)
     return code
 
@@ -136,6 +141,14 @@ def _say_usage(error: Exception) -> int:
     message = str(getattr(error, "format_message", lambda: error)()).replace("\n", " ").rstrip(".")
     where = f"; see {context.command_path} --help" if context is not None else ""
     return _say(f"{message}{where}", BAD_INPUT)
+
+
+def _have_streams() -> None:
+    """A stream the shell has closed (`>&-`) leads nowhere; a socket must not come to sit on its number."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
 
 
 def _tolerate_any_text() -> None:

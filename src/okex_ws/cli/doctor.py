@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -22,7 +23,7 @@ from okex_ws.client import probes
 from okex_ws.client.client import Client
 from okex_ws.client.endpoints import DEMO_SITES, SITES, Site
 from okex_ws.client.plain import one_line as escaped
-from okex_ws.client.rest import RestError
+from okex_ws.client.rest import Rest, RestError
 from okex_ws.events import Disconnected, Event, Gap, Push, Refused
 from okex_ws.wire.channels import Subscription, find
 
@@ -32,6 +33,7 @@ CONNECT_PAUSE_S = 1.1
 RETIRED_PORT = 8443
 _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("-", "dim")}
 _LOGIN_WINDOW_MS = 30_000
+_TOO_OFTEN = "50011"
 
 
 def doctor(
@@ -62,13 +64,21 @@ def doctor(
 
 async def _examine(place: options.Target, items: list[Subscription], for_s: float) -> int:
     report = Report()
-    with Signals(report.interrupt):
-        for step in (_endpoint, _network, _websocket, _rest):
-            await step(report, place)
-            if report.is_over:
-                return report.code
-        await _listen(report, place, items, for_s)
+    steps = asyncio.create_task(_steps(report, place, items, for_s))
+
+    def interrupt(code: int) -> None:
+        report.interrupt(code)
+        steps.cancel()
+
+    with Signals(interrupt), contextlib.suppress(asyncio.CancelledError):
+        await steps
     return report.close()
+
+
+async def _steps(report: Report, place: options.Target, items: list[Subscription], for_s: float) -> None:
+    for step in (_endpoint, _network, _websocket, _rest):
+        await step(report, place)
+    await _listen(report, place, items, for_s)
 
 
 class Report:
@@ -176,15 +186,23 @@ async def _rest(report: Report, place: options.Target) -> None:
         text = f"this machine is {abs(offset):.0f} ms {'behind' if offset > 0 else 'ahead'} (± {doubt:.0f} ms)"
         advice = "; set the clock, logins fail beyond 30 s" if mark != "ok" else ""
         report.say(mark, "clock", text + advice)
-        async with asyncio.timeout(PATIENCE_S):
-            _status(report, await client.rest.system_status())
+        await _status(report, client.rest)
     except (RestError, TimeoutError) as error:
         report.say("fail", "REST", f"{error or 'no answer'}; streams run without it, loading instruments does not")
     finally:
         await client.close()
 
 
-def _status(report: Report, rows: Iterable[dict[str, Any]]) -> None:
+async def _status(report: Report, rest: Rest) -> None:
+    rows: Iterable[dict[str, Any]]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            rows = await rest.system_status()
+    except RestError as error:
+        if error.status != 429 and error.code != _TOO_OFTEN:
+            raise
+        report.say("skip", "status", "not asked: the exchange answers this once in 5 s, and somebody here just did")
+        return
     open_ones = [row for row in rows if row.get("state") in ("scheduled", "ongoing", "pre_open")]
     for row in open_ones:
         mark = "ok" if row["state"] == "scheduled" else "warn"
@@ -214,7 +232,8 @@ async def _listen(report: Report, place: options.Target, items: list[Subscriptio
         elif isinstance(event, Disconnected):
             report.say("fail", "connection", event.reason)
         elif isinstance(event, Refused):
-            report.say("fail", "refused", f"{event.channel} {event.key}: {event.code} {event.message}; {event.advice}")
+            advice = f"; {event.advice}" if event.advice else ""
+            report.say("fail", "refused", f"{event.channel} {event.key}: {event.code} {event.message.rstrip('.')}{advice}")
 
     try:
         await check_instruments(client, items)

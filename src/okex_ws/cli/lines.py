@@ -149,7 +149,7 @@ def news(event: News) -> str:
         case Refused():
             advice = f"; {event.advice}" if event.advice else ""
             again = "; will be asked again" if event.will_retry else ""
-            return f"{event.channel} {event.key} {event.code} {event.message}{advice}{again}".strip()
+            return f"{event.channel} {event.key} {event.code} {event.message.rstrip('.')}{advice}{again}".strip()
         case Gap(first_id=int()):
             return f"{event.channel} {event.instrument} trades {event.first_id} to {event.last_id} are missing ({event.cause})"
         case Gap():

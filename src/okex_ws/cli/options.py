@@ -31,7 +31,9 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 def duration(text: str) -> float:
     """Seconds of "10s", "500ms", "2m", "1h" or "10"."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|)\s*", str(text))
-    if found is None or not float(found[1]):
+    if found is not None and not float(found[1]):
+        raise typer.BadParameter(f"{text!r} must be above zero; write e.g. 10s, 500ms, 2m or 1h")
+    if found is None:
         raise typer.BadParameter(f"{text!r} is not a time; write e.g. 10s, 500ms, 2m or 1h")
     return float(found[1]) * _UNITS[found[2] or "s"]
 

@@ -122,7 +122,7 @@ class Board:
             for name in self._instruments:
                 print(self._line(name))
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError:  # said when the command ends and flushes again
             self._left = 0
         self._left -= 1
         if self._left <= 0:

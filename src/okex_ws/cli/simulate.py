@@ -8,17 +8,20 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import OK, BadInputError, RunFailedError
 from okex_ws.cli.watching import Signals
+from okex_ws.client.endpoints import at
+from okex_ws.wire.channels import SubscriptionError, channel, subscription
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
     from okex_ws.simulator.faults import Faults
+    from okex_ws.simulator.seeded import SeededMarket
     from okex_ws.simulator.server import Server
 
 
@@ -45,7 +48,7 @@ def simulate(
     tls: Annotated[bool, typer.Option("--tls", help="wss:// and https:// with a throw-away certificate authority.")] = False,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="FAULT", help='Scripted trouble, e.g. "drop channel=books nth=50"; repeat for more.'),
+        typer.Option("--fault", metavar="FAULT", help='Scripted trouble, e.g. "drop channel=books action=update every=50"; repeat for more.'),
     ] = None,
     list_faults: Annotated[
         bool, typer.Option("--list-faults", help="Print every kind of fault and its options, and end.")
@@ -56,7 +59,7 @@ def simulate(
 ) -> int:
     """Run a simulated OKX: WebSocket and REST, a market that trades, faults on request.
 
-    Example: okex-ws simulate --seed 7 --fault "drop channel=books nth=50"
+    Example: okex-ws simulate --seed 7 --fault "drop channel=books action=update every=50"
     """
     need_extra()
     from okex_ws.simulator.faults import Faults
@@ -107,22 +110,53 @@ async def _serve(server: Server, for_s: float | None) -> int:
 
 
 def _welcome(server: Server) -> list[str]:
-    site = f"--url {server.ws_url} --rest-url {server.rest_url}" + (f" --ca-file {server.ca_file}" if server.ca_file else "")
-    first = next((row["instId"] for kind in ("SPOT", "SWAP") for row in server.exchange.market.instruments(kind)), "BTC-USDT")
+    site = f"--url {server.ws_url}"
+    if at(server.ws_url).rest != server.rest_url:
+        site += f" --rest-url {server.rest_url}"
+    if server.ca_file:
+        site += f" --ca-file {server.ca_file}"
     lines = [
         f"WebSocket  {server.ws_url}/ws/v5/public  (also /business, /private)",
         f"REST       {server.rest_url}/api/v5/",
     ]
     if server.ca_file:
         lines.append(f"CA file    {server.ca_file}")
-    lines += ["", "Try:", f"  okex-ws stream {first} -c trades -c books {site}", f"  okex-ws price {first} {site}"]
     key = next(iter(server.exchange.keys.values()), None)
+    exports = []
     if key is not None:
         values = (key.key, key.secret, key.passphrase)
-        lines += ["", "For channels that need a login (an invented key):"]
-        lines += [f"  export {name}={value}" for name, value in zip(options.KEY_VARIABLES, values, strict=True)]
+        exports = [f"  export {name}={value}" for name, value in zip(options.KEY_VARIABLES, values, strict=True)]
+    trials = _trials(server.exchange.market)
+    needs_login = any(channel(name).login for name, _ in trials if name)
+    lines += ["", "Try:"] + (exports if needs_login else [])
+    lines += [f"  okex-ws {words} {site}" for _, words in trials]
+    if exports and not needs_login:
+        lines += ["", "For channels that need a login (an invented key):", *exports]
     lines += ["", "Ctrl-C ends it."]
     return lines
+
+
+def _trials(market: object) -> list[tuple[str, str]]:
+    """(channel, words for the command) that this market is sure to answer."""
+    from okex_ws.simulator.captures import CaptureMarket
+
+    if not isinstance(market, CaptureMarket):
+        seeded = cast("SeededMarket", market)
+        first = next((row["instId"] for kind in ("SPOT", "SWAP") for row in seeded.instruments(kind)), "BTC-USDT")
+        return [("trades", f"stream {first} -c trades -c books"), ("tickers", f"price {first}")]
+    served = {address: pushes for address, pushes in market.streams().items() if _can_be_asked_for(*address)}
+    if not served:
+        return [("instruments", "stream SPOT -c instruments")]
+    name, key = max(served, key=lambda address: (not channel(address[0]).login, served[address]))
+    return [(name, f"stream {key} -c {name}")]
+
+
+def _can_be_asked_for(name: str, key: str) -> bool:
+    """Whether a channel's name and main key say all that a subscription needs today."""
+    try:
+        return bool(key) and bool(subscription(name, key))
+    except SubscriptionError:
+        return False
 
 
 def _account(server: Server) -> str:

@@ -95,10 +95,14 @@ class Tally:
         code = OK if self._ended is None else self._ended
         if code == OK and not self.connections:
             code = FAILED
-            self.failure = f"never connected to {self.client.site.websocket}" + (f": {self.failure}" if self.failure else "")
+            self.failure = f"never connected to {self.client.site.websocket}: {self.failure or self._still_opening()}"
         if code in (FAILED, BAD_INPUT) and self.failure:
             print(f"okex-ws: {escaped(self.failure)}", file=sys.stderr)
         return code
+
+    def _still_opening(self) -> str:
+        hint = "is it TLS there?" if self.client.site.websocket.startswith("wss://") else "is it a WebSocket without TLS there?"
+        return f"still opening after {self.took_s:.3g} s; {hint}"
 
     def _note_loss(self, event: Disconnected) -> None:
         if event.handed_over or self._ended is not None:
@@ -115,7 +119,7 @@ class Tally:
         if not self._open:
             is_input = lookup(event.code).policy in _INPUT_FAULTS
             advice = f"; {event.advice}" if event.advice else ""
-            why = f"{event.channel} {event.key} was refused: {event.code} {event.message}{advice}"
+            why = f"{event.channel} {event.key} was refused: {event.code} {event.message.rstrip('.')}{advice}"
             self.end(BAD_INPUT if is_input else FAILED, why)
 
 

@@ -19,7 +19,7 @@ import msgspec
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Tap
-from okex_ws.client.hub import Distrust, log
+from okex_ws.client.hub import log
 from okex_ws.client.plain import one_line
 from okex_ws.client.rest import RestError
 from okex_ws.events import BookEvent, Event
@@ -58,8 +58,7 @@ class Backfill:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._fetches: set[asyncio.Task[None]] = set()
-        self._deliver = client.hub.publish
-        client.hub.publish = self._pass  # type: ignore[method-assign]  # a push that REST has outrun must not get by
+        client.hub.gate = self._pass
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -83,14 +82,13 @@ class Backfill:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._say(self.planner.stop(self._note("end")))
 
-    def _pass(self, events: list[Event], distrust: Distrust) -> None:
-        """What the client is about to deliver goes by the planner first."""
+    def _pass(self, events: list[Event]) -> list[Event]:
+        """What the client is about to deliver goes by the planner first: a push that REST has outrun must not get by."""
         if events:
             events = self.planner.feed(events, events[0].ts_recv)
-        if events:
-            self._deliver(events, distrust)
         if not self.planner.is_idle:
             self._wake.set()
+        return events
 
     async def _run(self) -> None:
         while True:
@@ -141,7 +139,7 @@ class Backfill:
 
     def _say(self, events: list[Event]) -> None:
         if events:
-            self._deliver(events, _trust)
+            self._client.hub.deliver(events, _trust)
 
 
 def _trust(event: BookEvent, cause: str) -> list[Event]:

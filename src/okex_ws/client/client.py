@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import importlib
 import inspect
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Driver, Tap
-from okex_ws.client.endpoints import Site
+from okex_ws.client.endpoints import EndpointError, Site, at
 from okex_ws.client.endpoints import site as named_site
 from okex_ws.client.hub import Hub
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.events import Event
 from okex_ws.market import Books, Instruments, Latest, OrderBook
+from okex_ws.market.books import deepest
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.protocol.plan import Plan, Shard
 from okex_ws.protocol.session import BookWish, Timing
-from okex_ws.wire.channels import Subscription, subscription
+from okex_ws.wire.channels import Subscription, find, subscription
 from okex_ws.wire.sign import Credentials
 
 DRAIN_WITHIN_S = 0.4
@@ -36,8 +39,9 @@ Callback = Callable[[Any], object] | Callable[[Any], Awaitable[object]]
 class Client:
     """Market data of OKX as typed events.
 
-    site: where to, see `client.endpoints`. keep_books: also keep order books, read with `book`; their checksums, where there are
-    any, are verified and a book that is wrong is asked for anew. ca_file: a further certificate authority to trust.
+    site: where to, see `client.endpoints`: a Site, the name of one of OKX's, or a URL. keep_books: also keep order books; their
+    checksums, where there are any, are verified and a book that is wrong is asked for anew. ca_file: a further certificate
+    authority to trust.
     stale_after_s: seconds of silence after which a channel counts as stale, over the documented cadence.
     open_within_s: how long TCP, TLS and the WebSocket upgrade together may take.
     policy, size: of the client's own iterator, `async for event in client`.
@@ -47,7 +51,7 @@ class Client:
 
     def __init__(
         self,
-        site: Site | None = None,
+        site: Site | str | None = None,
         *,
         keep_books: bool = True,
         credentials: Credentials | None = None,
@@ -62,6 +66,12 @@ class Client:
         seed: int | None = None,
         tap: Tap | None = None,
     ) -> None:
+        if stale_after_s is not None and not isinstance(stale_after_s, Mapping):
+            raise TypeError("stale_after_s wants seconds by channel, such as {'trades': 30}")
+        if proxy is not None and "://" not in proxy:
+            raise EndpointError(f"{proxy!r} is not a proxy; it must begin with http://, https://, socks4:// or socks5://")
+        if isinstance(site, str):
+            site = at(site) if "://" in site else named_site(site)
         self.site = site or named_site()
         self.hub = Hub(keep_books=keep_books, pause=self._pause, resume=self._resume)
         self._credentials = credentials
@@ -81,7 +91,9 @@ class Client:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._rest: Rest | None = None
         self._is_running = False
-        self._own_policy, self._own_size = policy, size
+        self._is_closed = False
+        self._deferred: list[Callable[[], Coroutine[Any, Any, None]]] = []  # for when there is a loop
+        self._own_policy, self._own_size = Policy(policy), size
         self._own_stream: Stream | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------------
@@ -95,14 +107,24 @@ class Client:
 
     def start(self) -> None:
         """Connect what has been subscribed so far; returns at once, the stream tells what happens."""
+        if self._is_closed:
+            raise RuntimeError("this client has been closed; make a new one")
         if not self._is_running:
             self._is_running = True
+            if not self.hub.has_consumers:
+                # For an iterator that comes a little later. Until it does, nobody may be held up by its queue.
+                early = self._own_policy if self._own_policy is Policy.CONFLATE else Policy.DROP_OLDEST
+                self._own_stream = self.stream(policy=early, size=self._own_size, name="client")
+            for work in self._deferred:
+                self._spawn(work())
+            self._deferred.clear()
+            self._spawn(asyncio.to_thread(importlib.import_module, "httpx"))  # slow, and wanted in a hurry when it is wanted
             for driver in self._drivers.values():
                 driver.start(self._seed)
 
     async def close(self) -> None:
         """Hang up, end every task, let readers finish what they hold."""
-        self._is_running = False
+        self._is_running, self._is_closed = False, True
         await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
         self.hub.close()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
@@ -156,21 +178,31 @@ class Client:
     async def __aiter__(self) -> AsyncIterator[Event]:
         if self._own_stream is None:
             self._own_stream = self.stream(policy=self._own_policy, size=self._own_size, name="client")
+        self._own_stream.policy = self._own_policy
         async for event in self._own_stream:
             yield event
 
     def on(self, kind: type[E], callback: Callable[[E], object]) -> None:
         """Call `callback` with every event of a kind, in order, as it arrives. Keep it short.
 
-        A coroutine function gets a queue and a task of its own. A callback that raises is reported as ConsumerFailed, once per
-        kind of error; the others, and the line, go on.
+        A coroutine function (or an object called as one) gets a queue and a task of its own. A callback that raises is reported
+        as ConsumerFailed, once per kind of error; the others, and the line, go on.
         """
         name = getattr(callback, "__qualname__", repr(callback))
-        if inspect.iscoroutinefunction(callback):
+        call = getattr(type(callback), "__call__", None)  # noqa: B004  # of an object that is called as a function
+        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
             made = self.stream(kind, name=name)
-            self._spawn(self._consume(made, callback, name))
+            work = functools.partial(self._consume, made, callback, name)
+            if self._is_running:
+                self._spawn(work())
+            else:
+                self._deferred.append(work)
         else:
             self.hub.on(kind, callback, name)
+
+    def off(self, callback: Callable[[E], object]) -> None:
+        """Call a function no more; a further stream is ended by its own `close`."""
+        self.hub.off(callback)
 
     @property
     def books(self) -> Books:
@@ -198,7 +230,13 @@ class Client:
         return sum(len(driver.line.sessions) for driver in self._drivers.values())
 
     def book(self, instrument: str, channel: str | None = None) -> OrderBook:
-        """The order book of an instrument: EMPTY until subscribed and received, STALE after a gap until renewed."""
+        """The order book of an instrument: EMPTY until subscribed and received, STALE after a gap until renewed.
+
+        channel: None takes the deepest that is subscribed.
+        """
+        if channel is None:
+            wanted = (item.channel for item in self.subscriptions if item.key == instrument)
+            channel = deepest(name for name in wanted if (row := find(name)) is not None and row.depth)
         return self.books.get(instrument, channel)
 
     # -- REST ------------------------------------------------------------------------------------------------------------
@@ -298,12 +336,15 @@ class Client:
 def connect(
     *instruments: str,
     channels: Iterable[str] = ("trades",),
-    site: Site | None = None,
+    site: Site | str | None = None,
     **options: Any,
 ) -> Client:
     """A Client with these channels of these instruments already wanted: `async with connect("BTC-USDT") as client:`."""
+    for instrument in instruments:
+        if not isinstance(instrument, str):
+            raise TypeError(f"instruments are given one by one, as texts: connect('BTC-USDT', 'ETH-USDT'), not {instrument!r}")
     client = Client(site, **options)
-    for channel in channels:
+    for channel in (channels,) if isinstance(channels, str) else channels:
         client.subscribe(channel, *instruments)
     return client
 

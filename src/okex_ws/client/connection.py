@@ -222,8 +222,10 @@ class Driver:
 
     def on_opened(self, number: int, listener: _Listener) -> None:
         self._listeners[number] = listener
-        self._emit(self.line.opened(number, self._note("open", number)))
-        self.settle()
+        try:
+            self._emit(self.line.opened(number, self._note("open", number)))
+        finally:  # whatever a consumer does, the line goes on
+            self.settle()
         if self._is_paused and listener.transport is not None:
             listener.transport.underlying_transport.pause_reading()
 
@@ -243,8 +245,10 @@ class Driver:
 
     def on_closed(self, number: int, code: int, reason: str) -> None:
         self._listeners.pop(number, None)
-        self._emit(self.line.closed(number, code, reason, self._note("close", number, code=code, reason=reason)))
-        self.settle()
+        try:
+            self._emit(self.line.closed(number, code, reason, self._note("close", number, code=code, reason=reason)))
+        finally:
+            self.settle()
 
     def hang_up(self, number: int, code: int, reason: str) -> None:
         listener = self._listeners.get(number)
@@ -303,8 +307,10 @@ class Driver:
             # A consumer holds us up: silence on the socket is our own doing, not the server's.
             self._timer = asyncio.get_running_loop().call_later(0.1, self._on_timer)
             return
-        self._emit(self.line.on_deadline(self._note("timer")))
-        self.settle()
+        try:
+            self._emit(self.line.on_deadline(self._note("timer")))
+        finally:
+            self.settle()
 
     def _emit(self, events: list[Event]) -> None:
         if events:
@@ -407,6 +413,8 @@ def _failure(error: BaseException, url: str, open_within_s: float) -> Failure:
         return Failure(f"{host} did not answer within {open_within_s:g} s")
     if isinstance(error, WSHandshakeError):
         return _not_upgraded(error, host)
+    if isinstance(error, socket.gaierror):
+        return Failure(f"cannot find the host {host}: {(error.strerror or 'no answer').lower()}; check the name and the network")
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         port = urlsplit(url).port
         return Failure(f"cannot connect to {host}{f':{port}' if port else ''}: {os.strerror(error.errno)}")

@@ -87,6 +87,8 @@ def site(name: str = "global", *, demo: bool = False) -> Site:
 
 def local(port: int = 18900, *, rest_port: int | None = None, tls: bool = False) -> Site:
     """A simulator on this machine; its REST listens on the next port."""
+    if not 0 < port < 65536 or not 0 < (rest_port or port + 1) < 65536:
+        raise EndpointError(f"port {port}: ports go from 1 to 65535, and REST needs the next one")
     s = "s" if tls else ""
     return Site("local", f"ws{s}://127.0.0.1:{port}", f"http{s}://127.0.0.1:{rest_port or port + 1}")
 

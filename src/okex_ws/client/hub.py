@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,7 @@ Distrust = Callable[[BookEvent, str], list[Event]]
 class Hub:
     """Hands every event to whoever wants its kind, in order.
 
+    gate: sees what is about to be handed over and returns what shall be; for whoever fetches what is missing.
     pause, resume: called when a WAIT stream has no more room, and when there is room again.
     """
 
@@ -30,6 +32,8 @@ class Hub:
         self.instruments = Instruments()
         self.events = 0
         self.is_paused = False
+        self._made = 0
+        self.gate: Callable[[list[Event]], list[Event]] | None = None
         self.streams: list[Stream] = []
         self._keeps_books = keep_books
         self._pause, self._resume = pause, resume
@@ -39,16 +43,43 @@ class Hub:
 
     def stream(self, kinds: tuple[type[Event], ...], *, policy: Policy, size: int, name: str) -> Stream:
         """A further queue for one reader."""
-        made = Stream(kinds, policy=policy, size=size, name=name or f"stream {len(self.streams)}", on_room=self._on_room)
+        self._made += 1
+        made = Stream(
+            kinds,
+            policy=policy,
+            size=size,
+            name=name or f"stream {self._made}",
+            on_room=self._on_room,
+            on_close=self._on_close,
+        )
         self.streams.append(made)
         return made
 
     def on(self, kind: type[Event], callback: Callable[[Any], object], name: str) -> None:
         """A further function to call."""
+        if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise TypeError(f"{kind!r} is not an event class; take one of okex_ws.events, such as okex_ws.Trade")
         self._callbacks.append((kind, callback, name))
         self._plans.clear()
 
+    @property
+    def has_consumers(self) -> bool:
+        """Whether anybody is there to take an event."""
+        return bool(self.streams or self._callbacks)
+
+    def off(self, callback: Callable[[Any], object]) -> None:
+        """Call it no more."""
+        self._callbacks = [item for item in self._callbacks if item[1] is not callback and item[1] != callback]
+        self._plans.clear()
+
     def publish(self, events: list[Event], distrust: Distrust) -> None:
+        """Hand over what lines say, through the gate."""
+        if self.gate is not None:
+            events = self.gate(events)
+        if events:
+            self.deliver(events, distrust)
+
+    def deliver(self, events: list[Event], distrust: Distrust) -> None:
         """Hand these over. A callback that reads a book or a latest value sees the state right after its event."""
         self.events += len(events)
         plans = self._plans
@@ -63,7 +94,10 @@ class Hub:
                 take(event)
             for callback, name in callbacks:
                 try:
-                    callback(event)
+                    answer = callback(event)
+                    if answer is not None and inspect.isawaitable(answer):
+                        _drop(answer)
+                        raise TypeError("a callback returned something to await; make it a coroutine function")
                 except Exception as error:
                     self.report(name, error, event.ts_recv)
         if self.streams:
@@ -84,7 +118,7 @@ class Hub:
 
     def close(self) -> None:
         """No more events; what is held can still be read."""
-        for stream in self.streams:
+        for stream in list(self.streams):
             stream.close()
 
     def _put(self, events: list[Event]) -> None:
@@ -94,7 +128,12 @@ class Hub:
             is_full = is_full or stream.is_full
         if is_full and not self.is_paused:
             self.is_paused = True
+            names = ", ".join(stream.name for stream in self.streams if stream.is_full)
+            log.info("reading from the exchange pauses until there is room in %s", names)
             self._pause()
+
+    def _on_close(self, stream: Stream) -> None:
+        self.streams = [other for other in self.streams if other is not stream]
 
     def _on_room(self) -> None:
         if self.is_paused and not any(stream.is_full for stream in self.streams):
@@ -112,6 +151,11 @@ class Hub:
         callbacks = tuple((callback, name) for wanted, callback, name in self._callbacks if issubclass(kind, wanted))
         plan = self._plans[kind] = (is_book, takers, callbacks)
         return plan
+
+
+def _drop(answer: Any) -> None:
+    if inspect.iscoroutine(answer):
+        answer.close()
 
 
 _Takers = tuple[Callable[[Event], None], ...]

@@ -40,6 +40,8 @@ class Rest:
     def __init__(self, site: Site, *, ssl_context: ssl.SSLContext | None = None, timeout_s: float = 10.0) -> None:
         import httpx  # here, because it takes longer to import than all the rest, and a stream alone needs no REST
 
+        if ssl_context is None and site.rest.startswith("http://"):
+            ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and saves loading what is trusted
         self.site = site
         self._failure = httpx.HTTPError
         headers = {"x-simulated-trading": "1"} if site.demo else {}

@@ -25,6 +25,13 @@ class Policy(enum.Enum):
     CONFLATE = "conflate"
 
 
+def _classes(kinds: tuple[Any, ...]) -> tuple[type[Event], ...]:
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise TypeError(f"{kind!r} is not an event class; take one of okex_ws.events, such as okex_ws.Trade")
+    return kinds
+
+
 class Stream:
     """An async iterator over events of some kinds, for one reader.
 
@@ -39,15 +46,17 @@ class Stream:
         size: int = 10_000,
         name: str = "stream",
         on_room: Callable[[], None] | None = None,
+        on_close: Callable[[Stream], None] | None = None,
     ) -> None:
         if size < 1:
             raise ValueError("a stream holds at least one event; size must be 1 or more")
-        self.kinds = kinds
-        self.policy = policy
+        self.kinds = _classes(kinds)
+        self.policy = policy = Policy(policy)
         self.size = size
         self.name = name
         self.dropped = 0
         self._on_room = on_room
+        self._on_close = on_close
         self._events: deque[Event] | _Newest = _Newest() if policy is Policy.CONFLATE else deque()
         self._untold = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -85,6 +94,8 @@ class Stream:
         """No more events; what is held can still be read, and holds nobody up."""
         self._closed = True
         self._wake()
+        if self._on_close is not None:
+            self._on_close(self)
         if self._on_room is not None:
             self._on_room()
 

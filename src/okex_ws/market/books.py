@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from okex_ws.events import BookEvent, Disconnected, Event, Gap, News, Refused, Stale
 from okex_ws.market.book import OrderBook
 
 DEPTHS = {"books5": 5, "bbo-tbt": 1, "books50-l2-tbt": 50, "sprd-books5": 5, "sprd-bbo-tbt": 1}
 """Depth a side where it is not 400."""
+
+
+def deepest(channels: Iterable[str]) -> str | None:
+    """The channel of most levels, None of none."""
+    return max(channels, key=lambda name: DEPTHS.get(name, 400), default=None)
 
 
 class Books:
@@ -24,10 +29,14 @@ class Books:
         return len(self._books)
 
     def get(self, instrument: str, channel: str | None = None) -> OrderBook:
-        """The book of an instrument; EMPTY until its first image. channel: None takes the deepest there is."""
+        """The book of an instrument; EMPTY until its first image. channel: None takes the deepest there is.
+
+        Asked for without a channel before there is any, it is a book of nothing, and not kept.
+        """
         if channel is None:
-            names = [name for name, key in self._books if key == instrument]
-            channel = max(names, key=lambda name: DEPTHS.get(name, 400), default="books")
+            channel = deepest(name for name, key in self._books if key == instrument)
+            if channel is None:
+                return OrderBook(instrument)
         book = self._books.get((channel, instrument))
         if book is None:
             book = self._books[channel, instrument] = OrderBook(instrument, channel, DEPTHS.get(channel, 400))

@@ -171,6 +171,10 @@ class TradeChain(Chain):
         self._hint = cause
         return super().interrupt(now, cause)
 
+    @property
+    def is_handed_over(self) -> bool:
+        return not self._pending  # the predecessor may still bring what is missing
+
     def start_handover(self, successor: int) -> None:
         """Nothing to prepare: ids tell repetitions apart."""
 

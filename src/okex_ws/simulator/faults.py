@@ -30,7 +30,10 @@ def nanoseconds(value: Any) -> int:
 
 
 def _count(value: Any) -> int:
-    number = int(value)
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise ValueError("write a whole number") from None
     if number < 0:
         raise ValueError("must not be negative")
     return number

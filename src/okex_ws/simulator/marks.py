@@ -134,7 +134,7 @@ class Contract:
 
 
 def mark_row(listing: Listing, mark: str, now: int) -> dict[str, Any]:
-    """mark-price; a spot pair is called MARGIN there."""
+    """mark-price; a spot instrument is called MARGIN there."""
     kind = "MARGIN" if listing.inst_type == "SPOT" else listing.inst_type
     return {"instType": kind, "instId": listing.instrument, "markPx": mark, "ts": stamp(now)}
 

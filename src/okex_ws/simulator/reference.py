@@ -230,7 +230,7 @@ def default_listings(start: int) -> dict[str, Listing]:
 
 
 def spot_listing(instrument: str, *, tick: str, lot: str, least: str, order_lots: int) -> Listing:
-    """A spot pair; its MARGIN row is made from the same facts."""
+    """A spot instrument; its MARGIN row is made from the same facts."""
     return Listing(
         instrument=instrument,
         inst_type="SPOT",
@@ -301,6 +301,6 @@ def listing_of(instrument: str, start: int) -> Listing:
 
 
 def margin_row(spot: Mapping[str, Any]) -> dict[str, Any]:
-    """The MARGIN row of a spot pair: the same instId and code, with uly and family."""
-    pair = f"{spot['baseCcy']}-{spot['quoteCcy']}"
-    return {**spot, "instType": "MARGIN", "uly": pair, "instFamily": pair}
+    """The MARGIN row of a spot instrument: the same instId and code, with uly and family."""
+    underlying = f"{spot['baseCcy']}-{spot['quoteCcy']}"
+    return {**spot, "instType": "MARGIN", "uly": underlying, "instFamily": underlying}

@@ -7,7 +7,7 @@ OKX does not document, or documents twice in different ways, can be switched bot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 CONNECTION_LIMITED: Mapping[str, int] = {
@@ -65,3 +65,8 @@ class Rules:
     max_pending: int = 4_194_304
     ledger_limit: int = 250_000  # entries kept per instrument
     conn_count_limits: Mapping[str, int] = field(default_factory=lambda: dict(CONNECTION_LIMITED))
+
+    def at_speed(self, speed: float) -> Rules:
+        """The same patience with clients, whose time does not run faster when the market's does."""
+        names = ("idle_close_s", "notice_s", "control_ping_s", "login_window_s")
+        return replace(self, **{name: getattr(self, name) * speed for name in names})

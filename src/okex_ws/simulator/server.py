@@ -231,6 +231,8 @@ class Server:
         self._epoch = self._clock()
         if self._exchange is None:
             self._exchange = cast(Callable[[int], Exchange], self._given)(self._epoch)
+            if self._speed != 1:
+                self._exchange.rules = self._exchange.rules.at_speed(self._speed)
         try:
             await self._listen(context)
         except BaseException:

@@ -178,6 +178,8 @@ def _check(row: Channel, name: str, given: dict[str, str]) -> None:
             raise SubscriptionError(f"{name} has no key {key}; it takes {shape}{hint}")
         if not re.fullmatch(r"[\w\-.:,{}\"\\ ]{1,256}", value):
             raise SubscriptionError(f"{name}: {key}={value!r} cannot be an OKX id")
+        if key in ("instId", "sprdId", "instFamily") and value != value.upper():
+            raise SubscriptionError(f"{name}: OKX writes ids in capitals; did you mean {value.upper()}?")
         if key in ("instId", "sprdId", "instFamily") and "-" not in value:
             example = "BTC-USDT" if key != "sprdId" else "BTC-USDT_BTC-USDT-SWAP"
             raise SubscriptionError(f"{name}: {key}={value!r} is not an OKX id; ids look like {example}")
