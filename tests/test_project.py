@@ -143,3 +143,16 @@ sys.exit(run(["simulate"]))
 def test_only_what_is_needed_is_required() -> None:
     names = {re.split(r"[<>=\[]", str(item))[0] for item in pyproject()["project"]["dependencies"]}  # type: ignore[attr-defined]
     assert names == {"picows", "msgspec", "httpx", "typer", "rich"}
+
+
+def test_the_front_door_fetches_every_name_when_asked() -> None:
+    code = """
+import sys, okex_ws
+assert "msgspec" not in sys.modules, "okex-ws would import for long before it can answer a Ctrl-C"
+from okex_ws import *
+assert all(name in globals() for name in okex_ws.__all__)
+assert set(okex_ws.__all__) <= set(dir(okex_ws))
+assert not hasattr(okex_ws, "nothing")
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr

@@ -1,18 +1,24 @@
 """okex-websocket: OKX (formerly OKEx) over its WebSocket, as typed events.
 
-The front door: names only.
+The front door: names only, each fetched when it is first asked for. So the command is at work before its imports begin.
 """
 
-from okex_ws import events
-from okex_ws.client.blocking import Blocking
-from okex_ws.client.client import Client, connect
-from okex_ws.client.endpoints import EndpointError, Site, at, local, site
-from okex_ws.client.rest import Rest, RestError
-from okex_ws.client.stream import Policy, Stream
-from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker, Trade
-from okex_ws.market import Books, BookState, Instruments, Latest, OrderBook
-from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
-from okex_ws.wire.sign import Credentials
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from okex_ws import events
+    from okex_ws.client.blocking import Blocking
+    from okex_ws.client.client import Client, connect
+    from okex_ws.client.endpoints import EndpointError, Site, at, local, site
+    from okex_ws.client.rest import Rest, RestError
+    from okex_ws.client.stream import Policy, Stream
+    from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker, Trade
+    from okex_ws.market import Books, BookState, Instruments, Latest, OrderBook
+    from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
+    from okex_ws.wire.sign import Credentials
+
+    __version__: str
 
 __all__ = [
     "CHANNELS",
@@ -47,10 +53,34 @@ __all__ = [
     "subscription",
 ]
 
+_PLACES = {
+    "okex_ws.client.blocking": "Blocking",
+    "okex_ws.client.client": "Client connect",
+    "okex_ws.client.endpoints": "EndpointError Site at local site",
+    "okex_ws.client.rest": "Rest RestError",
+    "okex_ws.client.stream": "Policy Stream",
+    "okex_ws.events": "BookSnapshot BookUpdate Candle Event Gap Ticker Trade",
+    "okex_ws.market": "Books BookState Instruments Latest OrderBook",
+    "okex_ws.wire.channels": "CHANNELS Subscription SubscriptionError subscription",
+    "okex_ws.wire.sign": "Credentials",
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names.split()}
 
-def __getattr__(name: str) -> str:
-    if name == "__version__":
-        from importlib.metadata import version  # looked up when asked for: it takes a third of the import's time
 
-        return version("okex-websocket")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker would take any misspelt name for one that is fetched later
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version  # looked up when asked for: it takes a third of the import's time
+
+            return version("okex-websocket")
+        if name == "events":
+            return import_module("okex_ws.events")
+        if name not in _PLACE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_PLACE_OF[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

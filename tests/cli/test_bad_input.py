@@ -25,6 +25,7 @@ CASES = [
     ("stream BTC-USDT -c candle7m", "not a bar of candle"),
     ("stream BTC-USDT -c status", "takes no key"),
     ("stream BTCUSDT", "ids look like BTC-USDT"),
+    ("stream btc-usdt-swap", "did you mean BTC-USDT-SWAP"),
     ("stream -c trades", "needs an instrument"),
     ("stream -c liquidation-orders", "instType"),
     ("stream SPOTS -c instruments", "types are SPOT"),
@@ -79,10 +80,10 @@ def test_the_same_in_a_process_of_its_own(command: str, fragment: str) -> None:
 
 
 def test_unknown_instruments_and_the_nearest(venue: Simulator) -> None:
-    done = run("stream", "BTC-USDT", "ETH-USTD", "btc-usdt-swap", *venue.where)
+    done = run("stream", "BTC-USDT", "ETH-USTD", "BTC-USDT-SWAPP", *venue.where)
     assert_one_line(done, "unknown instruments")
     assert "ETH-USTD (did you mean ETH-USDT?)" in done.err
-    assert "btc-usdt-swap (did you mean BTC-USDT-SWAP?)" in done.err
+    assert "BTC-USDT-SWAPP (did you mean BTC-USDT-SWAP?)" in done.err
     assert_one_line(run("price", "DOGE-USDC", *venue.where), "unknown instrument")
 
 

@@ -5,14 +5,19 @@ The simulator is imported only by the commands that run one: it needs the extra 
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 
 def main() -> None:
     """Entry point of the command `okex-ws`."""
     try:
-        from okex_ws.cli.app import run  # here, because a Ctrl-C may come while it is imported
+        # A KeyboardInterrupt in the midst of an import may be swallowed there; nothing is open yet, so end at once.
+        before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        from okex_ws.cli.app import run
 
+        signal.signal(signal.SIGINT, before)
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130

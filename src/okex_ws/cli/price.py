@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import sys
 import time
 from typing import Annotated
@@ -122,8 +123,11 @@ class Board:
             for name in self._instruments:
                 print(self._line(name))
             sys.stdout.flush()
-        except OSError:  # said when the command ends and flushes again
+        except BrokenPipeError:
             self._left = 0
+        except OSError as error:
+            self._watch.fail(f"cannot go on: {os.strerror(error.errno or 0).lower()}")
+            return
         self._left -= 1
         if self._left <= 0:
             self._watch.end(0)

@@ -48,7 +48,9 @@ def simulate(
     tls: Annotated[bool, typer.Option("--tls", help="wss:// and https:// with a throw-away certificate authority.")] = False,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="FAULT", help='Scripted trouble, e.g. "drop channel=books action=update every=50"; repeat for more.'),
+        typer.Option(
+            "--fault", metavar="FAULT", help='Scripted trouble, e.g. "drop channel=books action=update every=50"; repeatable.'
+        ),
     ] = None,
     list_faults: Annotated[
         bool, typer.Option("--list-faults", help="Print every kind of fault and its options, and end.")

@@ -101,7 +101,7 @@ class OrderFlow:
     fair(t): the price in ticks around which makers quote at time t. levels: fewest levels a side. order_lots:
     mean size of one order. gap: mean distance of neighbouring levels in ticks. least: lowest price in ticks
     that a bid may have (None: no limit, for spreads). operations, takers: mean rates per second. `dirty`
-    holds pairs of sets, one per side, that are told which keys were touched.
+    holds two sets each, one per side, that are told which keys were touched.
     """
 
     def __init__(
@@ -191,8 +191,8 @@ class OrderFlow:
         return fair if side == BID else -(fair + 1)
 
     def _touch(self, side: int, key: int) -> None:
-        for pair in self.dirty:
-            pair[side].add(key)
+        for sides in self.dirty:
+            sides[side].add(key)
 
     def _operate(self, now: int) -> None:
         bits = self._dice.bits()

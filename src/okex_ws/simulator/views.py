@@ -38,7 +38,7 @@ class BookView:
 
     def detach(self) -> None:
         """Stop being told of changes."""
-        self.flow.dirty = [pair for pair in self.flow.dirty if pair is not self.dirty]
+        self.flow.dirty = [sides for sides in self.flow.dirty if sides is not self.dirty]
 
     def refresh(self) -> tuple[list[Change], list[Change]] | None:
         """Take over the book as it is now: (bid changes, ask changes) best first, None if nothing visible
