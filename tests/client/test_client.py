@@ -66,15 +66,20 @@ def test_a_kind_that_is_none_is_refused_at_the_call() -> None:
 
 def test_coroutine_functions_may_be_given_before_there_is_a_loop() -> None:
     seen: list[Trade] = []
+    both = asyncio.Event()
+
+    def see(trade: Trade) -> None:
+        seen.append(trade)
+        if len({id(trade) for trade in seen}) < len(seen):
+            both.set()
 
     class Handler:
         async def __call__(self, trade: Trade) -> None:
-            seen.append(trade)
+            see(trade)
 
     async def run(client: okex_ws.Client) -> None:
         async with client:
-            while len(seen) < 2:
-                await asyncio.sleep(0)
+            await both.wait()
 
     async def whole() -> None:
         async with served() as site:
@@ -85,14 +90,13 @@ def test_coroutine_functions_may_be_given_before_there_is_a_loop() -> None:
         client = okex_ws.connect("BTC-USDT", site=site)
 
         async def also(trade: Trade) -> None:
-            seen.append(trade)
+            see(trade)
 
         client.on(Trade, also)
         client.on(Trade, Handler())
         return client
 
     asyncio.run(whole())
-    assert len({id(trade) for trade in seen}) < len(seen), "both were called"
 
 
 def test_a_callback_whose_answer_nobody_awaits_is_told() -> None:
@@ -127,8 +131,9 @@ def test_a_closed_client_says_so() -> None:
 def test_what_comes_before_the_first_look_is_kept() -> None:
     async def run() -> None:
         async with served() as site, okex_ws.connect("BTC-USDT", site=site) as client:
-            while client.events < 5:
-                await asyncio.sleep(0)
+            traded = asyncio.Event()
+            client.on(Trade, lambda _: traded.set())
+            await traded.wait()
             kinds = [type(await anext(events)) for events in [aiter(client)] for _ in range(2)]
             assert kinds == [Connected, Subscribed]
 
