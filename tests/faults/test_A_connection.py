@@ -43,7 +43,7 @@ async def test_A1_refused_at_start_is_retried_with_growing_waits_and_never_in_a_
     client.subscribe("trades", "BTC-USDT")
     async with following(client) as stream:
         lost = [await until(stream, Disconnected) for _ in range(5)]
-    luck = random.Random(1)
+    luck = random.Random("1 public/0")  # each line has its own
     waits = [ceiling * luck.random() for ceiling in (0.01, 0.02, 0.04, 0.08, 0.08)]
     assert [event.retry_s for event in lost] == pytest.approx(waits), "doubled, jittered, capped"
     assert all(event.code == 1006 and not event.fatal for event in lost)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import contextlib
 import copy
 import inspect
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -28,6 +30,8 @@ E = TypeVar("E", bound=Event)
 
 _AT_ONCE = 256
 _CLOSE_WITHIN_S = 2.0
+_LOOK_S = 0.1
+"""How often one who waits for the client's thread looks whether it still lives."""
 
 
 class Blocking:
@@ -185,8 +189,17 @@ class Blocking:
             )
             raise RuntimeError(why)
         future = asyncio.run_coroutine_threadsafe(work, loop)
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            return future.result(timeout_s)
+            while True:
+                left = _LOOK_S if until is None else min(_LOOK_S, until - time.monotonic())
+                concurrent.futures.wait([future], timeout=max(0.0, left))
+                if future.done():
+                    return future.result()
+                if self._thread is None or not self._thread.is_alive():
+                    raise RuntimeError("the client does not run")  # it ended while this was on its way to it
+                if until is not None and time.monotonic() >= until:
+                    raise TimeoutError
         except BaseException:
             future.cancel()
             raise

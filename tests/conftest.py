@@ -1,0 +1,6 @@
+"""What every test may count on."""
+
+import signal
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
