@@ -355,6 +355,8 @@ def test_A19_a_signal_ends_the_process_cleanly(name: str) -> None:
             if name == "SIGINT":
                 assert process.returncode == 0
                 assert out.strip().endswith(b'["bye", ""]')
-            assert errors == b"", "no traceback, no warning"
+            # "Executing ... took 0.3 seconds" is asyncio's debug mode on a busy machine.
+            said = [line for line in errors.splitlines() if not line.startswith(b"Executing <")]
+            assert said == [], "no traceback, no warning"
 
     check()
