@@ -9,11 +9,7 @@ afternoon. The reader is pinned to one core, the sender to another; interleaved,
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +19,7 @@ from okex_ws.journal import JournalReader
 from okex_ws.replay import played
 from recorders import RECORDERS
 from sender import BOOK_HEAVY, CHANNELS, frames
-from stream import describe
+from stream import describe, read
 
 HERE = Path(__file__).parent
 
@@ -44,7 +40,8 @@ def main() -> int:
         for turn in range(chosen.rounds):
             for name in RECORDERS:
                 folder = Path(place) / f"{turn}-{name.replace(' ', '-')}"
-                results.setdefault(name, []).append(run(name, str(path), folder))
+                recorder = [sys.executable, str(HERE / "recorders.py"), name]
+                results.setdefault(name, []).append(read(str(path), 0, name, recorder, str(folder)))
                 if (folder / "journal").exists():
                     replays.append(replay(folder / "journal"))
     print(f"\n{'recorder':28} {'CPU µs/message':>15} {'messages/s':>12} {'bytes/message':>14} {'resident MB':>12}")
@@ -57,26 +54,6 @@ def main() -> int:
     rate, cpu = (statistics.median(values) for values in zip(*replays, strict=True))
     print(f"\nreplay of the journal, flat out: {rate:,.0f} messages/s, {cpu * 1e6:.1f} µs CPU a message")
     return 0
-
-
-def run(name: str, path: str, folder: Path) -> dict[str, float]:
-    with subprocess.Popen([sys.executable, str(HERE / "sender.py"), path, "0"], stdout=subprocess.PIPE, text=True) as sender:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(sender.pid, {1})
-        assert sender.stdout is not None
-        port = sender.stdout.readline().strip()
-        reader = subprocess.run(
-            [sys.executable, str(HERE / "recorders.py"), name, port, str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-            preexec_fn=lambda: os.sched_setaffinity(0, {0}),
-        )
-        sender.wait(30)
-    if reader.returncode:
-        raise SystemExit(f"{name} failed:\n{reader.stderr[-2000:]}")
-    outcome: dict[str, float] = json.loads(reader.stdout.splitlines()[-1])
-    return outcome
 
 
 def replay(journal: Path) -> tuple[float, float]:

@@ -64,23 +64,28 @@ def run(name: str, path: str, rate: float) -> dict[str, float] | None:
     if not Path(python).exists():
         print(f"{name}: not measured; `make test` makes its environment in .cache/foreign-venv")
         return None
+    return read(path, rate, name, [python, str(HERE / "readers.py"), name])
+
+
+def read(path: str, rate: float, name: str, reader: list[str], *more: str) -> dict[str, float]:
+    """Run `reader PORT more...` on one core against a sender of these frames on another; returns what it reports."""
     command = [sys.executable, str(HERE / "sender.py"), path, str(rate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(sender.pid, {1})
         assert sender.stdout is not None
         port = sender.stdout.readline().strip()
-        reader = subprocess.run(
-            [python, str(HERE / "readers.py"), name, port],
+        done = subprocess.run(
+            [*reader, port, *more],
             capture_output=True,
             text=True,
             check=False,
             preexec_fn=lambda: os.sched_setaffinity(0, {0}),
         )
-        sender.wait(10)
-    if reader.returncode:
-        raise SystemExit(f"{name} failed:\n{reader.stderr[-2000:]}")
-    outcome: dict[str, float] = json.loads(reader.stdout.splitlines()[-1])
+        sender.wait(30)
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
+    outcome: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return outcome
 
 
