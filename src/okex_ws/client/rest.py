@@ -1,56 +1,98 @@
-"""REST: the few reads a stream needs. Not a second SDK.
+"""REST: the few reads a stream needs, the reads an account is reconciled from, and signed requests. Not a second SDK.
 
-Source: docs-v5 "REST API", public data and market data. Rate limits are per IP; a 429 or code 50011 waits and tries again,
-at most `TRIES` times.
+Source: docs-v5 "REST API", "REST authentication". A read that finds OKX busy (429, 50011) waits and tries again, at most `TRIES`
+times. What changes something is sent once; whether it happened is the caller's to find out when `RestError.may_have_happened`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from okex_ws.client.clock import Clock
 from okex_ws.client.endpoints import Site
 from okex_ws.client.plain import one_line
-from okex_ws.events import BookSnapshot, Instrument
+from okex_ws.events import AccountUpdate, BookSnapshot, Instrument, OrderUpdate, PositionUpdate
+from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.channels import subscription
+from okex_ws.wire.codes import Policy, lookup
 from okex_ws.wire.frames import book_image, decode_rows
+from okex_ws.wire.sign import Credentials, rest_sign
 
 if TYPE_CHECKING:
     import httpx
 
 TRIES = 4
 BUSY = ("50011", "50013", "50040", "50061")
+UNSIGNED = ("public", "market", "system")
+"""First words of the paths that are open to everyone; a key is never shown to them."""
+MOST_PAGES = 40
+"""Pages of 100 read of one list: 4,000 orders are the most OKX lets an account have open."""
 
 
 class RestError(Exception):
-    """A REST read that failed. status: HTTP's, 0 when there was no answer; code: OKX's, "" when there was none."""
+    """A REST request that failed.
 
-    def __init__(self, what: str, *, status: int = 0, code: str = "") -> None:
+    status: HTTP's, 0 when there was no answer; code: OKX's, "" when there was none; advice: what to change.
+    may_have_happened: True when the request may have reached OKX and nothing tells what became of it.
+    """
+
+    def __init__(self, what: str, *, status: int = 0, code: str = "", may_have_happened: bool = False) -> None:
         super().__init__(what)
         self.status = status
         self.code = code
+        self.advice = lookup(code).advice if code else ""
+        self.may_have_happened = may_have_happened
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """OKX's answer to a POST. code: 0 done, 1 every item failed, 2 some items failed: each row has an `sCode` of its own."""
+
+    code: str
+    message: str
+    rows: list[Any]
 
 
 class Rest:
-    """Reads from one site. Close it, or use it as an async context manager."""
+    """Requests to one site. Close it, or use it as an async context manager.
 
-    def __init__(self, site: Site, *, ssl_context: ssl.SSLContext | None = None, timeout_s: float = 10.0) -> None:
+    credentials: sign what is not public. server_clock: OKX's time, shared with whatever else signs; it is corrected here when OKX
+    finds a signature too old or too new.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        timeout_s: float = 10.0,
+        credentials: Credentials | None = None,
+        server_clock: ServerClock | None = None,
+        now: Callable[[], int] | None = None,
+    ) -> None:
         import httpx  # here, because it takes longer to import than all the rest, and a stream alone needs no REST
 
         if ssl_context is None and site.rest.startswith("http://"):
             ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and saves loading what is trusted
         self.site = site
+        self.server_clock = server_clock or ServerClock()
+        self._credentials = credentials
+        self._now = now or Clock().now
+        self._measuring = asyncio.Lock()
         self._failure = httpx.HTTPError
+        self._never_left = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
         headers = {"x-simulated-trading": "1"} if site.demo else {}
         self._http = httpx.AsyncClient(
             base_url=site.rest,
             headers=headers,
             timeout=timeout_s,
             verify=ssl_context if ssl_context is not None else True,
-            follow_redirects=False,
+            follow_redirects=False,  # nor is a key ever shown to another host
             trust_env=not site.is_local,
         )
 
@@ -63,26 +105,27 @@ class Rest:
     async def close(self) -> None:
         await self._http.aclose()
 
+    # -- requests --------------------------------------------------------------------------------------------------------
+
     async def get(self, path: str, **query: str | int | None) -> list[Any]:
-        """The `data` of GET /api/v5/`path`. Raises RestError."""
-        params = {name: str(value) for name, value in query.items() if value is not None}
-        pause_s = 0.5
-        for last in (False,) * (TRIES - 1) + (True,):
-            try:
-                answer = await self._http.get(f"/api/v5/{path}", params=params)
-            except self._failure as error:
-                text = one_line(str(error)) or type(error).__name__
-                raise RestError(f"{self.site.rest}/api/v5/{path}: {text}") from None
-            body = _body(answer, path)
-            code = str(body.get("code", ""))
-            if code == "0" and isinstance(body.get("data"), list):
-                return list(body["data"])
-            if last or not (answer.status_code == 429 or code in BUSY):
-                text = f"GET {path}: HTTP {answer.status_code}, code {code or '-'} {body.get('msg', '')}".rstrip()
-                raise RestError(one_line(text), status=answer.status_code, code=code)
-            await asyncio.sleep(pause_s)
-            pause_s *= 2
-        raise AssertionError("the last try returns or raises")
+        """The `data` of GET /api/v5/`path`, signed unless it is public. Raises RestError."""
+        return (await self._ask("GET", path, query=query)).rows
+
+    async def post(self, path: str, body: Any, *, expires_ms: int | None = None) -> Answer:
+        """POST /api/v5/`path`, signed and sent once; codes 0, 1 and 2 are answers, anything else raises RestError.
+
+        expires_ms: OKX refuses the request (50036) when it comes later than this, ms UTC by OKX's clock.
+        """
+        return await self._ask("POST", path, body=msgspec.json.encode(body), expires_ms=expires_ms)
+
+    async def measure_clock(self) -> ServerClock:
+        """Ask OKX for the time and remember the difference. Raises RestError."""
+        asked = self._now()
+        server_ms = await self.time_ms()
+        self.server_clock.learn(server_ms, asked, self._now())
+        return self.server_clock
+
+    # -- public reads ----------------------------------------------------------------------------------------------------
 
     async def time_ms(self) -> int:
         """The exchange's clock, ms UTC (`public/time`)."""
@@ -105,10 +148,141 @@ class Rest:
         """Announced and running maintenance (`system/status`)."""
         return await self.get("system/status")
 
+    # -- an account's own ------------------------------------------------------------------------------------------------
 
-def _body(answer: httpx.Response, path: str) -> dict[str, Any]:
+    async def account_config(self) -> dict[str, Any]:
+        """The account's settings and its key's permissions, by OKX's names (`account/config`)."""
+        return dict((await self.get("account/config"))[0])
+
+    async def account_instruments(self, instrument_type: str, *, family: str | None = None) -> list[Instrument]:
+        """What this account may trade, as `instruments` (`account/instruments`)."""
+        rows = await self.get("account/instruments", instType=instrument_type, instFamily=family)
+        return decode_rows(rows, Instrument, "instruments")
+
+    async def balance(self) -> AccountUpdate:
+        """Every currency that is not zero (`account/balance`)."""
+        return decode_rows(await self.get("account/balance"), AccountUpdate, "account")[0]
+
+    async def positions(self, instrument_type: str | None = None) -> list[PositionUpdate]:
+        """Every position that is not zero (`account/positions`)."""
+        return decode_rows(await self.get("account/positions", instType=instrument_type), PositionUpdate, "positions")
+
+    async def pending_orders(self, instrument: str | None = None) -> list[OrderUpdate]:
+        """Every open order, newest first (`trade/orders-pending`, all its pages)."""
+        return decode_rows(await self.all_pages("trade/orders-pending", "ordId", instId=instrument), OrderUpdate, "orders")
+
+    async def order(self, instrument: str, *, order_id: str = "", client_order_id: str = "") -> OrderUpdate:
+        """One order, the latest of that client order id; 51603 when there is none (`trade/order`)."""
+        rows = await self.get("trade/order", instId=instrument, ordId=order_id or None, clOrdId=client_order_id or None)
+        return decode_rows(rows, OrderUpdate, "orders")[0]
+
+    async def fill_rows(self, *, since_bill: str | None = None) -> list[dict[str, Any]]:
+        """Executions after a `billId`, of the last three days, newest first, as OKX's rows (`trade/fills`, all its pages)."""
+        rows = await self.all_pages("trade/fills", "billId", before=since_bill)
+        return [row for row in rows if since_bill is None or int(row["billId"]) > int(since_bill)]
+
+    async def all_pages(self, path: str, key: str, **query: str | None) -> list[Any]:
+        """A list that comes in pages of 100, newest first, whole; `key` names what the pages go by."""
+        rows: list[Any] = []
+        for _ in range(MOST_PAGES):
+            page = await self.get(path, limit=100, after=rows[-1][key] if rows else None, **query)
+            rows += page
+            if len(page) < 100:
+                return rows
+        raise RestError(f"GET {path}: more than {MOST_PAGES} pages")
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | None] = {},
+        body: bytes = b"",
+        expires_ms: int | None = None,
+    ) -> Answer:
+        is_private = path.partition("/")[0] not in UNSIGNED
+        if is_private and self._credentials is None and path.startswith(("account/", "trade/")):
+            raise RestError(f"{method} {path}: give credentials; this is an account's own")
+        params = {name: str(value) for name, value in query.items() if value is not None}
+        pause_s, corrected = 0.5, False
+        tries = 0
+        while True:
+            tries += 1
+            known = self.server_clock.measured
+            answer = await self._send(method, path, params, body, expires_ms, is_private)
+            reply = _body(answer, method, path)
+            code, rows = str(reply.get("code", "")), reply.get("data")
+            if isinstance(rows, list) and (code == "0" or (method == "POST" and code in ("1", "2"))):
+                return Answer(code, str(reply.get("msg", "")), rows)
+            if lookup(code).policy is Policy.CLOCK and is_private and not corrected:
+                corrected = True  # refused for its time alone, so it did not happen; it is signed and sent once more
+                await self._correct_clock(known)
+                continue
+            if method != "GET" or tries == TRIES or not (answer.status_code == 429 or code in BUSY):
+                raise _refusal(method, path, answer.status_code, code, str(reply.get("msg", "")))
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+
+    async def _send(
+        self, method: str, path: str, params: dict[str, str], body: bytes, expires_ms: int | None, is_private: bool
+    ) -> httpx.Response:
+        request = self._http.build_request(method, f"/api/v5/{path}", params=params or None, content=body or None)
+        if body:
+            request.headers["Content-Type"] = "application/json"
+        if expires_ms is not None:
+            request.headers["expTime"] = str(expires_ms)
+        if is_private and self._credentials is not None:
+            _sign(request, self._credentials, _stamp(self.server_clock.at(self._now())), body)
+        try:
+            return await self._http.send(request)
+        except self._failure as error:
+            text, left = one_line(str(error)) or type(error).__name__, not isinstance(error, self._never_left)
+        # Outside the handler: what httpx raised holds the request, and the request holds the key.
+        raise RestError(f"{self.site.rest}/api/v5/{path}: {text}", may_have_happened=left and method != "GET")
+
+    async def _correct_clock(self, known: int) -> None:
+        """Measure, unless somebody did since `known`: a hundred refused requests ask for the time once."""
+        async with self._measuring:
+            if self.server_clock.measured == known:
+                await self.measure_clock()
+
+
+def _sign(request: httpx.Request, credentials: Credentials, timestamp: str, body: bytes) -> None:
+    """Sign exactly what will be sent: path and query as httpx wrote them."""
+    path = request.url.raw_path.decode()
+    request.headers["OK-ACCESS-KEY"] = credentials.api_key
+    request.headers["OK-ACCESS-SIGN"] = rest_sign(credentials.secret, timestamp, request.method, path, body.decode())
+    request.headers["OK-ACCESS-TIMESTAMP"] = timestamp
+    request.headers["OK-ACCESS-PASSPHRASE"] = credentials.passphrase
+
+
+def _stamp(ns: int) -> str:
+    """ISO 8601 with milliseconds, as OKX wants it."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z"
+
+
+def _refusal(method: str, path: str, status: int, code: str, message: str) -> RestError:
+    """What an answer without the wanted rows means."""
+    known = lookup(code)
+    advice = f"; {known.advice}" if code and known.advice else ""
+    text = f"{method} {path}: HTTP {status}, code {code or '-'} {message}".rstrip()
+    unclear = method != "GET" and (code in ("50004", "51054", "51149", "51412") or (status >= 500 and code in ("", "50026")))
+    return RestError(one_line(text + advice), status=status, code=code, may_have_happened=unclear)
+
+
+def _body(answer: httpx.Response, method: str, path: str) -> dict[str, Any]:
+    status = answer.status_code
+    if answer.is_redirect:
+        where = one_line(answer.headers.get("Location", ""))
+        raise RestError(f"{method} {path}: HTTP {status}, a redirect to {where}, which is not followed", status=status)
     try:
         body = msgspec.json.decode(answer.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise RestError(f"GET {path}: HTTP {answer.status_code}, no JSON", status=answer.status_code) from None
-    return body if isinstance(body, dict) else {}
+        unclear = method != "GET" and status >= 500
+        body = None
+    else:
+        return body if isinstance(body, dict) else {}
+    raise RestError(f"{method} {path}: HTTP {status}, no JSON", status=status, may_have_happened=unclear)
