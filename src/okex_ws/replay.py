@@ -115,6 +115,9 @@ class Replay:
                 line.subscribe(_subscriptions(msgspec.json.decode(text)["args"]), now)
             case "unsubscribe":
                 line.unsubscribe(_subscriptions(msgspec.json.decode(text)["args"]), now)
+            case "send":
+                what = msgspec.json.decode(text)
+                line.send(what["id"], what["op"], what["text"].encode(), now)
             case "resync":
                 what = msgspec.json.decode(text)
                 return line.resync(from_arg(what["arg"]), now, what["cause"])

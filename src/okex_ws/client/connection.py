@@ -39,7 +39,7 @@ Tap = Callable[[int, str, int, str, bytes], None]
 """Sees everything a line is told, before it is told: now (ns), line, connection, kind, text.
 
 Kinds "in" and "out" are text frames, untouched; the others are the line's further inputs, their text a small JSON object:
-start, stop, subscribe, unsubscribe, open, fail, close, timer, excuse, resync, image, hand_over. Told the same, a Line says
+start, stop, subscribe, unsubscribe, send, open, fail, close, timer, excuse, resync, image, hand_over. Told the same, a Line says
 the same.
 """
 
@@ -198,6 +198,14 @@ class Driver:
         """Want these no more."""
         self.line.unsubscribe(items, self._note("unsubscribe", args=[item.arg for item in items]))
         self.settle()
+
+    def send(self, request_id: str, op: str, data: bytes) -> int | None:
+        """Say an order request now; the number of the connection it went by, None if none could carry it."""
+        note = self._note("send", id=request_id, op=op, text=data.decode())
+        number = self.line.send(request_id, op, data, note)
+        if number is not None:
+            self._send(number)
+        return number
 
     def distrust(self, event: BookEvent, cause: str) -> list[Event]:
         """Ask for a new image of a book that is wrong; returns the Gap it says, which is not published here."""

@@ -153,6 +153,23 @@ class Line:
         session = self.sessions.get(self._primary or 0)
         return session.resync(subscription, now, cause) if session else []
 
+    def trading_session(self) -> Session | None:
+        """The connection an order request may go by now; the newer one once the old is about to be closed."""
+        sessions = [self.sessions.get(number or 0) for number in (self._primary, self._successor)]
+        able = [session for session in sessions if session is not None and session.can_trade]
+        return next((session for session in able if not session.is_leaving), able[0] if able else None)
+
+    def send(self, request_id: str, op: str, data: bytes, now: int) -> int | None:
+        """Say an order request by the connection that can carry it, and return its number; None, and nothing said, if none can.
+
+        Its answer comes as OrderReplied. When that connection is lost first, what became of the request is not known.
+        """
+        session = self.trading_session()
+        if session is None:
+            return None
+        session.send(request_id, op, data)
+        return session.number
+
     def excuse(self, now: int) -> None:
         """The silence up to `now` was ours: a consumer held us up. Clocks that measure the server start afresh."""
         for session in self.sessions.values():

@@ -18,6 +18,7 @@ from okex_ws.events import (
     LoggedIn,
     Malformed,
     Notice,
+    OrderReplied,
     Refused,
     Stale,
     Subscribed,
@@ -43,6 +44,7 @@ from okex_ws.wire.frames import (
     PongFrame,
     PushDecoder,
     PushFrame,
+    ReplyFrame,
     decode,
 )
 from okex_ws.wire.sign import Credentials
@@ -51,6 +53,8 @@ UPGRADE_NOTICE = "64008"
 LOGIN_ERRORS = ("60004", "60005", "60006", "60007", "60009", "60023", "60024", "60026", "60031", "60032", "63999")
 """Errors that are about a login and nothing else; they come without an id."""
 MALFORMED_MOST, MALFORMED_WITHIN = 20, 10 * SECOND
+MOST_UNANSWERED = 4096
+"""Order requests remembered until they are answered, so that an error without an op is known to be about one."""
 MOST_LEAVING = 4096
 """Ended subscriptions remembered, so that their late pushes are not taken for news."""
 REST_BOOKS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
@@ -128,6 +132,7 @@ class Session:
         self.first_push_at = 0
         self.next_deadline = now
         self._stale_after_s = dict(stale_after_s or {})
+        self._unanswered: dict[str, str] = {}  # order requests by id → op
         self._asked_again: set[Subscription] = set()
         self._retries: dict[Subscription, Backoff] = {}
         self._routes: dict[bytes, _Route] = {}
@@ -202,6 +207,18 @@ class Session:
             self.asking.want(item, now)
         self.asking.ask(now)
         self._schedule(now)
+
+    def send(self, request_id: str, op: str, data: bytes) -> None:
+        """Say an order request; its answer comes as OrderReplied. Only while `can_trade`."""
+        self.outbox.append(data)
+        self._unanswered[request_id] = op
+        while len(self._unanswered) > MOST_UNANSWERED:
+            del self._unanswered[next(iter(self._unanswered))]
+
+    @property
+    def can_trade(self) -> bool:
+        """Whether an order request may be said: logged in, and nothing it would need to hear of is still being asked for."""
+        return self.asking.login is Login.DONE and self.ending is None and self.is_settled
 
     def adopt(self, item: Subscription) -> None:
         """Take the pushes of a subscription that was asked for elsewhere: of a recording, say."""
@@ -333,6 +350,8 @@ class Session:
             case NoticeFrame():
                 self.is_leaving = self.is_leaving or frame.code == UPGRADE_NOTICE
                 return [Notice(ts_recv=now, line=self.line, code=frame.code, message=frame.message)]
+            case ReplyFrame():
+                return [self._replied(frame, now)]
             case CountFrame(channel=channel, count=count, is_error=False):
                 return [ConnectionCount(ts_recv=now, line=self.line, channel=channel, count=count)]
             case CountFrame(channel=channel, count=count):
@@ -362,7 +381,26 @@ class Session:
                 events.append(Unsubscribed(ts_recv=now, line=self.line, channel=item.channel, key=item.key))
         return events + self._act_on(verdict, now)
 
+    def _replied(self, frame: ReplyFrame, now: int) -> OrderReplied:
+        self._unanswered.pop(frame.request_id, None)
+        return OrderReplied(
+            ts_recv=now,
+            line=self.line,
+            request_id=frame.request_id,
+            op=frame.op,
+            code=frame.code,
+            message=frame.message,
+            results=frame.results,
+            in_us=frame.in_us,
+            out_us=frame.out_us,
+            connection=self.number,
+        )
+
     def _on_error(self, frame: ErrorFrame, now: int) -> list[Event]:
+        op = self._unanswered.get(frame.request_id)
+        if op is not None:
+            reply = ReplyFrame(frame.request_id, op, frame.code, frame.message, (), None, None)
+            return [self._replied(reply, now)]
         is_of_login = frame.code in LOGIN_ERRORS or not self.registry.is_waiting
         if self.asking.login is Login.ASKED and not frame.request_id and is_of_login:
             return self._on_login(LoginFrame(frame.code, frame.message), now)

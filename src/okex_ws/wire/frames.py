@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from okex_ws.events import BookEvent, BookSnapshot, Candle, Event, GenericPush, Push
+from okex_ws.events import BookEvent, BookSnapshot, Candle, Event, GenericPush, OrderResult, Push
 from okex_ws.wire.channels import Channel, Subscription, bar_of, find, from_arg
 
 E = TypeVar("E", bound=Push)
@@ -72,6 +72,18 @@ class CountFrame(msgspec.Struct):
     is_error: bool
 
 
+class ReplyFrame(msgspec.Struct):
+    """The answer to an order request: `op` in place of `event`, one result per order; times in microseconds UTC."""
+
+    request_id: str
+    op: str
+    code: str
+    message: str
+    results: tuple[OrderResult, ...]
+    in_us: int | None
+    out_us: int | None
+
+
 class PongFrame(msgspec.Struct):
     """The text `pong`."""
 
@@ -80,7 +92,7 @@ class UnknownFrame(msgspec.Struct):
     """Valid JSON of no documented shape."""
 
 
-Frame = PushFrame | AckFrame | ErrorFrame | LoginFrame | NoticeFrame | CountFrame | PongFrame | UnknownFrame
+Frame = PushFrame | AckFrame | ErrorFrame | LoginFrame | NoticeFrame | CountFrame | ReplyFrame | PongFrame | UnknownFrame
 
 
 class _Envelope(msgspec.Struct):
@@ -89,11 +101,14 @@ class _Envelope(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw()
     action: str = ""
     id: str | int = ""
+    op: str = ""
     code: str | int = ""
     msg: str = ""
     connId: str = ""
     channel: str = ""
     connCount: int = 0
+    inTime: str = ""
+    outTime: str = ""
 
 
 _envelope = msgspec.json.Decoder(_Envelope, strict=False)
@@ -244,8 +259,24 @@ def _control(frame: _Envelope) -> Frame:
             return NoticeFrame(code, frame.msg)
         case "channel-conn-count" | "channel-conn-count-error":
             return CountFrame(frame.channel, frame.connCount, frame.event.endswith("error"))
+        case "" if frame.op and request_id:
+            return ReplyFrame(request_id, frame.op, code, frame.msg, _results(frame), _us(frame.inTime), _us(frame.outTime))
         case _:
             return UnknownFrame()
+
+
+def _results(frame: _Envelope) -> tuple[OrderResult, ...]:
+    if not bytes(frame.data):
+        return ()
+    try:
+        rows = _without_empty(msgspec.json.decode(frame.data))
+        return tuple(msgspec.convert(rows or [], list[OrderResult], strict=False))
+    except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise FrameError(f"reply to {frame.op}: {error}") from None
+
+
+def _us(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def decode_rows(rows: list[Any], kind: type[E], channel_name: str) -> list[E]:
