@@ -1,4 +1,4 @@
-"""Conversation: one WebSocket as the exchange sees it, without the socket.
+"""Conversation: one WebSocket that speaks V5, as the exchange sees it, without the socket.
 
 In: whole text messages (`receive`), pushes from the exchange (`push`). Out: `take()` gives what the shell must put on
 the wire, in order. Time is ns UTC, passed in. Sources: OKX V5 docs, "Connect", "Login", "Subscribe", "Notification".
@@ -7,8 +7,6 @@ the wire, in order. Time is ns UTC, passed in. Sources: OKX V5 docs, "Connect", 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,55 +14,15 @@ import msgspec
 from okex_ws.simulator.faces import v5
 from okex_ws.simulator.faces.v5 import Channel, RequestError, Topic
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.ledger import Traffic
-from okex_ws.simulator.rules import ApiKey
+from okex_ws.simulator.line import Abort, Binary, Close, Freeze, Line, Message, Outgoing, Ping, Text
 from okex_ws.simulator.spoiling import EXTRA, HEALED, SPOILERS, Scene, corrected_candle, truncated
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
 
-_ACK_KINDS = {
-    "subscribe": ("drop_ack", "delay_ack", "error_ack", "conn_count_error", "no_snapshot"),
-    "unsubscribe": ("drop_ack", "delay_ack", "linger"),
-    "login": ("drop_ack", "delay_ack", "error_ack"),
-}
-_SECOND = 1_000_000_000
-_HOUR = 3600 * _SECOND
+__all__ = ["Abort", "Binary", "Close", "Conversation", "Freeze", "Message", "Outgoing", "Ping", "Push", "Text"]
 
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text message. `payload` is shared between all that are sent the same push; it is not always UTF-8."""
-
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """A control ping (opcode 9)."""
-
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """A close frame; nothing follows it."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Abort:
-    """Reset TCP now, without a close frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """Stop reading and writing, and leave TCP as it is."""
-
-
-Outgoing = Text | Ping | Close | Abort | Freeze
+_HOUR = 3600 * 1_000_000_000
 
 
 class Push:
@@ -124,60 +82,19 @@ class Push:
         return ""
 
 
-class Conversation:
-    """One open line. `wake`, set by the shell, is called when `take()` has something after having had nothing."""
+class Conversation(Line):
+    """One open line that speaks V5."""
 
     def __init__(self, exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
-        self.number = number
-        self.conn_id = conn_id
-        self.path = path
-        self.peer = peer
-        self.account: ApiKey | None = None
-        self.subscriptions: dict[bytes, Topic] = {}
-        self.wake: Callable[[], None] | None = None
-        self.is_over = False
-        self.is_frozen = False
-        self.traffic = Traffic()
-        self._exchange = exchange
-        self._rules = exchange.rules
-        self._faults = exchange.running
+        super().__init__(exchange, number, conn_id, path, now, peer)
         self._seq_shift = exchange.seq_shift(number)
-        self._outbox: list[Outgoing] = []
         self._budget: deque[int] = deque()
-        self._last_heard = now
-        self._held: dict[bytes, deque[tuple[int, Text]]] = {}
-        self._swapped: dict[bytes, Text] = {}
         self._to_heal: set[bytes] = set()
         self._lingering: dict[bytes, int] = {}
-        self._is_plagued = self._faults.has("push") or self._faults.has("line")
         if self._rules.idle_close_s:
             exchange.call_at(now + self._ns(self._rules.idle_close_s), self._check_idle)
-        if self._rules.control_ping_s:
-            exchange.call_at(now + self._ns(self._rules.control_ping_s), self._control_ping)
 
-    def take(self) -> list[Outgoing]:
-        """What is to be sent, in order; each is handed out once."""
-        out, self._outbox = self._outbox, []
-        return out
-
-    def gone(self, now: int) -> None:
-        """The peer closed or vanished."""
-        if not self.is_over:
-            self._end(f"gone at {now}")
-
-    def overflow(self, now: int) -> None:
-        """The peer does not read what it is sent (OKX close 4005)."""
-        self.close(4005, "Buffer is full", now)
-
-    def receive(self, data: bytes, now: int) -> None:
-        """One whole text message from the client."""
-        if self.is_over or self.is_frozen:
-            return
-        self._exchange.on_deadline(now)
-        if self.is_over or self.is_frozen:
-            return
-        self._last_heard = now
-        self.traffic.requests += 1
+    def _hear(self, data: bytes, now: int) -> None:
         if data == b"ping":
             self._answer_ping(now)
             return
@@ -257,7 +174,7 @@ class Conversation:
                 self.close(4001, "Login failed", now)
                 return
             raise
-        self._acknowledge(v5.login_ack(self.conn_id), struck, now)
+        self._acknowledge(Text(v5.login_ack(self.conn_id)), struck, now)
 
     def _subscribe(self, topic: Topic, identity: str, now: int) -> None:
         channel = topic.channel
@@ -291,7 +208,7 @@ class Conversation:
         if first is not None and self._exchange.is_push_first(self.number):
             self.push(topic, first, now)
             first = None
-        self._acknowledge(v5.ack("subscribe", topic, identity, self.conn_id), struck, now)
+        self._acknowledge(Text(v5.ack("subscribe", topic, identity, self.conn_id)), struck, now)
         if first is not None and not self.is_over:
             self.push(topic, first, now)
         self._count_connections(topic, struck, now)
@@ -321,7 +238,7 @@ class Conversation:
             self._lingering[topic.identity] = struck["linger"].options["frames"]
         else:
             self._drop_topic(topic)
-        self._acknowledge(v5.ack("unsubscribe", topic, identity, self.conn_id), struck, now)
+        self._acknowledge(Text(v5.ack("unsubscribe", topic, identity, self.conn_id)), struck, now)
 
     def _drop_topic(self, topic: Topic) -> None:
         if self.subscriptions.pop(topic.identity, None) is not None:
@@ -330,24 +247,6 @@ class Conversation:
 
     def _is_market_data(self, channel: Channel) -> bool:
         return not channel.login or channel.name in v5.PUBLIC_WITH_LOGIN
-
-    def _ack_faults(self, op: str, channel: str, key: str, now: int, traits: tuple[str, ...] = ()) -> dict[str, Fault]:
-        struck = self._faults.strikes(
-            "ack", now, self.number, path=self.path, channel=channel, key=key, action=op, traits=traits, only=_ACK_KINDS[op]
-        )
-        if op == "login":
-            struck = [fault for fault in struck if fault.channel is not None]
-        for fault in struck:
-            self._note(fault, now, channel, key)
-        return {fault.kind: fault for fault in struck}
-
-    def _acknowledge(self, payload: bytes, struck: dict[str, Fault], now: int) -> None:
-        if "drop_ack" in struck:
-            return
-        if "delay_ack" in struck:
-            self._exchange.call_at(now + struck["delay_ack"].options["seconds"], lambda _: self.send(Text(payload)))
-            return
-        self.send(Text(payload))
 
     def _refuse(self, code: str, message: str, identity: str) -> None:
         self.send(Text(v5.error(code, message, identity, self.conn_id)))
@@ -421,94 +320,10 @@ class Conversation:
                 self._deliver(topic, extra, {}, now)
         self._strike_line(name, key, push.action or "", now)
 
-    def _deliver(self, topic: Topic, text: Text, kinds: dict[str, Fault], now: int) -> None:
-        lane = topic.identity
-        if "swap" in kinds and lane not in self._swapped:
-            self._swapped[lane] = text
-            return
-        copies = 2 if "duplicate" in kinds else 1
-        batch = [text] * copies
-        if lane in self._swapped:
-            batch.append(self._swapped.pop(lane))
-        held = self._held.get(lane)
-        if "delay" in kinds or held:
-            due = now + (kinds["delay"].options["seconds"] if "delay" in kinds else 0)
-            if held is None:
-                held = self._held[lane] = deque()
-            if held:
-                due = max(due, held[-1][0])
-            held.extend((due, one) for one in batch)
-            self._exchange.call_at(due, lambda then: self._release(lane, then))
-            return
-        for one in batch:
-            self.send(one)
-
-    def _release(self, lane: bytes, now: int) -> None:
-        held = self._held.get(lane)
-        while held and held[0][0] <= now:
-            self.send(held.popleft()[1])
-
-    def _strike_line(self, channel: str, key: str, action: str, now: int) -> None:
-        for fault in self._faults.strikes(
-            "line", now, self.number, path=self.path, channel=channel, key=key, action=action
-        ):
-            if fault.kind == "kick_all":
-                self._exchange.kick_all(now, fault)
-            else:
-                self.suffer(fault, now, channel, key)
-
-    def suffer(self, fault: Fault, now: int, channel: str = "", key: str = "") -> None:
-        """Let a fault of the whole line strike now."""
-        if self.is_over or self.is_frozen:
-            return
-        self._note(fault, now, channel, key)
-        if fault.kind == "close":
-            self.close(fault.options["code"], fault.options["reason"], now)
-        elif fault.kind == "freeze":
-            self.is_frozen = True
-            self._outbox.append(Freeze())
-            self._stir()
-            self._end("frozen")
-        elif fault.kind == "notice":
-            self.announce_upgrade(now)
-        else:
-            self._outbox.append(Abort())
-            self._stir()
-            self._end("aborted")
-
     def announce_upgrade(self, now: int) -> None:
         """Send notice 64008 and close after the notice time."""
         self.send(Text(v5.notice(self.conn_id)))
-        due = now + self._ns(self._rules.notice_s)
-        self._exchange.call_at(due, lambda then: self.close(1001, "Service upgrade", then))
-
-    def close(self, code: int, reason: str, now: int) -> None:
-        """Send a close frame and forget the line."""
-        if self.is_over or self.is_frozen:
-            return
-        self._outbox.append(Close(code, reason))
-        self._stir()
-        self._end(f"closed {code}")
-
-    def send(self, out: Text | Ping) -> None:
-        """Put one message on the wire."""
-        if self.is_over or self.is_frozen:
-            return
-        self._last_heard = max(self._last_heard, self._exchange.now)
-        self._outbox.append(out)
-        if len(self._outbox) == 1:
-            self._stir()
-
-    def _stir(self) -> None:
-        if self.wake is not None:
-            self.wake()
-
-    def _end(self, how: str) -> None:
-        self.is_over = True
-        self.traffic.closed = how
-        for topic in list(self.subscriptions.values()):
-            self._exchange.unwatch(self, topic)
-        self._exchange.forget(self)
+        super().announce_upgrade(now)
 
     def _check_idle(self, now: int) -> None:
         """OKX closes a line on which nothing was pushed, or nothing subscribed, for 30 s."""
@@ -521,16 +336,3 @@ class Conversation:
             self.close(4004, "No data received in 30s.", now)
         else:
             self._exchange.call_at(due, self._check_idle)
-
-    def _control_ping(self, now: int) -> None:
-        if not self.is_over and not self.is_frozen:
-            self._outbox.append(Ping(b""))
-            self._stir()
-            self._exchange.call_at(now + self._ns(self._rules.control_ping_s), self._control_ping)
-
-    def _note(self, fault: Fault, now: int, channel: str = "", key: str = "", detail: str = "") -> None:
-        self._exchange.note(fault.kind, now, self.conn_id, channel, key, detail)
-
-    @staticmethod
-    def _ns(seconds: float) -> int:
-        return round(seconds * _SECOND)

@@ -1,6 +1,6 @@
 """Exchange: a small OKX without sockets. It owns sequence ids, subscriptions, keep-alives, limits and faults.
 
-In: `open` (an upgrade request), a Conversation's messages, `rest` (an HTTP request), and `now` (ns UTC) with each; out:
+In: `open` (an upgrade request), a Line's messages, `rest` (an HTTP request), and `now` (ns UTC) with each; out:
 conversations to drain with `take()`, REST replies, the `ledger`. Nothing happens between calls: the shell calls
 `on_deadline(now)` at or after `deadline()`. Sources: OKX V5 docs, "WebSocket", "Order book channel", "Connect".
 """
@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from okex_ws.simulator.conversation import Conversation, Push
+from okex_ws.simulator.conversation import Push
 from okex_ws.simulator.dice import Dice
+from okex_ws.simulator.doors import NO_DOOR, door
 from okex_ws.simulator.faces import v5
 from okex_ws.simulator.faces.rest import RestFace, RestReply
 from okex_ws.simulator.faces.v5 import Channel, Topic
 from okex_ws.simulator.faults import Fault, Faults, Running
 from okex_ws.simulator.ledger import FaultApplied, Ledger
+from okex_ws.simulator.line import Line
 from okex_ws.simulator.markets import Market, Publication
 from okex_ws.simulator.rules import DEMO_KEY, ApiKey, Rules
 
@@ -27,7 +29,6 @@ _MS = 1_000_000
 _SECOND = 1_000 * _MS
 _TICK = 10 * _MS
 _JUMP = 8
-PATHS = ("public", "private", "business")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,10 @@ class Exchange:
         self._dice = Dice(seed).fork("exchange")
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._timer_count = 0
-        self._conversations: dict[int, Conversation] = {}
+        self._conversations: dict[int, Line] = {}
         self._opened = 0
         self._connects: dict[str, deque[int]] = {}
-        self._watchers: dict[tuple[str, str], dict[tuple[int, bytes], tuple[Conversation, Topic]]] = {}
+        self._watchers: dict[tuple[str, str], dict[tuple[int, bytes], tuple[Line, Topic]]] = {}
         self._held_trades: set[str] = set()
         self._chains: dict[tuple[str, str], _Chain] = {}
         self._offsets: dict[str, int] = {}
@@ -98,7 +99,7 @@ class Exchange:
         return self.rules.checksum == "live"
 
     @property
-    def conversations(self) -> list[Conversation]:
+    def conversations(self) -> list[Line]:
         """The open lines, oldest first."""
         return list(self._conversations.values())
 
@@ -112,16 +113,17 @@ class Exchange:
 
     def open(
         self, path: str, now: int, *, peer: str = "127.0.0.1", headers: Mapping[str, str] | None = None
-    ) -> Conversation | Refusal:
+    ) -> Line | Refusal:
         """An upgrade request: a line, or the HTTP answer that refuses it (404 path, 429 more than 3 a second)."""
         self.on_deadline(now)
-        name = path.partition("?")[0].rstrip("/").removeprefix("/ws/v5/")
+        entrance = door(path)
+        name = entrance.name if entrance is not None else path.partition("?")[0]
         for fault in self.running.strikes("open", now, 0, path=name):
             self.note(fault.kind, now, detail=str(fault.options["status"]))
             given = {"Retry-After": fault.options["retry_after"], "Location": fault.options["location"]}
             return Refusal(fault.options["status"], {n: v for n, v in given.items() if v})
-        if not path.startswith("/ws/v5/") or name not in PATHS:
-            return Refusal(404, {}, b"Not found: the paths are /ws/v5/public, /ws/v5/business and /ws/v5/private\n")
+        if entrance is None:
+            return Refusal(404, {}, NO_DOOR)
         if self.rules.connects_per_s:
             recent = self._connects.setdefault(peer, deque())
             while recent and recent[0] <= now - _SECOND:
@@ -131,7 +133,7 @@ class Exchange:
             recent.append(now)
         self._opened += 1
         conn_id = f"{self._dice.fork(f'connection {self._opened}').bits() >> 32:08x}"
-        conversation = Conversation(self, self._opened, conn_id, name, now, peer)
+        conversation = entrance.open(self, self._opened, conn_id, name, now, peer)
         self._conversations[conversation.number] = conversation
         self.ledger.traffic[conn_id] = conversation.traffic
         return conversation
@@ -183,7 +185,7 @@ class Exchange:
         for conversation in self.conversations:
             conversation.suffer(chosen, now)
 
-    def forget(self, conversation: Conversation) -> None:
+    def forget(self, conversation: Line) -> None:
         """A conversation is over."""
         self._conversations.pop(conversation.number, None)
 
@@ -214,7 +216,7 @@ class Exchange:
             and any(topic.channel.name == channel for topic in line.subscriptions.values())
         )
 
-    def watch(self, conversation: Conversation, topic: Topic, now: int) -> None:
+    def watch(self, conversation: Line, topic: Topic, now: int) -> None:
         """A subscription begins."""
         address = (topic.channel.name, topic.key)
         watchers = self._watchers.setdefault(address, {})
@@ -227,7 +229,7 @@ class Exchange:
         if chain is not None and len(watchers) == 1:
             self._begin_keepalive(topic.channel, topic.key, chain, now)
 
-    def unwatch(self, conversation: Conversation, topic: Topic) -> None:
+    def unwatch(self, conversation: Line, topic: Topic) -> None:
         """A subscription ends. `trades` stays watched, so that the ledger also knows what nobody received."""
         address = (topic.channel.name, topic.key)
         watchers = self._watchers.get(address)
@@ -385,7 +387,7 @@ class Exchange:
 
         self.call_at(due, strike)
 
-    def _victims(self, fault: Fault) -> list[Conversation]:
+    def _victims(self, fault: Fault) -> list[Line]:
         lines = [c for c in self._conversations.values() if fault.path in (None, c.path)]
         if fault.channel is not None or fault.instrument is not None:
             lines = [

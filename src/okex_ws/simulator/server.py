@@ -31,9 +31,9 @@ from picows import (
 )
 
 from okex_ws.simulator.certificates import DEFAULT_NAMES, Certificates
-from okex_ws.simulator.conversation import Abort, Close, Conversation, Freeze, Ping, Text
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.faces.rest import RestReply
+from okex_ws.simulator.line import Abort, Binary, Close, Freeze, Line, Ping, Text
 
 MAX_FRAME = 16 * 1024 * 1024
 MAX_BODY = 1024 * 1024
@@ -41,9 +41,9 @@ _CLOSE_PATIENCE_S = 2.0
 
 
 class _Line(WSListener):
-    """One client's socket driving one Conversation."""
+    """One client's socket driving one line of the exchange."""
 
-    def __init__(self, server: Server, conversation: Conversation) -> None:
+    def __init__(self, server: Server, conversation: Line) -> None:
         super().__init__()
         self._server = server
         self._conversation = conversation
@@ -117,6 +117,8 @@ class _Line(WSListener):
         for out in self._conversation.take():
             if isinstance(out, Text):
                 send(WSMsgType.TEXT, out.payload)
+            elif isinstance(out, Binary):
+                send(WSMsgType.BINARY, out.payload)
             elif isinstance(out, Ping):
                 transport.send_ping(out.payload)
             elif isinstance(out, Close):
@@ -345,7 +347,7 @@ class Server:
         headers = {name.lower(): value for name, value in request.headers.items()}
         answer = self.exchange.open(request.path.decode("latin-1"), self.now(), headers=headers)
         self._flush_soon()
-        if isinstance(answer, Conversation):
+        if isinstance(answer, Line):
             return _Line(self, answer)
         return WSUpgradeResponseWithListener(_refused(answer), None)
 

@@ -1,0 +1,32 @@
+"""Doors: which conversation a path opens. In: the target of an upgrade request. Out: a Door, None where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from okex_ws.simulator.conversation import Conversation
+from okex_ws.simulator.line import Line
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """name: what faults and V5's channels call the path. open: makes the line (exchange, number, conn_id, name, now, peer)."""
+
+    name: str
+    open: Callable[[Exchange, int, str, str, int, str], Line]
+
+
+_DOORS: dict[str, Door] = {
+    **{f"/ws/v5/{name}": Door(name, Conversation) for name in ("public", "private", "business")},
+}
+NO_DOOR = b"Not found: the paths are /ws/v5/public, /ws/v5/business and /ws/v5/private\n"
+
+
+def door(target: str) -> Door | None:
+    """The door of an upgrade request's target, which may have a query."""
+    return _DOORS.get(target.partition("?")[0].rstrip("/"))
