@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from okex_ws import events
     from okex_ws.client.blocking import Blocking
     from okex_ws.client.client import Client, connect
+    from okex_ws.client.credentials import AccountKey, CredentialsError, credentials
     from okex_ws.client.endpoints import EndpointError, Site, at, local, site
     from okex_ws.client.rest import Rest, RestError
     from okex_ws.client.stream import Policy, Stream
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANNELS",
+    "AccountKey",
     "Blocking",
     "BookSnapshot",
     "BookState",
@@ -30,6 +32,7 @@ __all__ = [
     "Candle",
     "Client",
     "Credentials",
+    "CredentialsError",
     "EndpointError",
     "Event",
     "Gap",
@@ -47,6 +50,7 @@ __all__ = [
     "Trade",
     "at",
     "connect",
+    "credentials",
     "events",
     "local",
     "site",
@@ -56,6 +60,7 @@ __all__ = [
 _PLACES = {
     "okex_ws.client.blocking": "Blocking",
     "okex_ws.client.client": "Client connect",
+    "okex_ws.client.credentials": "AccountKey CredentialsError credentials",
     "okex_ws.client.endpoints": "EndpointError Site at local site",
     "okex_ws.client.rest": "Rest RestError",
     "okex_ws.client.stream": "Policy Stream",
