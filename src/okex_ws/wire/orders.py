@@ -1,0 +1,225 @@
+"""Order requests: what is wanted of an order → OKX's words, over WebSocket and over REST.
+
+Over WebSocket an instrument goes by its number (instIdCode) and expTime stands at the root; over REST by its id, and expTime is a
+header. Numbers are written out plainly, never with an exponent.
+Source: docs-v5 "Place order", "Place multiple orders", "Amend order", "Cancel order", "Mass cancel", "Spread trading"; changelog
+2026-03-26 and 2026-04-07 (instId is ignored over WebSocket).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal["place", "amend", "cancel", "mass_cancel"]
+
+MOST_IN_BATCH = 20
+"""51111, 51501: more orders than this in one request are refused."""
+REST_PATHS = {
+    "order": "/api/v5/trade/order",
+    "batch-orders": "/api/v5/trade/batch-orders",
+    "amend-order": "/api/v5/trade/amend-order",
+    "batch-amend-orders": "/api/v5/trade/amend-batch-orders",
+    "cancel-order": "/api/v5/trade/cancel-order",
+    "batch-cancel-orders": "/api/v5/trade/cancel-batch-orders",
+    "mass-cancel": "/api/v5/trade/mass-cancel",
+    "sprd-order": "/api/v5/sprd/order",
+    "sprd-amend-order": "/api/v5/sprd/amend-order",
+    "sprd-cancel-order": "/api/v5/sprd/cancel-order",
+    "sprd-mass-cancel": "/api/v5/sprd/mass-cancel",
+}
+"""WebSocket op → path of the same over REST."""
+
+_ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
+_encode = msgspec.json.encode
+
+
+class OrderError(ValueError):
+    """An order that cannot be said at all; the text says what to change. Nothing was sent."""
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """instrument: its id, or a spread's when is_spread. client_order_id: ours, at most 32 letters and digits."""
+
+    instrument: str
+    client_order_id: str = ""
+    order_id: str = ""
+    is_spread: bool = False
+
+    def __post_init__(self) -> None:
+        if self.client_order_id and not _ID.match(self.client_order_id):
+            raise OrderError(f"client_order_id {self.client_order_id!r}: OKX takes 1 to 32 letters and digits, no hyphen")
+
+
+class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="place", tag_field="kind"):
+    """A new order. size: base currency on spot, contracts on derivatives; target_currency tells what a spot market order's is in.
+
+    order_type: limit, market, post_only, fok, ioc, optimal_limit_ioc, and those OKX adds; trade_mode: cash, cross, isolated,
+    spot_isolated; position_side: long or short in hedge mode; self_trade: cancel_maker, cancel_taker, cancel_both.
+    """
+
+    side: str
+    size: Decimal
+    order_type: str = "limit"
+    price: Decimal | None = None
+    trade_mode: str = "cash"
+    position_side: str = ""
+    reduce_only: bool = False
+    target_currency: str = ""
+    currency: str = ""
+    tag: str = ""
+    self_trade: str = ""
+    ban_amend: bool = False
+
+    def words(self) -> dict[str, Any]:
+        words: dict[str, Any] = {"side": self.side, "ordType": self.order_type, "sz": plain(self.size)}
+        if not self.is_spread:
+            words["tdMode"] = self.trade_mode
+        optional = {
+            "px": plain(self.price) if self.price is not None else "",
+            "clOrdId": self.client_order_id,
+            "posSide": self.position_side,
+            "tgtCcy": self.target_currency,
+            "ccy": self.currency,
+            "tag": self.tag,
+            "stpMode": self.self_trade,
+            "reduceOnly": self.reduce_only,
+            "banAmend": self.ban_amend,
+        }
+        return words | {name: value for name, value in optional.items() if value}
+
+
+class AmendOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="amend", tag_field="kind"):
+    """A change of an order. size: the new total, what is filled included; request_id: comes back with the push that tells."""
+
+    size: Decimal | None = None
+    price: Decimal | None = None
+    request_id: str = ""
+    cancel_on_fail: bool = False
+
+    def words(self) -> dict[str, Any]:
+        optional = {
+            "newSz": plain(self.size) if self.size is not None else "",
+            "newPx": plain(self.price) if self.price is not None else "",
+            "reqId": self.request_id,
+            "cxlOnFail": self.cancel_on_fail,
+        }
+        return _named(self) | {name: value for name, value in optional.items() if value}
+
+
+class CancelOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="cancel", tag_field="kind"):
+    """The end of an order."""
+
+    def words(self) -> dict[str, Any]:
+        return _named(self)
+
+
+class MassCancel(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="mass_cancel", tag_field="kind"):
+    """The end of all market maker orders of an option family, instrument: that; or of all orders of a spread, "": of all spreads."""
+
+    lock_ms: int = 0
+
+    def words(self) -> dict[str, Any]:
+        if self.is_spread:
+            return {"sprdId": self.instrument} if self.instrument else {}
+        lock = {"lockInterval": str(self.lock_ms)} if self.lock_ms else {}
+        return {"instType": "OPTION", "instFamily": self.instrument, **lock}
+
+
+OrderRequest = PlaceOrder | AmendOrder | CancelOrder | MassCancel
+
+
+def kind_of(order: OrderRequest) -> Kind:
+    """What is wanted, in one word."""
+    return order.__struct_config__.tag  # type: ignore[return-value]  # the tags are the kinds
+
+
+def plain(number: Decimal) -> str:
+    """A number as OKX takes it: digits and a point, no exponent (1e-07 is refused with 51000). Raises OrderError for NaN."""
+    if not number.is_finite():
+        raise OrderError(f"{number} is no number an order can have")
+    return format(number, "f")
+
+
+def op_of(orders: Sequence[OrderRequest]) -> str:
+    """The WebSocket op for these: orders of one kind, a single one or a batch. Raises OrderError."""
+    if not orders:
+        raise OrderError("an empty batch: give one order at least")
+    kinds = {kind_of(order) for order in orders}
+    if len(kinds) > 1:
+        raise OrderError("a request carries orders of one kind: all new, all amendments or all cancels")
+    if len(orders) > MOST_IN_BATCH:
+        raise OrderError(f"{len(orders)} orders in a batch; OKX takes {MOST_IN_BATCH}: make smaller ones")
+    is_batch, is_spread = len(orders) > 1, any(order.is_spread for order in orders)
+    if is_batch and (is_spread or isinstance(orders[0], MassCancel)):
+        raise OrderError("spread orders and mass cancels go one by one: OKX has no batch of them")
+    single, batch = _OPS[kind_of(orders[0])]
+    if is_spread:
+        return f"sprd-{single}"
+    return batch if is_batch else single
+
+
+def endpoint_of(orders: Sequence[OrderRequest]) -> str:
+    """The WebSocket endpoint that takes these."""
+    return "business" if orders[0].is_spread else "private"
+
+
+def socket_request(request_id: str, orders: Sequence[OrderRequest], codes: Sequence[int | None], expires_ms: int | None) -> bytes:
+    """One frame. codes: the instIdCode of each order's instrument; expires_ms: when OKX is to refuse it, ms UTC."""
+    args = [_addressed(order, code) for order, code in zip(orders, codes, strict=True)]
+    frame: dict[str, Any] = {"id": request_id, "op": op_of(orders), "args": args}
+    if expires_ms is not None and isinstance(orders[0], (PlaceOrder, AmendOrder)):
+        frame["expTime"] = str(expires_ms)
+    return _encode(frame)
+
+
+def rest_request(orders: Sequence[OrderRequest]) -> tuple[str, bytes]:
+    """The path and the body of the same over REST; expTime is a header there."""
+    op = op_of(orders)
+    args = [{**_by_id(order), **order.words()} for order in orders]
+    return REST_PATHS[op], _encode(args if op.startswith("batch") else args[0])
+
+
+def lookup_query(order: PlaceOrder | AmendOrder | CancelOrder) -> tuple[str, dict[str, str]]:
+    """The path (behind /api/v5/) and query that read one order; by our id where there is one, as that is the one surely ours."""
+    ours = {"clOrdId": order.client_order_id} if order.client_order_id else {"ordId": order.order_id}
+    if order.is_spread:
+        return "sprd/order", ours
+    return "trade/order", {"instId": order.instrument, **ours}
+
+
+def _addressed(order: OrderRequest, code: int | None) -> dict[str, Any]:
+    if isinstance(order, MassCancel) or order.is_spread:
+        return {**_by_id(order), **order.words()}
+    if code is None:
+        raise OrderError(f"{order.instrument} has no instIdCode: it can be traded over REST only")
+    return {"instIdCode": code, **order.words()}
+
+
+def _by_id(order: OrderRequest) -> dict[str, Any]:
+    if isinstance(order, MassCancel):
+        return {}
+    if order.is_spread:
+        return {"sprdId": order.instrument} if isinstance(order, PlaceOrder) else {}
+    return {"instId": order.instrument}
+
+
+def _named(order: AmendOrder | CancelOrder) -> dict[str, Any]:
+    """Which order: OKX lets its own id win where both are given, so only one is said."""
+    if order.client_order_id:
+        return {"clOrdId": order.client_order_id}
+    if order.order_id:
+        return {"ordId": order.order_id}
+    raise OrderError("which order? give its client_order_id or its order_id")
+
+
+_OPS: dict[str, tuple[str, str]] = {
+    "place": ("order", "batch-orders"),
+    "amend": ("amend-order", "batch-amend-orders"),
+    "cancel": ("cancel-order", "batch-cancel-orders"),
+    "mass_cancel": ("mass-cancel", "mass-cancel"),
+}
