@@ -38,7 +38,8 @@ CLOSE_WITHIN_S = 1.0
 Tap = Callable[[int, str, int, str, bytes], None]
 """Sees everything a line is told, before it is told: now (ns), line, connection, kind, text.
 
-Kinds "in" and "out" are text frames, untouched; the others are the line's further inputs, their text a small JSON object:
+Kinds "in" and "out" are text frames, untouched; "deflated" is the text in a binary frame that deflates back to it, "binary" any
+other binary frame as it was; the others are the line's further inputs, their text a small JSON object:
 start, stop, subscribe, unsubscribe, send, open, fail, close, timer, excuse, resync, image, hand_over. Told the same, a Line says
 the same.
 """
@@ -55,6 +56,7 @@ class _Listener(WSListener):
         self.code = 1006
         self.reason = "the connection broke"
         self._parts = bytearray()
+        self._is_binary = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -65,6 +67,8 @@ class _Listener(WSListener):
         kind = frame.msg_type
         if kind == WSMsgType.TEXT and frame.fin:
             self.driver.on_text(self.number, frame.get_payload_as_bytes())
+        elif kind == WSMsgType.BINARY and frame.fin:
+            self.driver.on_binary(self.number, frame.get_payload_as_bytes())
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._on_part(transport, frame)
         elif kind == WSMsgType.CLOSE:
@@ -99,6 +103,8 @@ class _Listener(WSListener):
             self.transport.disconnect(False)
 
     def _on_part(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.CONTINUATION:
+            self._is_binary = frame.msg_type == WSMsgType.BINARY
         self._parts += frame.get_payload_as_memoryview()
         if len(self._parts) > MAX_FRAME:
             self._parts.clear()
@@ -106,7 +112,7 @@ class _Listener(WSListener):
         elif frame.fin:
             data = bytes(self._parts)
             self._parts.clear()
-            self.driver.on_text(self.number, data)
+            (self.driver.on_binary if self._is_binary else self.driver.on_text)(self.number, data)
 
 
 class Driver:
@@ -243,8 +249,18 @@ class Driver:
         self.bytes_in += len(data)
         if self.tap is not None:
             self.tap(now, self.line.name, number, "in", data)
+        self._on_heard(number, self.line.receive(number, data, now))
+
+    def on_binary(self, number: int, data: bytes) -> None:
+        now = self._now()
+        self.frames_in += 1
+        self.bytes_in += len(data)
+        if self.tap is not None:
+            self.tap(now, self.line.name, number, *self.line.dialect.noted(data))
+        self._on_heard(number, self.line.receive(number, data, now, is_binary=True))
+
+    def _on_heard(self, number: int, events: list[Event]) -> None:
         line = self.line
-        events = line.receive(number, data, now)
         if events:
             self._publish(events, self)
         session = line.sessions.get(number)

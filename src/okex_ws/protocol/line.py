@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from okex_ws.events import Connected, Disconnected, Event
-from okex_ws.protocol.continuity import Chains
+from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.pacing import SECOND, Backoff, Window
-from okex_ws.protocol.session import BookWish, Session, Timing
-from okex_ws.wire.channels import Subscription, find
+from okex_ws.protocol.session import BookWish, Timing
+from okex_ws.wire.channels import Subscription
 from okex_ws.wire.sign import Credentials
 
 HEALTHY_AFTER = 30 * SECOND
@@ -56,6 +56,7 @@ class Line:
     """Sessions in succession, or two at once during a handover.
 
     luck: random numbers in [0, 1), for jitter. connects: OKX's connect limit, shared by all lines of this IP address.
+    dialect: what is spoken at the other end.
     """
 
     def __init__(
@@ -69,13 +70,15 @@ class Line:
         timing: Timing = Timing(),
         stale_after_s: Mapping[str, float] | None = None,
         backoff_s: tuple[float, float] = (0.5, 30.0),
+        dialect: Dialect = V5,
     ) -> None:
         self.name = name
         self.url = url
-        self.chains = Chains(name)
+        self.dialect = dialect
+        self.chains = dialect.make_chains(name)
         self.subscriptions: dict[Subscription, None] = {}
         self.actions: list[Dial | Hangup] = []
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, AnySession] = {}
         self.is_overloaded = False
         self.is_dead = False
         self._luck = luck
@@ -99,6 +102,7 @@ class Line:
     def settings(self) -> dict[str, Any]:
         """What another Line must be made of to say the same when told the same, as plain JSON; no secret."""
         return {
+            "dialect": self.dialect.name,
             "url": self.url,
             "timing": msgspec.structs.asdict(self._timing),
             "stale_after_s": dict(self._stale_after_s or {}),
@@ -153,7 +157,7 @@ class Line:
         session = self.sessions.get(self._primary or 0)
         return session.resync(subscription, now, cause) if session else []
 
-    def trading_session(self) -> Session | None:
+    def trading_session(self) -> AnySession | None:
         """The connection an order request may go by now; the newer one once the old is about to be closed."""
         sessions = [self.sessions.get(number or 0) for number in (self._primary, self._successor)]
         able = [session for session in sessions if session is not None and session.can_trade]
@@ -178,8 +182,7 @@ class Line:
     @property
     def _needs_key(self) -> bool:
         """Whether anything here goes by the API key; public data needs none, even if there is one."""
-        rows = [find(item.channel) for item in self.subscriptions]
-        return self._credentials is not None and any(row is not None and row.login for row in rows)
+        return self._credentials is not None and any(map(self.dialect.needs_login, self.subscriptions))
 
     @property
     def is_open(self) -> bool:
@@ -216,7 +219,7 @@ class Line:
         else:
             self._primary = number
             self.chains.begin(number)
-        self.sessions[number] = Session(
+        self.sessions[number] = self.dialect.make_session(
             self.name,
             self.subscriptions,
             now=now,
@@ -239,18 +242,19 @@ class Line:
         wait_s = self._wait_s(now, failure.retry_after_s)
         return [self._lost(number, 1006, failure.reason, now, retry_s=wait_s)]
 
-    def receive(self, number: int, data: bytes, now: int) -> list[Event]:
-        """A text message from connection `number`."""
+    def receive(self, number: int, data: bytes, now: int, *, is_binary: bool = False) -> list[Event]:
+        """A message from connection `number`, text unless told otherwise."""
         session = self.sessions.get(number)
         if session is None:
             return []
+        receive = session.receive_binary if is_binary else session.receive
         if now - session.next_deadline > self._stalled_after:
             # We stood still; what piled up in the socket meanwhile must not make the line look alive.
             late = self.on_deadline(now)
             if number not in self.sessions:
                 return late
-            return [*late, *session.receive(data, now)]
-        events = session.receive(data, now)
+            return [*late, *receive(data, now)]
+        events = receive(data, now)
         if session.ending is not None or session.is_leaving or self._successor is not None:
             events = [*events, *self._after(now)]
         return events

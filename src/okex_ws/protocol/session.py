@@ -29,6 +29,7 @@ from okex_ws.protocol.asking import Asking, Login
 from okex_ws.protocol.continuity import BookChain, Chain, Chains
 from okex_ws.protocol.pacing import SECOND, Backoff
 from okex_ws.protocol.recovery import FIRST_WORD_WITHIN, IMAGE_WITHIN, Images, Renewal
+from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.subscriptions import TOO_FREQUENT, State, Subscriptions, Verdict
 from okex_ws.wire import requests
 from okex_ws.wire.channels import Subscription, find
@@ -85,6 +86,10 @@ class BookWish(msgspec.Struct):
     depth: int
 
 
+class ClockWish(msgspec.Struct):
+    """OKX's time is to be asked for over REST and handed to `clock_measured`: a login was found too old or too new."""
+
+
 class _Route:
     """Where the pushes of one subscription go: decoder, then chain."""
 
@@ -101,7 +106,7 @@ class Session:
 
     line: its name in events. number: which connection of the line this is. chains: continuity, shared by the line's connections.
     stale_after_s: longest normal silence by channel, over the table's. `ending` is set when the connection should be closed,
-    `is_leaving` when OKX announced that it will close it, `wishes` lists book images to fetch.
+    `is_leaving` when OKX announced that it will close it, `wishes` lists what is to be fetched over REST.
     """
 
     def __init__(
@@ -115,17 +120,18 @@ class Session:
         credentials: Credentials | None = None,
         timing: Timing = Timing(),
         stale_after_s: Mapping[str, float] | None = None,
+        server_clock: ServerClock | None = None,
     ) -> None:
         self.line = line
         self.number = number
         self.chains = chains or Chains(line)
         self.timing = timing
         self.registry = Subscriptions()
-        self.asking = Asking(number, self.registry, credentials=credentials, now=now)
+        self.asking = Asking(number, self.registry, credentials=credentials, now=now, server_clock=server_clock)
         self.outbox = self.asking.outbox
         self.ending: Ending | None = None
         self.is_leaving = False
-        self.wishes: list[BookWish] = []
+        self.wishes: list[BookWish | ClockWish] = []
         self.malformed = 0
         self.unrecognized = 0
         self.late_pushes = 0
@@ -167,6 +173,10 @@ class Session:
         if events is not rows:
             self._after_feed(route, now)
         return events
+
+    def receive_binary(self, data: bytes, now: int) -> list[Event]:
+        """One whole binary message in. V5 sends none; what comes is read as text, and told when it is not."""
+        return self.receive(data, now)
 
     def bytes_to_send(self) -> list[bytes]:
         """Text messages to send now, in order."""
@@ -260,6 +270,17 @@ class Session:
             self._after_feed(route, now)
         self._schedule(now)
         return events or []
+
+    def clock_measured(self, succeeded: bool, now: int) -> list[Event]:
+        """The answer to a ClockWish: the shared ServerClock is right now, or could not be set."""
+        events: list[Event] = []
+        if succeeded:
+            self.asking.clock_set(now)
+        elif self.asking.login is Login.CLOCK and not self.asking.log_in_later(now):
+            events = self._end_login(ErrorFrame("", "60006", "OKX's time could not be asked for", ""), now)
+        self.asking.ask(now)
+        self._schedule(now)
+        return events
 
     def excuse(self, now: int) -> None:
         """The silence up to `now` was ours, not the server's: what is overdue may lie in the socket, unread."""
@@ -416,13 +437,23 @@ class Session:
             self.asking.login = Login.DONE
             return [LoggedIn(ts_recv=now, line=self.line)]
         error = ErrorFrame("", frame.code, frame.message, "")
-        if lookup(frame.code).policy in (Policy.RETRY, Policy.BACK_OFF) and self.asking.log_in_later(now):
+        policy = lookup(frame.code).policy
+        if policy is Policy.CLOCK and self.asking.log_in_by_another_clock():
+            self.wishes.append(ClockWish())
+            return [self._refused("login", "", error, now, will_retry=True)]
+        if policy in (Policy.RETRY, Policy.BACK_OFF) and self.asking.log_in_later(now):
             # Only the login is tried again: what needs none goes on over this connection.
             return [self._refused("login", "", error, now, will_retry=True)]
+        return self._end_login(error, now)
+
+    def _end_login(self, error: ErrorFrame, now: int) -> list[Event]:
+        """No login, for good: what needs one does not run, and a connection that carries nothing else is over."""
         self.asking.login = Login.REFUSED
         events: list[Event] = [self._refused("login", "", error, now, will_retry=False)]
         for item in self.asking.locked_out:
             events += self._refuse(item, error, now)
+        if all(state is State.REFUSED for state in self.registry.states.values()):
+            self.ending = Ending(1000, f"login refused: {error.code} {lookup(error.code).meaning}", fatal=True)
         return events
 
     def _act_on(self, verdict: Verdict, now: int) -> list[Event]:

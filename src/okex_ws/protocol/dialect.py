@@ -1,0 +1,136 @@
+"""Dialect: what a Line, and whoever makes one, must know of the language spoken at the other end.
+
+V5 is the one spoken here. Others are whole sibling Sessions: nothing in the V5 rooms knows them, they are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from okex_ws.events import Event
+from okex_ws.protocol.continuity import Chains
+from okex_ws.protocol.session import Session, Timing
+from okex_ws.wire.channels import Subscription, find, subscription
+from okex_ws.wire.frames import pushed
+from okex_ws.wire.sign import Credentials
+
+
+class AnyEnding(Protocol):
+    """Why a session wants its connection closed."""
+
+    @property
+    def code(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def fatal(self) -> bool: ...
+
+
+class AnyChains(Protocol):
+    """Continuity of a line's subscriptions; it outlives connections."""
+
+    @property
+    def deadline(self) -> int | None: ...
+    @property
+    def are_handed_over(self) -> bool: ...
+    def all(self) -> Iterable[Any]: ...
+    def begin(self, number: int) -> None: ...
+    def release(self, subscription: Subscription) -> Any: ...
+    def adopt(self, chain: Any) -> None: ...
+    def interrupt(self, now: int, cause: str) -> list[Event]: ...
+    def expire(self, now: int) -> list[Event]: ...
+    def start_handover(self, successor: int) -> None: ...
+    def finish_handover(self, successor: int, now: int) -> list[Event]: ...
+    def cancel_handover(self) -> list[Event]: ...
+
+
+class AnySession(Protocol):
+    """One connection's conversation: the four methods, and what a Line reads and passes on."""
+
+    outbox: list[bytes]
+    wishes: list[Any]
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def next_deadline(self) -> int: ...
+    @property
+    def ending(self) -> AnyEnding | None: ...
+    @property
+    def is_leaving(self) -> bool: ...
+    @property
+    def is_settled(self) -> bool: ...
+    @property
+    def can_trade(self) -> bool: ...
+    @property
+    def first_push_at(self) -> int: ...
+
+    def receive(self, data: bytes, now: int) -> list[Event]: ...
+    def receive_binary(self, data: bytes, now: int) -> list[Event]: ...
+    def bytes_to_send(self) -> list[bytes]: ...
+    def deadline(self) -> int: ...
+    def on_deadline(self, now: int) -> list[Event]: ...
+    def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None: ...
+    def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None: ...
+    def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]: ...
+    def send(self, request_id: str, op: str, data: bytes) -> None: ...
+    def adopt(self, item: Subscription) -> None: ...
+    def book_fetched(self, subscription: Subscription, image: Any, now: int) -> list[Event]: ...
+    def excuse(self, now: int) -> None: ...
+
+
+class MakeSession(Protocol):
+    """Begins the conversation of connection `number`."""
+
+    def __call__(
+        self,
+        line: str,
+        subscriptions: Iterable[Subscription],
+        *,
+        now: int,
+        number: int,
+        chains: Any,
+        credentials: Credentials | None,
+        timing: Any,
+        stale_after_s: Mapping[str, float] | None,
+    ) -> AnySession: ...
+
+
+def _as_text(data: bytes) -> tuple[str, bytes]:
+    return "in", data
+
+
+def _needs_login(item: Subscription) -> bool:
+    row = find(item.channel)
+    return row is not None and row.login
+
+
+def _heard(data: bytes) -> Sequence[Subscription]:
+    item = pushed(data)
+    return () if item is None else (item,)
+
+
+class Dialect(NamedTuple):
+    """name: as journals call it. path: of its WebSocket, "" where that depends on the channel.
+
+    make_session, make_chains: its conversation, and the continuity a line keeps over several. subscription: a checked one, of
+    channel, key and further args; raises SubscriptionError. needs_login: whether a subscription does. heard: what a frame of a
+    recording is a push of. noted: how a journal keeps a binary frame, as (kind, text); frame_of: the frame again, of a text of
+    kind "deflated". has_rest: whether our REST speaks it too.
+    """
+
+    name: str
+    make_session: MakeSession
+    make_chains: Callable[[str], AnyChains]
+    subscription: Callable[..., Subscription]
+    needs_login: Callable[[Subscription], bool]
+    heard: Callable[[bytes], Sequence[Subscription]]
+    noted: Callable[[bytes], tuple[str, bytes]] = _as_text
+    frame_of: Callable[[bytes], bytes] = bytes
+    timing: Timing = Timing()
+    path: str = ""
+    has_rest: bool = False
+
+
+V5 = Dialect("v5", Session, Chains, subscription, _needs_login, _heard, has_rest=True)
