@@ -2,5 +2,12 @@
 
 import signal
 
+import pytest
+from tests.canary import Canary
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Canary())

@@ -11,12 +11,15 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tests import canary
+
 from okex_ws.cli import app
 
 COMMAND = [sys.executable, "-m", "okex_ws.cli"]
 CLEAN = {
     name: value for name, value in os.environ.items() if "proxy" not in name.lower() and not name.startswith(("OKX_", "OKEX_"))
 }
+CLEAN["HOME"] = "/nonexistent"  # whoever runs the tests may have keys there
 PATIENCE_S = 60
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -38,10 +41,22 @@ class Result(NamedTuple):
         return [line for line in self.err.splitlines() if line.startswith("okex-ws: ")]
 
 
-def started(*args: str, **environment: str) -> subprocess.Popen[str]:
+class Command(subprocess.Popen[str]):
+    """A process whose words are watched for secrets."""
+
+    def communicate(self, *args: Any, **options: Any) -> tuple[str, str]:
+        said = super().communicate(*args, **options)
+        for text in said:
+            canary.note(f"output of {self.args!r}", text or "")
+        return said
+
+
+def started(*args: str, **environment: str) -> Command:
     """A running command."""
     env = {**CLEAN, "NO_COLOR": "1", "COLUMNS": "120", **environment}
-    return subprocess.Popen([*COMMAND, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    return Command(
+        [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
 
 
 def run(*args: str, **environment: str) -> Result:
@@ -60,6 +75,7 @@ def here(*args: str) -> Result:
     """A command in this process: where no process is the point."""
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         code = app.run(args)
+    canary.note(f"output of {args}", out.getvalue() + err.getvalue())
     return Result(code, out.getvalue(), err.getvalue())
 
 
