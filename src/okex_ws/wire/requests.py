@@ -29,16 +29,32 @@ def unsubscribe(request_id: str, subscriptions: Iterable[Subscription]) -> bytes
     return _encode({"id": request_id, "op": "unsubscribe", "args": [item.arg for item in subscriptions]})
 
 
-def login(credentials: Credentials, timestamp_s: int) -> bytes:
+class Sealed(bytes):
+    """A text with a key in it. A traceback that lists variables does not show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<a login>"
+
+
+def login(credentials: Credentials, timestamp_s: int) -> Sealed:
     """A login frame; timestamp_s: Unix seconds, valid for 30 s."""
-    stamp = str(timestamp_s)
-    args = {
-        "apiKey": credentials.api_key,
-        "passphrase": credentials.passphrase,
-        "timestamp": stamp,
-        "sign": login_sign(credentials.secret, stamp),
-    }
-    return _encode({"op": "login", "args": [args]})
+    return Sealed(
+        _encode(
+            {
+                "op": "login",
+                "args": [
+                    {
+                        "apiKey": credentials.api_key,
+                        "passphrase": credentials.passphrase,
+                        "timestamp": str(timestamp_s),
+                        "sign": login_sign(credentials.secret, str(timestamp_s)),
+                    }
+                ],
+            }
+        )
+    )
 
 
 def batches(
