@@ -11,6 +11,7 @@ from tests.store.rows import START, QuickStorage, change, image, ticker, trade
 from okex_ws import store
 from okex_ws.events import Trade
 from okex_ws.store import Store, StoreError, TableWriter
+from okex_ws.store.views import separate
 
 QUICK = QuickStorage()
 
@@ -41,8 +42,43 @@ def test_E7_two_recorders_that_overlap_are_one_table(tmp_path: Path) -> None:
     with store.open(root) as opened:
         assert ids(opened) == list(range(1_000, 1_050))
         seen = opened.rows("SELECT recorder, count(*) FROM trades GROUP BY recorder ORDER BY recorder")
-        assert seen == [("r1", 20), ("r2", 30)], "the earliest ts_recv wins"
+        assert seen == [("r1", 30), ("r2", 20)], "as the first of them saw it"
         assert opened.rows("SELECT count(*) FROM raw_trades") == [(60,)]
+
+
+def test_E7_a_file_is_read_only_if_no_earlier_recorder_has_all_of_it(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    record(root, "r1", [trade(number) for number in range(60) if number != 31])
+    record(root, "r2", [trade(number) for number in range(60) if number != 45])
+    with store.open(root) as opened:
+        plain, mixed = separate(opened.sources("trades"), has_ids=True)
+        read = [(file.low, file.high) for _, file in [*plain, *mixed] if file.recorder == "r2"]
+        assert read == [(1_028, 1_034), (1_035, 1_041)], "what the file of r1 without 1031 goes on to, to 1035"
+        assert {file.recorder for _, file in plain} == {"r1"}
+        assert ids(opened) == list(range(1_000, 1_060))
+
+
+@pytest.mark.parametrize(
+    ("trades", "is_whole"),
+    [
+        ([trade(1), trade(2), trade(3)], True),
+        ([trade(1), trade(5, count=4), trade(6)], True),
+        ([trade(5), trade(9, count=1), trade(10, count=4)], True),  # one sweep, its ids interleaved
+        ([trade(1), trade(3)], False),
+        ([trade(1), trade(2), trade(3, count=2), trade(5)], False),  # 1002 twice and 1004 never
+        ([trade(1), trade(3), trade(4, count=2)], True),
+        ([trade(1), *(trade(n) for n in range(3, 300)), trade(300, count=2)], False),  # too far apart for one sweep
+        ([trade(1), trade(2, backfilled=True)], False),
+    ],
+)
+def test_E7_which_files_are_whole(tmp_path: Path, trades: list[Trade], is_whole: bool) -> None:
+    root = folder(tmp_path)
+    writer = TableWriter(root, "r1", storage=QUICK)
+    for n, event in enumerate(trades, start=1):
+        writer.add(event, n, 0)
+    writer.flush(1, 999)
+    with store.open(root) as opened:
+        assert [file.is_whole for _, file in opened.sources("trades")] == [is_whole]
 
 
 def test_E7_one_recorder_with_outages_beside_another(tmp_path: Path) -> None:

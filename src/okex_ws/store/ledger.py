@@ -27,7 +27,7 @@ class File(msgspec.Struct, array_like=True, frozen=True):
 
     path: relative to the data folder. size: bytes; crc: CRC32 of them. low, high: the span of its keys, trade ids where the
     table has them, else ts_event (ns). is_plain: no row of it can hide another one of it. backfilled: it has rows fetched back
-    over REST. shape: CRC32 of its columns.
+    over REST. shape: CRC32 of its columns. is_whole: its pushed trades count every id from low to high.
     """
 
     path: str
@@ -39,6 +39,7 @@ class File(msgspec.Struct, array_like=True, frozen=True):
     is_plain: bool
     backfilled: bool
     shape: int
+    is_whole: bool = False
 
     @property
     def table(self) -> str:

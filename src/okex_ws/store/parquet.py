@@ -12,6 +12,9 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from okex_ws.store.ledger import File
 
+SWEEP = 256
+"""Prints after a missing id whose counts may still make up for it: ids interleave inside one taker's sweep, no further."""
+
 
 def encode(table: Any) -> bytes:
     """A pyarrow Table as Parquet; the same rows give the same bytes."""
@@ -34,18 +37,32 @@ def encode(table: Any) -> bytes:
 
 def describe(path: str, table: Any, content: bytes, *, has_ids: bool) -> File:
     """The ledger's entry of a file; path is relative to the data folder."""
-    is_plain, backfilled = True, pc.any(table["backfilled"]).as_py() is True
+    is_plain, is_whole, backfilled = True, False, pc.any(table["backfilled"]).as_py() is True
     if has_ids:
         ids = table["trade_id"]
-        firsts = pc.add(pc.subtract(ids, table["count"]), 1) if "count" in table.column_names else ids
-        low, high = pc.min(firsts).as_py(), pc.max(ids).as_py()
+        counts = table["count"] if "count" in table.column_names else pc.add(pc.subtract(ids, ids), 1)
+        low, high = pc.min(pc.add(pc.subtract(ids, counts), 1)).as_py(), pc.max(ids).as_py()
         is_plain = not backfilled and pc.count_distinct(ids).as_py() == table.num_rows
+        is_whole = is_plain and None not in (low, high) and _is_whole(ids, counts, low)
     else:
         low, high = pc.min(table["ts_event"]).as_py(), pc.max(table["ts_event"]).as_py()
     if low is None or high is None:
         low, high, is_plain = -(2**63), 2**63 - 1, False
     shape = zlib.crc32(str(table.schema).encode())
-    return File(path, table.num_rows, len(content), zlib.crc32(content), low, high, is_plain, backfilled, shape)
+    return File(path, table.num_rows, len(content), zlib.crc32(content), low, high, is_plain, backfilled, shape, is_whole)
+
+
+def _is_whole(ids: Any, counts: Any, low: int) -> bool:
+    """Whether every id from `low` on is counted, by its own print or by another of its sweep, and none twice."""
+    if ids.null_count or counts.null_count:
+        return False
+    order = pc.sort_indices(ids)
+    missing = pc.subtract(pc.subtract(ids.take(order), low - 1), pc.cumulative_sum(counts.take(order)))
+    if pc.min(missing).as_py() != 0 or missing[-1].as_py() != 0:
+        return False
+    settled = pc.indices_nonzero(pc.equal(missing, 0)).cast(pa.int64())
+    between = pc.max(pc.pairwise_diff(settled)).as_py() or 0
+    return max(between, settled[0].as_py() + 1) <= SWEEP  # type: ignore[no-any-return]
 
 
 def read(path: Path) -> Any:

@@ -65,8 +65,8 @@ class Folder:
 class Store:
     """An SQL database over data folders: one view a table, and the ledgers gaps, connections, segments.
 
-    Several folders are merged: what more than one recorder saw is there once, the earliest ts_recv wins. Not for several
-    threads at once. Errors are StoreError.
+    Several folders are merged: what more than one recorder saw is there once, as the first of them did, by name and so by start.
+    Not for several threads at once. Errors are StoreError.
     """
 
     def __init__(self, path: Path | str, *more: Path | str) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 import msgspec
 
 from okex_ws.store.folder import StoreError
+from okex_ws.store.parquet import SWEEP
 from okex_ws.store.query import Folder, Store
-from okex_ws.store.views import SWEEP, literal
+from okex_ws.store.views import literal
 
 HOLE, DOUBLE, DAMAGE, EXPLAINED, UNVERIFIABLE = "hole", "double", "damage", "explained", "unverifiable"
 

@@ -1,8 +1,9 @@
 """Views: the SQL that makes a set of Parquet files one table in which no row is there twice.
 
 Most files cannot repeat a row of another one, and the ledger shows it: the spans of their trade ids do not touch, or one recorder
-alone wrote them. Only the others go through the comparison: two recorders at the same time, a second pass of a journal under
-another name, rows fetched back over REST.
+alone wrote them. Others hold nothing new, and are not opened: an earlier recorder has every trade of their span. Only the rest
+goes through the comparison: two recorders of which both lost something, a second pass of a journal under another name, rows
+fetched back over REST. What several saw is shown as the first of them did, a push before what was fetched back.
 """
 
 # ruff: noqa: S608  # SQL is made of our own names and of quoted paths
@@ -13,10 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from okex_ws.store.ledger import File
+from okex_ws.store.parquet import SWEEP
 from okex_ws.store.tables import Table, known_tables, table_of
-
-SWEEP = 256
-"""Prints after a missing id whose counts may still make up for it: ids interleave inside one taker's sweep, no further."""
 
 Source = tuple[Path, File]
 """A file and the data folder it is in."""
@@ -67,7 +66,7 @@ def _by_overlap(group: list[Source]) -> tuple[list[Source], list[Source]]:
     mixed: list[Source] = []
     cluster: list[Source] = []
     reached = 0
-    for source in sorted(group, key=lambda item: (item[1].low, item[1].high, item[1].path)):
+    for source in sorted(_with_news(group), key=lambda item: (item[1].low, item[1].high, item[1].path)):
         if cluster and source[1].low > reached:
             (plain if len(cluster) == 1 and cluster[0][1].is_plain else mixed).extend(cluster)
             cluster = []
@@ -75,6 +74,23 @@ def _by_overlap(group: list[Source]) -> tuple[list[Source], list[Source]]:
         cluster.append(source)
     (plain if len(cluster) == 1 and cluster[0][1].is_plain else mixed).extend(cluster)
     return plain, mixed
+
+
+def _with_news(group: list[Source]) -> list[Source]:
+    """Without the files whose trades another one has, every one of them, of the same day and of no later recorder."""
+    kept: list[Source] = []
+    whole: dict[str, list[tuple[int, int]]] = {}
+    for source in sorted(group, key=lambda item: (item[1].recorder, item[1].low, item[1].high, item[1].path)):
+        file = source[1]
+        spans = whole.setdefault(file.date, [])
+        if any(low <= file.low and file.high <= high for low, high in spans):
+            continue
+        kept.append(source)
+        if file.is_whole:
+            touching = [span for span in spans if span[0] <= file.high + 1 and file.low <= span[1] + 1]
+            low, high = min((file.low, *(low for low, _ in touching))), max((file.high, *(high for _, high in touching)))
+            whole[file.date] = [*(span for span in spans if span not in touching), (low, high)]
+    return kept
 
 
 def _by_recorder(group: list[Source]) -> tuple[list[Source], list[Source]]:
@@ -124,7 +140,7 @@ def _unique_sql(table: Table | None, source: str, *, is_backfilled: bool) -> str
         keys = ["instrument", "channel", "ts_event", "sequence", "previous_sequence", levels]
     else:
         keys = ["instrument", "channel", "ts_event", *(f'"{name}"' for name in table.own)]
-    order = "backfilled, ts_recv, recorder, n, i"
+    order = "backfilled, recorder, n, i"
     return f"SELECT * FROM {source} QUALIFY row_number() OVER (PARTITION BY {', '.join(keys)} ORDER BY {order}) = 1"
 
 
@@ -138,7 +154,7 @@ def _unique_trades_sql(source: str) -> str:
         WITH every AS MATERIALIZED (
             SELECT * FROM {source}
             QUALIFY row_number() OVER (
-                PARTITION BY instrument, date, trade_id ORDER BY backfilled, ts_recv, recorder, n, i) = 1
+                PARTITION BY instrument, date, trade_id ORDER BY backfilled, recorder, n, i) = 1
         ), counted AS (
             SELECT instrument, trade_id, count, lag(trade_id) OVER chain AS previous_id,
                 trade_id - sum(count) OVER chain AS missing
