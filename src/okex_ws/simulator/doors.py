@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from okex_ws.simulator.conversation import Conversation
+from okex_ws.simulator.conversation_v1 import ConversationV1, plain
 from okex_ws.simulator.line import Line
 
 if TYPE_CHECKING:
@@ -23,10 +24,16 @@ class Door:
 
 _DOORS: dict[str, Door] = {
     **{f"/ws/v5/{name}": Door(name, Conversation) for name in ("public", "private", "business")},
+    "/ws/v1": Door("v1", ConversationV1),
+    "/websocket": Door("v1", plain),
+    "/websocket?compress=true": Door("v1", ConversationV1),
 }
 NO_DOOR = b"Not found: the paths are /ws/v5/public, /ws/v5/business and /ws/v5/private\n"
 
 
 def door(target: str) -> Door | None:
-    """The door of an upgrade request's target, which may have a query."""
-    return _DOORS.get(target.partition("?")[0].rstrip("/"))
+    """The door of an upgrade request's target; of its query only `compress=true` means anything, and to V1 alone."""
+    path, _, query = target.partition("?")
+    path = path.rstrip("/")
+    is_compressed = "compress=true" in query.split("&")
+    return _DOORS.get(f"{path}?compress=true" if is_compressed else path) or _DOORS.get(path)

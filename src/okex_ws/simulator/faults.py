@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from okex_ws.simulator.dice import Dice
+from okex_ws.simulator.faces.deflate import BAD_DEFLATES
 
 _UNITS = (("ms", 1e6), ("us", 1e3), ("ns", 1.0), ("s", 1e9), ("m", 60e9), ("h", 3600e9))
 
@@ -46,12 +47,18 @@ def _share(value: Any) -> float:
     return share
 
 
+def _bad_deflate(value: Any) -> str:
+    if value not in BAD_DEFLATES:
+        raise ValueError(f"write one of {', '.join(BAD_DEFLATES)}")
+    return str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of fault: where it strikes, one line of help, its options (name -> (reader, default)).
 
     lasting: given `at` alone it goes on for good. needs: only frames with this trait (book, linked, update, snapshot,
-    checksum, stamped, closed_candle) are struck and counted.
+    checksum, stamped, closed_candle, order) are struck and counted.
     """
 
     stage: str
@@ -115,16 +122,44 @@ KINDS: dict[str, Kind] = {
         what=(str, ""),
     ),
     "truncate": _kind("push", "cut the JSON short (the rest is lost) [C1]", bytes=(_count, 0)),
+    "bad_deflate": _kind(
+        "push", f"V1, V3: a frame that does not inflate as it should: {', '.join(BAD_DEFLATES)} [C10 C11]",
+        what=(_bad_deflate, "corrupt"), size=(_count, 1 << 28),
+    ),
     "garbage": _kind("push", "add a frame of random bytes, not UTF-8 unless utf8=1 [C1 C2]", bytes=(_count, 64),
                      utf8=(_count, 0)),
     "inject": _kind("push", "add a frame of this text [C1 C3 C4]", text=(str, "")),
     "unknown_channel": _kind("push", "add a push of a channel nobody has heard of [C6]"),
     "wrong_dialect": _kind("push", "add a frame as OKEX V3 or V1 sent it [B17]", version=(_count, 3)),
     "big_frame": _kind("push", "add a frame of this many bytes [C8]", size=(_count, 1_200_000)),
+    "overtaken": _kind("push", "hold one push back while later ones pass [F7]", seconds=(nanoseconds, 10**9)),
+    "restated_order": _kind("push", "repeat an order push with a later uTime [F8]", needs="order"),
+    "order_lost": _kind("order", "a request about orders never arrives; drop=1: the line dies too [F3]", drop=(_count, 0)),
+    "order_then_drop": _kind("order", "obey a request about orders, then reset the line instead of an ack [F1]"),
+    "order_answer": _kind(
+        "order", "answer a request about orders with an error; obey=0: and do not obey it [F2 F12 F23]",
+        code=(str, "50004"), status=(_count, 503), obey=(_count, 1),
+    ),
+    "slow_order": _kind("order", "a request about orders is this long on its way; inside=1: in the exchange [F16]",
+                        seconds=(nanoseconds, 10**9), inside=(_count, 0)),
+    "order_refused": _kind(
+        "item", "refuse one order, amend or cancel with this sCode; obey=1: though it is obeyed [F2 F10 F11 F12 F18]",
+        code=(str, "51008"), obey=(_count, 0),
+    ),
+    "amend_fails": _kind("item", "accept an amend, then tell that it failed (amendResult -1 or 1) [F10]"),
+    "code_unknown": _kind("item", "refuse the instIdCode that the exchange itself publishes: 51001 [F10]", lasting=True),
+    "hide_order": _kind("lookup", "an order is not found (51603) by its first lookups on REST [F4]", lookups=(_count, 3)),
+    "maintenance": _kind(
+        "service", "orders and private REST are unavailable: 50001 [F23]", lasting=True,
+        code=(str, "50001"), status=(_count, 503),
+    ),
+    "clock_skew": _kind("clock", "the exchange's clock is off by this [B12 F21]", lasting=True, seconds=(nanoseconds, 35 * 10**9)),
+    "key_deleted": _kind("market", "delete an API key: its lines close with 4007 (at=) [B14]", api_key=(str, "*")),
     "seq_reset": _kind("mint", "restart an instrument's sequence ids low, as after maintenance [D3]"),
     "instrument_change": _kind(
         "market", "change an instrument's row on REST and `instruments` (instrument=, at=) [D21]",
         tickSz=(str, None), lotSz=(str, None), minSz=(str, None), state=(str, None), expTime=(str, None),
+        instIdCode=(_count, None),
     ),
     "stale_rest_book": _kind("rest", "a REST book older than the stream [D13]", seconds=(nanoseconds, 5 * 10**9)),
     "rest_error": _kind("rest", "a REST error: HTTP status and OKX code [D16]", status=(_count, 429),
@@ -215,7 +250,7 @@ class Fault:
 
     @property
     def stage(self) -> str:
-        """Where it strikes: open, hold, line, ping, ack, push, mint, market or rest."""
+        """Where it strikes: open, hold, line, ping, ack, push, mint, market, rest, order, item, lookup, service or clock."""
         return KINDS[self.kind].stage
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Literal
 
 CONNECTION_LIMITED: Mapping[str, int] = {
@@ -23,17 +24,29 @@ CONNECTION_LIMITED: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key the exchange knows: what a login must match. Invented values only; tier is the VIP level."""
+    """A key the exchange knows: what a login or a signed request must match. Invented values only.
+
+    uid: the account it opens; several keys may open one. tier: the VIP level. demo: a key of demo trading, which the
+    production side does not know, and the other way round. permissions: as account/config lists them. level: the
+    account's (2 futures, 4 portfolio margin). funds: what the account begins with (None: the floor's DEFAULT_FUNDS).
+    """
 
     key: str
     secret: str = field(repr=False)
     passphrase: str = field(repr=False)
     uid: str = "44"
     tier: int = 4
+    demo: bool = False
+    permissions: str = "read_only,trade"
+    level: str = "2"
+    funds: Mapping[str, Decimal] | None = field(default=None, hash=False)
 
 
 DEMO_KEY = ApiKey("simulator-key", "NOT-A-REAL-SECRET", "simulator-passphrase")
-"""The key every exchange knows unless it is given others."""
+"""The key every exchange knows unless it is given others: one of production, which the simulator plays by default."""
+
+DEMO_TRADING_KEY = ApiKey("simulator-demo-key", "NOT-A-REAL-SECRET", "simulator-passphrase", uid="45", demo=True)
+"""Its twin for demo trading: refused by an exchange that plays production, and the one to use with Rules(demo=True)."""
 
 
 @dataclass(slots=True)
@@ -64,9 +77,20 @@ class Rules:
     history_candles_limit: int = 100  # 300 in newer SDKs
     max_pending: int = 4_194_304
     ledger_limit: int = 250_000  # entries kept per instrument
+    demo: bool = False  # play demo trading: its keys, its instrument codes, and REST only with x-simulated-trading: 1
+    order_push: Literal["after_ack", "before_ack", "mixed"] = "after_ack"  # OKX promises neither
+    order_instrument: Literal["code", "code_or_name"] = "code"  # WebSocket orders: instId ignored since 2026-04-07
+    order_limits: bool = True
+    account_interval_s: float = 5.0  # account and positions are pushed again this often
+    account_merge_s: float = 0.05  # events of so long go into one push
+    account_page: int = 20  # currencies or positions per page of a snapshot; OKX does not say how many
+    unfilled_kept_s: float = 7200.0  # how long an order that was canceled without a fill can be read
+    v1_ping_close_s: float = 300.0  # without a V1 ping, whatever is pushed
+    v1_first_trades: int = 24  # rows of a trade channel's first push: the one size that was recorded
+    v3_requests_per_hour: int = 240  # subscribe, unsubscribe and login of one V3 line; no page that says it survives
     conn_count_limits: Mapping[str, int] = field(default_factory=lambda: dict(CONNECTION_LIMITED))
 
     def at_speed(self, speed: float) -> Rules:
         """The same patience with clients, whose time does not run faster when the market's does."""
-        names = ("idle_close_s", "notice_s", "control_ping_s", "login_window_s")
+        names = ("idle_close_s", "v1_ping_close_s", "notice_s", "control_ping_s", "login_window_s", "account_interval_s")
         return replace(self, **{name: getattr(self, name) * speed for name in names})

@@ -1,0 +1,273 @@
+"""V1 face: the grammar of OKEx's first WebSocket API (2014 to 2019) as its pages and its recordings show it.
+
+In: one message of a client, in the loose JSON the real server took; a channel name. Out: Requests, the Channel a name
+means; the objects of acks and errors. Nothing here remembers anything. Sources: OKEx V1 docs, "WebSocket API for Spot",
+"... for Futures", "Error codes"; what was really sent where the pages differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from okex_ws.simulator.rules import ApiKey
+
+PONG: dict[str, str] = {"event": "pong"}
+
+MESSAGES: dict[int, str] = {
+    20102: "Invalid logon.",
+    20103: "The subscription event type is  invalid.",
+    20107: "JSON format error.",
+    20116: "param not match.",
+}
+
+PERIODS: dict[str, str] = {
+    **{f"{n}min": f"{n}m" for n in (1, 3, 5, 15, 30)},
+    **{f"{n}hour": f"{n}H" for n in (1, 2, 4, 6, 12)},
+    "day": "1D",
+    "3day": "3D",
+    "week": "1W",
+}
+"""V1's kline periods as the market's bars."""
+
+CONTRACTS = ("this_week", "next_week", "quarter", "this_quarter")
+DEPTHS = (5, 10, 20)
+
+REQUESTS = frozenset(
+    {"ok_spot_order", "ok_spot_cancel_order", "ok_spot_userinfo", "ok_spot_orderinfo"}
+    | {"ok_futureusd_trade", "ok_futuresusd_trade"}
+    | {"ok_futureusd_cancel_order", "ok_futureusd_userinfo", "ok_futureusd_orderinfo"}
+)
+"""Channels that are no subscriptions but requests to trade or to look things up."""
+
+
+class RequestError(Exception):
+    """What is wrong with a request, as a V1 error code; `channel` where the error says which."""
+
+    def __init__(self, code: int, channel: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.channel = channel
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of a message: event, channel ("" where there is none) and parameters."""
+
+    event: str
+    channel: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a channel name means. market: "spot" or "futures". kind: ticker, depth, deals, kline, index, markprice, order,
+    balance, trades, userinfo, positions. coin, quote: lower case. contract: "" on spot. depth: 0 for the whole,
+    incremental book. bar: the market's name of a kline's period.
+    """
+
+    name: str
+    market: str
+    kind: str
+    coin: str = ""
+    quote: str = ""
+    contract: str = ""
+    depth: int = 0
+    bar: str = ""
+
+    @property
+    def is_private(self) -> bool:
+        """True if it tells of an account."""
+        return self.kind in ("order", "balance", "trades", "userinfo", "positions")
+
+
+# Requests
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<string>"(?:[^"\\]|\\.)*")
+    | (?P<quoted>'(?:[^'\\]|\\.)*')
+    | (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w$]))
+    | (?P<word>[A-Za-z_$][\w$]*)
+    | (?P<mark>[{}\[\]:,])
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def read_requests(message: bytes) -> list[Request]:
+    """The requests of one message: strict JSON, or with single quotes and bare keys; an object or a list of them.
+
+    Raises RequestError 20107.
+    """
+    body = _loose(message)
+    given = body if isinstance(body, list) else [body]
+    requests = []
+    for each in given:
+        if not isinstance(each, dict):
+            raise RequestError(20107)
+        event, channel, parameters = each.get("event"), each.get("channel"), each.get("parameters")
+        requests.append(
+            Request(
+                event if isinstance(event, str) else "",
+                channel if isinstance(channel, str) else "",
+                parameters if isinstance(parameters, dict) else {},
+            )
+        )
+    return requests
+
+
+def _loose(message: bytes) -> Any:
+    try:
+        return msgspec.json.decode(message)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return msgspec.json.decode(_strict(message.decode()))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(20107) from error
+
+
+def _strict(text: str) -> str:
+    """Loose JSON as strict JSON, token by token; what is no token raises RequestError."""
+    parts: list[str] = []
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        token = _TOKEN.match(text, at)
+        if token is None:
+            raise RequestError(20107)
+        at = token.end()
+        found = token[token.lastgroup or ""]
+        if token.lastgroup == "quoted":
+            found = '"' + found[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
+        elif token.lastgroup == "word" and found not in ("true", "false", "null"):
+            found = f'"{found}"'
+        parts.append(found)
+    return "".join(parts)
+
+
+# Channel names
+
+_CONTRACT = "|".join(CONTRACTS)
+_PERIOD = "|".join(PERIODS)
+_DEPTH = "|".join(map(str, DEPTHS))
+_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (market, re.compile(pattern))
+    for market, pattern in (
+        (
+            "spot",
+            rf"ok_sub_spot_(?P<coin>[a-z0-9]+)_(?P<quote>[a-z0-9]+)_"
+            rf"(?P<kind>ticker|depth|deals|kline|order|balance)(?:_(?P<depth>{_DEPTH})|_(?P<bar>{_PERIOD}))?",
+        ),
+        (
+            "futures",
+            rf"ok_sub_futureusd_(?P<coin>[a-z0-9]+)_(?P<kind>ticker|depth|trade|kline|markprice)_(?P<contract>{_CONTRACT})"
+            rf"(?:_(?P<depth>{_DEPTH})|_(?P<bar>{_PERIOD}))?",
+        ),
+        ("futures", r"ok_sub_futureusd_(?P<coin>[a-z0-9]+)_(?P<kind>index)"),
+        ("futures", r"ok_sub_futureusd_(?P<kind>trades|userinfo|positions)"),
+        ("futures", rf"ok_sub_future_(?P<coin>[a-z0-9]+)_(?P<kind>depth)_(?P<contract>{_CONTRACT})_usd"),
+    )
+)
+
+
+def read_channel(name: str) -> Channel:
+    """What a channel name means; raises RequestError 20116."""
+    for market, form in _FORMS:
+        found = form.fullmatch(name)
+        if found is None:
+            continue
+        parts = {part: text for part, text in found.groupdict().items() if text}
+        kind = "deals" if parts["kind"] == "trade" else parts["kind"]
+        if ("bar" in parts) != (kind == "kline") or ("depth" in parts and kind != "depth"):
+            break
+        contract = parts.get("contract", "")
+        return Channel(
+            name=name,
+            market=market,
+            kind=kind,
+            coin=parts.get("coin", ""),
+            quote=parts.get("quote", ""),
+            contract="quarter" if contract == "this_quarter" else contract,
+            depth=int(parts.get("depth", 0)),
+            bar=PERIODS[parts["bar"]] if "bar" in parts else "",
+        )
+    raise RequestError(20116, name)
+
+
+# Signatures
+
+
+def sign(parameters: Mapping[str, Any], secret: str) -> str:
+    """MD5 of the parameters in the order of their names and the secret, upper case (V1 docs, "Request signing")."""
+    pairs = [f"{name}={_text(parameters[name])}" for name in sorted(parameters) if name != "sign"]
+    text = "&".join((*pairs, f"secret_key={secret}"))
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def signer(parameters: Mapping[str, Any], keys: Mapping[str, ApiKey]) -> ApiKey | None:
+    """The key whose possession these parameters prove, None if they do not."""
+    known = keys.get(str(parameters.get("api_key", "")))
+    given = str(parameters.get("sign", "")).encode("utf-8", "replace")
+    if known is None or not hmac.compare_digest(sign(parameters, known.secret).encode(), given):
+        return None
+    return known
+
+
+# Answers
+
+
+def said(channel: str, content: Any, binary: int) -> dict[str, Any]:
+    """One object of the list that every answer and push is."""
+    return {"binary": binary, "channel": channel, "data": content}
+
+
+def ack(event: str, channel: str, binary: int) -> dict[str, Any]:
+    """The ack of addChannel, and of removeChannel after its likeness: no recording has one."""
+    return said(event, {"result": True, "channel": channel}, binary)
+
+
+def error(code: int, channel: str, binary: int) -> dict[str, Any]:
+    """An error in the shapes that were seen: a bad login tells nothing but itself, other errors a channel if they can."""
+    told = {"result": False, "error_msg": MESSAGES.get(code, ""), "error_code": code}
+    if code == 20102:
+        return {"data": told}
+    return {"binary": binary, "data": told} if not channel else said(channel, told, binary)
+
+
+def failure(channel: str, code: int, binary: int) -> dict[str, Any]:
+    """What a request to trade gets when it fails: the code alone."""
+    return said(channel, {"result": False, "error_code": code}, binary)
+
+
+# Numbers and times
+
+EPOCH_MS = 1_514_736_000_000
+"""Where the ids' time begins: 2018-01-01 00:00 in Shanghai."""
+
+
+def snowflake(ms: int, number: int) -> str:
+    """A futures trade id: its millisecond, and 15 bits of the market's own id for it."""
+    return str((ms - EPOCH_MS) << 16 | 0x8000 | number & 0x7FFF)
+
+
+def clock(ms: int) -> str:
+    """HH:MM:SS in Shanghai, all that V1 tells of a trade's time."""
+    second = (ms // 1000 + 8 * 3600) % 86_400
+    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+
+
+def number(value: Decimal) -> int | float:
+    """A JSON number, whole ones without a point."""
+    return int(value) if value == value.to_integral_value() else float(value)

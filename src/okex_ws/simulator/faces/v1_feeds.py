@@ -1,0 +1,243 @@
+"""V1 feeds: each kind of public V1 channel, made from what the market publishes on its own channels.
+
+In: the market's rows. Out: what stands under `data` in V1's pushes, None when there is nothing to say. A feed belongs to
+one subscription and remembers what it told. Sources: OKEx V1 docs, "WebSocket API for Spot", "... for Futures"; recordings
+of 2017 to 2019 where the pages are silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+from okex_ws.simulator.faces.v1 import Channel, clock, number, snowflake
+from okex_ws.simulator.faces.v1_listings import Listed
+from okex_ws.simulator.ladder import Ladder
+from okex_ws.simulator.markets import Market
+
+LEVELS = 200
+"""Levels a side of the incremental books."""
+
+_SIDES = {"buy": "bid", "sell": "ask"}
+_COIN_STEP = Decimal("0.0001")
+
+
+class Feed:
+    """One subscription. source, key: the market's channel; is_gathered: told once a second, in one batch."""
+
+    source = ""
+    is_gathered = False
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        self.channel = channel
+        self.listed = listed
+        self.key = listed.instrument
+        self._market = market
+
+    def first(self, batch: int) -> Any:
+        """What a new subscriber gets at once."""
+        snapshot = self._market.snapshot(self.source, self.key)
+        return self.told(snapshot.rows) if snapshot is not None else None
+
+    def told(self, rows: list[Any]) -> Any:
+        """What the market's rows are in V1."""
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        """The next rows are a whole image, not a change."""
+
+    def _row(self, source: str) -> dict[str, Any]:
+        """The market's present row of another channel, empty if it has none."""
+        snapshot = self._market.snapshot(source, self.key)
+        return snapshot.rows[0] if snapshot is not None and snapshot.rows else {}
+
+
+class SpotTicker(Feed):
+    """`ok_sub_spot_X_ticker`: texts, and the time as a number."""
+
+    source = "tickers"
+
+    def told(self, rows: list[Any]) -> Any:
+        row = rows[-1]
+        return {
+            "high": row["high24h"],
+            "vol": row["vol24h"],
+            "last": row["last"],
+            "low": row["low24h"],
+            "buy": row["bidPx"],
+            "change": str(Decimal(row["last"]) - Decimal(row["open24h"])),
+            "sell": row["askPx"],
+            "dayLow": row["low24h"],
+            "close": row["last"],
+            "dayHigh": row["high24h"],
+            "open": row["open24h"],
+            "timestamp": int(row["ts"]),
+        }
+
+
+class FuturesTicker(Feed):
+    """`ok_sub_futureusd_X_ticker_Y`: texts, the contract as a number, no time."""
+
+    source = "tickers"
+
+    def told(self, rows: list[Any]) -> Any:
+        row, limits, interest = rows[-1], self._row("price-limit"), self._row("open-interest")
+        told = {
+            "high": row["high24h"],
+            "limitLow": limits.get("sellLmt"),
+            "vol": row["vol24h"],
+            "last": row["last"],
+            "low": row["low24h"],
+            "buy": row["bidPx"],
+            "hold_amount": interest.get("oi"),
+            "sell": row["askPx"],
+            "contractId": self.listed.contract_id,
+            "unitAmount": str(number(self.listed.unit)),
+            "limitHigh": limits.get("buyLmt"),
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+
+class Deals(Feed):
+    """`..._deals` and `..._trade_Y`: [id, price, size, clock, side] oldest first; futures once a second, with ids that hold
+    their time.
+    """
+
+    source = "trades"
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        super().__init__(channel, listed, market)
+        self.is_gathered = channel.market == "futures"
+
+    def first(self, batch: int) -> Any:
+        rows = recent_trades(self._market.matches(self.key), batch)
+        return self.told(rows) if rows else None
+
+    def told(self, rows: list[Any]) -> Any:
+        return [self._deal(row) for row in rows]
+
+    def _deal(self, row: dict[str, Any]) -> list[str]:
+        ms = int(row["ts"])
+        identity = snowflake(ms, int(row["tradeId"])) if self.channel.market == "futures" else row["tradeId"]
+        return [identity, row["px"], row["sz"], clock(ms), _SIDES[row["side"]]]
+
+
+class Kline(Feed):
+    """`..._kline_Y`: [ms, open, high, low, close, volume], futures with the volume in coins besides; all texts."""
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        super().__init__(channel, listed, market)
+        self.source = f"candle{channel.bar}"
+
+    def told(self, rows: list[Any]) -> Any:
+        return [list(row[: 7 if self.channel.market == "futures" else 6]) for row in rows]
+
+
+class Index(Feed):
+    """`ok_sub_futureusd_X_index`."""
+
+    source = "index-tickers"
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        super().__init__(channel, listed, market)
+        self.key = f"{channel.coin}-USD".upper()
+
+    def told(self, rows: list[Any]) -> Any:
+        return {"timestamp": rows[-1]["ts"], "futureIndex": rows[-1]["idxPx"]}
+
+
+class MarkPrice(Feed):
+    """`ok_sub_futureusd_X_markprice_Y`, in the fields of the page (`timstamp` is its spelling); no recording has one."""
+
+    source = "mark-price"
+
+    def told(self, rows: list[Any]) -> Any:
+        return {
+            "symbol": self.channel.coin,
+            "contract_type": self.channel.contract,
+            "mark_price": rows[-1]["markPx"],
+            "timstamp": rows[-1]["ts"],
+        }
+
+
+class Depth(Feed):
+    """`..._depth...`: both sides from the highest price to the lowest. Without a number the whole book first, then what
+    changed, size zero for what is gone; with one the best levels every time they changed.
+    """
+
+    source = "books"
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        super().__init__(channel, listed, market)
+        self._ladder = Ladder()
+        self._shown: dict[str, dict[str, list[Any]]] = {"asks": {}, "bids": {}}
+        self._sizes: dict[str, list[tuple[str, str]]] = {}
+
+    def restart(self) -> None:
+        self._ladder = Ladder()
+
+    def told(self, rows: list[Any]) -> Any:
+        for row in rows:
+            self._ladder.apply(row)
+        return self._changes(rows[-1]["ts"])
+
+    def _changes(self, ts: str) -> Any:
+        told: dict[str, Any] = {}
+        sizes: dict[str, list[tuple[str, str]]] = {}
+        for side, shown in self._shown.items():
+            best = self._ladder.best(side, self.channel.depth or LEVELS)
+            sizes[side] = [(level[0], level[1]) for level in best]
+            present = self._written(side, best)
+            if self.channel.depth:
+                changed = list(present.values())
+            else:
+                changed = [row for price, row in present.items() if price not in shown or shown[price][1] != row[1]]
+                changed += [[row[0], _nothing(row[1]), *row[2:]] for price, row in shown.items() if price not in present]
+            self._shown[side] = present
+            told[side] = sorted(changed, key=lambda row: -float(row[0]))
+        if sizes == self._sizes:
+            return None
+        self._sizes = sizes
+        return {**told, "timestamp": int(ts)}
+
+    def _written(self, side: str, best: Sequence[Sequence[str]]) -> dict[str, list[Any]]:
+        """The levels of a side as V1 writes them, by price: two texts on spot, five numbers on futures."""
+        if not self.listed.unit:
+            return {level[0]: [level[0], level[1]] for level in best}
+        rows: dict[str, list[Any]] = {}
+        coins = contracts = Decimal(0)
+        for price, size, *_ in best:
+            held = Decimal(size)
+            coin = (held * self.listed.unit / Decimal(price)).quantize(_COIN_STEP, ROUND_DOWN)
+            coins, contracts = coins + coin, contracts + held
+            rows[price] = [number(each) for each in (Decimal(price), held, coin, coins, contracts)]
+        return rows
+
+
+def _nothing(size: Any) -> Any:
+    return "0" if isinstance(size, str) else 0
+
+
+_KINDS: dict[str, type[Feed]] = {"deals": Deals, "kline": Kline, "index": Index, "markprice": MarkPrice, "depth": Depth}
+
+
+def feed(channel: Channel, listed: Listed, market: Market) -> Feed:
+    """The feed of a public channel."""
+    if channel.kind == "ticker":
+        return (SpotTicker if channel.market == "spot" else FuturesTicker)(channel, listed, market)
+    return _KINDS[channel.kind](channel, listed, market)
+
+
+def recent_trades(matches: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The last trades oldest first as the market's `trades` would have told them: one order's matches at a price are one."""
+    found: list[dict[str, Any]] = []
+    for match in reversed(matches[-count * 8 :]):
+        last = found[-1] if found else None
+        if last is not None and all(last[name] == match[name] for name in ("px", "side", "ts", "source")):
+            last["sz"] = str(Decimal(last["sz"]) + Decimal(match["sz"]))
+        elif len(found) == count:
+            break
+        else:
+            found.append(dict(match))
+    return found[::-1]
