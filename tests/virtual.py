@@ -17,7 +17,7 @@ from okex_ws.market import Books, Latest
 from okex_ws.protocol.line import Dial, Failure, Hangup, Line
 from okex_ws.protocol.pacing import SECOND, connects_per_ip
 from okex_ws.protocol.plan import Plan
-from okex_ws.protocol.session import Timing
+from okex_ws.protocol.session import ClockWish, Timing
 from okex_ws.simulator.conversation import Abort, Close, Conversation, Freeze, Text
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.exchange import Exchange, Refusal
@@ -102,6 +102,7 @@ class Wire:
         self.is_open = True
         self.is_frozen = False
         self.frames: list[bytes] = []  # from the exchange, all of them
+        self.sent: list[bytes] = []  # to the exchange, all of them
 
     def dial(self) -> None:
         world = self.world
@@ -144,6 +145,7 @@ class Wire:
         self._tell(self.line.receive(self.number, data, self.world.now))
 
     def send(self, data: bytes) -> None:
+        self.sent.append(data)
         talk = self.talk
         self.world.after(self.world.latency, lambda: talk.receive(data, self.world.now) if talk and not self.is_frozen else None)
 
@@ -248,13 +250,27 @@ class VirtualClient:
                 self.wires[line.name, number].send(data)
 
     def _fetch(self, wish: Any, line: Line) -> None:
-        world, item = self.world, wish.subscription
+        world = self.world
+        if isinstance(wish, ClockWish):
+            self._fetch_time(line)
+            return
+        item = wish.subscription
 
         def ask() -> None:
             reply = world.exchange.rest("GET", f"/api/v5/market/books?instId={item.key}&sz={wish.depth}", {}, b"", world.now)
             body = json.loads(reply.body)
             image = book_image(body["data"], item) if body["code"] == "0" else None
             world.after(world.latency, lambda: self.publish(line.book_fetched(item, image, world.now), line))
+
+        world.after(world.latency, ask)
+
+    def _fetch_time(self, line: Line) -> None:
+        world, asked = self.world, self.world.now
+
+        def ask() -> None:
+            reply = json.loads(world.exchange.rest("GET", "/api/v5/public/time", {}, b"", world.now).body)
+            server_ms = int(reply["data"][0]["ts"]) if reply["code"] == "0" else None
+            world.after(world.latency, lambda: self.publish(line.clock_measured(server_ms, asked, world.now), line))
 
         world.after(world.latency, ask)
 

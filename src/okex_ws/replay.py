@@ -125,6 +125,9 @@ class Replay:
                 what = msgspec.json.decode(text)
                 item = from_arg(what["arg"])
                 return line.book_fetched(item, book_image(what["rows"], item, now), now)
+            case "clock":
+                what = msgspec.json.decode(text)
+                return line.clock_measured(what["server_ms"], what["asked"], now)
             case "hand_over":
                 what = msgspec.json.decode(text)
                 line.hand_over(from_arg(what["arg"]), self.lines[what["to"]], now)

@@ -43,7 +43,9 @@ from okex_ws.events import (
     Unrecognized,
     Unsubscribed,
 )
-from okex_ws.protocol.session import Session
+from okex_ws.protocol.asking import Login
+from okex_ws.protocol.server_clock import ServerClock
+from okex_ws.protocol.session import ClockWish, Session
 from okex_ws.protocol.subscriptions import State
 from okex_ws.wire.channels import Subscription, subscription
 
@@ -443,7 +445,7 @@ def test_a_login_comes_first_and_is_only_made_where_it_is_needed() -> None:
     assert brief(said(made)) == [("subscribe", ["books-l2-tbt"])]
 
 
-@pytest.mark.parametrize("code", ["60005", "60007", "60024", "60032", "60004"])
+@pytest.mark.parametrize("code", ["60005", "60007", "60024", "60032"])
 def test_a_login_that_is_refused_ends_what_needs_it_and_nothing_else(code: str) -> None:
     made = session(TICK_BY_TICK, TRADES, credentials=KEY)
     _, subscribe = said(made)
@@ -458,6 +460,45 @@ def test_a_login_that_is_refused_ends_what_needs_it_and_nothing_else(code: str) 
         made.receive(trade(second), at(second))
         made.on_deadline(at(second + 0.1))
     assert said(made) == [], "no second try with the same key"
+
+
+@pytest.mark.parametrize("code", ["60004", "60006"])
+def test_a_login_of_the_wrong_time_is_signed_anew_by_okx_s_clock_once(code: str) -> None:
+    clock = ServerClock()
+    made = session(TICK_BY_TICK, credentials=KEY, server_clock=clock)
+    said(made)
+    event = only(made.receive(error("", code, "Timestamp expired"), at(0.2)))
+    assert (event.channel, event.code, event.will_retry) == ("login", code, True)
+    assert [type(wish) for wish in made.wishes] == [ClockWish]
+    made.on_deadline(at(5))
+    assert said(made) == [], "not before the clock is known"
+    clock.learn(at(40) // 10**6, at(0), at(0))
+    assert made.clock_measured(True, at(6)) == []
+    (login,) = said(made)
+    assert login["args"][0]["timestamp"] == "1790000046"
+    refused, books, *_ = made.receive(error("", code, "Timestamp expired"), at(6.1))
+    assert (refused.channel, refused.will_retry, books.channel) == ("login", False, "books-l2-tbt")  # type: ignore[attr-defined]
+    assert "clock" in refused.advice  # type: ignore[attr-defined]
+    assert made.ending is not None
+    assert made.ending.fatal
+
+
+def test_a_time_that_cannot_be_had_is_asked_for_again_later() -> None:
+    made = session(TICK_BY_TICK, TRADES, credentials=KEY)
+    said(made)
+    for failures in range(8):
+        made.receive(error("", "60006", "Timestamp expired"), made.deadline())
+        assert made.clock_measured(False, made.deadline()) == [], failures
+        assert made.asking.login is Login.DUE
+        made.receive(ack("c0r1", TRADES), made.deadline())
+        again = made.asking._login_not_before
+        made.receive(trade(failures), again - 1)
+        made.on_deadline(again)
+        assert made.asking.login is Login.ASKED
+    made.receive(error("", "60006", "Timestamp expired"), made.deadline())
+    refused, _ = made.clock_measured(False, made.deadline())
+    assert (refused.channel, refused.code, refused.will_retry) == ("login", "60006", False)  # type: ignore[attr-defined]
+    assert made.ending is None
 
 
 def test_a_login_that_fails_for_now_is_tried_again_over_the_same_connection() -> None:

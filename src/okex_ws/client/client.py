@@ -25,7 +25,8 @@ from okex_ws.market.books import deepest
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.protocol.plan import Plan, Shard
-from okex_ws.protocol.session import BookWish, Timing
+from okex_ws.protocol.server_clock import ServerClock
+from okex_ws.protocol.session import BookWish, ClockWish, Timing
 from okex_ws.wire.channels import Subscription, find, subscription
 from okex_ws.wire.sign import Credentials
 
@@ -85,6 +86,7 @@ class Client:
         self._seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self._tap = tap
         self._clock = Clock()
+        self._server_clock = ServerClock()
         self._connects = connects_per_ip()
         self._plan = Plan()
         self._drivers: dict[str, Driver] = {}
@@ -243,9 +245,15 @@ class Client:
 
     @property
     def rest(self) -> Rest:
-        """REST reads from the same site."""
+        """REST on the same site, signed where credentials were given."""
         if self._rest is None:
-            self._rest = Rest(self.site, ssl_context=self._ssl)
+            self._rest = Rest(
+                self.site,
+                ssl_context=self._ssl,
+                credentials=self._credentials,
+                server_clock=self._server_clock,
+                now=self._clock.now,
+            )
         return self._rest
 
     async def load_instruments(self, *types: str, family: str | None = None) -> Instruments:
@@ -269,12 +277,13 @@ class Client:
                 timing=self._timing,
                 stale_after_s=self._stale_after_s,
                 backoff_s=self._backoff_s,
+                server_clock=self._server_clock,
             )
             driver = Driver(
                 line,
                 clock=self._clock,
                 publish=self._publish,
-                fetch=lambda wish, driver: self._spawn(self._fetch_book(wish, driver)),
+                fetch=lambda wish, driver: self._spawn(self._fetch(wish, driver)),
                 overloaded=self._split,
                 ssl_context=self._ssl_for(line.url),
                 proxy=self._proxy,
@@ -309,7 +318,13 @@ class Client:
         for driver in self._drivers.values():
             driver.resume()
 
-    async def _fetch_book(self, wish: BookWish, driver: Driver) -> None:
+    async def _fetch(self, wish: BookWish | ClockWish, driver: Driver) -> None:
+        if isinstance(wish, ClockWish):
+            server_ms, asked = None, self._clock.now()
+            with contextlib.suppress(RestError):
+                server_ms = await self.rest.time_ms()
+            driver.clock_measured(server_ms, asked)
+            return
         rows: list[Any] = []
         with contextlib.suppress(RestError):
             rows = await self.rest.book_rows(wish.subscription.key, wish.depth)

@@ -25,7 +25,7 @@ from okex_ws.client.endpoints import is_loopback
 from okex_ws.client.plain import one_line
 from okex_ws.events import BookEvent, Event
 from okex_ws.protocol.line import Dial, Failure, Hangup, Line
-from okex_ws.protocol.session import BookWish
+from okex_ws.protocol.session import BookWish, ClockWish
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import MAX_FRAME, book_image
 
@@ -40,8 +40,8 @@ Tap = Callable[[int, str, int, str, bytes], None]
 
 Kinds "in" and "out" are text frames, untouched; "deflated" is the text in a binary frame that deflates back to it, "binary" any
 other binary frame as it was; the others are the line's further inputs, their text a small JSON object:
-start, stop, subscribe, unsubscribe, send, open, fail, close, timer, excuse, resync, image, hand_over. Told the same, a Line says
-the same.
+start, stop, subscribe, unsubscribe, send, open, fail, close, timer, excuse, resync, image, clock, hand_over. Told the same, a
+Line says the same.
 """
 
 
@@ -118,7 +118,7 @@ class _Listener(WSListener):
 class Driver:
     """Owns the sockets and the timer of one Line, and decides nothing.
 
-    publish: gets every event of the line, in order. fetch: asked for a book image. overloaded: told that OKX closed the
+    publish: gets every event of the line, in order. fetch: asked for what REST has. overloaded: told that OKX closed the
     connection because it carries too much. tap: sees every input. ssl_context: None for the machine's own trust.
     open_within_s: how long TCP, TLS and the upgrade together may take.
     """
@@ -129,7 +129,7 @@ class Driver:
         *,
         clock: Clock,
         publish: Callable[[list[Event], Driver], None],
-        fetch: Callable[[BookWish, Driver], None],
+        fetch: Callable[[BookWish | ClockWish, Driver], None],
         overloaded: Callable[[Driver], None],
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
@@ -225,6 +225,12 @@ class Driver:
         """The rows REST gave for a BookWish, none if it had none to give."""
         now = self._note("image", arg=item.arg, rows=rows)
         self._emit(self.line.book_fetched(item, book_image(rows, item, now), now))
+        self.settle()
+
+    def clock_measured(self, server_ms: int | None, asked: int) -> None:
+        """What OKX said its time was to a question that left at `asked`; None if it said nothing."""
+        now = self._note("clock", server_ms=server_ms, asked=asked)
+        self._emit(self.line.clock_measured(server_ms, asked, now))
         self.settle()
 
     def hand_over(self, item: Subscription, to: Driver) -> None:

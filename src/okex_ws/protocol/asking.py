@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 
 from okex_ws.protocol.pacing import SECOND, Backoff, Bucket, requests_per_connection
+from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.subscriptions import Subscriptions
 from okex_ws.wire import requests
 from okex_ws.wire.channels import Subscription, find
@@ -28,14 +29,26 @@ class Login(enum.Enum):
     NONE = "no credentials"
     DUE = "not asked for yet"
     ASKED = "asked"
+    CLOCK = "found too old or too new; waits for OKX's time"
     DONE = "done"
     REFUSED = "refused"
 
 
 class Asking:
-    """Everything one connection still has to say. `outbox` are the texts to send now, in order."""
+    """Everything one connection still has to say. `outbox` are the texts to send now, in order.
 
-    def __init__(self, number: int, registry: Subscriptions, *, credentials: Credentials | None, now: int) -> None:
+    server_clock: OKX's time, which a login carries.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        registry: Subscriptions,
+        *,
+        credentials: Credentials | None,
+        now: int,
+        server_clock: ServerClock | None = None,
+    ) -> None:
         self.outbox: list[bytes] = []
         self.budget = requests_per_connection()
         self.login = Login.DUE if credentials is not None else Login.NONE
@@ -43,6 +56,8 @@ class Asking:
         self._number = number
         self._registry = registry
         self._credentials = credentials
+        self._server_clock = server_clock or ServerClock()
+        self._clock_was_set = False
         self._login_backoff = Backoff(2.0, 60.0)
         self._login_not_before = now
         self._not_before = now
@@ -91,6 +106,19 @@ class Asking:
         self.login = Login.DUE
         self._login_not_before = now + int(self._login_backoff.next_s(1.0) * SECOND)
         return True
+
+    def log_in_by_another_clock(self) -> bool:
+        """The login's time was wrong: it waits for `clock_set`. False: it was set right before, and that did not help."""
+        if self._clock_was_set:
+            return False
+        self.login = Login.CLOCK
+        return True
+
+    def clock_set(self, now: int) -> None:
+        """OKX's time is known now: log in once more."""
+        if self.login is Login.CLOCK:
+            self._clock_was_set = True
+            self.login, self._login_not_before = Login.DUE, now
 
     def hold(self, until: int) -> None:
         """Say nothing before then: OKX found us too frequent."""
@@ -147,7 +175,7 @@ class Asking:
     def _is_askable(self, item: Subscription) -> bool:
         if item in self._alone and self._registry.is_waiting:
             return False  # its answer has to be unmistakable
-        return self.login not in (Login.DUE, Login.ASKED) or not self.needs_login(item)
+        return self.login not in (Login.DUE, Login.ASKED, Login.CLOCK) or not self.needs_login(item)
 
     def _is_login_due(self, item: Subscription) -> bool:
         return self.login is Login.DUE and self.needs_login(item)
@@ -157,7 +185,7 @@ class Asking:
         if is_due and now >= self._login_not_before and self._credentials is not None:
             self.login, self.login_asked_at = Login.ASKED, now
             self.budget.take(now)
-            self.outbox.append(requests.login(self._credentials, now // SECOND))
+            self.outbox.append(requests.login(self._credentials, self._server_clock.at(now) // SECOND))
 
     def _send(self, verb: str, group: list[Subscription], now: int) -> None:
         self._ids += 1

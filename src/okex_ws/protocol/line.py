@@ -15,7 +15,8 @@ import msgspec
 from okex_ws.events import Connected, Disconnected, Event
 from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.pacing import SECOND, Backoff, Window
-from okex_ws.protocol.session import BookWish, Timing
+from okex_ws.protocol.server_clock import ServerClock
+from okex_ws.protocol.session import BookWish, ClockWish, Timing
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.sign import Credentials
 
@@ -56,7 +57,8 @@ class Line:
     """Sessions in succession, or two at once during a handover.
 
     luck: random numbers in [0, 1), for jitter. connects: OKX's connect limit, shared by all lines of this IP address.
-    dialect: what is spoken at the other end.
+    dialect: what is spoken at the other end. server_clock: OKX's time, shared by all that signs. A login refused for good is not
+    tried again.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Line:
         stale_after_s: Mapping[str, float] | None = None,
         backoff_s: tuple[float, float] = (0.5, 30.0),
         dialect: Dialect = V5,
+        server_clock: ServerClock | None = None,
     ) -> None:
         self.name = name
         self.url = url
@@ -83,7 +86,9 @@ class Line:
         self.is_dead = False
         self._luck = luck
         self._connects = connects
+        self.server_clock = server_clock or ServerClock()
         self._credentials = credentials
+        self._is_login_refused = False
         self._timing = timing
         self._stalled_after = int(timing.stalled_after_s * SECOND)
         self._stale_after_s = stale_after_s
@@ -225,9 +230,10 @@ class Line:
             now=now,
             number=number,
             chains=self.chains,
-            credentials=self._credentials,
+            credentials=None if self._is_login_refused else self._credentials,
             timing=self._timing,
             stale_after_s=self._stale_after_s,
+            server_clock=self.server_clock,
         )
         return [Connected(ts_recv=now, line=self.name, url=self.url, connection=number, handover=handover)]
 
@@ -264,6 +270,7 @@ class Line:
         session = self.sessions.pop(number, None)
         if session is None:
             return []
+        self._is_login_refused = self._is_login_refused or session.is_login_refused
         if number == self._successor:
             return [*self._drop_successor(now), self._lost(number, code, reason, now, retry_s=None, handed_over=True)]
         if self._successor is not None:
@@ -293,8 +300,15 @@ class Line:
         session = self.sessions.get(self._primary or 0)
         return session.book_fetched(subscription, image, now) if session else []
 
-    def take_wishes(self) -> list[BookWish]:
-        """Book images to fetch over REST."""
+    def clock_measured(self, server_ms: int | None, asked: int, now: int) -> list[Event]:
+        """The answer to a ClockWish: what OKX said to a question that left at `asked`; None when it said nothing."""
+        if server_ms is not None:
+            self.server_clock.learn(server_ms, asked, now)
+        events = [event for session in self.sessions.values() for event in session.clock_measured(server_ms is not None, now)]
+        return [*events, *self._after(now)]
+
+    def take_wishes(self) -> list[BookWish | ClockWish]:
+        """What is to be fetched over REST: book images, OKX's time."""
         wishes = [wish for session in self.sessions.values() for wish in session.wishes]
         for session in self.sessions.values():
             session.wishes = []

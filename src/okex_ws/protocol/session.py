@@ -295,6 +295,11 @@ class Session:
         self._schedule(now)
 
     @property
+    def is_login_refused(self) -> bool:
+        """True when OKX refused the login for good."""
+        return self.asking.login is Login.REFUSED
+
+    @property
     def is_settled(self) -> bool:
         """True when every subscription is confirmed or refused."""
         return self.registry.are_settled
@@ -462,7 +467,7 @@ class Session:
             policy = lookup(error.code).policy
             retries = self._retries.setdefault(item, Backoff(2.0, 60.0))
             again = policy in (Policy.RETRY, Policy.BACK_OFF)
-            if policy is Policy.RELOGIN and self.asking.login in (Login.DUE, Login.ASKED, Login.DONE):
+            if policy is Policy.RELOGIN and self.asking.login not in (Login.NONE, Login.REFUSED):
                 self.asking.guard(item)
                 again = retries.tries < 8
             if again:
