@@ -324,15 +324,3 @@ class Conversation(Line):
         """Send notice 64008 and close after the notice time."""
         self.send(Text(v5.notice(self.conn_id)))
         super().announce_upgrade(now)
-
-    def _check_idle(self, now: int) -> None:
-        """OKX closes a line on which nothing was pushed, or nothing subscribed, for 30 s."""
-        if self.is_over or self.is_frozen:
-            return
-        due = self._last_heard + self._ns(self._rules.idle_close_s)
-        if self._rules.idle_means == "unsubscribed" and self.subscriptions:
-            due = now + self._ns(self._rules.idle_close_s)
-        if now >= due:
-            self.close(4004, "No data received in 30s.", now)
-        else:
-            self._exchange.call_at(due, self._check_idle)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from okex_ws.simulator.conversation import Conversation
 from okex_ws.simulator.conversation_v1 import ConversationV1, plain
+from okex_ws.simulator.conversation_v3 import ConversationV3
 from okex_ws.simulator.line import Line
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ _DOORS: dict[str, Door] = {
     "/ws/v1": Door("v1", ConversationV1),
     "/websocket": Door("v1", plain),
     "/websocket?compress=true": Door("v1", ConversationV1),
+    "/ws/v3": Door("v3", ConversationV3),
 }
-NO_DOOR = b"Not found: the paths are /ws/v5/public, /ws/v5/business and /ws/v5/private\n"
+NO_DOOR = b"Not found: the paths are /ws/v5/public, /ws/v5/business, /ws/v5/private, /ws/v1, /websocket and /ws/v3\n"
 
 
 def door(target: str) -> Door | None:

@@ -25,6 +25,7 @@ _ACK_KINDS = {
     "subscribe": ("drop_ack", "delay_ack", "error_ack", "conn_count_error", "no_snapshot"),
     "unsubscribe": ("drop_ack", "delay_ack", "linger"),
     "login": ("drop_ack", "delay_ack", "error_ack"),
+    "order": ("drop_ack", "delay_ack"),
 }
 _SECOND = 1_000_000_000
 
@@ -142,7 +143,7 @@ class Line:
         struck = self._faults.strikes(
             "ack", now, self.number, path=self.path, channel=channel, key=key, action=op, traits=traits, only=_ACK_KINDS[op]
         )
-        if op == "login":
+        if op in ("login", "order"):
             struck = [fault for fault in struck if fault.channel is not None]
         for fault in struck:
             self._note(fault, now, channel, key)
@@ -238,6 +239,18 @@ class Line:
         for topic in list(self.subscriptions.values()):
             self._exchange.unwatch(self, topic)
         self._exchange.forget(self)
+
+    def _check_idle(self, now: int) -> None:
+        """OKX closes a line on which nothing was pushed, or nothing subscribed, for 30 s."""
+        if self.is_over or self.is_frozen:
+            return
+        due = self._last_heard + self._ns(self._rules.idle_close_s)
+        if self._rules.idle_means == "unsubscribed" and self.subscriptions:
+            due = now + self._ns(self._rules.idle_close_s)
+        if now >= due:
+            self.close(4004, "No data received in 30s.", now)
+        else:
+            self._exchange.call_at(due, self._check_idle)
 
     def _control_ping(self, now: int) -> None:
         if not self.is_over and not self.is_frozen:
