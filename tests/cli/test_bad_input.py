@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import Result, Simulator, run
+from tests.cli.shell import CLEAN, Result, Simulator, run
 
 from okex_ws.cli import app
-from okex_ws.cli.options import KEY_VARIABLES
 
 CASES = [
     ("stream BTC-USDT --url foo", "must begin with wss://"),
@@ -33,7 +33,7 @@ CASES = [
     ("stream BTC-USD -c option-trades -k instType=SWAP", "only for instType=OPTION"),
     ("stream BTC-USDT -k instTyp=SPOT", "has no key instTyp"),
     ("stream BTC-USDT -k nonsense", "NAME=VALUE"),
-    ("stream BTC-USDT -c books-l2-tbt", "set OKX_API_KEY, OKX_SECRET_KEY, OKX_PASSPHRASE"),
+    ("stream BTC-USDT -c books-l2-tbt", "set OKX_API_KEY, OKX_API_SECRET and OKX_API_PASSPHRASE"),
     ("stream BTC-USDT --for soon", "write e.g. 10s"),
     ("stream BTC-USDT --for 0s", "must be above zero"),
     ("stream BTC-USDT --count 0", "--count"),
@@ -68,8 +68,9 @@ def assert_one_line(done: Result, fragment: str) -> None:
 def test_one_line_says_what_to_change(
     command: str, fragment: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in KEY_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("OKX_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", CLEAN["HOME"])
     code = app.run(command.split())
     assert_one_line(Result(code, *capsys.readouterr()), fragment)
 

@@ -15,6 +15,7 @@ import typer
 import okex_ws
 from okex_ws.cli import compact, demo, doctor, export, gaps, plan, price, query, record, replay, simulate, stream, verify
 from okex_ws.cli.errors import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, OK, BadInputError, RunFailedError
+from okex_ws.client.credentials import CredentialsError
 from okex_ws.client.endpoints import EndpointError
 from okex_ws.client.plain import one_line as escaped
 from okex_ws.wire.channels import SubscriptionError
@@ -104,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, _ReaderGoneError):
         _forget_stdout()
         return OK
-    except (BadInputError, SubscriptionError, EndpointError) as error:
+    except (BadInputError, SubscriptionError, EndpointError, CredentialsError) as error:
         return _say(str(error), BAD_INPUT)
     except _UsageError as error:
         return _say_usage(error)

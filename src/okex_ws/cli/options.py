@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.util
-import os
 import re
 import ssl
 import time
@@ -15,12 +14,9 @@ from typing import Annotated, NamedTuple
 import typer
 
 from okex_ws.cli.errors import BadInputError
+from okex_ws.client.credentials import AccountKey, CredentialsError, credentials
 from okex_ws.client.endpoints import SITES, Site, at, site
 from okex_ws.wire.channels import Channel, Subscription, SubscriptionError, channel, subscription
-from okex_ws.wire.sign import Credentials
-
-KEY_VARIABLES = ("OKX_API_KEY", "OKX_SECRET_KEY", "OKX_PASSPHRASE")
-"""Environment variables a login is made with."""
 
 DATA = Path("data")
 """Where recordings are when nothing else is said."""
@@ -89,6 +85,10 @@ Keys = Annotated[
 SiteName = Annotated[
     str | None, typer.Option("--site", metavar="SITE", help=f"OKX's site: {', '.join(SITES)}. Without it: global.")
 ]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="A profile of ~/.okx/config.toml, instead of the environment's key."),
+]
 Demo = Annotated[bool, typer.Option("--demo", help="OKX's demo trading environment.")]
 Url = Annotated[
     str | None, typer.Option("--url", metavar="URL", help="Another place that speaks OKX V5, e.g. ws://127.0.0.1:18900.")
@@ -151,16 +151,46 @@ def wanted(channels: Sequence[str], instruments: Sequence[str], keys: Iterable[s
     return list(items)
 
 
-def credentials_for(items: Iterable[Subscription]) -> Credentials | None:
-    """The key of the environment if any of these needs a login. Raises BadInputError when there is none."""
+class Account(NamedTuple):
+    """An account to work for: where it is, whom to trust there, its key."""
+
+    site: Site
+    ca_file: str | None
+    key: AccountKey
+
+
+def account(
+    profile: str | None, name: str | None, demo: bool, url: str | None, rest_url: str | None, ca_file: str | None
+) -> Account:
+    """The account the shared options and the environment or a profile mean; a key goes to no site but its own.
+
+    Raises CredentialsError, BadInputError or EndpointError.
+    """
+    if url is not None:
+        target(name, demo, url, rest_url, ca_file)  # what is wrong with the command line is said first
+    key = credentials(profile, site=name, demo=demo or None)
+    place = target(name, key.site.demo, url, rest_url, ca_file)
+    return Account(place.site if url is not None else key.site, place.ca_file, key)
+
+
+def target_for(
+    items: Iterable[Subscription],
+    name: str | None,
+    demo: bool,
+    url: str | None,
+    rest_url: str | None,
+    ca_file: str | None,
+) -> tuple[Target, AccountKey | None]:
+    """Where to get these, and the key if any of them needs a login: then the key's own site counts."""
+    place = target(name, demo, url, rest_url, ca_file)
     guarded = next((item for item in items if channel(item.channel).login), None)
     if guarded is None:
-        return None
-    parts = [os.environ.get(name, "") for name in KEY_VARIABLES]
-    if not all(parts):
-        missing = [name for name, part in zip(KEY_VARIABLES, parts, strict=True) if not part]
-        raise BadInputError(f"{guarded.channel} needs a login; set {', '.join(missing)} in the environment")
-    return Credentials(*parts)
+        return place, None
+    try:
+        found = account(None, name, demo, url, rest_url, ca_file)
+    except CredentialsError as error:
+        raise BadInputError(f"{guarded.channel} needs a login; {error}") from None
+    return Target(found.site, found.ca_file), found.key
 
 
 def _pairs(keys: Iterable[str]) -> dict[str, str]:

@@ -91,9 +91,10 @@ def record(
     if no_backfill and since is not None:
         raise BadInputError("--since fetches over REST, --no-backfill forbids it; leave one out")
     folder, sinks = targets(to or [])
-    place = options.target(site, demo, url, rest_url, ca_file)
+    options.target(site, demo, url, rest_url, ca_file)
     items = options.wanted(channels or ["trades"], instruments or [], keys or [])
-    connection = {"site": place.site, "ca_file": place.ca_file, "credentials": options.credentials_for(items)}
+    place, key = options.target_for(items, site, demo, url, rest_url, ca_file)
+    connection = {"site": place.site, "ca_file": place.ca_file, "credentials": key}
     recording = {"sinks": sinks, "fetches_back": not no_backfill, "since": since, "flush_within_s": flush_s}
     metrics = (metrics_host, metrics_port) if metrics_port is not None else None
     return asyncio.run(_record(folder, items, connection, recording, metrics, for_s, log_json, status_s))

@@ -15,6 +15,7 @@ import typer
 from okex_ws.cli import options
 from okex_ws.cli.errors import OK, BadInputError, RunFailedError
 from okex_ws.cli.watching import Signals
+from okex_ws.client.credentials import KEY_VARIABLES
 from okex_ws.client.endpoints import at
 from okex_ws.wire.channels import SubscriptionError, channel, subscription
 
@@ -127,7 +128,7 @@ def _welcome(server: Server) -> list[str]:
     exports = []
     if key is not None:
         values = (key.key, key.secret, key.passphrase)
-        exports = [f"  export {name}={value}" for name, value in zip(options.KEY_VARIABLES, values, strict=True)]
+        exports = [f"  export {name}={value}" for name, value in zip(KEY_VARIABLES, values, strict=True)]
     trials = _trials(server.exchange.market)
     needs_login = any(channel(name).login for name, _ in trials if name)
     lines += ["", "Try:"] + (exports if needs_login else [])

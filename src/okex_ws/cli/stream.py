@@ -37,9 +37,10 @@ def stream(
 
     Example: okex-ws stream BTC-USDT ETH-USDT -c trades -c books --for 10s
     """
-    place = options.target(site, demo, url, rest_url, ca_file)
+    options.target(site, demo, url, rest_url, ca_file)
     items = options.wanted(channels or ["trades"], instruments or [], keys or [])
-    client = Client(place.site, ca_file=place.ca_file, credentials=options.credentials_for(items), keep_books=True)
+    place, key = options.target_for(items, site, demo, url, rest_url, ca_file)
+    client = Client(place.site, ca_file=place.ca_file, credentials=key, keep_books=True)
     return asyncio.run(_stream(client, items, as_json, for_s, count, strict))
 
 
