@@ -20,19 +20,19 @@ Kind = Literal["place", "amend", "cancel", "mass_cancel"]
 MOST_IN_BATCH = 20
 """51111, 51501: more orders than this in one request are refused."""
 REST_PATHS = {
-    "order": "/api/v5/trade/order",
-    "batch-orders": "/api/v5/trade/batch-orders",
-    "amend-order": "/api/v5/trade/amend-order",
-    "batch-amend-orders": "/api/v5/trade/amend-batch-orders",
-    "cancel-order": "/api/v5/trade/cancel-order",
-    "batch-cancel-orders": "/api/v5/trade/cancel-batch-orders",
-    "mass-cancel": "/api/v5/trade/mass-cancel",
-    "sprd-order": "/api/v5/sprd/order",
-    "sprd-amend-order": "/api/v5/sprd/amend-order",
-    "sprd-cancel-order": "/api/v5/sprd/cancel-order",
-    "sprd-mass-cancel": "/api/v5/sprd/mass-cancel",
+    "order": "trade/order",
+    "batch-orders": "trade/batch-orders",
+    "amend-order": "trade/amend-order",
+    "batch-amend-orders": "trade/amend-batch-orders",
+    "cancel-order": "trade/cancel-order",
+    "batch-cancel-orders": "trade/cancel-batch-orders",
+    "mass-cancel": "trade/mass-cancel",
+    "sprd-order": "sprd/order",
+    "sprd-amend-order": "sprd/amend-order",
+    "sprd-cancel-order": "sprd/cancel-order",
+    "sprd-mass-cancel": "sprd/mass-cancel",
 }
-"""WebSocket op → path of the same over REST."""
+"""WebSocket op → path of the same over REST, behind /api/v5/."""
 
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _encode = msgspec.json.encode
@@ -119,7 +119,7 @@ class CancelOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class MassCancel(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="mass_cancel", tag_field="kind"):
-    """The end of all market maker orders of an option family, instrument: that; or of all orders of a spread, "": of all spreads."""
+    """The end of all market maker orders of an option family (instrument: that), or of all orders of a spread ("": of all)."""
 
     lock_ms: int = 0
 
@@ -177,11 +177,11 @@ def socket_request(request_id: str, orders: Sequence[OrderRequest], codes: Seque
     return _encode(frame)
 
 
-def rest_request(orders: Sequence[OrderRequest]) -> tuple[str, bytes]:
-    """The path and the body of the same over REST; expTime is a header there."""
+def rest_request(orders: Sequence[OrderRequest]) -> tuple[str, Any]:
+    """The path (behind /api/v5/) and the body of the same over REST, to be encoded; expTime is a header there."""
     op = op_of(orders)
     args = [{**_by_id(order), **order.words()} for order in orders]
-    return REST_PATHS[op], _encode(args if op.startswith("batch") else args[0])
+    return REST_PATHS[op], args if op.startswith("batch") else args[0]
 
 
 def lookup_query(order: PlaceOrder | AmendOrder | CancelOrder) -> tuple[str, dict[str, str]]:

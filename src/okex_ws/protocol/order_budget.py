@@ -1,0 +1,96 @@
+"""OKX's limits on order requests, kept by construction: each request is given the instant it may leave, or none.
+
+Limits are shared by WebSocket and REST, so whoever sends claims here first.
+Source: docs-v5 "Place order" and its neighbours: 60 single requests per 2 s, 300 orders in batches per 2 s, each for new, amended
+and canceled orders apart, per instrument; 1,000 new and amended orders per 2 s and sub-account (50061), cancels exempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from okex_ws.protocol.pacing import SECOND, Window
+from okex_ws.wire.orders import Kind, OrderRequest, kind_of
+
+PERIOD_S = 2.1
+"""OKX counts 2 s where requests arrive; the rest is for what the network squeezes together."""
+SINGLE, BATCHED, ACCOUNT = 60, 300, 1000
+SPREAD, MASS, SPREAD_MASS = 20, 5, 10
+RESERVED = 6
+"""One cancel in so many is kept back for what is urgent: a kill switch must not wait behind a market maker."""
+
+_Key = tuple[Kind, str, bool, bool]
+
+
+class BudgetError(Exception):
+    """There is no room within the time a request may wait. wait_s: how long it would have had to."""
+
+    def __init__(self, wait_s: float, longest_s: float, what: str) -> None:
+        super().__init__(f"{what} would have to wait {wait_s:.2f} s for OKX's rate limit, more than {longest_s:g} s")
+        self.wait_s = wait_s
+
+
+class OrderBudget:
+    """Claims in order of arrival. longest_s: how long a request may wait for its turn before it is refused."""
+
+    def __init__(self, *, longest_s: float = 1.0) -> None:
+        self.longest_s = longest_s
+        self._windows: dict[_Key, Window] = {}
+        self._last: dict[_Key, int] = {}
+        self._held: dict[tuple[str, str], int] = {}
+        self._account = Window(ACCOUNT, PERIOD_S)
+        self._account_last = 0
+
+    def claim(self, orders: Sequence[OrderRequest], now: int, *, urgent: bool = False) -> int:
+        """When these may leave, ns; `now` if at once. Raises BudgetError, and claims nothing."""
+        kind, is_batch = kind_of(orders[0]), len(orders) > 1
+        counts: dict[str, int] = {}
+        for order in orders:
+            counts[order.instrument] = counts.get(order.instrument, 0) + 1
+        counts_for_account = kind in ("place", "amend") and not orders[0].is_spread
+        due = max([now, *(self._held.get((kind, instrument), 0) for instrument in (*counts, "*"))])
+        keys: dict[_Key, int] = {}
+        for instrument, count in counts.items():
+            key: _Key = (kind, "*" if orders[0].is_spread else instrument, is_batch, False)
+            if urgent and kind == "cancel":
+                spare: _Key = (*key[:3], True)
+                key = min(key, spare, key=lambda item, n=count: self._ready(item, n, now))  # type: ignore[misc]
+            keys[key] = keys.get(key, 0) + count
+            due = max(due, self._ready(key, keys[key], now))
+        if counts_for_account:
+            due = max(due, self._account.ready_at(now, reserve=len(orders) - 1), self._account_last)
+        if due - now > self.longest_s * SECOND:
+            what = f"{kind} of {', '.join(list(counts)[:3])}"
+            raise BudgetError((due - now) / SECOND, self.longest_s, what)
+        for key, count in keys.items():
+            self._last[key] = due
+            for _ in range(count):
+                self._window(key).take(due)
+        if counts_for_account:
+            self._account_last = due
+            for _ in orders:
+                self._account.take(due)
+        return due
+
+    def hold(self, kind: Kind, instrument: str, until: int) -> None:
+        """OKX found us too frequent all the same: nothing of this kind leaves before `until`. instrument "*": of any."""
+        self._held[kind, instrument] = max(until, self._held.get((kind, instrument), 0))
+
+    def _ready(self, key: _Key, count: int, now: int) -> int:
+        # Never before what was claimed earlier: requests keep their order, and a window its uses sorted.
+        return max(self._window(key).ready_at(now, reserve=count - 1), self._last.get(key, 0))
+
+    def _window(self, key: _Key) -> Window:
+        window = self._windows.get(key)
+        if window is None:
+            kind, instrument, is_batch, is_spare = key
+            window = self._windows[key] = Window(_limit(kind, instrument == "*", is_batch, is_spare), PERIOD_S)
+        return window
+
+
+def _limit(kind: str, is_spread: bool, is_batch: bool, is_spare: bool) -> int:
+    if kind == "mass_cancel":
+        return SPREAD_MASS if is_spread else MASS
+    limit = SPREAD if is_spread else BATCHED if is_batch else SINGLE
+    reserve = limit // RESERVED if kind == "cancel" else 0
+    return reserve if is_spare else limit - reserve

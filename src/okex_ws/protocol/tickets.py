@@ -1,0 +1,211 @@
+"""Tickets: one order request each, from its call to its verdict; and what `Orders` wants done about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from okex_ws.events import OrderResolved, Verdict
+from okex_ws.protocol.pacing import SECOND
+from okex_ws.wire.orders import Kind, OrderRequest, kind_of
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long things about an order may take; seconds.
+
+    expires_s: OKX refuses a new or amended order that reaches it later than this after it was sent. ack_within_s: after this
+    without an answer the order is looked up. grace_s: how long OKX may not show an order that exists. report_s: after this an
+    order that is still not settled is reported as UNKNOWN. linger_s: how long it is looked for after that.
+    """
+
+    expires_s: float = 5.0
+    ack_within_s: float = 3.0
+    grace_s: float = 3.0
+    report_s: float = 25.0
+    linger_s: float = 900.0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How an order request ended.
+
+    code, reason, advice: why it was rejected or is unknown; "" when confirmed. via: whatever told, websocket, rest, lookup or
+    push; here when nothing was sent. state: the order's, where it was read. sent_at, resolved_at: ns UTC by our clock.
+    """
+
+    verdict: Verdict
+    kind: Kind
+    instrument: str
+    client_order_id: str = ""
+    order_id: str = ""
+    code: str = ""
+    reason: str = ""
+    advice: str = ""
+    via: str = ""
+    state: str = ""
+    sent_at: int = 0
+    resolved_at: int = 0
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.verdict is Verdict.CONFIRMED
+
+
+class Look:
+    """Where the search for one order stands. at: when to read next; source: which list, see `lookups`."""
+
+    __slots__ = ("absent_since", "asked_at", "at", "is_reading", "reads", "since", "source")
+
+    def __init__(self, now: int) -> None:
+        self.since = now
+        self.at = now
+        self.is_reading = False
+        self.asked_at = 0
+        self.reads = 0
+        self.source = 0
+        self.absent_since: int | None = None
+
+
+class Ticket:
+    """One order of one request. number: unique in this process; outcome: None until there is a verdict."""
+
+    __slots__ = (
+        "answer",
+        "attempts",
+        "changed_code",
+        "expires_at",
+        "first_sent_at",
+        "is_late",
+        "is_recorded",
+        "key",
+        "look",
+        "may_resend",
+        "number",
+        "order",
+        "order_id",
+        "outcome",
+        "rank",
+        "reason",
+        "requests",
+    )
+
+    def __init__(self, number: int, key: str, order: OrderRequest, *, may_resend: bool = False) -> None:
+        self.number = number
+        self.key = key  # unique among processes too
+        self.order = order
+        self.order_id = getattr(order, "order_id", "")
+        self.may_resend = may_resend
+        self.outcome: Outcome | None = None
+        self.rank = 0  # how good the proof of the outcome is, see `verdicts.Rank`
+        self.attempts = 0
+        self.first_sent_at = 0
+        self.expires_at: int | None = None  # by our clock; after this OKX takes it no more
+        self.changed_code = False  # instIdCode was refused once and read anew
+        self.is_recorded = False
+        self.is_late = False
+        self.look: Look | None = None  # while it is looked for
+        self.answer = ""  # the code of an answer that says: it did not happen, read why
+        self.reason = ""  # why it is not settled
+        self.requests: list[str] = []  # that carried it
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.order)
+
+    @property
+    def is_open(self) -> bool:
+        """True while nothing final is known of it."""
+        return self.outcome is None or self.outcome.verdict is Verdict.UNKNOWN
+
+    def resolved(self, now: int) -> OrderResolved:
+        """Its verdict as an event."""
+        made = self.outcome
+        assert made is not None
+        return OrderResolved(
+            ts_recv=now,
+            ticket=self.number,
+            verdict=made.verdict,
+            kind=made.kind,
+            instrument=made.instrument,
+            client_order_id=made.client_order_id,
+            order_id=made.order_id,
+            code=made.code,
+            reason=made.reason,
+            advice=made.advice,
+            via=made.via,
+            state=made.state,
+            sent_at=made.sent_at,
+            late=self.is_late,
+        )
+
+
+class Request:
+    """One frame, or one POST: a ticket, or a batch of them. answer_by: None before it is sent and once it is answered."""
+
+    __slots__ = ("answer_by", "connection", "line", "request_id", "tickets", "via")
+
+    def __init__(self, request_id: str, tickets: list[Ticket]) -> None:
+        self.request_id = request_id
+        self.tickets = tickets
+        self.via = ""  # websocket or rest, once sent
+        self.line = ""
+        self.connection = 0
+        self.answer_by: int | None = None
+
+
+class Intent(msgspec.Struct, omit_defaults=True):
+    """A ticket as it is written down before it is sent. key: unique among processes; done: nothing is left to find out.
+
+    sent_at, expires_at: ns by our clock; after the latter OKX takes the request no more.
+    """
+
+    key: str
+    order: OrderRequest | None = None
+    sent_at: int = 0
+    expires_at: int | None = None
+    done: bool = False
+
+
+class Record(msgspec.Struct):
+    """Write these down, and be sure of it, before going on to the next action."""
+
+    intents: list[Intent]
+
+
+class SendSocket(msgspec.Struct):
+    """Say this at an endpoint, then tell `Orders.sent` or `Orders.not_sent`."""
+
+    request_id: str
+    endpoint: str
+    op: str
+    data: bytes
+
+
+class SendRest(msgspec.Struct):
+    """POST this, then tell `Orders.rest_answered` or `Orders.rest_failed`. expires_ms: by OKX's clock."""
+
+    request_id: str
+    path: str
+    body: Any
+    expires_ms: int | None
+
+
+class LookUp(msgspec.Struct):
+    """GET this, then tell `Orders.looked_up`."""
+
+    ticket: int
+    path: str
+    query: dict[str, str]
+
+
+class ReadInstrument(msgspec.Struct):
+    """Read an instrument's reference data anew, then tell `Orders.instrument_read`."""
+
+    instrument: str
+
+
+Action = Record | SendSocket | SendRest | LookUp | ReadInstrument
+
+
+def ns(seconds: float) -> int:
+    return int(seconds * SECOND)

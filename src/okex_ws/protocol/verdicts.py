@@ -1,0 +1,94 @@
+"""Verdicts: what an answer, a push or a row that was read proves about an order request. Pure functions; None proves nothing.
+
+Source: docs-v5 "Error Code", "Order channel" (amendResult), "Get order details".
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+from okex_ws.events import OrderUpdate, SpreadOrderUpdate, Verdict
+from okex_ws.protocol.tickets import Ticket
+from okex_ws.wire.codes import Policy, lookup
+from okex_ws.wire.orders import AmendOrder, PlaceOrder
+
+OwnOrder = OrderUpdate | SpreadOrderUpdate
+
+STALE_CODE = ("51001", "50014")
+"""The instrument's number was not known: nothing was placed, and the number may be read anew."""
+UNAVAILABLE = ("50001", "50013")
+"""OKX takes no orders for now."""
+TOO_FREQUENT = ("50011", "50040", "50061", "60014")
+UNCLEAR = ("1", "2", "50004", "50026", "51054", "51149", "51412")
+"""Neither success nor failure, says OKX; 1 and 2 without a result for the order are no better."""
+ALREADY_DONE = ("51405",)
+FINAL = ("filled", "canceled", "mmp_canceled")
+
+
+class Rank(enum.IntEnum):
+    """How good a proof is: a better one corrects a verdict, a worse one never does."""
+
+    NOTHING = 0
+    ABSENCE = 1
+    ANSWER = 2
+    ORDER = 3
+
+
+class Next(enum.Enum):
+    """What an answer leads to."""
+
+    CONFIRMED = "accepted"
+    REJECTED = "refused, and nothing happened"
+    LOOK = "its state has to be read"
+    REFRESH = "the instrument's number has to be read anew"
+
+
+class Proof(NamedTuple):
+    """What is proven, and in which words."""
+
+    verdict: Verdict
+    code: str = ""
+    reason: str = ""
+
+
+def of_answer(ticket: Ticket, code: str, *, by_number: bool) -> Next:
+    """What OKX's code for one order leads to. by_number: it was addressed by instIdCode."""
+    if code == "0" or code in ALREADY_DONE:
+        return Next.CONFIRMED
+    if code in STALE_CODE and by_number and not ticket.changed_code:
+        return Next.REFRESH
+    if code in UNCLEAR or code == "51410" or lookup(code).policy is Policy.LOOK_UP:
+        return Next.LOOK
+    return Next.REJECTED
+
+
+def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None:
+    """What the order's own state proves. was_read: it was asked for, so what it does not show had not happened yet."""
+    if isinstance(ticket.order, PlaceOrder):
+        return Proof(Verdict.CONFIRMED)
+    if isinstance(ticket.order, AmendOrder):
+        return _of_amended(ticket.order, order, was_read=was_read)
+    if order.state in ("canceled", "mmp_canceled"):
+        return Proof(Verdict.CONFIRMED)
+    if order.state == "filled":
+        return Proof(Verdict.REJECTED, "51400", "filled before it could be canceled")
+    return None
+
+
+def _of_amended(wanted: AmendOrder, order: OwnOrder, *, was_read: bool) -> Proof | None:
+    if wanted.request_id and order.request_id == wanted.request_id:
+        if order.amend_result in ("-1", "1", "2"):
+            code = order.code if order.code not in ("", "0") else "51503"
+            return Proof(Verdict.REJECTED, code, order.message or _AMEND_RESULTS[order.amend_result])
+        return Proof(Verdict.CONFIRMED)
+    if not was_read:
+        return None  # a push may be older than the amendment
+    if wanted.size in (None, order.size) and wanted.price in (None, order.price):
+        return Proof(Verdict.CONFIRMED)
+    if order.state in FINAL:
+        return Proof(Verdict.REJECTED, "51503", f"{order.state} before it could be amended")
+    return None
+
+
+_AMEND_RESULTS = {"-1": "not amended", "1": "not amended, and canceled for it", "2": "not amended, and canceled by OKX"}
