@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from okex_ws.simulator import order_talk
 from okex_ws.simulator.faces import v5
+from okex_ws.simulator.faces.orders import OPS, Op
 from okex_ws.simulator.faces.v5 import Channel, RequestError, Topic
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.line import Abort, Binary, Close, Freeze, Line, Message, Outgoing, Ping, Text
-from okex_ws.simulator.spoiling import EXTRA, HEALED, SPOILERS, Scene, corrected_candle, truncated
+from okex_ws.simulator.spoiling import EXTRA, HEALED, REPEATS, SPOILERS, Scene, truncated
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
@@ -108,9 +110,10 @@ class Conversation(Line):
 
     def _obey(self, request: v5.Request, now: int) -> None:
         op = request.op
+        if op in OPS:
+            order_talk.hear(self._exchange, self, request, OPS[op], now)
+            return
         if op not in ("subscribe", "unsubscribe", "login"):
-            if op in v5.ORDER_OPS and self.path != "private":
-                raise RequestError("60028")
             raise RequestError("60019", v5.echo(op.encode("utf-8", "replace")))
         args = request.args
         self._spend(len(args) if self._rules.count_args and isinstance(args, list) else 1, request.id, now)
@@ -167,7 +170,9 @@ class Conversation(Line):
             code = struck["error_ack"].options["code"]
             raise RequestError(code)
         try:
-            self.account = v5.check_login(request.args, self._exchange.keys, now, self._rules.login_window_s)
+            self.account = v5.check_login(
+                request.args, self._exchange.keys, self._exchange.clock(now), self._rules.login_window_s, demo=self._rules.demo
+            )
         except RequestError as error:
             if self._rules.close_on_bad_login:
                 self._refuse(error.code, error.message, request.id)
@@ -187,7 +192,7 @@ class Conversation(Line):
         if self.account is not None and channel.tier > self.account.tier:
             raise RequestError("64003")
         self._check_company(topic)
-        if self._is_market_data(channel) and not self._exchange.market.knows(channel.name, topic.key):
+        if channel.is_market_data and not self._exchange.market.knows(channel.name, topic.key):
             raise RequestError("60018", v5.describe(msgspec.json.decode(topic.arg)))
         limit = self._rules.max_subscriptions
         if limit and len(self.subscriptions) >= limit and topic.identity not in self.subscriptions:
@@ -199,18 +204,17 @@ class Conversation(Line):
         is_new = topic.identity not in self.subscriptions
         self.subscriptions[topic.identity] = topic
         self._lingering.pop(topic.identity, None)
-        first: Push | None = None
-        if self._is_market_data(channel):
-            self._exchange.watch(self, topic, now)
-            wanted = is_new or self._rules.duplicate_subscribe == "snapshot"
-            if wanted and "no_snapshot" not in struck:
-                first = self._exchange.first_push(topic, now)
-        if first is not None and self._exchange.is_push_first(self.number):
-            self.push(topic, first, now)
-            first = None
-        self._acknowledge(Text(v5.ack("subscribe", topic, identity, self.conn_id)), struck, now)
-        if first is not None and not self.is_over:
-            self.push(topic, first, now)
+        self._exchange.watch(self, topic, now)
+        wanted = is_new or self._rules.duplicate_subscribe == "snapshot"
+        first = self._exchange.first_pushes(self, topic, now) if wanted and "no_snapshot" not in struck else []
+        ack = Text(v5.ack("subscribe", topic, identity, self.conn_id))
+        is_push_first = bool(first) and self._exchange.is_push_first(self.number)
+        if not is_push_first:
+            self._acknowledge(ack, struck, now)
+        for push in first:
+            self.push(topic, push, now)
+        if is_push_first:
+            self._acknowledge(ack, struck, now)
         self._count_connections(topic, struck, now)
 
     def _check_company(self, topic: Topic) -> None:
@@ -245,8 +249,9 @@ class Conversation(Line):
             self._lingering.pop(topic.identity, None)
             self._exchange.unwatch(self, topic)
 
-    def _is_market_data(self, channel: Channel) -> bool:
-        return not channel.login or channel.name in v5.PUBLIC_WITH_LOGIN
+    def acknowledge_order(self, op: Op, reply: Text, now: int) -> None:
+        """Send the reply to a request about orders, through whatever faults strike acks (channel=order, amend, cancel)."""
+        self._acknowledge(reply, self._ack_faults("order", op.verb, "", now), now)
 
     def _refuse(self, code: str, message: str, identity: str) -> None:
         self.send(Text(v5.error(code, message, identity, self.conn_id)))
@@ -281,7 +286,7 @@ class Conversation(Line):
         return Push(push.channel, push.key, [row], "snapshot", push.ts)
 
     def _push_through_faults(self, topic: Topic, push: Push, now: int) -> None:
-        name, key = topic.channel.name, topic.key
+        name, key = topic.channel.name, push.key
         struck = self._faults.strikes(
             "push", now, self.number, path=self.path, channel=name, key=key, action=push.action or "", traits=push.traits()
         )
@@ -303,16 +308,19 @@ class Conversation(Line):
                 SPOILERS[fault.kind](message, scene)
                 if fault.kind in HEALED and topic.channel.chain == "linked":
                     self._to_heal.add(topic.identity)
-            elif fault.kind == "candle_correction":
-                correction = corrected_candle(msgspec.json.decode(text.payload))
-                if correction is not None:
-                    afterwards.append(Text(v5.encode(correction)))
+            elif fault.kind in REPEATS:
+                again = REPEATS[fault.kind](msgspec.json.decode(text.payload))
+                if again is not None:
+                    afterwards.append(Text(v5.encode(again)))
         if message is not None:
             text = Text(v5.encode(message))
         if "truncate" in kinds:
             text = Text(truncated(text.payload, kinds["truncate"]))
         if "drop" in kinds or "mute" in kinds:
             self.traffic.dropped += 1
+        elif "overtaken" in kinds:
+            self.traffic.pushes += 1
+            self._exchange.call_at(now + kinds["overtaken"].options["seconds"], lambda _: self.send(text))
         else:
             self.traffic.pushes += 1
             self._deliver(topic, text, kinds, now)

@@ -14,16 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from okex_ws.simulator.conversation import Push
+from okex_ws.simulator.desk import Desk
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.doors import NO_DOOR, door
 from okex_ws.simulator.faces import v5
-from okex_ws.simulator.faces.rest import RestFace, RestReply
+from okex_ws.simulator.faces.http import RestReply
+from okex_ws.simulator.faces.rest import RestFace
 from okex_ws.simulator.faces.v5 import Channel, Topic
 from okex_ws.simulator.faults import Fault, Faults, Running
+from okex_ws.simulator.floor import Floor
 from okex_ws.simulator.ledger import FaultApplied, Ledger
 from okex_ws.simulator.line import Line
 from okex_ws.simulator.markets import Market, Publication
-from okex_ws.simulator.rules import DEMO_KEY, ApiKey, Rules
+from okex_ws.simulator.rules import DEMO_KEY, DEMO_TRADING_KEY, ApiKey, Rules
 
 _MS = 1_000_000
 _SECOND = 1_000 * _MS
@@ -54,7 +57,8 @@ class _Chain:
 class Exchange:
     """One simulated OKX. Everything random comes from `seed`: same seed and same calls, same bytes.
 
-    keys: the API keys it knows (default: DEMO_KEY). `market.start` should not lie after `now`.
+    keys: the API keys it knows (default: DEMO_KEY of production and DEMO_TRADING_KEY of demo trading). `market.start`
+    should not lie after `now`. `floor` is the truth about every account: orders, executions, balances, positions.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class Exchange:
         now: int,
         rules: Rules | None = None,
         faults: Faults | Iterable[Fault] | None = None,
-        keys: Iterable[ApiKey] = (DEMO_KEY,),
+        keys: Iterable[ApiKey] = (DEMO_KEY, DEMO_TRADING_KEY),
     ) -> None:
         self.market = market
         self.seed = seed
@@ -89,6 +93,7 @@ class Exchange:
         self._epochs: dict[str, int] = {}
         self._changes: dict[str, dict[str, str]] = {}
         self._order_dice = self._dice.fork("push before ack")
+        self._desk: Desk | None = None
         self._rest = RestFace(self)
         for due, fault in self.running.timed():
             self._schedule_fault(due, fault)
@@ -97,6 +102,18 @@ class Exchange:
     def is_live(self) -> bool:
         """True if books carry live checksums."""
         return self.rules.checksum == "live"
+
+    @property
+    def desk(self) -> Desk:
+        """The trading half, made when somebody first logs in."""
+        if self._desk is None:
+            self._desk = Desk(self)
+        return self._desk
+
+    @property
+    def floor(self) -> Floor:
+        """What every account really has."""
+        return self.desk.floor
 
     @property
     def conversations(self) -> list[Line]:
@@ -147,16 +164,22 @@ class Exchange:
 
     def deadline(self) -> int | None:
         """The next instant (ns) at which something happens by itself."""
-        due = self.market.deadline()
+        due = self._market_deadline()
         if self._timers and (due is None or self._timers[0][0] < due):
             return self._timers[0][0]
         return due
+
+    def _market_deadline(self) -> int | None:
+        """The market's next instant, or the floor's own if that is sooner."""
+        due = self.market.deadline()
+        settling = self._desk.floor.deadline() if self._desk is not None else None
+        return settling if due is None or (settling is not None and settling < due) else due
 
     def on_deadline(self, now: int) -> None:
         """Live through everything up to and including `now`, each thing at its own instant and in order."""
         market, timers = self.market, self._timers
         while True:
-            due = market.deadline()
+            due = self._market_deadline()
             if timers and (due is None or timers[0][0] <= due):
                 if timers[0][0] > now:
                     break
@@ -170,6 +193,8 @@ class Exchange:
                     publications = _in_push_order(publications)
                 for publication in publications:
                     self._publish(publication)
+                if self._desk is not None:
+                    self._desk.advance(self.now)
             else:
                 break
         self.now = max(self.now, now)
@@ -195,6 +220,13 @@ class Exchange:
         """Enter one stroke of a fault in the ledger."""
         self.ledger.note_fault(FaultApplied(now, kind, conn_id, channel, key, detail))
 
+    def clock(self, now: int) -> int:
+        """What the exchange takes the time to be (fault clock_skew)."""
+        if not self.running.has("clock"):
+            return now
+        skews: list[int] = [fault.options["seconds"] for fault in self.running.strikes("clock", now, 0)]
+        return now + sum(skews)
+
     def seq_shift(self, number: int) -> int:
         """How far a connection's ids lie from the exchange's (0 when they are the same everywhere)."""
         if self.rules.seq_scope == "instrument":
@@ -217,7 +249,9 @@ class Exchange:
         )
 
     def watch(self, conversation: Line, topic: Topic, now: int) -> None:
-        """A subscription begins."""
+        """A subscription to the market's data begins; of an account's own channels `first_pushes` takes care."""
+        if not topic.channel.is_market_data:
+            return
         address = (topic.channel.name, topic.key)
         watchers = self._watchers.setdefault(address, {})
         if not watchers and address[1] not in self._held_trades_of(address[0]):
@@ -231,6 +265,9 @@ class Exchange:
 
     def unwatch(self, conversation: Line, topic: Topic) -> None:
         """A subscription ends. `trades` stays watched, so that the ledger also knows what nobody received."""
+        if not topic.channel.is_market_data:
+            self.desk.private.leave(conversation, topic)
+            return
         address = (topic.channel.name, topic.key)
         watchers = self._watchers.get(address)
         if watchers is None or watchers.pop((conversation.number, topic.identity), None) is None or watchers:
@@ -239,6 +276,13 @@ class Exchange:
         self._chains.pop(address, None)
         if address[1] not in self._held_trades_of(address[0]):
             self.market.unwatch(*address)
+
+    def first_pushes(self, conversation: Line, topic: Topic, now: int) -> list[Push]:
+        """What a new subscriber gets at once; of an account's channels, in pages."""
+        if not topic.channel.is_market_data:
+            return self.desk.private.join(conversation, topic, now)
+        first = self.first_push(topic, now)
+        return [] if first is None else [first]
 
     def first_push(self, topic: Topic, now: int) -> Push | None:
         """What a new subscriber gets at once: a full book, the current ticker or candle; None for trades and such."""
@@ -377,7 +421,9 @@ class Exchange:
             over = fault.lasts is not None and now >= self.start + (fault.at or 0) + fault.lasts
             if over or not self.running.strike(fault):
                 return
-            if fault.stage == "market":
+            if fault.kind == "key_deleted":
+                self._delete_keys(fault, now)
+            elif fault.stage == "market":
                 self._change_instrument(fault, now)
             else:
                 for conversation in self._victims(fault):
@@ -402,6 +448,15 @@ class Exchange:
             return [self.running.dice(fault, 0).choice(lines)]
         return lines
 
+    def _delete_keys(self, fault: Fault, now: int) -> None:
+        """Keys that are gone close their lines with 4007 and log in no more."""
+        for name in [name for name in self.keys if fault.options["api_key"] in ("*", name)]:
+            key = self.keys.pop(name)
+            self.note(fault.kind, now, detail=name)
+            for conversation in self.conversations:
+                if conversation.account == key:
+                    conversation.close(4007, "API key has been updated or deleted", now)
+
     def _change_instrument(self, fault: Fault, now: int) -> None:
         changes = {name: value for name, value in fault.options.items() if value is not None}
         for inst_type in v5.INST_TYPES:
@@ -411,6 +466,8 @@ class Exchange:
                 self._changes.setdefault(row["instId"], {}).update(changes)
                 self.note(fault.kind, now, "", "instruments", row["instId"], str(changes))
                 changed = {**row, **self._changes[row["instId"]]}
+                if self._desk is not None:
+                    self._desk.relist()
                 self._spread(Push(v5.CHANNELS["instruments"], inst_type, [changed], None, now), now)
 
 

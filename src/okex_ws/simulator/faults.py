@@ -153,7 +153,8 @@ KINDS: dict[str, Kind] = {
         "service", "orders and private REST are unavailable: 50001 [F23]", lasting=True,
         code=(str, "50001"), status=(_count, 503),
     ),
-    "clock_skew": _kind("clock", "the exchange's clock is off by this [B12 F21]", lasting=True, seconds=(nanoseconds, 35 * 10**9)),
+    "clock_skew": _kind("clock", "the exchange's clock is off by this, either way [B12 F21]", lasting=True,
+                        seconds=(nanoseconds, 35 * 10**9)),
     "key_deleted": _kind("market", "delete an API key: its lines close with 4007 (at=) [B14]", api_key=(str, "*")),
     "seq_reset": _kind("mint", "restart an instrument's sequence ids low, as after maintenance [D3]"),
     "instrument_change": _kind(

@@ -8,7 +8,7 @@ conversation_v1.py and conversation_v3.py.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from okex_ws.simulator.rules import ApiKey
 if TYPE_CHECKING:
     from okex_ws.simulator.conversation import Push
     from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.floor import Happening
 
 _ACK_KINDS = {
     "subscribe": ("drop_ack", "delay_ack", "error_ack", "conn_count_error", "no_snapshot"),
@@ -119,6 +120,9 @@ class Line:
     def push(self, topic: Topic, push: Push, now: int) -> None:
         """Tell one subscription what the exchange publishes."""
         raise NotImplementedError
+
+    def happened(self, happenings: Iterable[Happening], now: int) -> None:
+        """Tell what the floor did, where a dialect does so by the line's login and not by subscription alone."""
 
     def announce_upgrade(self, now: int) -> None:
         """Close after the notice time; a dialect that has a word for it says so now."""

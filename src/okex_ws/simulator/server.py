@@ -32,7 +32,7 @@ from picows import (
 
 from okex_ws.simulator.certificates import DEFAULT_NAMES, Certificates
 from okex_ws.simulator.exchange import Exchange, Refusal
-from okex_ws.simulator.faces.rest import RestReply
+from okex_ws.simulator.faces.http import RestReply
 from okex_ws.simulator.line import Abort, Binary, Close, Freeze, Line, Ping, Text
 
 MAX_FRAME = 16 * 1024 * 1024

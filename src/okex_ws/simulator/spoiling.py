@@ -173,6 +173,19 @@ def corrected_candle(message: Message) -> Message | None:
     return {**message, "data": rows}
 
 
+def _restated_order(message: Message) -> Message:
+    """An order push told again with a later uTime, as OKX may do."""
+    rows = [{**row, "uTime": str(int(row["uTime"]) + 1)} for row in message["data"]]
+    return {**message, "data": rows}
+
+
+REPEATS: dict[str, Callable[[Message], Message | None]] = {
+    "candle_correction": corrected_candle,
+    "restated_order": _restated_order,
+}
+"""Faults that tell a push again afterwards, somehow changed; None where there is nothing to tell."""
+
+
 def _garbage(message: Message, scene: Scene) -> bytes:
     size = scene.fault.options["bytes"]
     if scene.fault.options["utf8"]:

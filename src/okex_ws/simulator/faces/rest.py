@@ -1,6 +1,7 @@
 """REST face: the public reads a stream needs, GET /api/v5/public/*, /market/* and /system/status.
 
 In: method, target with query, headers, body. Out: RestReply in OKX's envelope {"code","msg","data"}, rows newest first.
+What needs a key is answered by private_rest.py.
 An unknown parameter is ignored, an empty one counts as absent. Sources: OKX V5 docs, "Public data", "Market data",
 "Status", "Error code / REST API".
 """
@@ -10,11 +11,13 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from okex_ws.simulator.faces import v5
+from okex_ws.simulator.faces.http import Query, RestReply, Wrong, integer, newest, number, reply, required, status_of, unlisted
+from okex_ws.simulator.faces.private_rest import PrivateFace
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.markets import BARS
 
@@ -23,25 +26,6 @@ if TYPE_CHECKING:
 
 _MS = 1_000_000
 _SECOND = 1_000 * _MS
-Query = dict[str, str]
-
-
-@dataclass(slots=True)
-class RestReply:
-    """An HTTP reply."""
-
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
-class _Wrong(Exception):
-    """An OKX error code and its message; HTTP 400 for 50xxx, 200 for the rest."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code)
-        self.code, self.message = code, message
-
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
@@ -56,6 +40,7 @@ class RestFace:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._private = PrivateFace(exchange)
         self._recent: dict[tuple[str, str, str], deque[int]] = {}
 
     def answer(
@@ -65,23 +50,25 @@ class RestFace:
         parts = urlsplit(target)
         query: Query = {name: value for name, value in parse_qsl(parts.query) if value}
         name = parts.path.removeprefix("/api/v5/")
+        if self._private.has(name):
+            return self._private.answer(method, target, name, query, headers, body, now)
         endpoint = _ENDPOINTS.get(name)
         if endpoint is None or not parts.path.startswith("/api/v5/"):
-            return _reply(404, "404", f"Endpoint request error: no {parts.path}", [])
+            return reply(404, "404", f"Endpoint request error: no {parts.path}", [])
         if method != "GET":
-            return _reply(405, "405", f"{method} is not allowed here", [])
+            return reply(405, "405", f"{method} is not allowed here", [])
         if self._is_too_often(name, endpoint, query, peer, now):
             status = 429 if self._exchange.rules.rest_limits == "429" else 200
-            return _reply(status, "50011", "Too Many Requests", [])
+            return reply(status, "50011", "Too Many Requests", [])
         struck = self._strike(name, query, now)
         refusal = struck.get("rest_error")
         if refusal is not None:
-            return _reply(refusal.options["status"], refusal.options["code"], "Simulated trouble", [])
+            return reply(refusal.options["status"], refusal.options["code"], "Simulated trouble", [])
         try:
             rows = endpoint.read(self, query, now)
-        except _Wrong as wrong:
-            return _reply(400 if wrong.code.startswith("50") else 200, wrong.code, wrong.message, [])
-        return _reply(200, "0", "", self._spoil(rows, struck, name, query, now))
+        except Wrong as wrong:
+            return reply(status_of(wrong.code), wrong.code, wrong.message, [])
+        return reply(200, "0", "", self._spoil(rows, struck, name, query, now))
 
     def _is_too_often(self, name: str, endpoint: _Endpoint, query: Query, peer: str, now: int) -> bool:
         if self._exchange.rules.rest_limits == "off":
@@ -118,7 +105,7 @@ class RestFace:
         return [] if "rest_empty" in struck else rows
 
     def _time(self, query: Query, now: int) -> list[Any]:
-        return [{"ts": str(now // _MS)}]
+        return [{"ts": str(self._exchange.clock(now) // _MS)}]
 
     def _status(self, query: Query, now: int) -> list[Any]:
         rows = self._exchange.market.status()
@@ -126,13 +113,13 @@ class RestFace:
         return [row for row in rows if state is None or row.get("state") == state]
 
     def _instruments(self, query: Query, now: int) -> list[Any]:
-        inst_type = _required(query, "instType")
+        inst_type = required(query, "instType")
         if inst_type not in v5.INST_TYPES:
-            raise _Wrong("51000", "Parameter instType error")
+            raise Wrong("51000", "Parameter instType error")
         if inst_type == "OPTION" and not ("uly" in query or "instFamily" in query):
-            raise _Wrong("50015", "Either parameter uly or instFamily is required")
+            raise Wrong("50015", "Either parameter uly or instFamily is required")
         if inst_type == "EVENTS":
-            _required(query, "seriesId")
+            required(query, "seriesId")
         rows = self._exchange.instruments(inst_type)
         for name in ("instFamily", "uly", "seriesId"):
             if name in query:
@@ -140,15 +127,15 @@ class RestFace:
         if "instId" in query:
             rows = [row for row in rows if row.get("instId") == query["instId"]]
             if not rows:
-                raise _unlisted()
+                raise unlisted()
         return rows
 
     def _books(self, query: Query, now: int) -> list[Any]:
-        book = self._book(query, _number(query, "sz", 1, 400))
+        book = self._book(query, number(query, "sz", 1, 400))
         return [{**book, "seqId": self._exchange.book_seq(query["instId"], now)}]
 
     def _books_full(self, query: Query, now: int) -> list[Any]:
-        book = self._book(query, _number(query, "sz", 1, 5000))
+        book = self._book(query, number(query, "sz", 1, 5000))
         for side in ("asks", "bids"):
             book[side] = [[level[0], level[1], level[-1]] for level in book[side]]
         return [book]
@@ -157,28 +144,28 @@ class RestFace:
         instrument = self._instrument(query)
         book = self._exchange.market.book(instrument, depth)
         if book is None:
-            raise _unlisted()
+            raise unlisted()
         return {"asks": book["asks"], "bids": book["bids"], "ts": book["ts"]}
 
     def _trades(self, query: Query, now: int) -> list[Any]:
         matches = self._exchange.market.matches(self._instrument(query))
-        return _newest(matches, 0, len(matches), _number(query, "limit", 100, 500))
+        return newest(matches, 0, len(matches), number(query, "limit", 100, 500))
 
     def _history_trades(self, query: Query, now: int) -> list[Any]:
         matches = self._exchange.market.matches(self._instrument(query))
-        limit = _number(query, "limit", 100, 100)
+        limit = number(query, "limit", 100, 100)
         kind = query.get("type", "1")
         if kind not in ("1", "2"):
-            raise _Wrong("51000", "Parameter type error")
+            raise Wrong("51000", "Parameter type error")
         if kind == "2" and "before" in query:
-            raise _Wrong("50039", "before is not supported when paging by timestamp")
+            raise Wrong("50039", "before is not supported when paging by timestamp")
         field_name = "tradeId" if kind == "1" else "ts"
         low, high = 0, len(matches)
         if "after" in query:
-            high = bisect.bisect_left(matches, _integer(query, "after"), key=lambda row: int(row[field_name]))
+            high = bisect.bisect_left(matches, integer(query, "after"), key=lambda row: int(row[field_name]))
         if "before" in query:
-            low = bisect.bisect_right(matches, _integer(query, "before"), key=lambda row: int(row[field_name]))
-        return _newest(matches, low, high, limit)
+            low = bisect.bisect_right(matches, integer(query, "before"), key=lambda row: int(row[field_name]))
+        return newest(matches, low, high, limit)
 
     def _candles(self, query: Query, now: int) -> list[Any]:
         return self._candle_rows(query, 300)[:1440]
@@ -190,31 +177,31 @@ class RestFace:
         instrument = self._instrument(query)
         bar = query.get("bar", "1m")
         if bar not in BARS:
-            raise _Wrong("51000", "Parameter bar error")
+            raise Wrong("51000", "Parameter bar error")
         rows: Sequence[list[str]] = self._exchange.market.candles(instrument, bar)
         if "after" in query:
-            after = _integer(query, "after")
+            after = integer(query, "after")
             rows = [row for row in rows if int(row[0]) < after]
         if "before" in query:
-            before = _integer(query, "before")
+            before = integer(query, "before")
             rows = [row for row in rows if int(row[0]) > before]
-        return list(rows[: _number(query, "limit", 100, most)])
+        return list(rows[: number(query, "limit", 100, most)])
 
     def _ticker(self, query: Query, now: int) -> list[Any]:
         return self._latest("tickers", self._instrument(query))
 
     def _tickers(self, query: Query, now: int) -> list[Any]:
-        return self._of_type("tickers", _required(query, "instType"), query)
+        return self._of_type("tickers", required(query, "instType"), query)
 
     def _index_tickers(self, query: Query, now: int) -> list[Any]:
-        index = _required(query, "instId")
+        index = required(query, "instId")
         return self._latest("index-tickers", index)
 
     def _mark_price(self, query: Query, now: int) -> list[Any]:
-        return self._of_type("mark-price", _required(query, "instType"), query)
+        return self._of_type("mark-price", required(query, "instType"), query)
 
     def _open_interest(self, query: Query, now: int) -> list[Any]:
-        return self._of_type("open-interest", _required(query, "instType"), query)
+        return self._of_type("open-interest", required(query, "instType"), query)
 
     def _price_limit(self, query: Query, now: int) -> list[Any]:
         return self._latest("price-limit", self._instrument(query))
@@ -227,9 +214,9 @@ class RestFace:
         present = self._latest("funding-rate", self._instrument(query))[0]
         due, following = int(present["fundingTime"]), int(present["nextFundingTime"])
         step = max(1, following - due)
-        times = [due - step * (i + 1) for i in range(_number(query, "limit", 100, 400))]
-        low = _integer(query, "before") if "before" in query else 0
-        high = _integer(query, "after") if "after" in query else due
+        times = [due - step * (i + 1) for i in range(number(query, "limit", 100, 400))]
+        low = integer(query, "before") if "before" in query else 0
+        high = integer(query, "after") if "after" in query else due
         rate = present.get("settFundingRate") or present["fundingRate"]
         same = {"instType": present["instType"], "instId": present["instId"], "method": present.get("method", "")}
         return [
@@ -240,7 +227,7 @@ class RestFace:
 
     def _of_type(self, channel: str, inst_type: str, query: Query) -> list[Any]:
         if inst_type not in v5.INST_TYPES:
-            raise _Wrong("51000", "Parameter instType error")
+            raise Wrong("51000", "Parameter instType error")
         rows: list[Any] = []
         for row in self._exchange.market.instruments(inst_type):
             wanted = all(row.get(n) == query[n] for n in ("instFamily", "uly", "instId") if n in query)
@@ -253,13 +240,13 @@ class RestFace:
         market = self._exchange.market
         snapshot = market.snapshot(channel, key) if market.knows(channel, key) else None
         if snapshot is None or not snapshot.rows:
-            raise _unlisted()
+            raise unlisted()
         return snapshot.rows
 
     def _instrument(self, query: Query) -> str:
-        instrument = _required(query, "instId")
+        instrument = required(query, "instId")
         if not self._exchange.market.knows("trades", instrument):
-            raise _unlisted()
+            raise unlisted()
         return instrument
 
 
@@ -284,38 +271,3 @@ _ENDPOINTS: dict[str, _Endpoint] = {
     "system/status": _Endpoint(RestFace._status, 1, 5 * _SECOND),
 }
 """Path below /api/v5/ -> its read and its limit per IP (OKX V5 docs, each endpoint's "Rate Limit")."""
-
-
-def _newest(rows: Sequence[Any], low: int, high: int, limit: int) -> list[Any]:
-    return [rows[i] for i in range(high - 1, max(low, high - limit) - 1, -1)]
-
-
-def _required(query: Query, name: str) -> str:
-    if name not in query:
-        raise _Wrong("50014", f"Parameter {name} can not be empty.")
-    return query[name]
-
-
-def _integer(query: Query, name: str) -> int:
-    try:
-        return int(query[name])
-    except ValueError:
-        raise _Wrong("51000", f"Parameter {name} error") from None
-
-
-def _number(query: Query, name: str, default: int, most: int) -> int:
-    if name not in query:
-        return default
-    number = _integer(query, name)
-    if number < 1:
-        raise _Wrong("51000", f"Parameter {name} error")
-    return min(number, most)
-
-
-def _unlisted() -> _Wrong:
-    return _Wrong("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
-
-
-def _reply(status: int, code: str, message: str, rows: list[Any]) -> RestReply:
-    body = v5.encode({"code": code, "msg": message, "data": rows})
-    return RestReply(status, {"Content-Type": "application/json"}, body)

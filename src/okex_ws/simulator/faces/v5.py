@@ -39,6 +39,14 @@ class Channel:
     checksum: bool = False
     tier: int = 0
 
+    @property
+    def is_market_data(self) -> bool:
+        """Whether its data is the market's; else it is an account's own."""
+        return not self.login or self.name in _PUBLIC_WITH_LOGIN
+
+
+_PUBLIC_WITH_LOGIN = frozenset({"books-l2-tbt", "books50-l2-tbt", "economic-calendar"})
+
 
 def _channels() -> Iterable[Channel]:
     for name, login, tier in (("books", False, 0), ("books-l2-tbt", True, 4), ("books50-l2-tbt", True, 4)):
@@ -98,9 +106,6 @@ def _channels() -> Iterable[Channel]:
 
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in _channels()}
 
-PUBLIC_WITH_LOGIN = frozenset({"books-l2-tbt", "books50-l2-tbt", "economic-calendar"})
-"""Login-only channels whose data is the market's, not an account's."""
-
 PUSH_RANK: dict[str, int] = {
     "bbo-tbt": 1,
     "books-l2-tbt": 2,
@@ -116,11 +121,6 @@ PUSH_RANK: dict[str, int] = {
 """OKX's fixed order of the book channels of one instrument on one connection; everything else comes before."""
 
 INST_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
-
-_VERBS = ("order", "amend-order", "cancel-order")
-_BATCHES = ("batch-orders", "batch-amend-orders", "batch-cancel-orders", "mass-cancel")
-_SPREAD_OPS = ("sprd-order", "sprd-amend-order", "sprd-cancel-order", "sprd-mass-cancel")
-ORDER_OPS = frozenset((*_VERBS, *_BATCHES, *_SPREAD_OPS))
 
 MESSAGES: dict[str, str] = {
     "60004": "Invalid timestamp",
@@ -166,11 +166,12 @@ class RequestError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """One well-formed request. args is whatever the client sent; id is "" when there was none."""
+    """One well-formed request. args and expires (expTime) are whatever the client sent; id is "" when there was none."""
 
     op: str
     id: str
     args: Any
+    expires: Any = None
 
 
 def read_request(message: bytes) -> Request:
@@ -192,7 +193,7 @@ def read_request(message: bytes) -> Request:
     if not isinstance(identity, str) or len(identity) > 32 or not (identity == "" or identity.isalnum()):
         raise RequestError("60033", "id")
     op = body["op"]
-    return Request(op if isinstance(op, str) else str(op), identity, body.get("args"))
+    return Request(op if isinstance(op, str) else str(op), identity, body.get("args"), body.get("expTime"))
 
 
 def echo(message: bytes) -> str:
@@ -278,8 +279,8 @@ def wrong_path_code(channel: Channel, path: str, habit: str) -> str:
     return "64002" if path == "business" else "60018"
 
 
-def check_login(args: Any, keys: Mapping[str, ApiKey], now: int, window_s: float) -> ApiKey:
-    """The key a login's args prove possession of.
+def check_login(args: Any, keys: Mapping[str, ApiKey], now: int, window_s: float, *, demo: bool = False) -> ApiKey:
+    """The key a login's args prove possession of; demo trading and production do not know one another's keys.
 
     Raises RequestError 60013, 60031 (several), 60026, 60004, 60005, 60006, 60032, 60007, 60024.
     Source: OKX V5 docs, "Login": base64(HMAC-SHA256(secret, timestamp + "GET" + "/users/self/verify")), timestamp in
@@ -307,7 +308,7 @@ def check_login(args: Any, keys: Mapping[str, ApiKey], now: int, window_s: float
     if abs(seconds - now / 1e9) > window_s:
         raise RequestError("60006")
     known = keys.get(given["apiKey"])
-    if known is None:
+    if known is None or known.demo != demo:
         raise RequestError("60032")
     digest = hmac.new(known.secret.encode(), f"{text}GET/users/self/verify".encode(), hashlib.sha256).digest()
     sign = given["sign"] if isinstance(given["sign"], str) else ""
