@@ -6,6 +6,7 @@ where they and its recordings differ, the recordings.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from okex_ws.simulator.conversation import Push
@@ -16,9 +17,11 @@ from okex_ws.simulator.faces.v1_listings import Listed, futures, spot
 from okex_ws.simulator.faces.v5 import Topic
 from okex_ws.simulator.old_line import OldLine
 from okex_ws.simulator.spoiling import Scene
+from okex_ws.simulator.trading_v1 import TradingV1
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.floor import Happening
 
 _SECOND = 1_000_000_000
 
@@ -33,6 +36,8 @@ class ConversationV1(OldLine):
         self.is_deflated = is_deflated
         self._feeds: dict[bytes, Feed] = {}
         self._gathered: dict[bytes, list[Any]] = {}
+        self._private: set[str] = set()
+        self._trading: TradingV1 | None = None
         self._pinged = now
         if self._rules.v1_ping_close_s:
             exchange.call_at(now + self._ns(self._rules.v1_ping_close_s), self._check_pings)
@@ -65,12 +70,60 @@ class ConversationV1(OldLine):
         if request.event == "ping":
             self._pinged = now
             self._pong(v1.PONG, now)
+        elif request.event == "login":
+            self._login(request.parameters, now)
+        elif request.event == "addChannel" and request.channel in v1.REQUESTS:
+            self._trade(request, now)
         elif request.event == "addChannel":
-            self._add_channel(v1.read_channel(request.channel), now)
+            channel = v1.read_channel(request.channel)
+            if channel.is_private and request.parameters.get("api_key"):
+                self._open_account(request.parameters)
+            self._add_channel(channel, now)
         elif request.event == "removeChannel":
             self._remove_channel(v1.read_channel(request.channel), now)
         else:
             raise RequestError(20103)
+
+    # Accounts
+
+    def _login(self, parameters: dict[str, Any], now: int) -> None:
+        struck = self._ack_faults("login", "login", "", now)
+        if "error_ack" in struck or not self._open_account(parameters):
+            raise RequestError(20102)
+        self._acknowledge(self._frame([v1.said("login", {"result": True}, self._flag)]), struck, now)
+
+    def _open_account(self, parameters: dict[str, Any]) -> bool:
+        """Whether the signature is good; then the line is that account's from now on."""
+        known = v1.signer(parameters, self._exchange.keys)
+        if known is not None and (self.account is None or self.account.uid != known.uid):
+            self.account = known
+            self._trading = TradingV1(self._exchange, self._exchange.desk.uid(known))
+        return known is not None
+
+    def _trade(self, request: v1.Request, now: int) -> None:
+        """A request to trade or look up: signed by itself, answered under its own name, with the code alone if it fails."""
+        name = request.channel
+        try:
+            if not self._open_account(request.parameters) or self._trading is None:
+                raise RequestError(10005 if name.startswith("ok_spot") else 20024)
+            data = self._trading.obey(name, request.parameters, now)
+        except RequestError as error:
+            self.say([v1.failure(name, error.code, self._flag)])
+            return
+        desk = self._exchange.desk
+        if desk.is_push_first():
+            desk.flush(now)
+        self.say([v1.said(name, data, self._flag)])
+        desk.flush(now)
+
+    def happened(self, happenings: Iterable[Happening], now: int) -> None:
+        """Push what became of the account: futures to whoever is logged in, spot by subscription."""
+        if self._trading is None:
+            return
+        for name, instrument, data in self._trading.told(happenings, now):
+            if name.startswith("ok_sub_futureusd") or name in self._private:
+                topic = Topic(v5.CHANNELS["orders"], instrument, name.encode())
+                self._tell(topic, name, [v1.said(name, data, 0)], "", now)
 
     # Channels
 
@@ -80,6 +133,8 @@ class ConversationV1(OldLine):
         if "error_ack" in struck:
             raise RequestError(int(struck["error_ack"].options["code"]), channel.name)
         self._acknowledge(self._frame([v1.ack("addChannel", channel.name, self._flag)]), struck, now)
+        if channel.is_private:
+            self._private.add(channel.name)
         if found is not None:
             self._begin(found, now, is_told="no_snapshot" not in struck)
 
@@ -94,6 +149,7 @@ class ConversationV1(OldLine):
             self._say_data(topic, found, first, self._flag, now)
 
     def _remove_channel(self, channel: Channel, now: int) -> None:
+        self._private.discard(channel.name)
         topic = self.subscriptions.pop(channel.name.encode(), None)
         struck = self._ack_faults("unsubscribe", channel.name, topic.key if topic else "", now)
         if topic is not None:

@@ -6,17 +6,21 @@ Path: `/ws/v3`; every message of the server is deflated. Sources: OKEx V3 docs, 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from okex_ws.simulator.account_v3 import AccountV3
 from okex_ws.simulator.conversation import Push
 from okex_ws.simulator.faces import v3, v5
 from okex_ws.simulator.faces.v3 import Channel, RequestError
 from okex_ws.simulator.faces.v3_feeds import Feed, feed
 from okex_ws.simulator.faces.v5 import Topic
+from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.old_line import OldLine
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.floor import Happening
 
 _HOUR = 3600 * 1_000_000_000
 _BOOKS = ("depth", "depth_l2_tbt")
@@ -28,6 +32,7 @@ class ConversationV3(OldLine):
     def __init__(self, exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
         super().__init__(exchange, number, conn_id, path, now, peer)
         self._feeds: dict[bytes, Feed] = {}
+        self._private: AccountV3 | None = None
         self._budget: deque[int] = deque()
         if self._rules.idle_close_s:
             exchange.call_at(now + self._ns(self._rules.idle_close_s), self._check_idle)
@@ -64,45 +69,58 @@ class ConversationV3(OldLine):
         struck = self._ack_faults("login", "login", "", now)
         if "error_ack" in struck:
             raise RequestError(int(struck["error_ack"].options["code"]), "Login failed")
-        self.account = v3.check_login(args, self._exchange.keys, now, self._rules.login_window_s)
+        self.account = v3.check_login(args, self._exchange.keys, self._exchange.clock(now), self._rules.login_window_s)
+        self._private = AccountV3(self._exchange, self._exchange.desk.uid(self.account))
         self._acknowledge(self._frame(v3.LOGIN_ACK), struck, now)
 
     def _subscribe_all(self, args: list[Any], now: int) -> None:
         """All acks in the order asked for, then what there is to tell at once, the books last: so it was recorded."""
         begun: list[Feed] = []
+        accounts: list[Channel] = []
         for arg in args:
             try:
-                begun += self._subscribe(v3.read_channel(arg), now)
+                channel = v3.read_channel(arg)
+                if channel.source:
+                    begun += self._subscribe(channel, now)
+                else:
+                    accounts += self._subscribe_account(channel, now)
             except RequestError as error:
                 self.say(v3.error(error))
         for found in sorted(begun, key=lambda each: each.channel.kind in _BOOKS):
             topic = self.subscriptions.get(found.channel.name.encode())
             if topic is not None and self._feeds.get(topic.identity) is found:
                 self._say_rows(topic, found, found.first(), now)
+        for channel in accounts:
+            if self._private is not None:
+                self._say_account(channel, self._private.first(channel, now), now)
 
     def _subscribe(self, channel: Channel, now: int) -> list[Feed]:
-        """Ack one channel; the feed if it has something to tell at once."""
-        market = self._exchange.market
-        if not channel.source:
-            self._check_private()
-        elif not self._is_listed(channel):
+        """Ack one channel of the market; the feed if it is to tell something at once."""
+        if not self._is_listed(channel):
             raise v3.unknown(channel.name)
-        struck = self._ack_faults("subscribe", channel.table, channel.filter, now, ("linked",))
-        if "error_ack" in struck:
-            raise RequestError(int(struck["error_ack"].options["code"]), f"Channel {channel.name} refused")
-        self._acknowledge(self._frame(v3.ack("subscribe", channel.name)), struck, now)
-        if not channel.source:
-            return []
-        found = feed(channel, market)
+        struck = self._acknowledge_channel(channel, now)
+        found = feed(channel, self._exchange.market)
         topic = Topic(v5.CHANNELS[channel.source], channel.filter, channel.name.encode())
         self.subscriptions[topic.identity] = topic
         self._feeds[topic.identity] = found
         self._exchange.watch(self, topic, now)
         return [] if "no_snapshot" in struck else [found]
 
-    def _check_private(self) -> None:
-        if self.account is None:
+    def _subscribe_account(self, channel: Channel, now: int) -> list[Channel]:
+        if self._private is None:
             raise RequestError(30041)
+        if not self._private.is_listed(channel):
+            raise v3.unknown(channel.name)
+        self._acknowledge_channel(channel, now)
+        self._private.channels[channel.name] = channel
+        return [channel]
+
+    def _acknowledge_channel(self, channel: Channel, now: int) -> dict[str, Fault]:
+        struck = self._ack_faults("subscribe", channel.table, channel.filter, now, ("linked",))
+        if "error_ack" in struck:
+            raise RequestError(int(struck["error_ack"].options["code"]), f"Channel {channel.name} refused")
+        self._acknowledge(self._frame(v3.ack("subscribe", channel.name)), struck, now)
+        return struck
 
     def _is_listed(self, channel: Channel) -> bool:
         """Whether the market has this instrument, and in this business."""
@@ -121,6 +139,8 @@ class ConversationV3(OldLine):
                 continue
             struck = self._ack_faults("unsubscribe", channel.table, channel.filter, now)
             topic = self.subscriptions.pop(channel.name.encode(), None)
+            if self._private is not None:
+                self._private.channels.pop(channel.name, None)
             if topic is not None:
                 self._exchange.unwatch(self, topic)
                 del self._feeds[topic.identity]
@@ -136,3 +156,14 @@ class ConversationV3(OldLine):
         for rows, action in pushes:
             traits = ("book", "checksum", "snapshot" if action == "partial" else "") if action else ()
             self._tell(topic, found.channel.table, v3.table(found.channel, rows, action), action or "", now, *traits)
+
+    def happened(self, happenings: Iterable[Happening], now: int) -> None:
+        """Push what became of the account to the private tables subscribed to."""
+        if self._private is not None:
+            for channel, rows in self._private.told(happenings, now):
+                self._say_account(channel, rows, now)
+
+    def _say_account(self, channel: Channel, rows: list[Any], now: int) -> None:
+        if rows:
+            topic = Topic(v5.CHANNELS["orders"], channel.filter, channel.name.encode())
+            self._tell(topic, channel.table, v3.table(channel, rows, None), "", now)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.faces.v1 import CONTRACTS
 from okex_ws.simulator.markets import DAY, HOUR, MILLISECOND, civil, days_to
 
 Instruments = Callable[[str], list[dict[str, Any]]]
@@ -74,7 +73,7 @@ def all_futures(instruments: Instruments, now: int) -> list[Listed]:
     coins = sorted({row["uly"].split("-")[0].lower() for kind in ("FUTURES", "SWAP") for row in instruments(kind)})
     found: dict[str, Listed] = {}
     for coin in coins:
-        for contract in reversed(CONTRACTS[:3]):
+        for contract in ("quarter", "this_week", "next_week"):
             listed = futures(instruments, coin, contract, now)
             if listed is not None:
                 found.setdefault(listed.instrument, listed)

@@ -42,7 +42,6 @@ BARS: dict[str, str] = {
 """Seconds of a candle's name -> the market's bar."""
 
 _ANY = ("spot", "futures", "swap", "option")
-_CONTRACTS = ("futures", "swap", "option")
 _SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
     "ticker": ("tickers", _ANY),
     "trade": ("trades", _ANY),
@@ -58,10 +57,9 @@ _SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
 """Kind -> the market's channel, and the businesses that have it."""
 
 PRIVATE: dict[str, tuple[str, ...]] = {
-    "account": _ANY,
-    "order": _ANY,
-    "position": _CONTRACTS,
-    "margin_account": ("spot",),
+    "account": ("spot", "futures", "swap"),
+    "order": ("spot", "futures", "swap"),
+    "position": ("futures", "swap"),
 }
 
 _CHANNEL = re.compile(r"(?P<business>[a-z]+)/(?P<kind>[a-z_0-9]+):(?P<filter>[A-Za-z0-9_.-]+)")
