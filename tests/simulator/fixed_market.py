@@ -6,6 +6,7 @@ BTC-USDT and ETH-USDT move one ask level every 100 ms and trade every 250 ms, fr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from okex_ws.simulator.markets import MILLISECOND, SECOND, Publication, checksum, stamp
@@ -118,6 +119,13 @@ class FixedMarket:
         ts = self._now - self._now % self._step
         asks, bids = self._sizes(ts)
         return {"asks": asks[:depth], "bids": bids[:depth], "ts": stamp(ts)}
+
+    def shown(self, instrument: str, side: str, price: Decimal) -> Decimal:
+        book = self.book(instrument, 10)
+        return sum((Decimal(size) for at, size, *_ in book[side] if Decimal(at) == price), Decimal(0)) if book else Decimal(0)
+
+    def follow(self, instrument: str) -> None:
+        pass
 
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
         return self._matches[instrument]

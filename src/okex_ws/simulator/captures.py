@@ -189,6 +189,11 @@ class CapturedBook:
         """Best first."""
         return [self._asks[price] for price in sorted(self._asks)[:depth]]
 
+    def shown(self, side: str, price: Decimal) -> Decimal:
+        """The size at one price of "bids" or "asks"; zero if none."""
+        level = (self._bids if side == "bids" else self._asks).get(price)
+        return Decimal(0) if level is None else Decimal(level[1])
+
     def checksum(self) -> int:
         """The old CRC32 of the present state."""
         return checksum(self.bids(25), self.asks(25))
@@ -327,9 +332,12 @@ class CaptureMarket:
         stream = self._streams.get((channel, key))
         if stream is None:
             return
+        stream.is_watched = True
+        self._begin(stream)
+
+    def _begin(self, stream: Stream) -> None:
         if self.origin is None:
             self.origin = self._now
-        stream.is_watched = True
         if not stream.has_begun:
             stream.has_begun = True
             self._line_up(stream)
@@ -365,15 +373,29 @@ class CaptureMarket:
 
     def book(self, instrument: str, depth: int) -> dict[str, Any] | None:
         """The state last told on the deepest captured book channel of the instrument."""
-        for channel in _BOOK_SOURCES:
-            stream = self._streams.get((channel, instrument))
-            if stream is not None and stream.book is not None:
-                return {
-                    "asks": stream.book.asks(depth),
-                    "bids": stream.book.bids(depth),
-                    "ts": stream.book.ts or str(self._now // MILLISECOND),
-                }
-        return None
+        stream = self._book_stream(instrument)
+        if stream is None or stream.book is None:
+            return None
+        return {
+            "asks": stream.book.asks(depth),
+            "bids": stream.book.bids(depth),
+            "ts": stream.book.ts or str(self._now // MILLISECOND),
+        }
+
+    def _book_stream(self, instrument: str) -> Stream | None:
+        streams = (self._streams.get((channel, instrument)) for channel in _BOOK_SOURCES)
+        return next((stream for stream in streams if stream is not None), None)
+
+    def shown(self, instrument: str, side: str, price: Decimal) -> Decimal:
+        """The size that `book` shows at one price."""
+        stream = self._book_stream(instrument)
+        return Decimal(0) if stream is None or stream.book is None else stream.book.shown(side, price)
+
+    def follow(self, instrument: str) -> None:
+        """Let the instrument's captured books and trades run, heard or unheard."""
+        for stream in self._streams.values():
+            if stream.key == instrument and (stream.book is not None or stream.channel in ("trades", "trades-all")):
+                self._begin(stream)
 
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
         """Captured trades told so far, oldest first."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 MILLISECOND = 1_000_000
@@ -109,6 +110,12 @@ class Market(Protocol):
     def book(self, instrument: str, depth: int) -> dict[str, Any] | None:
         """The last PUBLISHED state of a book: {"asks", "bids", "ts"}; None if there is none."""
 
+    def shown(self, instrument: str, side: str, price: Decimal) -> Decimal:
+        """The size that `book` shows at one price of its "bids" or "asks"; zero if nothing."""
+
+    def follow(self, instrument: str) -> None:
+        """Somebody trades this instrument: its books and matches go on from now, whether or not they are watched."""
+
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
         """Individual trades oldest first, REST form: instId, tradeId, px, sz, side, ts, source."""
 
@@ -162,6 +169,11 @@ class Scale:
                 self._texts.clear()
             text = self._texts[n] = decimal_text(n * self.mantissa, self.decimals)
         return text
+
+    def exact(self, value: Decimal) -> int | None:
+        """The number of steps that a value is, None if it is no whole number of them."""
+        steps, rest = divmod(value.scaleb(self.decimals), self.mantissa)
+        return None if rest else int(steps)
 
     def fresh(self, n: int) -> str:
         """The same text without remembering it: for sizes, which seldom repeat."""

@@ -63,8 +63,10 @@ class NewOrder:
 class Order:
     """An order the exchange took. `filled` counts base coins or contracts even when `size` is a quote amount;
     `average_price` is None until something filled; `fee` is what was charged (never above zero), `rebate` what was
-    paid out (never below); `profit` is what its closing fills realised. `left` is what may still trade, in the unit of
-    `size`; `ahead` the external size that still stands before it at its price.
+    paid out (never below); `profit` is what its closing fills realised. The last eight are the floor's own: `left` may
+    still trade, in the unit of `size`; `turnover` is what average_price comes from; `ahead` is the market's size that
+    stands before it at its price; `only_reduces` says that it can open nothing, `counts_quote` that its size is an
+    amount of the quote currency; `bound` is the money (SPOT) or value it binds, for `bound_size`.
     """
 
     order_id: str
@@ -100,6 +102,10 @@ class Order:
     left: Decimal = ZERO
     turnover: Decimal = ZERO
     ahead: Decimal = ZERO
+    only_reduces: bool = False
+    counts_quote: bool = False
+    bound: Decimal = ZERO
+    bound_size: Decimal = ZERO
 
     @property
     def is_open(self) -> bool:

@@ -7,6 +7,7 @@ the candles.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from okex_ws.simulator.bars import Bar, Bars
@@ -63,6 +64,7 @@ class Pit:
         self.contract = Contract(listing)
         self.is_spread = listing.inst_type == "SPREAD"
         self.watched: set[str] = set()
+        self.is_followed = False
         self.candle_bars: dict[str, str] = {}
         self.fresh: list[Aggregate] = []
         self.lots_traded = 0
@@ -121,7 +123,7 @@ class Pit:
             due = min(due, now - now % SLOW + SLOW)
         if "bbo-tbt" in watched or self._views:
             due = min(due, event - event % FAST + FAST)
-        elif "trades" in watched or "trades-all" in watched or "option-trades" in watched:
+        elif self.is_followed or "trades" in watched or "trades-all" in watched or "option-trades" in watched:
             taker = self.flow.next_taker
             due = min(due, taker - taker % FAST + FAST)
         return due
@@ -270,6 +272,12 @@ class Pit:
             "bids": self.books.rows(BID, write, depth),
             "ts": stamp(self.books_ts),
         }
+
+    def shown(self, side: int, price: Decimal) -> Decimal:
+        """The size last published on `books` at one price; zero if none is."""
+        ticks = self.contract.tick.exact(price)
+        level = None if ticks is None else self.books.shown[side].get(ticks if side == BID else -ticks)
+        return Decimal(0) if level is None else Decimal(self._lot(level[0]))
 
     def _writer(self, channel: str) -> Any:
         if self.is_spread:

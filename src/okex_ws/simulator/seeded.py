@@ -8,6 +8,7 @@ with one another.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from heapq import heappop, heappush
 from typing import Any
 
@@ -249,6 +250,19 @@ class SeededMarket:
         """The state last published on `books`."""
         pit = self._pits.get(instrument)
         return None if pit is None else pit.book(depth)
+
+    def shown(self, instrument: str, side: str, price: Decimal) -> Decimal:
+        """The size last published on `books` at one price."""
+        pit = self._pits.get(instrument)
+        return Decimal(0) if pit is None else pit.shown(BID if side == "bids" else ASK, price)
+
+    def follow(self, instrument: str) -> None:
+        """Prints are told every 10 ms from now on, as if somebody watched `trades`."""
+        pit = self._pits.get(instrument)
+        if pit is not None and not pit.is_followed:
+            pit.is_followed = True
+            pit.reschedule(self._now)
+            self._due = self._next_due()
 
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
         """Individual trades oldest first; ids are consecutive."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from heapq import nlargest
 from typing import Any
 
 from okex_ws.simulator.flow import ASK, BID, OrderFlow, SideBook
@@ -88,7 +89,10 @@ class BookView:
         """The published levels of a side, best first."""
         shown = self.shown[side]
         sign = 1 if side == BID else -1
-        return [write(sign * key, *shown[key]) for key in sorted(shown, reverse=True)[: depth or self.depth]]
+        depth = depth or self.depth
+        # The best few, which the trading floor looks at all the time, are found faster without sorting all.
+        keys = nlargest(depth, shown) if depth <= 8 else sorted(shown, reverse=True)[:depth]
+        return [write(sign * key, *shown[key]) for key in keys]
 
     def checksum(self, write: Written) -> int:
         """The old CRC32 of the published state."""
