@@ -1,0 +1,239 @@
+"""Sizing: prices and sizes as an instrument takes them: exact, in its steps, within its limits; contracts ⇄ coins ⇄ notional.
+
+Everything is Decimal and rounds where it says so: sizes only ever down, prices down, up or to the nearest tick. A SizeError names
+the rule that is broken and the nearest value that keeps it.
+Source: docs-v5 "Get instruments" (tickSz, lotSz, minSz, max…Sz, ctVal, ctMult, ctType), "Place order" (sz, tgtCcy), "Price limit
+channel".
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+
+from okex_ws.events import Instrument, PriceLimit
+from okex_ws.wire.orders import OrderError, plain
+
+PRICELESS = ("market", "optimal_limit_ioc")
+"""Order types that take the price they find."""
+CLOSED = ("suspend", "expired", "settling")
+"""States of an instrument in which OKX takes no order."""
+DOLLARS = ("USD", "USDT", "USDC")
+"""Quote currencies in which OKX's dollar limits can be read."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
+_EXACT = Context(prec=60)
+
+
+class SizeError(OrderError):
+    """A price or size the instrument does not take. rule: which of its rules; nearest: the nearest value it takes, if any."""
+
+    def __init__(self, what: str, *, rule: str, nearest: Decimal | None = None) -> None:
+        hint = "" if nearest is None else f"; the nearest is {plain(nearest)}"
+        super().__init__(what + hint)
+        self.rule = rule
+        self.nearest = nearest
+
+
+def exact(value: Decimal | int | str, what: str = "size") -> Decimal:
+    """A price or size as it was written. Raises SizeError for floats, which are not what they look like, and for no numbers."""
+    if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
+        wanted = f"{str(value)!r} or Decimal({str(value)!r})" if isinstance(value, float) else "a text, an int or a Decimal"
+        raise SizeError(f"{what} {value!r} is a {type(value).__name__}, which is not exact; give {wanted}", rule="exact")
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise SizeError(f"{what} {value[:40]!r} is no number", rule="exact")
+    number = Decimal(value)
+    if not number.is_finite() or len(number.as_tuple().digits) > 40 or not -40 < number.adjusted() < 40:
+        raise SizeError(f"{what} {str(value)[:40]} is no number an order can have", rule="exact")
+    return number
+
+
+# -- steps -----------------------------------------------------------------------------------------------------------
+
+
+def price_down(instrument: Instrument, price: Decimal) -> Decimal:
+    """The next tick at or below: for buys, never dearer than asked."""
+    return _stepped(price, _tick(instrument), ROUND_FLOOR)
+
+
+def price_up(instrument: Instrument, price: Decimal) -> Decimal:
+    """The next tick at or above: for sells, never cheaper than asked."""
+    return _stepped(price, _tick(instrument), ROUND_CEILING)
+
+
+def price_nearest(instrument: Instrument, price: Decimal) -> Decimal:
+    """The nearest tick; a price half-way goes to the even one."""
+    return _stepped(price, _tick(instrument), ROUND_HALF_EVEN)
+
+
+def size_down(instrument: Instrument, size: Decimal) -> Decimal:
+    """The next whole lot at or below, which may be zero; never more than asked."""
+    return _stepped(size, _lot(instrument), ROUND_FLOOR)
+
+
+# -- checks ----------------------------------------------------------------------------------------------------------
+
+
+def check_size(instrument: Instrument, size: Decimal, *, order_type: str = "limit") -> None:
+    """Raises SizeError unless this is a whole number of lots, not less than the least and not more than the most."""
+    least = instrument.min_size or _lot(instrument)
+    if size < least:
+        text = f"{instrument.instrument}: size {plain(size)} is less than {plain(least)}"
+        raise SizeError(text, rule="min_size", nearest=least)
+    is_priceless = order_type in PRICELESS
+    most, rule = instrument.max_limit_size, "max_limit_size"
+    if is_priceless and instrument.max_market_size is not None:
+        most, rule = instrument.max_market_size, "max_market_size"
+    if most is not None and size > most:
+        nearest = size_down(instrument, most)
+        text = f"{instrument.instrument}: size {plain(size)} is more than {plain(most)} for order type {order_type}"
+        raise SizeError(text, rule=rule, nearest=nearest)
+    lots = size_down(instrument, size)
+    if lots != size:
+        text = f"{instrument.instrument}: size {plain(size)} is no multiple of the lot {plain(_lot(instrument))}"
+        raise SizeError(text, rule="lot_size", nearest=max(lots, least))
+
+
+def check_price(instrument: Instrument, price: Decimal, side: str, limit: PriceLimit | None = None) -> None:
+    """Raises SizeError unless this is a whole number of ticks within OKX's band for the side, where that is known."""
+    tick = _tick(instrument)
+    if price <= 0:
+        raise SizeError(f"{instrument.instrument}: price {plain(price)} is not above zero", rule="price", nearest=tick)
+    nearest = price_nearest(instrument, price) or tick
+    if nearest != price:
+        text = f"{instrument.instrument}: price {plain(price)} is no multiple of the tick {plain(tick)}"
+        raise SizeError(text, rule="tick_size", nearest=nearest)
+    if limit is None or limit.is_enabled is False:
+        return
+    if side == "buy" and limit.max_buy is not None and price > (most := Decimal(repr(limit.max_buy))):
+        text = f"{instrument.instrument}: price {plain(price)} is above the highest buy {plain(most)}"
+        raise SizeError(text, rule="price_limit", nearest=price_down(instrument, most))
+    if side == "sell" and limit.min_sell is not None and price < (least := Decimal(repr(limit.min_sell))):
+        text = f"{instrument.instrument}: price {plain(price)} is below the lowest sell {plain(least)}"
+        raise SizeError(text, rule="price_limit", nearest=price_up(instrument, least))
+
+
+def fit(
+    instrument: Instrument,
+    *,
+    side: str,
+    size: Decimal | int | str,
+    price: Decimal | int | str | None = None,
+    order_type: str = "limit",
+    target_currency: str = "",
+    limit: PriceLimit | None = None,
+) -> tuple[Decimal, Decimal | None]:
+    """Size and price as OKX will take them: the size rounded down, a buy's price down and a sell's up, then checked.
+
+    So an order is never larger and never at a worse price than asked. On a spot market order in quote currency (target_currency
+    quote_ccy) the size is an amount of money, for which there is no lot. Raises SizeError.
+    """
+    if side not in ("buy", "sell"):
+        raise SizeError(f"side {side!r}: an order is a buy or a sell", rule="side")
+    if instrument.state in CLOSED:
+        raise SizeError(f"{instrument.instrument} takes no orders: its state is {instrument.state}", rule="state")
+    asked = exact(size)
+    if asked <= 0:
+        raise SizeError(f"{instrument.instrument}: size {plain(asked)} is not above zero", rule="size")
+    if in_quote_currency(instrument, side, order_type, target_currency):
+        fitted = asked
+    else:
+        fitted = size_down(instrument, asked)
+        check_size(instrument, fitted or asked, order_type=order_type)
+    if order_type in PRICELESS:
+        if price is not None:
+            raise SizeError(f"order type {order_type} takes the price it finds; leave price out", rule="price")
+        return fitted, None
+    if price is None:
+        raise SizeError(f"order type {order_type} needs a price", rule="price")
+    wish = exact(price, "price")
+    if wish <= 0:
+        check_price(instrument, wish, side)
+    fitted_price = (price_down if side == "buy" else price_up)(instrument, wish)
+    check_price(instrument, fitted_price, side, limit)
+    _check_notional(instrument, fitted, fitted_price)
+    return fitted, fitted_price
+
+
+def in_quote_currency(instrument: Instrument, side: str, order_type: str, target_currency: str) -> bool:
+    """Whether an order's size is an amount of quote currency: spot market buys are unless told otherwise, sells if told so."""
+    if instrument.instrument_type != "SPOT" or order_type != "market":
+        return False
+    return (target_currency or ("quote_ccy" if side == "buy" else "base_ccy")) == "quote_ccy"
+
+
+# -- contracts, coins, notional --------------------------------------------------------------------------------------
+
+
+def contract_size(instrument: Instrument) -> Decimal:
+    """What one contract stands for, in contract_value_currency: coins, on inverse ones dollars. Raises SizeError for spot."""
+    if instrument.contract_value is None:
+        raise SizeError(f"{instrument.instrument} has no contracts; its sizes are coins already", rule="contract_value")
+    return _EXACT.multiply(instrument.contract_value, instrument.contract_multiplier or Decimal(1))
+
+
+def coins(instrument: Instrument, size: Decimal, price: Decimal | None = None) -> Decimal:
+    """An order's or position's size in coins of the base currency. price: needed where contracts are worth dollars (inverse)."""
+    if instrument.contract_value is None:
+        return size
+    amount = _EXACT.multiply(size, contract_size(instrument))
+    return _EXACT.divide(amount, _needed(instrument, price)) if is_inverse(instrument) else amount
+
+
+def contracts(instrument: Instrument, of_coins: Decimal, price: Decimal | None = None) -> Decimal:
+    """The whole lots of contracts these coins make, rounded down. price: as in `coins`."""
+    one = contract_size(instrument)
+    amount = _EXACT.multiply(of_coins, _needed(instrument, price)) if is_inverse(instrument) else of_coins
+    return size_down(instrument, _EXACT.divide(amount, one))
+
+
+def notional(instrument: Instrument, size: Decimal, price: Decimal) -> Decimal:
+    """What a size is worth in quote currency, on inverse contracts in dollars, whatever the price."""
+    if is_inverse(instrument):
+        return abs(_EXACT.multiply(size, contract_size(instrument)))
+    return abs(_EXACT.multiply(coins(instrument, size), price))
+
+
+def is_inverse(instrument: Instrument) -> bool:
+    """Whether its contracts are worth a fixed amount of dollars, and are settled in coins."""
+    return instrument.contract_type == "inverse"
+
+
+# -- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _check_notional(instrument: Instrument, size: Decimal, price: Decimal) -> None:
+    most = instrument.max_limit_notional
+    if most is None or (instrument.quote_currency not in DOLLARS and not is_inverse(instrument)):
+        return
+    worth = notional(instrument, size, price)
+    if worth > most:
+        nearest = size_down(instrument, _EXACT.divide(_EXACT.multiply(size, most), worth))
+        text = f"{instrument.instrument}: {plain(size)} at {plain(price)} is worth more than {plain(most)} dollars"
+        raise SizeError(text, rule="max_limit_notional", nearest=nearest)
+
+
+def _stepped(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    steps = _EXACT.divide(value, step).to_integral_value(rounding)
+    value = _EXACT.multiply(steps, step).normalize(_EXACT)
+    return value if value.as_tuple().exponent <= 0 else value.quantize(Decimal(1), context=_EXACT)  # type: ignore[operator]
+
+
+def _tick(instrument: Instrument) -> Decimal:
+    return _known(instrument, instrument.tick_size, "tick_size")
+
+
+def _lot(instrument: Instrument) -> Decimal:
+    return _known(instrument, instrument.lot_size, "lot_size")
+
+
+def _known(instrument: Instrument, step: Decimal | None, rule: str) -> Decimal:
+    if step is None or step <= 0:
+        raise SizeError(f"{instrument.instrument} has no {rule} yet; it is not open for orders", rule=rule)
+    return step
+
+
+def _needed(instrument: Instrument, price: Decimal | None) -> Decimal:
+    if price is None or price <= 0:
+        raise SizeError(f"{instrument.instrument}: its contracts are worth dollars; coins need a price above zero", rule="price")
+    return price
