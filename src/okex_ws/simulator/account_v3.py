@@ -41,24 +41,29 @@ class AccountV3:
         return [self._position(channel, now)] if channel.kind == "position" else []
 
     def told(self, happenings: Iterable[Happening], now: int) -> list[tuple[Channel, list[Any]]]:
-        """What the subscribed tables have to tell of happenings, in their order."""
+        """What the subscribed tables have to tell of happenings: orders and positions as they went, then each account once,
+        as it is after all of them.
+        """
         pushes: list[tuple[Channel, list[Any]]] = []
+        touched: set[str] = set()
         for happening in happenings:
             if happening.uid != self.uid:
+                continue
+            if isinstance(happening, BalanceChanged):
+                touched.update(happening.currencies)
                 continue
             for channel in self.channels.values():
                 row = self._told(channel, happening, now)
                 if row is not None:
                     pushes.append((channel, [row]))
+        for channel in self.channels.values():
+            if channel.kind == "account" and self._settle(channel) in touched:
+                pushes.append((channel, self.first(channel, now)))
         return pushes
 
     def _told(self, channel: Channel, happening: Happening, now: int) -> dict[str, Any] | None:
         if isinstance(happening, OrderChanged) and channel.kind == "order":
             return self._order(channel, happening)
-        if isinstance(happening, BalanceChanged) and channel.kind == "account":
-            settle = self._settle(channel)
-            is_told = settle in happening.currencies
-            return v3_private.account(channel, self._floor, self.uid, settle, now) if is_told else None
         if isinstance(happening, PositionChanged) and channel.kind == "position":
             changed = happening.position
             return self._position(channel, now, changed) if changed.instrument == channel.filter else None

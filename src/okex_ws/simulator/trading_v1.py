@@ -179,8 +179,11 @@ class TradingV1:
     # Pushes
 
     def told(self, happenings: Iterable[Happening], now: int) -> list[tuple[str, str, Any]]:
-        """(channel, instrument, data) of what V1 has to tell of happenings; futures orders first, then what they changed."""
+        """(channel, instrument, data) of what V1 has to tell of happenings: orders and positions as they went, then each
+        balance once, as it is after all of them.
+        """
         pushes: list[tuple[str, str, Any]] = []
+        touched: dict[str, None] = {}
         contracts = {listed.instrument: listed for listed in v1_listings.all_futures(self._exchange.instruments, now)}
         for happening in happenings:
             if happening.uid != self.uid:
@@ -188,12 +191,12 @@ class TradingV1:
             if isinstance(happening, OrderChanged):
                 pushes += self._order_told(happening.order, contracts)
             elif isinstance(happening, BalanceChanged):
-                pushes += self._balance_told(happening, contracts)
+                touched.update(dict.fromkeys(happening.currencies))
             elif isinstance(happening, PositionChanged) and happening.position.instrument in contracts:
                 position, listed = happening.position, contracts[happening.position.instrument]
                 data = v1_private.futures_positions(self._floor, position, listed)
                 pushes.append(("ok_sub_futureusd_positions", position.instrument, data))
-        return pushes
+        return [*pushes, *self._balances_told(list(touched), contracts)]
 
     def _order_told(self, order: Order, contracts: dict[str, Listed]) -> list[tuple[str, str, Any]]:
         if order.instrument in contracts:
@@ -204,17 +207,17 @@ class TradingV1:
         symbol = order.instrument.lower().replace("-", "_")
         return [(f"ok_sub_spot_{symbol}_order", order.instrument, v1_private.spot_order(order, symbol))]
 
-    def _balance_told(self, change: BalanceChanged, contracts: dict[str, Listed]) -> list[tuple[str, str, Any]]:
+    def _balances_told(self, currencies: list[str], contracts: dict[str, Listed]) -> list[tuple[str, str, Any]]:
         pushes: list[tuple[str, str, Any]] = []
-        for row in self._exchange.instruments("SPOT"):
-            touched = [name for name in (row["baseCcy"], row["quoteCcy"]) if name in change.currencies]
-            if touched:
+        for row in self._exchange.instruments("SPOT") if currencies else ():
+            told = [name for name in (row["baseCcy"], row["quoteCcy"]) if name in currencies]
+            if told:
                 symbol = row["instId"].lower().replace("-", "_")
-                data = v1_private.spot_balance(self._floor, self.uid, touched)
+                data = v1_private.spot_balance(self._floor, self.uid, told)
                 pushes.append((f"ok_sub_spot_{symbol}_balance", row["instId"], data))
         units = {listed.coin: listed.unit for listed in contracts.values()}
         for coin, unit in units.items():
-            if coin.upper() in change.currencies:
+            if coin.upper() in currencies:
                 data = v1_private.futures_userinfo(self._floor, self.uid, coin, unit)
                 pushes.append(("ok_sub_futureusd_userinfo", "", data))
         return pushes
