@@ -1,0 +1,109 @@
+"""The intent log: what is on the disk before a request leaves is there after any crash; damage is never traded over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from okex_ws.client.intents import IntentLog, IntentLogError
+from okex_ws.protocol.tickets import Intent
+from okex_ws.wire.orders import AmendOrder, CancelOrder, PlaceOrder
+
+PLACE = PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("0.010"), price=Decimal("60000"), client_order_id="c1")
+AMEND = AmendOrder(instrument="BTC-USDT", client_order_id="c1", size=Decimal(2), request_id="r1")
+CANCEL = CancelOrder(instrument="BTC-USDT", order_id="77")
+
+
+def written(path: Path) -> list[Intent]:
+    log = IntentLog(path)
+    try:
+        return list(log.open.values())
+    finally:
+        log.close()
+
+
+def filled(path: Path) -> list[Intent]:
+    intents = [Intent("a-1", PLACE, 5, 10), Intent("a-2", AMEND, 6, 11), Intent("a-3", CANCEL, 7)]
+    log = IntentLog(path)
+    for intent in intents:
+        log.append([intent])
+    log.close()
+    return intents
+
+
+def test_what_was_written_is_read_back_whole(tmp_path: Path) -> None:
+    assert filled(tmp_path / "intents") == written(tmp_path / "intents")
+
+
+def test_what_is_settled_is_gone(tmp_path: Path) -> None:
+    intents = filled(tmp_path / "intents")
+    log = IntentLog(tmp_path / "intents")
+    log.append([Intent("a-1", done=True), Intent("a-3", done=True)])
+    log.close()
+    assert written(tmp_path / "intents") == [intents[1]]
+
+
+def test_an_end_torn_anywhere_costs_the_last_line_alone(tmp_path: Path) -> None:
+    intents = filled(tmp_path / "whole")
+    data = (tmp_path / "whole").read_bytes()
+    last = len(data) - len(data.splitlines(keepends=True)[-1])
+    for end in range(last, len(data)):
+        path = tmp_path / "torn"
+        path.write_bytes(data[:end])
+        assert written(path) == intents[:2], end
+
+
+def test_a_bit_flipped_before_the_end_refuses_to_start_and_says_where(tmp_path: Path) -> None:
+    filled(tmp_path / "whole")
+    data = (tmp_path / "whole").read_bytes()
+    before_last = len(data) - len(data.splitlines(keepends=True)[-1])
+    path = tmp_path / "damaged"
+    for place in range(0, before_last, 3):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0x20]) + data[place + 1 :])
+        with pytest.raises(IntentLogError, match=r"line \d: damaged.*look at them on OKX"):
+            IntentLog(path)
+    path.write_bytes(data)
+    assert len(written(path)) == 3, "and the lock was let go each time"
+
+
+def test_two_writers_are_refused_and_told(tmp_path: Path) -> None:
+    log = IntentLog(tmp_path / "intents")
+    code = f"from okex_ws.client.intents import *; IntentLog({str(tmp_path / 'intents')!r})"
+    second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "another process trades with this intent log" in second.stderr.splitlines()[-1]
+    log.close()
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_disk_that_fails_is_told_before_anything_is_sent_and_from_then_on(tmp_path: Path) -> None:
+    log = IntentLog(tmp_path / "intents")
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, log._file)
+    os.close(full)
+    for _ in range(2):
+        with pytest.raises(IntentLogError, match="No space left"):
+            log.append([Intent("a-1", PLACE)])
+    log.close()
+    assert written(tmp_path / "intents") == []
+
+
+def test_settled_intents_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("okex_ws.client.intents.COMPACT_AT", 4096)
+    log = IntentLog(tmp_path / "intents")
+    log.append([Intent("kept", PLACE, 1, 2)])
+    for number in range(500):
+        log.append([Intent(f"a-{number}", CANCEL, 5)])
+        log.append([Intent(f"a-{number}", done=True)])
+    log.close()
+    assert (tmp_path / "intents").stat().st_size < 8192
+    assert [intent.key for intent in written(tmp_path / "intents")] == ["kept"]
+
+
+def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    filled(tmp_path / "intents")
+    assert (tmp_path / "intents").stat().st_mode & 0o077 == 0
