@@ -56,10 +56,8 @@ class AccountV3:
                 row = self._told(channel, happening, now)
                 if row is not None:
                     pushes.append((channel, [row]))
-        for channel in self.channels.values():
-            if channel.kind == "account" and self._settle(channel) in touched:
-                pushes.append((channel, self.first(channel, now)))
-        return pushes
+        accounts = [each for each in self.channels.values() if each.kind == "account" and self._settle(each) in touched]
+        return [*pushes, *((channel, self.first(channel, now)) for channel in accounts)]
 
     def _told(self, channel: Channel, happening: Happening, now: int) -> dict[str, Any] | None:
         if isinstance(happening, OrderChanged) and channel.kind == "order":
