@@ -1,0 +1,175 @@
+"""Continuity without sequences: what can still be said about losses when neither V1 nor V3 numbers what it sends.
+
+A book has one image and then changes, each of which could be lost unseen; so every interruption breaks it until the next image.
+Trades have ids that skip: what was traded while the line was down is missing unless what comes afterwards overlaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from okex_ws.events import BookSnapshot, Event, Gap, Resumed
+from okex_ws.wire.channels import Subscription
+
+MOST_REMEMBERED = 4096
+"""Trades remembered of each subscription."""
+CHAINED_BOOKS = ("books", "books-l2-tbt", "books-optimized")
+
+
+class Chain:
+    """Continuity of one subscription: whether it was interrupted. last: ts_recv of its last row, ns, 0 before the first."""
+
+    def __init__(self, line: str, subscription: Subscription) -> None:
+        self.line = line
+        self.subscription = subscription
+        self.last = 0
+        self.broken_since = 0
+        self.duplicates = 0
+
+    def feed(self, rows: list[Any], now: int) -> list[Any]:
+        """Rows of one frame → what to deliver."""
+        resumed = self._resumed(now) if self.broken_since else []
+        self.last = now
+        return [*resumed, *rows]
+
+    def interrupt(self, now: int, cause: str) -> list[Event]:
+        """The line is lost, or what it said cannot be trusted."""
+        if not self.broken_since:
+            self.broken_since = self.last or now
+        return []
+
+    def conclude(self, now: int) -> list[Event]:
+        """Nothing late can come any more: nothing is waited for here."""
+        return []
+
+    def _resumed(self, now: int) -> list[Any]:
+        since, self.broken_since = self.broken_since, 0
+        item = self.subscription
+        return [Resumed(ts_recv=now, line=self.line, channel=item.channel, key=item.key, since=since)]
+
+    def _gap(self, now: int, cause: str) -> Gap:
+        item = self.subscription
+        return Gap(ts_recv=now, line=self.line, channel=item.channel, instrument=item.key, cause=cause, since=self.last)
+
+
+class TradeChain(Chain):
+    """Continuity of trades whose ids skip: none twice, and after a break a Gap unless the first batch overlaps."""
+
+    def __init__(self, line: str, subscription: Subscription) -> None:
+        super().__init__(line, subscription)
+        self._seen: dict[tuple[str, int], None] = {}  # one subscription may be of all options of a family
+        self._cause = ""
+
+    def feed(self, rows: list[Any], now: int) -> list[Any]:
+        had_any = bool(self._seen)
+        fresh = []
+        for row in rows:
+            place = (row.instrument, row.trade_id)
+            if place in self._seen:
+                continue
+            self._seen[place] = None
+            fresh.append(row)
+        while len(self._seen) > MOST_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        overlaps = len(fresh) < len(rows)
+        self.duplicates += len(rows) - len(fresh)
+        news: list[Any] = []
+        if self.broken_since:
+            if had_any and not overlaps:
+                news.append(self._gap(now, self._cause))
+            news += self._resumed(now)
+        self.last = now
+        return [*news, *fresh]
+
+    def interrupt(self, now: int, cause: str) -> list[Event]:
+        self._cause = cause
+        return super().interrupt(now, cause)
+
+
+class BookChain(Chain):
+    """Continuity of an incremental book: an image, then changes; after an interruption nothing until the next image."""
+
+    def __init__(self, line: str, subscription: Subscription) -> None:
+        super().__init__(line, subscription)
+        self.is_live = False
+
+    def feed(self, rows: list[Any], now: int) -> list[Any]:
+        out: list[Any] = []
+        for row in rows:
+            if isinstance(row, BookSnapshot):
+                out += self._resumed(now) if self.broken_since else []
+                self.is_live = True
+            elif not self.is_live:
+                continue  # a change of nothing known
+            self.last = now
+            out.append(row)
+        return out
+
+    def interrupt(self, now: int, cause: str) -> list[Event]:
+        if not self.is_live:
+            return []
+        self.is_live = False
+        self.broken_since = self.last or now
+        return [self._gap(now, cause)]
+
+
+class Chains:
+    """The chains of one line, by subscription. V1 and V3 never announce that they will close: there is no handover."""
+
+    deadline: int | None = None
+    are_handed_over = True
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        self._chains: dict[Subscription, Chain] = {}
+
+    def of(self, subscription: Subscription) -> Chain:
+        """The chain of a subscription, made when first asked for."""
+        chain = self._chains.get(subscription)
+        if chain is None:
+            chain = self._chains[subscription] = _chain_for(self.line, subscription)
+        return chain
+
+    def begin(self, number: int) -> None:
+        """Another connection speaks; which one makes no difference here."""
+
+    def forget(self, subscription: Subscription) -> None:
+        self._chains.pop(subscription, None)
+
+    def release(self, subscription: Subscription) -> Chain | None:
+        """Let a chain go to another line."""
+        return self._chains.pop(subscription, None)
+
+    def adopt(self, chain: Chain) -> None:
+        """A chain of another line goes on here."""
+        chain.line = self.line
+        self._chains[chain.subscription] = chain
+
+    def all(self) -> Iterable[Chain]:
+        return self._chains.values()
+
+    def interrupt(self, now: int, cause: str) -> list[Event]:
+        """The line is lost for every subscription."""
+        return [event for chain in self._chains.values() for event in chain.interrupt(now, cause)]
+
+    def expire(self, now: int) -> list[Event]:
+        """No verdict ever waits."""
+        return []
+
+    def start_handover(self, successor: int) -> None:
+        """Never happens."""
+
+    def finish_handover(self, successor: int, now: int) -> list[Event]:
+        return []
+
+    def cancel_handover(self) -> list[Event]:
+        return []
+
+
+def _chain_for(line: str, subscription: Subscription) -> Chain:
+    if subscription.channel == "trades":
+        return TradeChain(line, subscription)
+    if subscription.channel in CHAINED_BOOKS:
+        return BookChain(line, subscription)
+    return Chain(line, subscription)

@@ -1,0 +1,135 @@
+"""V1's order requests: to place, to cancel, to ask; and what comes back under the request's own channel name, without an id.
+
+A request is (channel, parameters); `requests.trading` signs it. Numbers go as the texts they are given as.
+Source: OKEx's pages "WebSocket API for Spot" and "... for Futures", until these requests were dropped from them (2018, 2019).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from okex_ws.events import Event
+from okex_ws.legacy.frames import Replied
+from okex_ws.legacy.v1.wire.own import account_rows, order_of
+from okex_ws.wire.channels import Subscription
+
+REQUESTS = (
+    "ok_spot_order",
+    "ok_spot_cancel_order",
+    "ok_spot_userinfo",
+    "ok_spot_orderinfo",
+    "ok_futureusd_trade",
+    "ok_futuresusd_trade",
+    "ok_futureusd_cancel_order",
+    "ok_futureusd_userinfo",
+    "ok_futureusd_orderinfo",
+)
+"""Channels that are requests; `ok_futuresusd_trade` is how OKCoin's samples spell it."""
+KINDS = {("buy", "long"): "1", ("sell", "short"): "2", ("sell", "long"): "3", ("buy", "short"): "4"}
+_SPOT = (("instId", ""),)
+
+
+class Request(NamedTuple):
+    """channel: V1's name of what is asked; parameters: texts by V1's names, unsigned."""
+
+    channel: str
+    parameters: dict[str, str]
+
+
+class NoRequestError(ValueError):
+    """An order V1 cannot say; the text says what to change."""
+
+
+def place(
+    instrument: str,
+    side: str,
+    size: Decimal,
+    price: Decimal | None = None,
+    *,
+    order_type: str = "limit",
+    position_side: str = "",
+    leverage: int = 10,
+) -> Request:
+    """Place an order. order_type: limit or market; a market buy on spot spends `size` of the quote currency.
+
+    Futures: position_side long or short; size in contracts; market takes the counterparty's price; leverage 10 or 20.
+    """
+    if side not in ("buy", "sell") or order_type not in ("limit", "market"):
+        raise NoRequestError(f"V1 knows buy and sell, limit and market, not {side} {order_type}")
+    if order_type == "limit" and price is None:
+        raise NoRequestError("a limit order needs a price")
+    symbol, contract = _place(instrument)
+    if not contract:
+        kind = side if order_type == "limit" else f"{side}_market"
+        parameters = {"symbol": symbol, "type": kind}
+        if order_type == "limit":
+            parameters |= {"price": _text(price), "amount": _text(size)}
+        else:
+            parameters["price" if side == "buy" else "amount"] = _text(size)
+        return Request("ok_spot_order", parameters)
+    kind = KINDS.get((side, position_side), "")
+    if not kind:
+        raise NoRequestError(f"a futures order opens or closes a side: position_side is long or short, not {position_side!r}")
+    if leverage not in (10, 20):
+        raise NoRequestError(f"V1 had a leverage of 10 or 20, not {leverage}")
+    takes = order_type == "market"
+    parameters = {"symbol": symbol, "contract_type": contract, "price": "0" if takes else _text(price), "amount": _text(size)}
+    parameters |= {"type": kind, "match_price": "1" if takes else "0", "lever_rate": str(leverage)}
+    return Request("ok_futureusd_trade", parameters)
+
+
+def cancel(instrument: str, order_id: str) -> Request:
+    """Cancel an order."""
+    symbol, contract = _place(instrument)
+    if not contract:
+        return Request("ok_spot_cancel_order", {"symbol": symbol, "order_id": order_id})
+    return Request("ok_futureusd_cancel_order", {"symbol": symbol, "order_id": order_id, "contract_type": contract})
+
+
+def query(instrument: str, order_id: str = "-1", *, page: int = 1, page_length: int = 50) -> Request:
+    """Ask for an order, or for all that are open (order_id -1)."""
+    symbol, contract = _place(instrument)
+    if not contract:
+        return Request("ok_spot_orderinfo", {"symbol": symbol, "order_id": order_id})
+    parameters = {"symbol": symbol, "order_id": order_id, "contract_type": contract, "status": "1"}
+    parameters |= {"current_page": str(page), "page_length": str(page_length)}
+    return Request("ok_futureusd_orderinfo", parameters)
+
+
+def balances(*, futures: bool = False) -> Request:
+    """Ask for all balances."""
+    return Request("ok_futureusd_userinfo" if futures else "ok_spot_userinfo", {})
+
+
+def answered(name: str, answer: dict[str, Any], now: int) -> Replied:
+    """The answer to a request: an order's id, or the orders or balances asked for as events. Raises ValueError and its like."""
+    events: list[Event] = []
+    for row in answer.get("orders", ()):
+        order = order_of(row)
+        order.channel = "orders"
+        events.append(order)
+    if name.endswith("userinfo"):
+        events += account_rows(Subscription("account", _SPOT), answer, now)
+        for event in events:
+            event.channel = "account"  # type: ignore[attr-defined]  # pushes, all of them
+    for event in events:
+        event.ts_recv = now
+    order_id = answer.get("order_id", "")
+    if answer.get("result") not in (True, "true"):
+        raise ValueError(f"neither a result nor an error: {msgspec.json.encode(answer).decode()}")
+    return Replied(name, "0", "", str(order_id), events)
+
+
+def _place(instrument: str) -> tuple[str, str]:
+    """V1's symbol and contract_type, "" on spot."""
+    parts = instrument.lower().split("-")
+    if len(parts) < 2 or not all(parts):
+        raise NoRequestError(f"{instrument!r} is not an instrument; V1's look like BTC-USDT or BTC-USD-QUARTER")
+    return "_".join(parts[:2]), "_".join(parts[2:])
+
+
+def _text(number: Decimal | None) -> str:
+    return format(number if number is not None else Decimal(0), "f")

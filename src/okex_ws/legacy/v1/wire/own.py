@@ -1,0 +1,219 @@
+"""V1's private data as events: orders, balances, positions of spot and futures.
+
+A futures order names its contract by contract_type where it can, else by contract_name: EOS0420 of 2018 is EOS-USD-180420.
+Source: OKEx's pages "WebSocket API for Spot" and "... for Futures", and recordings where these differ.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from okex_ws.events import AccountUpdate, Balance, Event, OrderUpdate, PositionUpdate
+from okex_ws.legacy.numbers import nonzero, own, text, whole
+from okex_ws.legacy.v1.wire.channels import CONTRACTS, instrument_of
+from okex_ws.wire.channels import Subscription
+
+STATES = {-1: "canceled", 0: "live", 1: "partially_filled", 2: "filled", 4: "live"}
+"""-1 cancelled, 0 open, 1 partly filled, 2 filled, 4 being cancelled."""
+KINDS = {1: ("buy", "long"), 2: ("sell", "short"), 3: ("sell", "long"), 4: ("buy", "short")}
+"""Type of a futures order: opens long, opens short, closes long, closes short."""
+POSITION_SIDES = {1: "long", 2: "short"}
+
+
+def order_rows(item: Subscription, data: Any, now: int) -> list[Event]:
+    """One order, or several."""
+    rows = data if isinstance(data, list) else [data]
+    return [order_of(row) for row in rows]
+
+
+def order_of(row: Any) -> OrderUpdate:
+    """An order in any of the four shapes V1 has for one."""
+    if "orderId" in row:
+        return _spot_push(row)
+    if "contract_name" in row or "lever_rate" in row:
+        return _futures(row)
+    return _spot_read(row) if "order_id" in row else _spot_bare(row)
+
+
+def _spot_push(row: Any) -> OrderUpdate:
+    made = _spot(row["symbol"], row["orderId"], row.get("tradeType", ""), row["status"])
+    price, size = row.get("tradeUnitPrice"), row.get("tradeAmount")
+    _price_and_size(made, price, size)
+    made.filled_size = own(row.get("completedTradeAmount"))
+    made.average_price = nonzero(row.get("averagePrice"))
+    made.created_ms = whole(row["createdDate"]) if row.get("createdDate") else None
+    return made
+
+
+def _spot_read(row: Any) -> OrderUpdate:
+    """An order that was asked for: `ok_spot_orderinfo`."""
+    made = _spot(row["symbol"], row["order_id"], row.get("type", ""), row["status"])
+    _price_and_size(made, row.get("price"), row.get("amount"))
+    made.filled_size = own(row.get("deal_amount"))
+    made.average_price = nonzero(row.get("avg_price"))
+    made.created_ms = whole(row["create_date"]) if row.get("create_date") else None
+    return made
+
+
+def _spot_bare(row: Any) -> OrderUpdate:
+    """An order pushed without a channel; what its side 1 and 2 mean was never written down. The caller names its instrument."""
+    filled = own(row.get("filledSize"))
+    spent = own(row.get("executedValue"))
+    return OrderUpdate(
+        instrument="",
+        order_id=text(row["id"]),
+        instrument_type="SPOT",
+        state=STATES[whole(row["status"])],
+        price=nonzero(row.get("price")),
+        size=nonzero(row.get("size")),
+        filled_size=filled,
+        average_price=spent / filled if filled and spent else None,
+        created_ms=whole(row["createTime"]) if row.get("createTime") else None,
+        updated_ms=whole(row["modifyTime"]) if row.get("modifyTime") else None,
+    )
+
+
+def _spot(symbol: str, order_id: Any, kind: str, status: Any) -> OrderUpdate:
+    side, _, market = kind.partition("_")
+    return OrderUpdate(
+        instrument=symbol.upper().replace("_", "-"),
+        order_id=text(order_id),
+        instrument_type="SPOT",
+        side=side,
+        order_type="market" if market else "limit",
+        trade_mode="cash",
+        state=STATES[whole(status)],
+    )
+
+
+def _price_and_size(made: OrderUpdate, price: Any, size: Any) -> None:
+    """A market buy says in its price how much quote currency to spend."""
+    if made.order_type == "market" and made.side == "buy":
+        made.size, made.target_currency = nonzero(price), "quote_ccy"
+    elif made.order_type == "market":
+        made.size, made.target_currency = own(size), "base_ccy"
+    else:
+        made.price, made.size = own(price), own(size)
+
+
+def _futures(row: Any) -> OrderUpdate:
+    side, position_side = KINDS[whole(row["type"])]
+    filled = own(row.get("deal_amount"))
+    return OrderUpdate(
+        instrument=_contract(row),
+        order_id=text(row["orderid"] if "orderid" in row else row["order_id"]),
+        instrument_type="FUTURES",
+        side=side,
+        position_side=position_side,
+        order_type="limit",
+        state=STATES[whole(row["status"])],
+        price=nonzero(row.get("price")),
+        size=own(row.get("amount")),
+        filled_size=filled,
+        average_price=nonzero(row.get("price_avg")),
+        fee=own(row.get("fee")),
+        leverage=own(row.get("lever_rate")),
+        created_ms=whole(row["create_date"]) if row.get("create_date") else None,
+        category=text(row["system_type"]) if "system_type" in row else "",
+    )
+
+
+def _contract(row: Any) -> str:
+    coin = str(row.get("contract_name", ""))[:-4] or str(row.get("symbol", "")).partition("_")[0]
+    if row.get("contract_type") in CONTRACTS:
+        return instrument_of(coin, row["contract_type"])
+    dated = _dated(coin, row.get("contract_id"))
+    if dated:
+        return dated
+    day, made = str(row.get("contract_name", ""))[-4:], whole(row.get("create_date", 0))
+    years = made // 31_556_952_000  # of 365.2425 days, since 1970: contracts run for half a year at most
+    is_next = bool(made) and int(day[:2]) < (made % 31_556_952_000) // 2_629_746_000 + 1
+    return f"{coin}-USD-{(70 + years + is_next) % 100:02d}{day}"
+
+
+def _dated(coin: str, contract_id: Any) -> str:
+    """ETC-USD-180216 of etc and 201802160040063; "" where the id does not begin with a date."""
+    digits = str(contract_id or "")
+    month, day = digits[4:6], digits[6:8]
+    is_date = len(digits) >= 11 and digits.startswith("20") and "01" <= month <= "12" and "01" <= day <= "31"
+    return f"{coin.upper()}-USD-{digits[2:8]}" if is_date else ""
+
+
+def account_rows(item: Subscription, data: Any, now: int) -> list[Event]:
+    """Balances: of spot currencies, or of one coin's futures account."""
+    if "info" in data:
+        return [_whole_account(data["info"])]
+    coin = str(data["symbol"]).partition("_")[0].upper()
+    contracts = data.get("contracts") or []
+    balance = Balance(
+        currency=coin,
+        cash=own(data.get("balance")),
+        available=own(contracts[0].get("available")) if contracts else None,
+        frozen=_total(contracts, "freeze"),
+        initial_margin=own(data.get("keep_deposit")) if "keep_deposit" in data else _total(contracts, "bond"),
+    )
+    return [AccountUpdate(event_type="event_update", balances=[balance])]
+
+
+def _whole_account(told: Any) -> AccountUpdate:
+    if "free" in told or "funds" in told:
+        funds = told.get("funds", told)
+        return AccountUpdate(event_type="snapshot" if "funds" in told else "event_update", balances=_spot_balances(funds))
+    balances = [
+        Balance(
+            currency=coin.upper(),
+            equity=own(row.get("account_rights", row.get("rights"))),
+            cash=own(row.get("balance")),
+            initial_margin=own(row.get("keep_deposit")),
+            unrealized_profit=own(row.get("profit_unreal")),
+            margin_ratio=own(row.get("risk_rate")),
+        )
+        for coin, row in told.items()
+    ]
+    return AccountUpdate(event_type="snapshot", balances=balances)
+
+
+def _spot_balances(funds: Any) -> list[Balance]:
+    free, held, borrowed = funds.get("free", {}), funds.get("freezed", {}), funds.get("borrow", {})
+    return [
+        Balance(
+            currency=name.upper(),
+            available=own(free.get(name)),
+            frozen=own(held.get(name)),
+            liability=own(borrowed.get(name)),
+        )
+        for name in {**free, **held, **borrowed}
+    ]
+
+
+def position_rows(item: Subscription, data: Any, now: int) -> list[Event]:
+    """One per side, and per leverage where margin is fixed."""
+    rows: list[Event] = []
+    for row in data["positions"]:
+        is_fixed = "fixmargin" in row
+        coin = str(row["contract_name"])[:-4]
+        rows.append(
+            PositionUpdate(
+                event_type="event_update",
+                instrument=_dated(coin, row.get("contract_id")) or str(row["contract_name"]),
+                instrument_type="FUTURES",
+                position_id=text(row.get("position_id", "")),
+                position_side=POSITION_SIDES[whole(row["position"])],
+                margin_mode="isolated" if is_fixed else "cross",
+                size=own(row.get("hold_amount")),
+                available_size=own(row.get("eveningup")),
+                average_price=nonzero(row.get("avgprice")),
+                non_settled_average_price=nonzero(row.get("costprice")),
+                leverage=own(row.get("lever_rate")),
+                liquidation_price=nonzero(row.get("forcedprice")),
+                margin=own(row.get("fixmargin" if is_fixed else "margin")),
+                realized_profit=own(row.get("profitreal" if is_fixed else "realized")),
+                currency=coin,
+            )
+        )
+    return rows
+
+
+def _total(rows: Any, name: str) -> Decimal | None:
+    return sum((own(row.get(name)) or Decimal(0) for row in rows), Decimal(0)) if rows else None

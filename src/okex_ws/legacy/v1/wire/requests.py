@@ -1,0 +1,57 @@
+"""V1's requests as text messages, and how they are signed.
+
+Source: OKEx's pages "WebSocket API for Spot" and "... for Futures": addChannel, removeChannel, login, ping, the signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from okex_ws.wire.sign import Credentials
+
+PING = b'{"event":"ping"}'
+PONG = b'{"event":"pong"}'
+BATCH = 50
+"""Requests in one message at most: no limit is documented, and a frame of 64 KB is known to be too long."""
+
+
+def signed(parameters: Mapping[str, str], api_key: str, secret: str) -> str:
+    """MD5 of the parameters in order of their names, with the key among them and the secret last; in capitals."""
+    pairs = sorted({**parameters, "api_key": api_key}.items())
+    text = "&".join([*(f"{name}={value}" for name, value in pairs), f"secret_key={secret}"])
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()  # V1 knows no other
+
+
+def add_channels(names: Sequence[str]) -> Iterator[bytes]:
+    """Subscribe: one request, or a list of them a message."""
+    return _requests("addChannel", names)
+
+
+def remove_channels(names: Sequence[str]) -> Iterator[bytes]:
+    """Unsubscribe."""
+    return _requests("removeChannel", names)
+
+
+def login(credentials: Credentials) -> bytes:
+    """Log this connection in."""
+    return msgspec.json.encode({"event": "login", "parameters": _parameters({}, credentials)})
+
+
+def trading(name: str, parameters: Mapping[str, str], credentials: Credentials) -> bytes:
+    """A request to trade, or about orders: an addChannel like any other."""
+    return msgspec.json.encode({"event": "addChannel", "channel": name, "parameters": _parameters(parameters, credentials)})
+
+
+def _requests(event: str, names: Sequence[str]) -> Iterator[bytes]:
+    made = [{"event": event, "channel": name} for name in names]
+    for first in range(0, len(made), BATCH):
+        batch = made[first : first + BATCH]
+        yield msgspec.json.encode(batch[0] if len(batch) == 1 else batch)
+
+
+def _parameters(parameters: Mapping[str, str], credentials: Credentials) -> dict[str, str]:
+    sign = signed(parameters, credentials.api_key, credentials.secret)
+    return {**parameters, "api_key": credentials.api_key, "sign": sign}

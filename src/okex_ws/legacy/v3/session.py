@@ -1,0 +1,34 @@
+"""V3's Session: subscribe, unsubscribe, login with HMAC, the texts ping and pong; books with images, changes and checksums.
+
+Source: OKEx's pages of V3; the server closed a line after 30 s without a push.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from okex_ws.legacy import session
+from okex_ws.legacy.v3.wire import channels, codes, messages, requests
+from okex_ws.wire.sign import Credentials
+
+
+class Session(session.Session):
+    """The rules of one V3 connection. Whoever keeps books verifies their checksums, and asks for a `resync` where one fails."""
+
+    ping = requests.PING
+    pong_is_life = False
+    silence_s: Mapping[str, float] = {"mark-price": 30.0, "price-limit": 30.0, "funding-rate": 200.0}
+    codes_again, codes_login = codes.AGAIN, codes.LOGIN
+    literal, meaning = staticmethod(channels.literal), staticmethod(channels.meaning)
+    needs_login = staticmethod(channels.needs_login)
+    advice = staticmethod(codes.advice)
+    frames_of = staticmethod(messages.frames_of)
+
+    def login_request(self, credentials: Credentials, now: int) -> bytes:
+        return requests.login(credentials, now)
+
+    def ask_requests(self, names: Sequence[str]) -> Iterable[bytes]:
+        return requests.subscribe(names)
+
+    def part_requests(self, names: Sequence[str]) -> Iterable[bytes]:
+        return requests.unsubscribe(names)

@@ -1,0 +1,96 @@
+"""V3's messages → what they say: `pong`, acks, errors, the login's answer, tables of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Rows, Unknown
+from okex_ws.legacy.v3.wire import rows
+from okex_ws.legacy.v3.wire.channels import channel_of, family_of, meaning
+from okex_ws.wire.channels import Subscription
+from okex_ws.wire.frames import FrameError
+
+_decode = msgspec.json.Decoder(float_hook=str).decode
+"""Numbers with a point stay the text they were, and whole ones are exact anyway: checksums go by texts."""
+_ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+_SECRET = "a request to log in, which is not repeated here"  # noqa: S105  # of an answer that would quote one
+
+
+def frames_of(data: bytes, now: int) -> list[Frame]:
+    """What a message says. Raises FrameError for what is no JSON."""
+    if data == b"pong":
+        return [Pong()]
+    try:
+        told = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FrameError(str(error) or type(error).__name__) from None
+    if not isinstance(told, dict):
+        return [Unknown(data)]
+    if "table" in told:
+        return _rows(told, data, now)
+    match told.get("event"):
+        case "subscribe" | "unsubscribe" as verb if "channel" in told:
+            return [Acked(str(told["channel"]), verb == "subscribe")]
+        case "login":
+            return [LoginAnswer("0" if told.get("success") in (True, "true") else "30027", "")]
+        case "error":
+            return [_error(str(told.get("errorCode", "")), str(told.get("message", "")))]
+    return [Unknown(data)]
+
+
+def _error(code: str, message: str) -> Frame:
+    """An unknown channel is named in the text, and nowhere else."""
+    if "login" in message:
+        message = f"{message.partition(':')[0]}: {_SECRET}"
+    if message.startswith("Channel ") and message.endswith(" doesn't exist"):
+        return Failed(code, message, message.removeprefix("Channel ").removesuffix(" doesn't exist"))
+    return Failed(code, message)
+
+
+def _rows(told: dict[str, Any], data: bytes, now: int) -> list[Frame]:
+    table, elements = str(told["table"]), told.get("data")
+    business, _, word = table.partition("/")
+    channel = channel_of(business, word)
+    if channel is None:
+        return [Unknown(data)]
+    if not isinstance(elements, list):
+        return [Bad(table, "a table without a list of data")]
+    frames: list[Frame] = []
+    for element in elements:
+        names: tuple[str, ...] = (table,)
+        try:
+            names = _names(table, element)
+            events = rows.events_of(business, word, channel, element, str(told.get("action", "")))
+        except _ODD as error:
+            frames.append(Bad(names[0], f"{table}: {error!r}"))
+            continue
+        for event in events:
+            event.ts_recv, event.channel = now, channel  # type: ignore[attr-defined]  # pushes, all of them
+        last = frames[-1] if frames else None
+        if isinstance(last, Rows) and last.names == names:
+            last.events.extend(events)
+        else:
+            frames.append(Rows(names, events))
+    return frames
+
+
+def _names(table: str, element: Any) -> tuple[str, ...]:
+    """What may have been asked for: by instrument, by its underlying, by currency, or the table as a whole."""
+    if not isinstance(element, dict):
+        raise ValueError("a row that is no object")
+    instrument = str(element.get("instrument_id") or element.get("underlying") or "")
+    keys = [instrument, family_of(instrument)] if instrument else [str(element.get("currency", ""))]
+    if table == "futures/account" and not instrument:
+        keys = list(element)
+    return (*(f"{table}:{key}" for key in dict.fromkeys(keys) if key), table)
+
+
+def heard(data: bytes) -> list[Subscription]:
+    """What a message of a recording is a push of."""
+    try:
+        names = [frame.names[0] for frame in frames_of(data, 0) if isinstance(frame, Rows)]
+    except FrameError:
+        return []
+    return [item for name in names if (item := meaning(name)) is not None]
