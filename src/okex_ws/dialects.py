@@ -20,6 +20,7 @@ V1 = Dialect(
     deflate.deflated,
     Timing(ping_after_s=30.0),
     "/ws/v1",
+    lambda _: "v1",
 )
 V3 = Dialect(
     "v3",
@@ -32,6 +33,7 @@ V3 = Dialect(
     deflate.deflated,
     Timing(ping_after_s=20.0),
     "/ws/v3",
+    lambda _: "v3",
 )
 DIALECTS = {dialect.name: dialect for dialect in (V5, V3, V1)}
 

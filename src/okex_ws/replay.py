@@ -1,7 +1,8 @@
 """Replay: a journal back into events, by the same door as live.
 
 In: records of what a line was told (frames, opens, closes, timers). Out: the events it said, with the journal place of each.
-A Line is deterministic: told the same, it says the same, so nothing is stored twice. May import: protocol, wire, events.
+A Line is deterministic: told the same, it says the same, so nothing is stored twice.
+May import: dialects, protocol, wire, events.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from okex_ws.dialects import dialect as spoken
 from okex_ws.events import Event
 from okex_ws.protocol.backfill import Planner
+from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.line import Failure, Line
 from okex_ws.protocol.pacing import connects_per_ip
-from okex_ws.protocol.session import Session, Timing
+from okex_ws.protocol.session import Timing
 from okex_ws.wire.channels import Subscription, from_arg
-from okex_ws.wire.frames import book_image, pushed
+from okex_ws.wire.frames import book_image
 from okex_ws.wire.sign import Credentials
 
 _NOBODY = Credentials("replay", "replay", "replay")
@@ -35,11 +38,15 @@ class Played(NamedTuple):
 
 
 class Replay:
-    """Lines brought back to life. `feed` one record after another, in order."""
+    """Lines brought back to life. `feed` one record after another, in order.
 
-    def __init__(self) -> None:
+    dialect: of frames whose line is not known; lines say theirs themselves.
+    """
+
+    def __init__(self, dialect: Dialect = V5) -> None:
         self.lines: dict[str, Line] = {}
-        self._bare: dict[tuple[str, int], Session] = {}
+        self._dialect = dialect
+        self._bare: dict[tuple[str, int], tuple[AnySession, Any]] = {}
         self._connects = connects_per_ip()
         self._planner: Planner | None = None
 
@@ -87,6 +94,7 @@ class Replay:
             timing=Timing(**settings.get("timing", {})),
             stale_after_s=settings.get("stale_after_s"),
             backoff_s=tuple(settings.get("backoff_s", (0.5, 30.0))),
+            dialect=spoken(settings.get("dialect", "v5")),
         )
         line.subscribe(_subscriptions(settings["args"]), record.ts)
         line.start(record.ts)
@@ -98,6 +106,10 @@ class Replay:
         match record.kind:
             case "in":
                 return line.receive(number, text, now)
+            case "deflated":
+                return line.receive(number, line.dialect.frame_of(text), now, is_binary=True)
+            case "binary":
+                return line.receive(number, text, now, is_binary=True)
             case "timer":
                 return line.on_deadline(now)
             case "open":
@@ -135,22 +147,38 @@ class Replay:
 
     def _feed_bare(self, record: Any) -> list[Event]:
         """A recording of frames alone: a Session that takes every push as one it asked for."""
-        session = self._bare.get((record.line, record.conn))
-        if session is None:
-            session = self._bare[record.line, record.conn] = Session(record.line or str(record.conn), (), now=record.ts)
-        if record.kind != "in":
+        dialect = self._dialect
+        known = self._bare.get((record.line, record.conn))
+        if known is None:
+            name = record.line or str(record.conn)
+            chains = dialect.make_chains(name)
+            session = dialect.make_session(
+                name,
+                (),
+                now=record.ts,
+                number=0,
+                chains=chains,
+                credentials=None,
+                timing=dialect.timing,
+                stale_after_s=None,
+                server_clock=None,
+            )
+            known = self._bare[record.line, record.conn] = session, chains
+        session, chains = known
+        if record.kind not in ("in", "binary"):
             return []
-        due = session.chains.deadline
-        verdicts = session.chains.expire(due) if due is not None and due <= record.ts else []
-        subscription = pushed(record.text)
-        if subscription is not None:
+        due = chains.deadline
+        verdicts = chains.expire(due) if due is not None and due <= record.ts else []
+        is_binary = record.kind == "binary"
+        for subscription in dialect.heard(dialect.noted(record.text)[1] if is_binary else record.text):
             session.adopt(subscription)
-        return [*verdicts, *session.receive(record.text, record.ts)]
+        receive = session.receive_binary if is_binary else session.receive
+        return [*verdicts, *receive(record.text, record.ts)]
 
 
-def played(records: Iterable[Any]) -> Iterator[Played]:
+def played(records: Iterable[Any], dialect: Dialect = V5) -> Iterator[Played]:
     """Every event of these records, flat out, in order."""
-    replay = Replay()
+    replay = Replay(dialect)
     for record in records:
         for i, event in enumerate(replay.feed(record)):
             yield Played(record.n, i, event)

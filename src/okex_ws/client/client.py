@@ -19,6 +19,7 @@ from okex_ws.client.endpoints import site as named_site
 from okex_ws.client.hub import Hub
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.stream import Policy, Stream
+from okex_ws.dialects import dialect as spoken
 from okex_ws.events import Event
 from okex_ws.market import Books, Instruments, Latest, OrderBook
 from okex_ws.market.books import deepest
@@ -27,7 +28,7 @@ from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.protocol.plan import Plan, Shard
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.session import BookWish, ClockWish, Timing
-from okex_ws.wire.channels import Subscription, find, subscription
+from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.sign import Credentials
 
 DRAIN_WITHIN_S = 0.4
@@ -45,7 +46,8 @@ class Client:
     authority to trust.
     stale_after_s: seconds of silence after which a channel counts as stale, over the documented cadence.
     open_within_s: how long TCP, TLS and the WebSocket upgrade together may take.
-    policy, size: of the client's own iterator, `async for event in client`.
+    policy, size: of the client's own iterator, `async for event in client`. dialect: what the site speaks: v5, or OKEx's dead v3
+    or v1, where channels may also be called by the dialect's own names.
 
     Use it as an async context manager; every task and socket ends with it, within two seconds.
     """
@@ -58,7 +60,7 @@ class Client:
         credentials: Credentials | None = None,
         ca_file: str | None = None,
         proxy: str | None = None,
-        timing: Timing = Timing(),
+        timing: Timing | None = None,
         stale_after_s: Mapping[str, float] | None = None,
         backoff_s: tuple[float, float] = (0.5, 30.0),
         open_within_s: float = 10.0,
@@ -66,7 +68,11 @@ class Client:
         size: int = 10_000,
         seed: int | None = None,
         tap: Tap | None = None,
+        dialect: str = "v5",
     ) -> None:
+        self.dialect = spoken(dialect)
+        if site is None and not self.dialect.has_rest:
+            raise EndpointError(f"OKX no longer speaks {dialect}; give the URL of a server that does, as site")
         if stale_after_s is not None and not isinstance(stale_after_s, Mapping):
             raise TypeError("stale_after_s wants seconds by channel, such as {'trades': 30}")
         if proxy is not None and "://" not in proxy:
@@ -79,7 +85,7 @@ class Client:
         is_plain = self.site.websocket.startswith("ws://") and self.site.rest.startswith("http://")
         self._ssl = None if is_plain and ca_file is None else _trusting(ca_file)  # loading what is trusted takes 20 ms
         self._proxy = proxy
-        self._timing = timing
+        self._timing = timing or self.dialect.timing
         self._stale_after_s = stale_after_s
         self._backoff_s = backoff_s
         self._open_within_s = open_within_s
@@ -88,7 +94,7 @@ class Client:
         self._clock = Clock()
         self._server_clock = ServerClock()
         self._connects = connects_per_ip()
-        self._plan = Plan()
+        self._plan = Plan(self.dialect.endpoint_of)
         self._drivers: dict[str, Driver] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._rest: Rest | None = None
@@ -148,7 +154,7 @@ class Client:
         Further keys go by OKX's names. Raises SubscriptionError before anything is sent. Subscriptions are spread over
         connections and survive reconnects.
         """
-        items = [subscription(channel, key, **args) for key in keys] or [subscription(channel, None, **args)]
+        items = self._items(channel, keys, args)
         wanted: dict[str, list[Subscription]] = {}
         for item in items:
             wanted.setdefault(self._driver(self._plan.place(item)).line.name, []).append(item)
@@ -158,7 +164,7 @@ class Client:
 
     def unsubscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
         """Want these no more."""
-        items = [subscription(channel, key, **args) for key in keys] or [subscription(channel, None, **args)]
+        items = self._items(channel, keys, args)
         for item in items:
             shard = self._plan.remove(item)
             if shard is not None:
@@ -265,18 +271,23 @@ class Client:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
+    def _items(self, channel: str, keys: Iterable[str], args: dict[str, str]) -> list[Subscription]:
+        make = self.dialect.subscription
+        return [make(channel, key, **args) for key in keys] or [make(channel, None, **args)]
+
     def _driver(self, shard: Shard) -> Driver:
         driver = self._drivers.get(shard.name)
         if driver is None:
             line = Line(
                 shard.name,
-                url=self.site.url(shard.endpoint),
+                url=self.site.url_of(self.dialect.path) if self.dialect.path else self.site.url(shard.endpoint),
                 luck=random.Random(f"{self._seed} {shard.name}").random,  # noqa: S311  # jitter, not secrets
                 connects=self._connects,
                 credentials=self._credentials,
                 timing=self._timing,
                 stale_after_s=self._stale_after_s,
                 backoff_s=self._backoff_s,
+                dialect=self.dialect,
                 server_clock=self._server_clock,
             )
             driver = Driver(

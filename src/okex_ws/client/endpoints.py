@@ -36,6 +36,8 @@ def _split(url: str) -> SplitResult:
 class Site(msgspec.Struct, frozen=True):
     """One place to talk to: WebSocket base (`/ws/v5/public` is appended), REST base, and whether it is demo trading.
 
+    query: what follows the path where a dead dialect is spoken, with its question mark.
+
     Raises EndpointError for anything unencrypted that is not on this machine.
     """
 
@@ -43,6 +45,7 @@ class Site(msgspec.Struct, frozen=True):
     websocket: str
     rest: str
     demo: bool = False
+    query: str = ""
 
     def __post_init__(self) -> None:
         for url, plain, safe in ((self.websocket, "ws", "wss"), (self.rest, "http", "https")):
@@ -56,6 +59,10 @@ class Site(msgspec.Struct, frozen=True):
     def url(self, endpoint: str) -> str:
         """The WebSocket URL of an endpoint: public, business or private."""
         return f"{self.websocket}/ws/v5/{endpoint}"
+
+    def url_of(self, path: str) -> str:
+        """The WebSocket URL of another dialect: this site's own path where it has one, else `path`."""
+        return f"{self.websocket}{path if not urlsplit(self.websocket).path else ''}{self.query}"
 
     @property
     def is_local(self) -> bool:
@@ -115,7 +122,8 @@ def at(url: str, *, rest_url: str | None = None, demo: bool = False) -> Site:
         rest_scheme = "https" if parts.scheme == "wss" else "http"
         rest_port = f":{port + 1}" if port is not None and is_loopback(host) else ""
         rest_url = f"{rest_scheme}://{_bracketed(host)}{rest_port}"
-    return Site("custom", f"{parts.scheme}://{parts.netloc}{path}", rest_url.rstrip("/"), demo)
+    query = f"?{parts.query}" if parts.query else ""
+    return Site("custom", f"{parts.scheme}://{parts.netloc}{path}", rest_url.rstrip("/"), demo, query)
 
 
 def _bracketed(host: str) -> str:

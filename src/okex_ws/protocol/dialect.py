@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from okex_ws.events import Event
 from okex_ws.protocol.continuity import Chains
+from okex_ws.protocol.plan import endpoint_of
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.session import Session, Timing
 from okex_ws.wire.channels import Subscription, find, subscription
@@ -122,7 +123,8 @@ class Dialect(NamedTuple):
     make_session, make_chains: its conversation, and the continuity a line keeps over several. subscription: a checked one, of
     channel, key and further args; raises SubscriptionError. needs_login: whether a subscription does. heard: what a frame of a
     recording is a push of. noted: how a journal keeps a binary frame, as (kind, text); frame_of: the frame again, of a text of
-    kind "deflated". has_rest: whether our REST speaks it too.
+    kind "deflated". endpoint_of: where a subscription is served; its line is named after it. has_rest: whether our REST speaks
+    it too.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Dialect(NamedTuple):
     frame_of: Callable[[bytes], bytes] = bytes
     timing: Timing = Timing()
     path: str = ""
+    endpoint_of: Callable[[Subscription], str] = endpoint_of
     has_rest: bool = False
 
 

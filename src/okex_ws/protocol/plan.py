@@ -6,7 +6,7 @@ cannot share one with its books or books50-l2-tbt (error 64004); 480 requests an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -53,15 +53,24 @@ class Shard(msgspec.Struct):
         return not any(Subscription(rival, item.args) in self.subscriptions for rival in rivals)
 
 
-class Plan:
-    """The shards in use. Subscriptions stay where they are put; room that is freed is used again."""
+def endpoint_of(item: Subscription) -> str:
+    """The endpoint of OKX V5 that serves a subscription."""
+    return channel(item.channel).endpoint
 
-    def __init__(self) -> None:
+
+class Plan:
+    """The shards in use. Subscriptions stay where they are put; room that is freed is used again.
+
+    place_of: the endpoint that serves a subscription.
+    """
+
+    def __init__(self, place_of: Callable[[Subscription], str] = endpoint_of) -> None:
         self.shards: list[Shard] = []
+        self._place_of = place_of
 
     def place(self, item: Subscription) -> Shard:
         """The shard a subscription goes to, an existing one if it fits."""
-        endpoint = channel(item.channel).endpoint
+        endpoint = self._place_of(item)
         for shard in self.shards:
             if shard.endpoint == endpoint and item in shard.subscriptions:
                 return shard
