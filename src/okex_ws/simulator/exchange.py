@@ -32,6 +32,7 @@ _MS = 1_000_000
 _SECOND = 1_000 * _MS
 _TICK = 10 * _MS
 _JUMP = 8
+_DEMO_CODES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,10 @@ class Exchange:
         self._conversations[conversation.number] = conversation
         self.ledger.traffic[conn_id] = conversation.traffic
         return conversation
+
+    def rest_hold(self, method: str, target: str, body: bytes, now: int) -> int:
+        """How long (ns) a shell should hold an HTTP request before it hands it to `rest` (fault slow_order)."""
+        return self._rest.hold(method, target, body, now)
 
     def rest(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: int, *, peer: str = "127.0.0.1"
@@ -310,11 +315,15 @@ class Exchange:
         return max(1, chain.first - 1 - self._dice.fork(f"stale {now}").below(50))
 
     def instruments(self, inst_type: str) -> list[dict[str, Any]]:
-        """The market's rows with the changes that faults have made."""
-        rows = self.market.instruments(inst_type)
-        if not self._changes:
-            return rows
-        return [{**row, **self._changes.get(row["instId"], {})} for row in rows]
+        """The market's rows, with the changes that faults have made."""
+        return [self._published(row) for row in self.market.instruments(inst_type)]
+
+    def _published(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A market's instrument row as this exchange tells it: demo trading has codes of its own."""
+        changes = self._changes.get(row["instId"], {})
+        if self.rules.demo and isinstance(row.get("instIdCode"), int):
+            row = {**row, "instIdCode": row["instIdCode"] + _DEMO_CODES}
+        return {**row, **changes} if changes else row
 
     def _held_trades_of(self, channel: str) -> set[str]:
         return self._held_trades if channel == "trades" else set()
@@ -329,8 +338,10 @@ class Exchange:
             rows = self._with_ids(channel, publication)
             if name == "trades":
                 self.ledger.note_trades(key, publication.rows, publication.ts)
-        elif self._changes and name == "instruments":
-            rows = [{**row, **self._changes.get(row["instId"], {})} for row in rows]
+        elif name == "instruments":
+            rows = [self._published(row) for row in rows]
+            if self._desk is not None:
+                self._desk.relist()
         self._spread(Push(channel, key, rows, action, publication.ts), publication.ts)
 
     def _spread(self, push: Push, now: int) -> None:
@@ -465,7 +476,7 @@ class Exchange:
                     continue
                 self._changes.setdefault(row["instId"], {}).update(changes)
                 self.note(fault.kind, now, "", "instruments", row["instId"], str(changes))
-                changed = {**row, **self._changes[row["instId"]]}
+                changed = self._published(row)
                 if self._desk is not None:
                     self._desk.relist()
                 self._spread(Push(v5.CHANNELS["instruments"], inst_type, [changed], None, now), now)

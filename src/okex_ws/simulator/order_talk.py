@@ -46,15 +46,21 @@ def hear(exchange: Exchange, line: Conversation, request: v5.Request, op: Op, no
     )
 
 
-def strike(exchange: Exchange, op: Op, args: Any, now: int, line: int, path: str) -> dict[str, Fault]:
-    """The faults that strike a request about orders, by kind, maintenance among them."""
+def strike(
+    exchange: Exchange, op: Op, args: Any, now: int, line: int, path: str, *, slow: bool = False
+) -> dict[str, Fault]:
+    """The faults that strike a request about orders, by kind, maintenance among them.
+
+    slow: on REST, where the shell holds what is slow before it is heard, only those that hold it.
+    """
     running = exchange.running
     if not (running.has("order") or running.has("service")):
         return {}
+    kinds = {kind for kind, what in KINDS.items() if what.stage in ("order", "service")}
+    if path == "rest":
+        kinds = kinds & {"slow_order"} if slow else kinds - {"slow_order"}
     first = args[0] if isinstance(args, list) and args else args
     key = exchange.desk.name_of(first) if isinstance(first, dict) else ""
-    slow_on_rest = {"slow_order"} if path == "rest" else set()  # struck before the request was let in
-    kinds = {kind for kind, what in KINDS.items() if what.stage in ("order", "service")} - slow_on_rest
     struck = [
         fault for stage in ("order", "service")
         for fault in running.strikes(stage, now, line, path=path, key=key, action=op.verb, only=kinds)

@@ -137,9 +137,7 @@ class _Line(WSListener):
     def reset(self) -> None:
         """End TCP with RST."""
         if self._transport is not None:
-            handle = self._transport.underlying_transport.get_extra_info("socket")
-            if handle is not None:
-                handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            _linger_not(self._transport.underlying_transport)
             self._transport.disconnect(False)
 
     def drop(self) -> None:
@@ -399,8 +397,14 @@ class Server:
                 return False
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
         method, target = request.method.decode("latin-1"), request.target.decode("latin-1")
+        held = self.exchange.rest_hold(method, target, bytes(body), self.now())
+        if held:
+            await asyncio.sleep(held / 1e9 / self._speed)
         reply = self.exchange.rest(method, target, headers, bytes(body), self.now(), peer=peer)
         self.flush()
+        if not reply.status:
+            _reset(writer.transport)
+            return False
         await _send_reply(writer, connection, reply)
         return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
@@ -418,6 +422,18 @@ async def _complain(writer: asyncio.StreamWriter, connection: h11.Connection) ->
     if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
         with contextlib.suppress(h11.LocalProtocolError, ConnectionError):
             await _send_reply(writer, connection, RestReply(400, {"Connection": "close"}, b"Bad request\n"))
+
+
+def _linger_not(transport: asyncio.BaseTransport) -> None:
+    """Have the end of this TCP be a reset."""
+    handle = transport.get_extra_info("socket")
+    if handle is not None:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _reset(transport: asyncio.WriteTransport) -> None:
+    _linger_not(transport)
+    transport.abort()
 
 
 async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

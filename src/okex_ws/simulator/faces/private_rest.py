@@ -98,10 +98,10 @@ class PrivateFace:
         except signed.SignatureError as error:
             return reply(401, error.code, error.message, [])
         uid = exchange.desk.uid(key)
-        fields = _decoded(body) if method == "POST" else None
+        fields = decoded(body) if method == "POST" else None
         if method == "POST" and not body:
             return reply(400, "50000", "Body for POST request cannot be empty.", [])
-        if isinstance(fields, _NoJson):
+        if isinstance(fields, NoJson):
             return reply(400, "50002", "JSON syntax error", [])
         scope = query.get(endpoint.per) or (str(fields.get(endpoint.per) or "") if isinstance(fields, dict) else "")
         limited = exchange.rules.rest_limits != "off"
@@ -140,12 +140,13 @@ class PrivateFace:
         return struck
 
 
-class _NoJson:
+class NoJson:
     """What a body is that cannot be read."""
 
 
-def _decoded(body: bytes) -> Any:
+def decoded(body: bytes) -> Any:
+    """A body's JSON; None of an empty one, NoJson of one that is none."""
     try:
         return msgspec.json.decode(body) if body else None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return _NoJson()
+        return NoJson()

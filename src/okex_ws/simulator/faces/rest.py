@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from okex_ws.simulator.faces import v5
+from okex_ws.simulator.faces import trade_rest, v5
 from okex_ws.simulator.faces.http import Query, RestReply, Wrong, integer, newest, number, reply, required, status_of, unlisted
 from okex_ws.simulator.faces.private_rest import PrivateFace
 from okex_ws.simulator.faults import Fault
@@ -69,6 +69,11 @@ class RestFace:
         except Wrong as wrong:
             return reply(status_of(wrong.code), wrong.code, wrong.message, [])
         return reply(200, "0", "", self._spoil(rows, struck, name, query, now))
+
+    def hold(self, method: str, target: str, body: bytes, now: int) -> int:
+        """How long (ns) a request is on its way."""
+        name = urlsplit(target).path.removeprefix("/api/v5/")
+        return trade_rest.hold(self._exchange, name, body, now) if method == "POST" else 0
 
     def _is_too_often(self, name: str, endpoint: _Endpoint, query: Query, peer: str, now: int) -> bool:
         if self._exchange.rules.rest_limits == "off":

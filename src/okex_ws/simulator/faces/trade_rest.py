@@ -9,16 +9,19 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from okex_ws.simulator import order_talk
 from okex_ws.simulator.faces import order_rows
 from okex_ws.simulator.faces import orders as grammar
 from okex_ws.simulator.faces.http import RestReply, Wrong, integer, number, reply, required
 from okex_ws.simulator.faces.orders import OPS, Op, Refused
-from okex_ws.simulator.faces.private_rest import Answer, Call, Endpoint
+from okex_ws.simulator.faces.private_rest import Answer, Call, Endpoint, decoded
 from okex_ws.simulator.markets import DAY, MILLISECOND, SECOND
 from okex_ws.simulator.orders import CANCELED, Execution, NewOrder, Order, Rejection
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.exchange import Exchange
 
 _MICROSECOND = 1_000
 _ALL_FAILED = "All operations failed"
@@ -66,6 +69,15 @@ def _obey(call: Call, op: Op) -> Answer:
     message = {"0": "", "1": _ALL_FAILED, "2": "Bulk operation partially succeeded"}[code]
     times = str(now // _MICROSECOND)
     return reply(200, code, message, [answer.row() for answer in answers], inTime=times, outTime=times)
+
+
+def hold(exchange: Exchange, name: str, body: bytes, now: int) -> int:
+    """How long (ns) a request about orders is on its way before the exchange has it."""
+    op = OPS.get(_OPS_BY_PATH.get(name, ""))
+    if op is None or not exchange.running.has("order"):
+        return 0
+    struck = order_talk.strike(exchange, op, decoded(body), now, 0, "rest", slow=True)
+    return sum(fault.options["seconds"] for fault in struck.values())
 
 
 # Reads
@@ -236,14 +248,22 @@ def _rate_limit(call: Call) -> Answer:
 
 _MANY = 1_000_000  # the desk counts orders itself, together with those over WebSocket
 
+_OPS_BY_PATH = {
+    "trade/order": "order",
+    "trade/batch-orders": "batch-orders",
+    "trade/amend-order": "amend-order",
+    "trade/amend-batch-orders": "batch-amend-orders",
+    "trade/cancel-order": "cancel-order",
+    "trade/cancel-batch-orders": "batch-cancel-orders",
+    "trade/mass-cancel": "mass-cancel",
+}
+"""REST's names of the operations."""
+
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
-    ("POST", "trade/order"): Endpoint(_ordering(OPS["order"]), _MANY, trades=True),
-    ("POST", "trade/batch-orders"): Endpoint(_ordering(OPS["batch-orders"]), _MANY, trades=True),
-    ("POST", "trade/amend-order"): Endpoint(_ordering(OPS["amend-order"]), _MANY, trades=True),
-    ("POST", "trade/amend-batch-orders"): Endpoint(_ordering(OPS["batch-amend-orders"]), _MANY, trades=True),
-    ("POST", "trade/cancel-order"): Endpoint(_ordering(OPS["cancel-order"]), _MANY, trades=True),
-    ("POST", "trade/cancel-batch-orders"): Endpoint(_ordering(OPS["batch-cancel-orders"]), _MANY, trades=True),
-    ("POST", "trade/mass-cancel"): Endpoint(_ordering(OPS["mass-cancel"]), 5, trades=True),
+    **{
+        ("POST", path): Endpoint(_ordering(OPS[name]), 5 if name == "mass-cancel" else _MANY, trades=True)
+        for path, name in _OPS_BY_PATH.items()
+    },
     ("POST", "trade/cancel-all-after"): Endpoint(_cancel_all_after, 1, SECOND, "tag", trades=True),
     ("POST", "trade/close-position"): Endpoint(_close_position, 20, per="instId", trades=True),
     ("GET", "trade/order"): Endpoint(_order, 60, per="instId"),
