@@ -58,25 +58,27 @@ def _pieces(path: Path) -> Iterator[bytes]:
     if path.suffix == ".parquet":
         yield from _rows(path)
         return
+    if path.suffix == ".zst":
+        yield from _frames(path.read_bytes())
+        return
+    kept = b""
     with path.open("rb") as handle:
-        reader: Any = handle
-        if path.suffix == ".zst":
-            import zstandard
-
-            reader = zstandard.ZstdDecompressor().stream_reader(handle, read_across_frames=True)
-        kept = b""
-        while piece := _read(reader):
+        while piece := handle.read(_CHUNK):
             yield kept + piece
             kept = piece[-256:]
 
 
-def _read(reader: Any) -> bytes:
-    try:
-        return bytes(reader.read(_CHUNK))
-    except Exception as error:  # a file that was cut off, or spoilt on purpose
-        if type(error).__name__ != "ZstdError":
-            raise
-        return b""
+def _frames(data: bytes) -> Iterator[bytes]:
+    import zstandard
+
+    while data:
+        unpacking = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            piece = unpacking.decompress(data)
+        except zstandard.ZstdError:  # spoilt on purpose
+            return
+        yield piece
+        data = unpacking.unused_data
 
 
 def _rows(path: Path) -> Iterator[bytes]:

@@ -98,6 +98,7 @@ class Simulator:
         else:
             _, err = self._process.communicate()
             raise AssertionError(f"the simulator did not start: {err}")
+        canary.watch(*self.key.values())
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -120,6 +121,11 @@ class Simulator:
     @property
     def ca_file(self) -> str:
         return self._find(r"CA file +(\S+)")
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The variables it prints to log in with."""
+        return dict(re.findall(r"export (OKX_\w+)=(\S+)", self.welcome))
 
     @property
     def where(self) -> list[str]:

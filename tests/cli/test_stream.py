@@ -110,10 +110,10 @@ def test_gap_with_strict() -> None:
 
 def test_login_from_the_environment() -> None:
     with Simulator() as guarded:
-        key = dict(line.split()[1].split("=") for line in guarded.welcome.splitlines() if "export" in line)
+        key = guarded.key
         done = run("stream", "BTC-USDT", "-c", "books-l2-tbt", "--count", "3", *guarded.where, **key)
         assert done.code == 0, done.err
-        key["OKX_PASSPHRASE"] = "wrong"
+        key["OKX_API_PASSPHRASE"] = "wrong"
         done = run("stream", "BTC-USDT", "-c", "books-l2-tbt", "--for", "5s", *guarded.where, **key)
         assert done.code == 2
         assert "passphrase" in done.complaints[0]

@@ -7,7 +7,6 @@ import contextlib
 import os
 import socket
 import ssl
-import sys
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -16,22 +15,19 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments
-from okex_ws.cli.errors import FAILED, OK, BadInputError
-from okex_ws.cli.lines import coloured
+from okex_ws.cli.doctor_key import check_key
+from okex_ws.cli.errors import BadInputError
+from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, Report
 from okex_ws.cli.watching import Signals
 from okex_ws.client import probes
 from okex_ws.client.client import Client
+from okex_ws.client.credentials import AccountKey, CredentialsError
 from okex_ws.client.endpoints import DEMO_SITES, SITES, Site
-from okex_ws.client.plain import one_line as escaped
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.events import Disconnected, Event, Gap, Push, Refused
 from okex_ws.wire.channels import Subscription, find
 
-PATIENCE_S = 5.0
-CONNECT_PAUSE_S = 1.1
-"""OKX takes 3 connections a second from an address; two have just been used."""
 RETIRED_PORT = 8443
-_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("-", "dim")}
 _LOGIN_WINDOW_MS = 30_000
 _TOO_OFTEN = "50011"
 
@@ -47,24 +43,33 @@ def doctor(
     for_s: Annotated[
         float, typer.Option("--for", parser=options.duration, metavar="TIME", help="How long to listen.", show_default="3s")
     ] = 3.0,
+    profile: options.Profile = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
     url: options.Url = None,
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
 ) -> int:
-    """Check the way to an exchange: URL, port, DNS, TCP, TLS, WebSocket, clock, status, and a few seconds of data.
+    """Check the way to an exchange: URL, port, DNS, TCP, TLS, WebSocket, clock, status, a few seconds of data; and your API key.
+
+    The key is that of the environment or of ~/.okx/config.toml, if there is one: whether it is valid there, and what it may do.
 
     Example: okex-ws doctor --site eea
     """
     place = options.target(site, demo, url, rest_url, ca_file)
+    key: AccountKey | CredentialsError
+    try:
+        account = options.account(profile, site, demo, url, rest_url, ca_file)
+        place, key = options.Target(account.site, account.ca_file), account.key
+    except CredentialsError as error:
+        key = error
     items = options.wanted(channels or ["tickers", "trades", "books"], instruments or ["BTC-USDT"])
-    return asyncio.run(_examine(place, items, for_s))
+    return asyncio.run(_examine(place, key, items, for_s))
 
 
-async def _examine(place: options.Target, items: list[Subscription], for_s: float) -> int:
+async def _examine(place: options.Target, key: AccountKey | CredentialsError, items: list[Subscription], for_s: float) -> int:
     report = Report()
-    steps = asyncio.create_task(_steps(report, place, items, for_s))
+    steps = asyncio.create_task(_steps(report, place, key, items, for_s))
 
     def interrupt(code: int) -> None:
         report.interrupt(code)
@@ -75,43 +80,13 @@ async def _examine(place: options.Target, items: list[Subscription], for_s: floa
     return report.close()
 
 
-async def _steps(report: Report, place: options.Target, items: list[Subscription], for_s: float) -> None:
+async def _steps(
+    report: Report, place: options.Target, key: AccountKey | CredentialsError, items: list[Subscription], for_s: float
+) -> None:
     for step in (_endpoint, _network, _websocket, _rest):
         await step(report, place)
+    await check_key(report, place, key, _context(place))
     await _listen(report, place, items, for_s)
-
-
-class Report:
-    """The findings, printed as they come; `code` is 1 once something is broken."""
-
-    def __init__(self) -> None:
-        self.code = OK
-        self.is_over = False
-        self.unreachable: set[str] = set()
-        self.stop = asyncio.Event()
-        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        self._counts = dict.fromkeys(_MARKS, 0)
-
-    def say(self, mark: str, what: str, text: str) -> None:
-        """One finding: ok, warn, fail or skip."""
-        self._counts[mark] += 1
-        if mark == "fail":
-            self.code = FAILED
-        sign, colour = _MARKS[mark]
-        print(f"{coloured(sign, colour, self._colour)} {what:<10} {escaped(text)}", flush=True)
-
-    def interrupt(self, code: int) -> None:
-        """Ctrl-C: no further steps."""
-        self.code, self.is_over = code, True
-        self.stop.set()
-
-    def close(self) -> int:
-        """The last line; returns the exit code."""
-        if not self.is_over:
-            broken, doubtful = self._counts["fail"], self._counts["warn"]
-            text = f"{broken} broken" if broken else "nothing is broken"
-            print(f"\n{text}{f', {doubtful} to look at' if doubtful else ''}")
-        return self.code
 
 
 async def _endpoint(report: Report, place: options.Target) -> None:

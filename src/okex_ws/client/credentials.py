@@ -63,6 +63,10 @@ class CredentialsError(ValueError):
     """No usable key, or settings that contradict each other; the text says which variable or line to change, and no secret."""
 
 
+class NoKeyError(CredentialsError):
+    """There is no key anywhere one is looked for."""
+
+
 class AccountKey(Credentials):
     """An API key with what it was made for. site: where it is valid, live or demo; origin: where it was found, for people.
 
@@ -98,7 +102,7 @@ def credentials(
         held = _Settings.of_file(path, profile)
         if held is None:
             names = f"{', '.join(KEY_VARIABLES[:-1])} and {KEY_VARIABLES[-1]}"
-            raise CredentialsError(f"no API key: set {names}, or write a profile to {path}")
+            raise NoKeyError(f"no API key: set {names}, or write a profile to {path}")
         if profile is None:
             held.agree(found)
         found = held

@@ -1,6 +1,6 @@
 """Probes: one question each about a place to connect to, for the doctor. No retries; every answer is a value or an OSError.
 
-Source: docs-v5 "Connect" (the text `ping` is answered by `pong`), "Get system time".
+Source: docs-v5 "Connect" (the text `ping` is answered by `pong`), "Login", "Get system time".
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ssl
 import time
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +17,9 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.common import WSHandshakeError  # not exported at the top
 
 from okex_ws.client.rest import Rest
+from okex_ws.wire import requests
 from okex_ws.wire.frames import MAX_FRAME
+from okex_ws.wire.sign import Credentials
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -79,22 +82,10 @@ async def ping_ms(url: str, context: ssl.SSLContext | None, timeout_s: float) ->
     """Milliseconds of the WebSocket handshake, and of a text ping until its pong. Raises OSError with words for people."""
     pong: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     began = time.perf_counter()
-    try:
-        async with asyncio.timeout(timeout_s):
-            transport, _ = await ws_connect(
-                lambda: _Pong(pong), url, ssl_context=context, max_frame_size=MAX_FRAME, max_redirects=0, logger_name="okex_ws"
-            )
-            opened = time.perf_counter()
-            try:
-                transport.send(WSMsgType.TEXT, b"ping")
-                await pong
-            finally:
-                transport.disconnect()
-    except WSHandshakeError as error:
-        status = f"HTTP {int(error.response.status)}" if error.response is not None else str(error)
-        raise OSError(f"the server answered {status} instead of opening a WebSocket") from None
-    except ValueError as error:
-        raise OSError(str(error)) from None
+    async with asyncio.timeout(timeout_s), _opened(url, context, _Pong(pong)) as transport:
+        opened = time.perf_counter()
+        transport.send(WSMsgType.TEXT, b"ping")
+        await pong
     return (opened - began) * 1e3, (time.perf_counter() - opened) * 1e3
 
 
@@ -106,6 +97,63 @@ async def clock_offset_ms(rest: Rest, timeout_s: float) -> tuple[float, float]:
         theirs = await rest.time_ms()
         took = time.perf_counter() - began
     return theirs - (before + took / 2) * 1e3, took / 2 * 1e3
+
+
+class LoginAnswer(msgspec.Struct, frozen=True):
+    """How OKX answered a login. code: "0" when it was let in; took_ms: until the answer."""
+
+    code: str
+    message: str
+    took_ms: float
+
+
+async def login(url: str, credentials: Credentials, context: ssl.SSLContext | None, timeout_s: float) -> LoginAnswer:
+    """One login, by this machine's clock. Raises OSError with words for people."""
+    answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    async with asyncio.timeout(timeout_s), _opened(url, context, _First(answer)) as transport:
+        began = time.perf_counter()
+        transport.send(WSMsgType.TEXT, requests.login(credentials, int(time.time())))
+        text = await answer
+        took_ms = (time.perf_counter() - began) * 1e3
+    try:
+        frame = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise OSError("the answer to the login is no JSON") from None
+    code, message = (str(frame.get(name, "")) for name in ("code", "msg")) if isinstance(frame, dict) else ("", "")
+    return LoginAnswer(code, message, took_ms)
+
+
+@contextlib.asynccontextmanager
+async def _opened(url: str, context: ssl.SSLContext | None, listener: WSListener) -> AsyncIterator[WSTransport]:
+    """A WebSocket, as long as it is needed."""
+    try:
+        transport, _ = await ws_connect(
+            lambda: listener, url, ssl_context=context, max_frame_size=MAX_FRAME, max_redirects=0, logger_name="okex_ws"
+        )
+    except WSHandshakeError as error:
+        status = f"HTTP {int(error.response.status)}" if error.response is not None else str(error)
+        raise OSError(f"the server answered {status} instead of opening a WebSocket") from None
+    except ValueError as error:
+        raise OSError(str(error)) from None
+    try:
+        yield transport
+    finally:
+        transport.disconnect()
+
+
+class _First(WSListener):
+    """Waits for the first text."""
+
+    def __init__(self, answer: asyncio.Future[bytes]) -> None:
+        self._answer = answer
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.TEXT and not self._answer.done():
+            self._answer.set_result(frame.get_payload_as_bytes())
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(ConnectionError("the server closed the connection instead of answering the login"))
 
 
 class _Pong(WSListener):

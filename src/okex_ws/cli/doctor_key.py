@@ -1,0 +1,103 @@
+"""The doctor's look at an API key: whether it is valid at this site, over REST and over WebSocket, and what it may do."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from okex_ws.cli import options
+from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, Report
+from okex_ws.client import probes
+from okex_ws.client.client import Client
+from okex_ws.client.credentials import AccountKey, CredentialsError, NoKeyError
+from okex_ws.client.endpoints import SITES, Site
+from okex_ws.client.rest import RestError
+from okex_ws.wire.codes import lookup
+
+_UNKNOWN_THERE = ("50119", "60032", "60005", "50111")
+_OTHER_ENVIRONMENT = ("50101",)
+_PERMISSIONS = {"read_only": "read", "trade": "trade", "withdraw": "withdraw"}
+_MODES = {"1": "spot", "2": "futures", "3": "multi-currency margin", "4": "portfolio margin"}
+
+
+async def check_key(report: Report, place: options.Target, key: AccountKey | CredentialsError, context: ssl.SSLContext) -> None:
+    """Say what the key is and may do. Nothing but a login and a read of the account's settings is sent."""
+    if isinstance(key, NoKeyError):
+        report.say("skip", "key", f"not checked: {key}")
+        return
+    if isinstance(key, CredentialsError):
+        report.say("fail", "key", str(key))
+        return
+    site = place.site
+    kind = "demo trading" if site.demo else "live trading"
+    report.say("ok", "key", f"{key.api_key[:4]}… of {key.origin}, for {kind}")
+    if site.rest in report.unreachable and site.websocket in report.unreachable:
+        report.say("skip", "login", "neither REST nor WebSocket answers")
+        return
+    if site.rest not in report.unreachable and not await _ask_rest(report, place, key):
+        return  # what REST has refused, the login would be refused for too
+    if site.websocket not in report.unreachable:
+        await _log_in(report, site, key, context)
+
+
+async def _ask_rest(report: Report, place: options.Target, key: AccountKey) -> bool:
+    client = Client(place.site, ca_file=place.ca_file, credentials=key)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            config = await client.rest.account_config()
+    except RestError as error:
+        report.say("fail", "key", _because(error.code, str(error), place.site))
+        return False
+    except TimeoutError:
+        report.say("fail", "key", f"REST does not answer within {PATIENCE_S:.0f} s")
+        return False
+    finally:
+        await client.close()
+    mode = _MODES.get(str(config.get("acctLv", "")), "unknown mode")
+    sides = "long and short held apart" if config.get("posMode") == "long_short_mode" else "net positions"
+    report.say("ok", "account", f"{config.get('uid', '?')}, {mode}, {sides}")
+    _judge(report, str(config.get("perm", "")), str(config.get("ip", "")), expires=not place.site.demo and not place.site.is_local)
+    return True
+
+
+def _judge(report: Report, permissions: str, addresses: str, *, expires: bool) -> None:
+    words = [_PERMISSIONS.get(word, word) for word in permissions.split(",") if word]
+    if "withdraw" in words:
+        report.say(
+            "warn", "may", f"{', '.join(words)}: whoever has this key can take the money away; make one that cannot withdraw"
+        )
+    elif "trade" not in words:
+        report.say("warn", "may", f"{', '.join(words) or 'nothing that is known'}: orders will be refused")
+    else:
+        report.say("ok", "may", ", ".join(words))
+    if not addresses and "trade" in words and expires:
+        report.say("warn", "addresses", "the key is bound to no IP address: OKX lets it expire after 14 days without use")
+
+
+async def _log_in(report: Report, site: Site, key: AccountKey, context: ssl.SSLContext) -> None:
+    await asyncio.sleep(CONNECT_PAUSE_S)
+    secure = context if probes.place_of(site.websocket).tls else None
+    try:
+        answer = await probes.login(site.url("private"), key, secure, PATIENCE_S)
+    except TimeoutError:
+        report.say("fail", "login", f"no answer within {PATIENCE_S:.0f} s")
+    except OSError as error:
+        report.say("fail", "login", str(error))
+    else:
+        if answer.code == "0":
+            report.say("ok", "login", f"answered in {answer.took_ms:.1f} ms")
+        else:
+            known = lookup(answer.code)
+            text = f"{answer.code} {answer.message.rstrip('.')}{f'; {known.advice}' if known.advice else ''}"
+            report.say("fail", "login", _because(answer.code, text, site))
+
+
+def _because(code: str, text: str, site: Site) -> str:
+    """The refusal, and what of site and environment may be wrong about the key."""
+    here = "demo trading" if site.demo else "live trading"
+    if code in _OTHER_ENVIRONMENT:
+        return f"{text}; it is no key of {here}: set OKX_DEMO={'0' if site.demo else '1'}, or make one there"
+    if code in _UNKNOWN_THERE and not site.is_local:
+        others = ", ".join(name for name in SITES if not site.name.startswith(name))
+        return f"{text}; it may be of another site (--site {others}) or not of {here}"
+    return text
