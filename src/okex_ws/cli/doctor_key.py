@@ -56,7 +56,8 @@ async def _ask_rest(report: Report, place: options.Target, key: AccountKey) -> b
     mode = _MODES.get(str(config.get("acctLv", "")), "unknown mode")
     sides = "long and short held apart" if config.get("posMode") == "long_short_mode" else "net positions"
     report.say("ok", "account", f"{config.get('uid', '?')}, {mode}, {sides}")
-    _judge(report, str(config.get("perm", "")), str(config.get("ip", "")), expires=not place.site.demo and not place.site.is_local)
+    expires = not place.site.demo and not place.site.is_local
+    _judge(report, str(config.get("perm", "")), str(config.get("ip", "")), expires=expires)
     return True
 
 
