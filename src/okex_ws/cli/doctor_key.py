@@ -6,16 +6,15 @@ import asyncio
 import ssl
 
 from okex_ws.cli import options
+from okex_ws.cli.refusals import because
 from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, Report
 from okex_ws.client import probes
 from okex_ws.client.client import Client
 from okex_ws.client.credentials import AccountKey, CredentialsError, NoKeyError
-from okex_ws.client.endpoints import SITES, Site
+from okex_ws.client.endpoints import Site
 from okex_ws.client.rest import RestError
 from okex_ws.wire.codes import lookup
 
-_UNKNOWN_THERE = ("50119", "60032", "60005", "50111")
-_OTHER_ENVIRONMENT = ("50101",)
 _PERMISSIONS = {"read_only": "read", "trade": "trade", "withdraw": "withdraw"}
 _MODES = {"1": "spot", "2": "futures", "3": "multi-currency margin", "4": "portfolio margin"}
 
@@ -46,7 +45,7 @@ async def _ask_rest(report: Report, place: options.Target, key: AccountKey) -> b
         async with asyncio.timeout(PATIENCE_S):
             config = await client.rest.account_config()
     except RestError as error:
-        report.say("fail", "key", _because(error.code, str(error), place.site))
+        report.say("fail", "key", because(error.code, str(error), place.site))
         return False
     except TimeoutError:
         report.say("fail", "key", f"REST does not answer within {PATIENCE_S:.0f} s")
@@ -90,15 +89,4 @@ async def _log_in(report: Report, site: Site, key: AccountKey, context: ssl.SSLC
         else:
             known = lookup(answer.code)
             text = f"{answer.code} {answer.message.rstrip('.')}{f'; {known.advice}' if known.advice else ''}"
-            report.say("fail", "login", _because(answer.code, text, site))
-
-
-def _because(code: str, text: str, site: Site) -> str:
-    """The refusal, and what of site and environment may be wrong about the key."""
-    here = "demo trading" if site.demo else "live trading"
-    if code in _OTHER_ENVIRONMENT:
-        return f"{text}; it is no key of {here}: set OKX_DEMO={'0' if site.demo else '1'}, or make one there"
-    if code in _UNKNOWN_THERE and not site.is_local:
-        others = ", ".join(name for name in SITES if not site.name.startswith(name))
-        return f"{text}; it may be of another site (--site {others}) or not of {here}"
-    return text
+            report.say("fail", "login", because(answer.code, text, site))
