@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
     from okex_ws.simulator.floor import Happening
 
-_SPOT_CODES = {"51008": 10010, "51020": 10011, "51121": 10011, "51603": 10009, "51006": 10014}
-_FUTURES_CODES = {
-    "51008": 20012, "51020": 20007, "51121": 20007, "51603": 20015, "51006": 20018, "51169": 20016, "51205": 20016,
-    "51170": 20016,
+_SPOT_CODES = {
+    "51008": 10010, "51020": 10011, "51120": 10011, "51121": 1028, "51150": 1028, "51006": 10014,
+    "51101": 1027, "51201": 1027, "51202": 1027, "51203": 1027,
 }  # fmt: skip
+_FUTURES_CODES = {
+    "51008": 20012, "51006": 20018, "51112": 20016, "51169": 20016, "51170": 20016, "59102": 20025, "59108": 20025,
+}  # fmt: skip
+"""What the floor refuses -> V1's code; the rest is an illegal parameter."""
 _LONGEST_PAGE = 50
 
 
