@@ -34,8 +34,11 @@ def list_of(instrument: str) -> tuple[str, str | None] | None:
 async def check_instruments(client: Client, items: Iterable[Subscription]) -> dict[str, Instrument]:
     """Look every instrument up over REST, for at most `WITHIN_S` seconds; what REST does not answer is not judged.
 
-    Returns reference data of the ids found. Raises BadInputError naming the unknown ones and the nearest known.
+    Returns reference data of the ids found; none where a dead dialect is spoken. Raises BadInputError naming the unknown ones and
+    the nearest known.
     """
+    if not client.dialect.has_rest:
+        return {}  # nobody to ask
     wanted = dict.fromkeys(
         value for item in items if not item.channel.startswith(_INDEX_CHANNELS) for name, value in item.args if name == "instId"
     )

@@ -16,6 +16,8 @@ import typer
 from okex_ws.cli.errors import BadInputError
 from okex_ws.client.credentials import AccountKey, CredentialsError, credentials
 from okex_ws.client.endpoints import SITES, Site, at, site
+from okex_ws.dialects import dialect
+from okex_ws.protocol.dialect import V5, Dialect
 from okex_ws.wire.channels import Channel, Subscription, SubscriptionError, channel, subscription
 
 DATA = Path("data")
@@ -100,6 +102,10 @@ RestUrl = Annotated[
 CaFile = Annotated[
     str | None, typer.Option("--ca-file", metavar="FILE", help="A certificate authority (PEM) to trust besides the system's.")
 ]
+DialectName = Annotated[
+    str | None,
+    typer.Option("--dialect", metavar="DIALECT", help="What --url speaks: v5, or OKEx's dead v3 or v1. Without it: v5."),
+]
 ForTime = Annotated[
     float | None, typer.Option("--for", parser=duration, metavar="TIME", help="End after this long: 10s, 500ms, 2m, 1h.")
 ]
@@ -129,9 +135,24 @@ def target(name: str | None, demo: bool, url: str | None, rest_url: str | None, 
     return Target(at(url, rest_url=rest_url, demo=demo), ca_file)
 
 
-def wanted(channels: Sequence[str], instruments: Sequence[str], keys: Iterable[str] = ()) -> list[Subscription]:
+def spoken(name: str | None, url: str | None) -> Dialect:
+    """The dialect the options mean. Raises BadInputError."""
+    try:
+        found = dialect(name or "v5")
+    except ValueError as error:
+        raise BadInputError(f"--dialect: {error}") from None
+    if not found.has_rest and url is None:
+        raise BadInputError(f"OKX no longer speaks {found.name}; give the --url of a server that does")
+    return found
+
+
+def wanted(
+    channels: Sequence[str], instruments: Sequence[str], keys: Iterable[str] = (), dialect: Dialect = V5
+) -> list[Subscription]:
     """Every channel for every instrument, checked. Raises SubscriptionError or BadInputError."""
     further = _pairs(keys)
+    if dialect is not V5:
+        return _wanted_of(dialect, channels, instruments, further)
     items: dict[Subscription, None] = {}
     used: set[str] = set()
     for name in channels:
@@ -148,6 +169,20 @@ def wanted(channels: Sequence[str], instruments: Sequence[str], keys: Iterable[s
     if further.keys() - used:
         # No channel asked for has such a key: the table words the error.
         subscription(channels[0], instruments[0] if instruments else None, **further)
+    return list(items)
+
+
+def _wanted_of(
+    dialect: Dialect, channels: Sequence[str], instruments: Sequence[str], further: dict[str, str]
+) -> list[Subscription]:
+    """As `wanted`, in a dialect whose own names say the instrument too."""
+    items: dict[Subscription, None] = {}
+    for name in channels:
+        says_it_all = name.startswith("ok_") or ":" in name
+        if not instruments and not further and not says_it_all and name not in ("status", "futures/instruments", "system/status"):
+            raise BadInputError(f"{name} needs an instrument, e.g. BTC-USDT")
+        for key in (None,) if says_it_all else instruments or (None,):
+            items[dialect.subscription(name, key, **further)] = None
     return list(items)
 
 
@@ -180,10 +215,11 @@ def target_for(
     url: str | None,
     rest_url: str | None,
     ca_file: str | None,
+    dialect: Dialect = V5,
 ) -> tuple[Target, AccountKey | None]:
     """Where to get these, and the key if any of them needs a login: then the key's own site counts."""
     place = target(name, demo, url, rest_url, ca_file)
-    guarded = next((item for item in items if channel(item.channel).login), None)
+    guarded = next((item for item in items if dialect.needs_login(item)), None)
     if guarded is None:
         return place, None
     try:

@@ -32,14 +32,16 @@ def price(
     url: options.Url = None,
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
+    dialect: options.DialectName = None,
 ) -> int:
     """Print price and local time every few seconds, and a summary at the end.
 
     Example: okex-ws price BTC-USDT --every 3s
     """
     place = options.target(site, demo, url, rest_url, ca_file)
-    items = options.wanted(["trades", "tickers"], instruments)
-    client = Client(place.site, ca_file=place.ca_file, keep_books=False)
+    spoken = options.spoken(dialect, url)
+    items = options.wanted(["trades", "tickers"], instruments, dialect=spoken)
+    client = Client(place.site, ca_file=place.ca_file, keep_books=False, dialect=spoken.name)
 
     async def body() -> int:
         try:

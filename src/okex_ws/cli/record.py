@@ -78,6 +78,7 @@ def record(
     url: options.Url = None,
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
+    dialect: options.DialectName = None,
 ) -> int:
     """Record a stream into a data folder: raw journal, tables, and a ledger of what is missing; and on to further targets.
 
@@ -92,10 +93,13 @@ def record(
         raise BadInputError("--since fetches over REST, --no-backfill forbids it; leave one out")
     folder, sinks = targets(to or [])
     options.target(site, demo, url, rest_url, ca_file)
-    items = options.wanted(channels or ["trades"], instruments or [], keys or [])
-    place, key = options.target_for(items, site, demo, url, rest_url, ca_file)
-    connection = {"site": place.site, "ca_file": place.ca_file, "credentials": key}
-    recording = {"sinks": sinks, "fetches_back": not no_backfill, "since": since, "flush_within_s": flush_s}
+    spoken = options.spoken(dialect, url)
+    if since is not None and not spoken.has_rest:
+        raise BadInputError(f"--since fetches over REST, and nobody answers there in {spoken.name}; leave it out")
+    items = options.wanted(channels or ["trades"], instruments or [], keys or [], spoken)
+    place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken)
+    connection = {"site": place.site, "ca_file": place.ca_file, "credentials": key, "dialect": spoken.name}
+    recording = {"sinks": sinks, "fetches_back": not no_backfill and spoken.has_rest, "since": since, "flush_within_s": flush_s}
     metrics = (metrics_host, metrics_port) if metrics_port is not None else None
     return asyncio.run(_record(folder, items, connection, recording, metrics, for_s, log_json, status_s))
 

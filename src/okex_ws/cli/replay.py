@@ -60,12 +60,12 @@ def replay(
 
 
 def _readers(source: Path, recorder: str | None) -> list[JournalReader]:
-    from okex_ws.journal import JournalReader, recorders
+    from okex_ws.journal import JournalReader, dialect_of, recorders
 
     if source.is_file():
         if not source.name.endswith((".jsonl", ".jsonl.zst")):
             raise BadInputError(f"{source} is neither a segment (.jsonl.zst) nor a capture (.jsonl)")
-        return [JournalReader(source)]
+        return [JournalReader(source, dialect=dialect_of(source) if source.suffix == ".jsonl" else "v5")]
     from okex_ws import store
 
     store.check(source)
@@ -129,6 +129,7 @@ def _wanted(
     readers: list[JournalReader], channels: set[str], since: int | None, until: int | None, counts: _Counts
 ) -> Iterator[Played]:
     """Lines are known from their beginning only, so all before `since` is replayed too, unseen."""
+    from okex_ws.dialects import dialect as spoken
     from okex_ws.journal import Record
     from okex_ws.replay import played
 
@@ -138,7 +139,7 @@ def _wanted(
             yield record
 
     for reader in readers:
-        for place in played(counted(reader.records(until=until))):
+        for place in played(counted(reader.records(until=until)), spoken(reader.dialect)):
             event = place.event
             if since is not None and event.ts_recv < since:
                 continue

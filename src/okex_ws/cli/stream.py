@@ -32,15 +32,17 @@ def stream(
     url: options.Url = None,
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
+    dialect: options.DialectName = None,
 ) -> int:
     """Print events as they arrive, one line each: data on stdout, news of the line and a summary on stderr.
 
     Example: okex-ws stream BTC-USDT ETH-USDT -c trades -c books --for 10s
     """
     options.target(site, demo, url, rest_url, ca_file)
-    items = options.wanted(channels or ["trades"], instruments or [], keys or [])
-    place, key = options.target_for(items, site, demo, url, rest_url, ca_file)
-    client = Client(place.site, ca_file=place.ca_file, credentials=key, keep_books=True)
+    spoken = options.spoken(dialect, url)
+    items = options.wanted(channels or ["trades"], instruments or [], keys or [], spoken)
+    place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken)
+    client = Client(place.site, ca_file=place.ca_file, credentials=key, keep_books=True, dialect=spoken.name)
     return asyncio.run(_stream(client, items, as_json, for_s, count, strict))
 
 

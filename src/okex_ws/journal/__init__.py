@@ -2,7 +2,7 @@
 Sans clock, loop and socket; it waits for the disk only in `flush` and the reader. May import: nothing of ours.
 """
 
-from okex_ws.journal.captures import captured
+from okex_ws.journal.captures import captured, dialect_of
 from okex_ws.journal.errors import (
     ForeignFileError,
     JournalError,
@@ -18,7 +18,7 @@ from okex_ws.journal.lock import FolderLock
 from okex_ws.journal.problems import Problem
 from okex_ws.journal.reader import JournalReader, read_header
 from okex_ws.journal.reading import recorders
-from okex_ws.journal.records import Record
+from okex_ws.journal.records import INCOMING, Record
 from okex_ws.journal.recovery import Recovered, recover
 from okex_ws.journal.segment import Batch
 from okex_ws.journal.storage import OsStorage, Storage
@@ -26,6 +26,7 @@ from okex_ws.journal.writer import JournalWriter
 
 __all__ = [
     "FORMAT",
+    "INCOMING",
     "Batch",
     "FolderLock",
     "ForeignFileError",
@@ -44,6 +45,7 @@ __all__ = [
     "StorageFailedError",
     "UnknownFormatError",
     "captured",
+    "dialect_of",
     "naming",
     "read_header",
     "recorders",

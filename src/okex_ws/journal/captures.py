@@ -1,6 +1,7 @@
 """Captures: other people's recordings as records, from JSON lines of `dialect`, `kind`, `raw`, `recv_ts`, `conn`, `dir`, `path`.
 
-`raw` is the frame's text; `recv_ts` seconds as text; what is not of a WebSocket, or of another dialect, is passed over.
+`raw` is the frame's text, `deflate_b64` the frame itself where it was deflated; `recv_ts` seconds as text; what is
+not of a WebSocket, or of another dialect, is passed over.
 """
 
 from __future__ import annotations
@@ -27,9 +28,25 @@ class _Capture(msgspec.Struct):
     dir: str | None = None
     path: str | None = None
     source: str | None = None
+    deflate_b64: bytes | None = None
 
 
 _decode = msgspec.json.Decoder(_Capture).decode
+
+
+def dialect_of(path: Path) -> str:
+    """What the first frame of a capture speaks; v5 where none says."""
+    with naming("open", path):
+        file = path.open("rb")
+    with file:
+        for text in iter(lambda: file.readline(_MAX_LINE), b""):
+            try:
+                capture = _decode(text)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                continue
+            if capture.kind == "ws":
+                return capture.dialect
+    return "v5"
 
 
 def captured(path: Path, dialect: str, problems: list[Problem]) -> Iterator[Record]:
@@ -60,5 +77,8 @@ def captured(path: Path, dialect: str, problems: list[Problem]) -> Iterator[Reco
                     conn = capture.conn
                     if not isinstance(conn, int):
                         conn = numbers.setdefault((line, conn), len(numbers) + 1) if conn is not None else 0
-                    yield Record(n, ts, line, conn, "out" if capture.dir == "out" else "in", capture.raw.encode(), 0)
+                    kind, text = "out" if capture.dir == "out" else "in", capture.raw.encode()
+                    if capture.deflate_b64 is not None:
+                        kind, text = "binary", capture.deflate_b64
+                    yield Record(n, ts, line, conn, kind, text, 0)
             start = end

@@ -58,6 +58,7 @@ class JournalReader:
     """A recorder's folder, one segment file, or a capture in JSON lines (`.jsonl`; see captures.py).
 
     `problems`: what the latest pass could not give; complete when the pass is. `header`: of the latest segment read.
+    `dialect`: of a capture, whose frames of others are passed over; lines of a journal say theirs themselves.
     `is_closed`: whether the last segment ended properly; a journal still being written, or killed, has not.
     """
 
@@ -66,7 +67,7 @@ class JournalReader:
         self.problems: list[Problem] = []
         self.header: SegmentHeader | None = None
         self.is_closed = False
-        self._dialect = dialect
+        self.dialect = dialect
         self._storage = storage
         self._zstd = decompressor()
         self._mark: _Mark | None = None
@@ -86,7 +87,7 @@ class JournalReader:
         self._pending = []
         self.is_closed = False
         if self.path.suffix == ".jsonl":
-            found = captured(self.path, self._dialect, self.problems)
+            found = captured(self.path, self.dialect, self.problems)
         else:
             found = self._read(after, since, until)
         for record in found:

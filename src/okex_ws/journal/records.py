@@ -6,10 +6,14 @@ import msgspec
 
 from okex_ws.journal.format import BlockHeader
 
+INCOMING = ("in", "deflated", "binary")
+"""Kinds of what came from the exchange: a text, the text of a binary frame that deflates back to it, any other binary frame."""
+
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """n: number in its recorder's journal, from 1; ts: receive time, ns UTC; line: its name; conn: which connection of the line;
-    kind: "in", "out" or another input of the line; text: the frame as it was, or a small JSON object; segment: its number.
+    kind: one of INCOMING, "out" or another input of the line; text: the frame as it was, or a small JSON object; segment: its
+    number.
     """
 
     n: int

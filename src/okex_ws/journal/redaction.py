@@ -11,13 +11,18 @@ import msgspec
 
 STARS = "***"
 
-QUOTED = b"assphrase"
-"""What an answer holds that quotes a login back: error 60012 repeats the request it could not read."""
+QUOTED = (b"assphrase", b"Unrecognized request")
+"""What an answer holds that may quote a login back: errors 60012, and V3's 30039, repeat the request they could not read."""
 
 _MENTIONS = re.compile(rb"log.?in|api.?key|pass.?phrase|sign|secret|\\u", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"api.?key|pass.?phrase|^sign(ature)?$|secret", re.IGNORECASE)
-_SECRET_TEXT = re.compile(r"api.?key|pass.?phrase|secret", re.IGNORECASE)
+_SECRET_TEXT = re.compile(r"api.?key|pass.?phrase|secret|Unrecognized request.*login", re.IGNORECASE | re.DOTALL)
 _PLAIN_KEYS = frozenset({"op", "event", "id", "code", "connId"})
+
+
+def is_quoting(text: bytes) -> bool:
+    """Whether an incoming text may repeat what we sent."""
+    return QUOTED[0] in text or QUOTED[1] in text
 
 
 def redacted(text: bytes) -> bytes:

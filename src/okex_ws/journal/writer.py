@@ -27,6 +27,7 @@ from okex_ws.journal.format import (
     safe_name,
     segment_name,
 )
+from okex_ws.journal.records import INCOMING
 from okex_ws.journal.recovery import recover
 from okex_ws.journal.segment import Batch, Segment
 from okex_ws.journal.storage import OsStorage, Storage
@@ -102,7 +103,7 @@ class JournalWriter:
         """
         if self._size >= BLOCK_BYTES:
             self._cut()
-        if kind != "in" or redaction.QUOTED in text:
+        if kind not in INCOMING or redaction.is_quoting(text):
             text = redaction.redacted(text)
         head = self._heads.get((line, conn, kind)) or self._head(line, conn, kind)
         n = self.last + 1

@@ -21,7 +21,7 @@ from okex_ws.client.backfill import Backfill
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.events import Event, Gap, Push, Trade, Unrecoverable
-from okex_ws.journal import Batch, FolderLock, JournalError, JournalWriter, StorageFailedError
+from okex_ws.journal import INCOMING, Batch, FolderLock, JournalError, JournalWriter, StorageFailedError
 from okex_ws.recorder.recovery import recover_tables
 from okex_ws.recorder.source import JournalSource
 from okex_ws.sinks import SinkError, Spool, SpoolStatus, open_sink, spool_name
@@ -94,6 +94,7 @@ class Recorder:
                 software=_software(),
                 now=now,
                 seed=seed,
+                dialect=options.get("dialect", "v5"),
                 flush_within_s=flush_within_s,
                 segment_bytes=segment_bytes,
             )
@@ -188,7 +189,7 @@ class Recorder:
             self._stop.set()
             return
         self._i = 0
-        self._frames += kind == "in"
+        self._frames += kind in INCOMING
 
     def _on_event(self, event: Event) -> None:
         if self._failed:
