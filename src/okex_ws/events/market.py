@@ -15,8 +15,8 @@ class Trade(Timed, kw_only=True, gc=False):
     """A public print (`trades`): the matches of one taker at one price, aggregated by OKX.
 
     side: the taker's, buy or sell. size: contracts on derivatives, base currency on spot.
-    trade_id is the last of `count` consecutive ids. source: "0" order book, "1" RPI.
-    Source: docs-v5 "Trades channel".
+    trade_id is the last of `count` consecutive ids; count 0: the dialect does not say, and its ids skip. source: "0" order book,
+    "1" RPI. Source: docs-v5 "Trades channel".
     """
 
     instrument: str = field(name="instId")
@@ -31,7 +31,7 @@ class Trade(Timed, kw_only=True, gc=False):
     @property
     def first_id(self) -> int:
         """The first of the ids this print covers."""
-        return self.trade_id - self.count + 1
+        return self.trade_id - max(self.count, 1) + 1
 
 
 class Ticker(Timed, kw_only=True, gc=False):
