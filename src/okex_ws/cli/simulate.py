@@ -56,11 +56,14 @@ def simulate(
     list_faults: Annotated[
         bool, typer.Option("--list-faults", help="Print every kind of fault and its options, and end.")
     ] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Play demo trading: a demo key, x-simulated-trading, other instrument codes.")
+    ] = False,
     host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to bind.")] = "127.0.0.1",
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Allow a --host that others can reach.")] = False,
     for_s: options.ForTime = None,
 ) -> int:
-    """Run a simulated OKX: WebSocket and REST, a market that trades, faults on request.
+    """Run a simulated OKX: WebSocket and REST, a market that trades, a funded account, faults on request.
 
     Example: okex-ws simulate --seed 7 --fault "drop channel=books action=update every=50"
     """
@@ -75,7 +78,10 @@ def simulate(
     except ValueError as error:
         raise BadInputError(f"--fault: {error}; --list-faults shows them all") from None
     _check(conn=conn, loop=loop, capture=capture, rate=rate, speed=speed, instruments=instruments)
-    venue = _capture_venue(capture, conn, loop, seed, script) if capture else _seeded_venue(seed, instruments, rate, script)
+    if capture:
+        venue = _capture_venue(capture, conn, loop, seed, script, demo)
+    else:
+        venue = _seeded_venue(seed, instruments, rate, script, demo)
     from okex_ws.simulator.server import Server
 
     try:
@@ -124,17 +130,20 @@ def _welcome(server: Server) -> list[str]:
     ]
     if server.ca_file:
         lines.append(f"CA file    {server.ca_file}")
-    key = next(iter(server.exchange.keys.values()), None)
-    exports = []
-    if key is not None:
-        values = (key.key, key.secret, key.passphrase)
-        exports = [f"  export {name}={value}" for name, value in zip(KEY_VARIABLES, values, strict=True)]
+    key = next(key for key in server.exchange.keys.values() if key.demo == server.exchange.rules.demo)
+    values = (key.key, key.secret, key.passphrase)
+    exports = [f"  export {name}={value}" for name, value in zip(KEY_VARIABLES, values, strict=True)]
+    if key.demo:
+        exports.append("  export OKX_DEMO=1")
     trials = _trials(server.exchange.market)
     needs_login = any(channel(name).login for name, _ in trials if name)
     lines += ["", "Try:"] + (exports if needs_login else [])
     lines += [f"  okex-ws {words} {site}" for _, words in trials]
-    if exports and not needs_login:
-        lines += ["", "For channels that need a login (an invented key):", *exports]
+    if not needs_login:
+        balances = server.exchange.floor.accounts[key.uid].balances.values()
+        funds = ", ".join(f"{balance.cash:f} {balance.currency}" for balance in balances)
+        kind = "a demo trading account" if key.demo else "an account"
+        lines += ["", f"To trade, or see private channels: the key of {kind} that holds {funds}:", *exports]
     lines += ["", "Ctrl-C ends it."]
     return lines
 
@@ -170,14 +179,16 @@ def _account(server: Server) -> str:
     return f"{len(ledger.traffic)} connections, {pushes} pushes, faults: {faults}"
 
 
-def _seeded_venue(seed: int, instruments: list[str] | None, rate: float, faults: Faults) -> Callable[[int], Exchange]:
+def _seeded_venue(
+    seed: int, instruments: list[str] | None, rate: float, faults: Faults, demo: bool
+) -> Callable[[int], Exchange]:
     from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.rules import Rules
     from okex_ws.simulator.seeded import SeededMarket
 
     def venue(now: int) -> Exchange:
-        return Exchange(
-            SeededMarket(seed, start=now, instruments=instruments or None, rate=rate), seed=seed, now=now, faults=faults
-        )
+        market = SeededMarket(seed, start=now, instruments=instruments or None, rate=rate)
+        return Exchange(market, seed=seed, now=now, rules=Rules(demo=demo), faults=faults)
 
     try:
         if instruments:
@@ -187,7 +198,9 @@ def _seeded_venue(seed: int, instruments: list[str] | None, rate: float, faults:
     return venue
 
 
-def _capture_venue(capture: Path, conn: str | None, loop: bool, seed: int, faults: Faults) -> Callable[[int], Exchange]:
+def _capture_venue(
+    capture: Path, conn: str | None, loop: bool, seed: int, faults: Faults, demo: bool
+) -> Callable[[int], Exchange]:
     from okex_ws.simulator.captures import CaptureMarket
     from okex_ws.simulator.exchange import Exchange
     from okex_ws.simulator.rules import Rules
@@ -204,7 +217,7 @@ def _capture_venue(capture: Path, conn: str | None, loop: bool, seed: int, fault
         CaptureMarket(text, start=now, conn=conn, loop=loop),
         seed=seed,
         now=now,
-        rules=Rules(checksum="live"),
+        rules=Rules(checksum="live", demo=demo),
         faults=faults,
     )
 
