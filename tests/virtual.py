@@ -22,7 +22,7 @@ from okex_ws.simulator.conversation import Abort, Close, Conversation, Freeze, T
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.seeded import SeededMarket
-from okex_ws.wire.channels import subscription
+from okex_ws.wire.channels import Subscription, subscription
 from okex_ws.wire.frames import book_image
 
 START = 1_790_000_000 * SECOND
@@ -98,6 +98,7 @@ class Wire:
 
     def __init__(self, world: World, line: Line, number: int) -> None:
         self.world, self.line, self.number = world, line, number
+        self.client = world.client
         self.talk: Conversation | None = None
         self.is_open = True
         self.is_frozen = False
@@ -110,11 +111,15 @@ class Wire:
         if isinstance(answer, Refusal):
             wait = answer.headers.get("Retry-After", "")
             failure = Failure(f"HTTP {answer.status}", retry_after_s=float(wait) if wait.isdigit() else 0.0)
-            world.after(world.latency, lambda: self._tell(self.line.failed(self.number, failure, world.now)))
+            world.after(world.latency, lambda: self._failed(failure))
             return
         self.talk = answer
         answer.wake = lambda: self.world.after(0, self._carry)
         world.after(world.latency, self._opened)
+
+    def _failed(self, failure: Failure) -> None:
+        if not self._is_asleep(lambda: self._failed(failure)):
+            self._tell(self.line.failed(self.number, failure, self.world.now))
 
     def _opened(self) -> None:
         if self._is_asleep(self._opened):
@@ -162,12 +167,12 @@ class Wire:
 
     def _is_asleep(self, act: Callable[[], None]) -> bool:
         """Whether nobody is there to notice; what happened waits in the socket."""
-        if self.world.client.is_asleep:
-            self.world.client.missed.append(act)
-        return self.world.client.is_asleep
+        if self.client.is_asleep and not self.client.is_gone:
+            self.client.missed.append(act)
+        return self.client.is_asleep or self.client.is_gone
 
     def _tell(self, events: list[Event]) -> None:
-        self.world.client.publish(events, self.line)
+        self.client.publish(events, self.line)
 
 
 class VirtualClient:
@@ -182,7 +187,9 @@ class VirtualClient:
         self.wires: dict[tuple[str, int], Wire] = {}
         self.dials: list[int] = []
         self.is_asleep = False
+        self.is_gone = False  # its process was killed
         self.missed: list[Callable[[], None]] = []
+        self.trader: Any = None  # hears every event, and has deadlines of its own: see tests.trading
         self.on_event: Callable[[Event], None] | None = None
         self._plan = Plan()
         self._connects = connects_per_ip()
@@ -191,14 +198,22 @@ class VirtualClient:
 
     def subscribe(self, channel: str, *keys: str) -> None:
         for key in keys:
-            item = subscription(channel, key)
-            shard = self._plan.place(item)
-            line = self.lines.get(shard.name)
-            if line is None:
-                line = self.lines[shard.name] = Line(shard.name, luck=self._luck, connects=self._connects, **self._options)
-                line.start(self.world.now)
-            line.subscribe([item], self.world.now)
-            self.settle(line)
+            self.want(subscription(channel, key))
+
+    def want(self, item: Subscription) -> None:
+        shard = self._plan.place(item)
+        line = self.lines.get(shard.name)
+        if line is None:
+            line = self.lines[shard.name] = Line(shard.name, luck=self._luck, connects=self._connects, **self._options)
+            line.start(self.world.now)
+        line.subscribe([item], self.world.now)
+        self.settle(line)
+
+    def kill(self) -> None:
+        """The process is gone from one instant to the next; the system closes its sockets."""
+        self.is_gone = True
+        for wire in self.wires.values():
+            wire.hang_up()
 
     def unsubscribe(self, channel: str, *keys: str) -> None:
         for key in keys:
@@ -209,15 +224,20 @@ class VirtualClient:
             self.settle(self.lines[shard.name])
 
     def deadline(self) -> int | None:
-        if self.is_asleep:
+        if self.is_asleep or self.is_gone:
             return None
-        return min((due for line in self.lines.values() if (due := line.next_deadline) is not None), default=None)
+        dues = [line.next_deadline for line in self.lines.values()]
+        if self.trader is not None:
+            dues.append(self.trader.deadline())
+        return min((due for due in dues if due is not None), default=None)
 
     def on_deadline(self) -> None:
         for line in self.lines.values():
             due = line.next_deadline
             if due is not None and due <= self.world.now and not self.is_asleep:
                 self.publish(line.on_deadline(self.world.now), line)
+        if self.trader is not None and not self.is_asleep and not self.is_gone:
+            self.trader.on_deadline()
 
     def publish(self, events: list[Event], line: Line) -> None:
         extra: list[Event] = []
@@ -231,7 +251,10 @@ class VirtualClient:
                     extra.append(gap)
             if self.on_event is not None:
                 self.on_event(event)
-        self.events += [*events, *extra]
+            self.events.append(event)
+            if self.trader is not None:
+                self.events += self.trader.hear(event)
+        self.events += extra
         for wish in line.take_wishes():
             self._fetch(wish, line)
         self.settle(line)

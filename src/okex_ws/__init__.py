@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from okex_ws.client.client import Client, connect
     from okex_ws.client.credentials import AccountKey, CredentialsError, credentials
     from okex_ws.client.endpoints import EndpointError, Site, at, local, site
+    from okex_ws.client.ordering import NotTradingError
     from okex_ws.client.rest import Rest, RestError
     from okex_ws.client.stream import Policy, Stream
-    from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker, Trade
+    from okex_ws.client.trading import LoginRefusedError, Trading
+    from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker, Trade, Verdict
     from okex_ws.market import Books, BookState, Instruments, Latest, OrderBook
+    from okex_ws.protocol.tickets import Outcome
     from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
+    from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
     from okex_ws.wire.sign import Credentials
 
     __version__: str
@@ -24,11 +28,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANNELS",
     "AccountKey",
+    "AmendOrder",
     "Blocking",
     "BookSnapshot",
     "BookState",
     "BookUpdate",
     "Books",
+    "CancelOrder",
     "Candle",
     "Client",
     "Credentials",
@@ -38,7 +44,12 @@ __all__ = [
     "Gap",
     "Instruments",
     "Latest",
+    "LoginRefusedError",
+    "NotTradingError",
     "OrderBook",
+    "OrderError",
+    "Outcome",
+    "PlaceOrder",
     "Policy",
     "Rest",
     "RestError",
@@ -48,6 +59,8 @@ __all__ = [
     "SubscriptionError",
     "Ticker",
     "Trade",
+    "Trading",
+    "Verdict",
     "at",
     "connect",
     "credentials",
@@ -62,11 +75,15 @@ _PLACES = {
     "okex_ws.client.client": "Client connect",
     "okex_ws.client.credentials": "AccountKey CredentialsError credentials",
     "okex_ws.client.endpoints": "EndpointError Site at local site",
+    "okex_ws.client.ordering": "NotTradingError",
     "okex_ws.client.rest": "Rest RestError",
     "okex_ws.client.stream": "Policy Stream",
-    "okex_ws.events": "BookSnapshot BookUpdate Candle Event Gap Ticker Trade",
+    "okex_ws.client.trading": "LoginRefusedError Trading",
+    "okex_ws.events": "BookSnapshot BookUpdate Candle Event Gap Ticker Trade Verdict",
     "okex_ws.market": "Books BookState Instruments Latest OrderBook",
     "okex_ws.wire.channels": "CHANNELS Subscription SubscriptionError subscription",
+    "okex_ws.protocol.tickets": "Outcome",
+    "okex_ws.wire.orders": "AmendOrder CancelOrder OrderError PlaceOrder",
     "okex_ws.wire.sign": "Credentials",
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names.split()}

@@ -10,13 +10,14 @@ import inspect
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Driver, Tap
 from okex_ws.client.endpoints import EndpointError, Site, at
 from okex_ws.client.endpoints import site as named_site
 from okex_ws.client.hub import Hub
+from okex_ws.client.ordering import NotTradingError, Ordering
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.dialects import dialect as spoken
@@ -31,6 +32,9 @@ from okex_ws.protocol.session import BookWish, ClockWish, Timing
 from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.sign import Credentials
 
+if TYPE_CHECKING:
+    from okex_ws.client.trading import Trading
+
 DRAIN_WITHIN_S = 0.4
 """How long coroutine callbacks may go on after the lines are closed, and again after they were cancelled."""
 
@@ -38,7 +42,7 @@ E = TypeVar("E", bound=Event)
 Callback = Callable[[Any], object] | Callable[[Any], Awaitable[object]]
 
 
-class Client:
+class Client(Ordering):
     """Market data of OKX as typed events.
 
     site: where to, see `client.endpoints`: a Site, the name of one of OKX's, or a URL. keep_books: also keep order books; their
@@ -69,6 +73,7 @@ class Client:
         seed: int | None = None,
         tap: Tap | None = None,
         dialect: str = "v5",
+        trading: Trading | None = None,
     ) -> None:
         self.dialect = spoken(dialect)
         if site is None and not self.dialect.has_rest:
@@ -103,6 +108,8 @@ class Client:
         self._deferred: list[Callable[[], Coroutine[Any, Any, None]]] = []  # for when there is a loop
         self._own_policy, self._own_size = Policy(policy), size
         self._own_stream: Stream | None = None
+        if trading is not None:
+            self._trade(trading)
 
     # -- life ------------------------------------------------------------------------------------------------------------
 
@@ -129,10 +136,14 @@ class Client:
             self._spawn(asyncio.to_thread(importlib.import_module, "httpx"))  # slow, and wanted in a hurry when it is wanted
             for driver in self._drivers.values():
                 driver.start(self._seed)
+            if self._trader is not None:
+                self._trader.start()
 
     async def close(self) -> None:
         """Hang up, end every task, let readers finish what they hold."""
         self._is_running, self._is_closed = False, True
+        if self._trader is not None:
+            self._trader.close()
         await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
         self.hub.close()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
@@ -312,7 +323,32 @@ class Client:
         return self._ssl if url.startswith("wss://") else None
 
     def _publish(self, events: list[Event], driver: Driver) -> None:
+        if self._trader is not None:
+            events = self._trader.hear(events)
         self.hub.publish(events, driver.distrust)
+
+    def _trade(self, settings: Trading) -> None:
+        from okex_ws.client.trading import PRIVATE, SPREADS, Trader  # here, because a client that only listens has no use for it
+
+        if self._credentials is None:
+            raise NotTradingError("trading needs a key: Client(…, credentials=okex_ws.credentials(), trading=…)")
+        self._trader = Trader(
+            settings,
+            rest=lambda: self.rest,
+            driver=self._trading_driver,
+            instruments=self.instruments,
+            publish=lambda events: self.hub.publish(events, lambda book, trouble: []),
+            spawn=self._spawn,
+            now=self._clock.now,
+            server_clock=self._server_clock,
+        )
+        for channel, key in PRIVATE + (SPREADS if settings.spreads else ()):
+            self.subscribe(channel, *((key,) if key else ()))
+
+    def _trading_driver(self, endpoint: str) -> Driver | None:
+        """The connection that can take an order right now, if any."""
+        drivers = (driver for name, driver in self._drivers.items() if name.startswith(endpoint))
+        return next((driver for driver in drivers if driver.line.trading_session() is not None), None)
 
     async def _consume(self, stream: Stream, callback: Callable[[Any], Any], name: str) -> None:
         async for event in stream:

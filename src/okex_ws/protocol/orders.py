@@ -211,6 +211,13 @@ class Orders:
         if request is not None and request.via == "websocket":
             self._send_rest(request, now)
 
+    def not_recorded(self, request_id: str, reason: str, now: int) -> None:
+        """What the request is about could not be written down, so it must not be sent."""
+        request = self._shelf.requests.get(request_id)
+        if request is not None:
+            request.via, request.answer_by = "here", None
+            self._refuse(request, "intent-log", reason, "make room on the disk, then start again", now)
+
     def rest_answered(self, request_id: str, code: str, message: str, rows: list[Any], now: int) -> None:
         """The answer to a POST: OKX's code, one row per order."""
         request = self._shelf.requests.get(request_id)
@@ -314,7 +321,7 @@ class Orders:
             ticket.first_sent_at = ticket.first_sent_at or now
             ticket.expires_at = expires_at if isinstance(ticket.order, (PlaceOrder, AmendOrder)) else None
             ticket.answer = ""
-        self._record(tickets)
+        self._record(tickets, request)
         orders = [ticket.order for ticket in tickets]
         codes = [self._code_of(order.instrument) for order in orders]
         by_name = orders[0].is_spread or isinstance(orders[0], MassCancel)
@@ -360,7 +367,7 @@ class Orders:
         request, ticket.look = self._shelf.request([ticket]), None
         self._timers.at(due, lambda now: self._leave(request, now))
 
-    def _record(self, tickets: list[Ticket]) -> None:
+    def _record(self, tickets: list[Ticket], request: Request) -> None:
         intents = [
             Intent(ticket.key, ticket.order, ticket.first_sent_at, ticket.expires_at)
             for ticket in tickets
@@ -369,7 +376,7 @@ class Orders:
         for ticket in tickets:
             ticket.is_recorded = not isinstance(ticket.order, MassCancel)
         if intents:
-            self.actions.append(Record(intents))
+            self.actions.append(Record(intents, request.request_id))
 
     # -- judging ---------------------------------------------------------------------------------------------------------
 

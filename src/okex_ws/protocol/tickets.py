@@ -167,9 +167,10 @@ class Intent(msgspec.Struct, omit_defaults=True):
 
 
 class Record(msgspec.Struct):
-    """Write these down, and be sure of it, before going on to the next action."""
+    """Write these down, and be sure of it, before going on; else tell `Orders.not_recorded`, and do not send that request."""
 
     intents: list[Intent]
+    request_id: str = ""
 
 
 class SendSocket(msgspec.Struct):

@@ -1,0 +1,252 @@
+"""A virtual client that trades: `Orders` and its lines joined to the exchange, its REST in memory, on the world's one clock.
+
+`Trader` does what `client.trading` does over sockets: carries out what Orders want, in order, and decides nothing. What it wrote
+down outlives it, so that `restart` is a crash and a new process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.virtual import VirtualClient, World
+
+from okex_ws import Credentials
+from okex_ws.events import Event, Instrument, OrderUpdate
+from okex_ws.market import Instruments
+from okex_ws.protocol.order_ids import OrderIds
+from okex_ws.protocol.orders import Orders
+from okex_ws.protocol.tickets import Intent, LookUp, ReadInstrument, Record, SendRest, SendSocket, Ticket
+from okex_ws.simulator.dice import Dice
+from okex_ws.simulator.faces.http import RestReply
+from okex_ws.simulator.rules import DEMO_KEY
+from okex_ws.wire.channels import subscription
+from okex_ws.wire.frames import decode_rows
+from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder
+from okex_ws.wire.sign import rest_sign
+
+KEY = Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
+SPOT, SWAP = "BTC-USDT", "BTC-USDT-SWAP"
+PRIVATE = (("orders", "ANY"), ("positions", "ANY"), ("account", None), ("balance_and_position", None))
+NO_ANSWER_S = 10.0
+"""How long a client waits for an HTTP answer that never comes."""
+
+
+class Trader:
+    """One account's orders. kept: what former processes wrote down, by key."""
+
+    def __init__(self, world: World, client: VirtualClient, *, kept: dict[str, Intent], run: int, **options: Any) -> None:
+        self.world, self.client, self.kept = world, client, kept
+        self.instruments = Instruments()
+        self.tickets: list[Ticket] = []
+        self.rest_is_cut = False
+        self.on_step: Callable[[str], None] = lambda step: None
+        self.orders = Orders(
+            OrderIds(run), can_send=lambda endpoint: self._line(endpoint) is not None, code_of=self._code, **options
+        )
+        client.trader = self
+        for channel, key in PRIVATE:
+            client.want(subscription(channel, key))
+        for kind in ("SPOT", "SWAP"):
+            self._load(kind)
+        self.tickets += self.orders.adopt(list(kept.values()), world.now)
+        self._settle()
+
+    # -- what a caller does ----------------------------------------------------------------------------------------------
+
+    def submit(self, *orders: OrderRequest, **options: Any) -> list[Ticket]:
+        tickets = self.orders.submit(orders, self.world.now, **options)
+        self.tickets += tickets
+        self.client.events += self._settle()
+        return tickets
+
+    def place(self, size: str, price: str, *, side: str = "buy", instrument: str = SPOT, **more: Any) -> Ticket:
+        options = {name: more.pop(name) for name in ("may_resend",) if name in more}
+        mode = "cash" if instrument == SPOT else "cross"
+        order = PlaceOrder(
+            instrument=instrument, side=side, size=Decimal(size), price=Decimal(price), **{"trade_mode": mode, **more}
+        )
+        return self.submit(order, **options)[0]
+
+    def amend(self, ticket: Ticket, **change: str) -> Ticket:
+        fields: dict[str, Any] = {name: Decimal(value) for name, value in change.items()}
+        named = {"instrument": ticket.order.instrument, "client_order_id": ticket.order.client_order_id}
+        return self.submit(AmendOrder(**named, **fields))[0]
+
+    def cancel(self, *tickets: Ticket) -> list[Ticket]:
+        return self.submit(
+            *(CancelOrder(instrument=t.order.instrument, client_order_id=t.order.client_order_id) for t in tickets)
+        )
+
+    # -- what a shell does -----------------------------------------------------------------------------------------------
+
+    def hear(self, event: Event) -> list[Event]:
+        if isinstance(event, Orders.HEARS):
+            self.orders.feed(event, self.world.now)
+        elif isinstance(event, Instrument):
+            self.instruments.apply(event)
+        return self._settle()
+
+    def deadline(self) -> int | None:
+        return self.orders.deadline()
+
+    def on_deadline(self) -> None:
+        due = self.orders.deadline()
+        if due is not None and due <= self.world.now:
+            self.orders.on_deadline(self.world.now)
+            self.client.events += self._settle()
+
+    def _settle(self) -> list[Event]:
+        orders, world = self.orders, self.world
+        while actions := orders.take_actions():
+            for action in actions:
+                if self.client.is_gone:
+                    return []
+                match action:
+                    case Record(intents=intents):
+                        self.on_step("before the record")
+                        self.kept.update({intent.key: intent for intent in intents if not intent.done})
+                        for intent in intents:
+                            if intent.done:
+                                self.kept.pop(intent.key, None)
+                        self.on_step("after the record")
+                    case SendSocket(request_id=request_id, endpoint=endpoint, op=op, data=data):
+                        line = self._line(endpoint)
+                        number = line.send(request_id, op, data, world.now) if line is not None else None
+                        if line is None or number is None:
+                            orders.not_sent(request_id, world.now)
+                        else:
+                            orders.sent(request_id, line.name, number)
+                            self.client.settle(line)
+                        self.on_step("after the send")
+                    case SendRest():
+                        self._post(action)
+                        self.on_step("after the send")
+                    case LookUp(ticket=number, path=path, query=query):
+                        self._read(path, query, lambda rows, code, n=number: orders.looked_up(n, rows, code, world.now))
+                    case ReadInstrument(instrument=instrument):
+                        self._load("SWAP" if instrument.endswith("SWAP") else "SPOT")
+                        orders.instrument_read(instrument, world.now)
+        return orders.take_events()
+
+    def _line(self, endpoint: str) -> Any:
+        for name, line in self.client.lines.items():
+            if name.startswith(endpoint) and line.trading_session() is not None:
+                return line
+        return None
+
+    def _code(self, instrument: str) -> int | None:
+        return self.instruments[instrument].code if instrument in self.instruments else None
+
+    def _load(self, kind: str) -> None:
+        reply = self.world.exchange.rest("GET", f"/api/v5/public/instruments?instType={kind}", {}, b"", self.world.now)
+        self.instruments.load(decode_rows(json.loads(reply.body)["data"], Instrument, "instruments"))
+
+    def _post(self, action: SendRest) -> None:
+        def answered(reply: RestReply) -> None:
+            now, body = self.world.now, _body(reply)
+            code = str(body.get("code", ""))
+            if code in ("0", "1", "2") and isinstance(body.get("data"), list):
+                self.orders.rest_answered(action.request_id, code, body.get("msg", ""), body["data"], now)
+            else:
+                unclear = reply.status == 0 or reply.status >= 500
+                reason = body.get("msg", "") or f"HTTP {reply.status}"
+                self.orders.rest_failed(action.request_id, code, reason, now, may_have_happened=unclear)
+
+        headers = {"expTime": str(action.expires_ms)} if action.expires_ms is not None else {}
+        self._ask("POST", f"/api/v5/{action.path}", json.dumps(action.body).encode(), headers, answered)
+
+    def _read(self, path: str, query: dict[str, str], tell: Callable[[list[Any] | None, str], None]) -> None:
+        def answered(reply: RestReply) -> None:
+            body = _body(reply)
+            code = str(body.get("code", ""))
+            tell(body["data"] if code == "0" else None, code)
+
+        self._ask("GET", f"/api/v5/{path}?{urlencode(query)}", b"", {}, answered)
+
+    def _ask(self, method: str, target: str, body: bytes, headers: dict[str, str], answered: Callable[[RestReply], None]) -> None:
+        """One signed HTTP request over a network with the world's latency; `rest_is_cut`: it never arrives."""
+        world = self.world
+        seconds, rest = divmod(world.now, 1_000_000_000)
+        stamp = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z"
+        signed = {
+            "OK-ACCESS-KEY": KEY.api_key,
+            "OK-ACCESS-SIGN": rest_sign(KEY.secret, stamp, method, target, body.decode()),
+            "OK-ACCESS-TIMESTAMP": stamp,
+            "OK-ACCESS-PASSPHRASE": KEY.passphrase,
+            "Content-Type": "application/json",
+            **headers,
+        }
+        lower = {name.lower(): value for name, value in signed.items()}
+
+        def done(reply: RestReply) -> None:
+            if not self.client.is_gone:
+                answered(reply)
+                self.client.events += self._settle()
+
+        def arrive() -> None:
+            reply = world.exchange.rest(method, target, lower, body, world.now)
+            world.after(world.latency, lambda: done(reply))
+
+        def leave() -> None:
+            if self.rest_is_cut:
+                world.after(int(NO_ANSWER_S * 1e9), lambda: done(RestReply(0)))
+            else:
+                world.after(world.exchange.rest_hold(method, target, body, world.now), arrive)
+
+        world.after(world.latency, leave)
+
+
+def trading(*faults: Any, run: int = 1, orders: dict[str, Any] | None = None, **options: Any) -> tuple[World, Trader]:
+    """A world with a trader in it, logged in and settled."""
+    world = World(faults, instruments=(SPOT, SWAP), credentials=KEY, **options)
+    trader = Trader(world, world.client, kept={}, run=run, **(orders or {}))
+    world.run(2)
+    return world, trader
+
+
+def restart(world: World, trader: Trader, *, run: int) -> Trader:
+    """The process is killed, and another one starts with what was written down."""
+    trader.client.kill()
+    kept = trader.kept
+    world.client = VirtualClient(world, seed=run, credentials=KEY)
+    return Trader(world, world.client, kept=dict(kept), run=run)
+
+
+def _body(reply: RestReply) -> dict[str, Any]:
+    try:
+        body = json.loads(reply.body)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+# -- against the exchange's own ledger ---------------------------------------------------------------------------------
+
+
+def ledger(world: World) -> dict[str, list[Any]]:
+    """The exchange's orders by our ids: more than one of an id is a double placement."""
+    made: dict[str, list[Any]] = {}
+    for order in world.exchange.floor.orders(DEMO_KEY.uid):
+        made.setdefault(order.client_order_id, []).append(order)
+    return made
+
+
+def best(world: World, instrument: str = SPOT) -> tuple[Decimal, Decimal]:
+    """Best bid and ask right now."""
+    book = world.market.book(instrument, 5)
+    return Decimal(book["bids"][0][0]), Decimal(book["asks"][0][0])
+
+
+def dice(seed: int) -> Dice:
+    return Dice(f"orders {seed}")
+
+
+def last_state(world: World, client_order_id: str) -> str:
+    """What the client heard last of an order."""
+    states = [e.state for e in world.client.events if isinstance(e, OrderUpdate) and e.client_order_id == client_order_id]
+    return states[-1] if states else ""
