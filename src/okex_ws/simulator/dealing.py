@@ -91,7 +91,7 @@ class Dealing:
         """Resting orders against what the market has printed and published since the last time."""
         self._looked.clear()
         for instrument, pit in self.pits.items():
-            if pit.is_empty():
+            if pit.is_idle():
                 continue
             self._looked.add(instrument)
             terms = self.readings.known(instrument)

@@ -53,6 +53,10 @@ class ExternalBook:
                 del taken[price]
         return True
 
+    def is_depleted(self) -> bool:
+        """Whether something that clients took is still remembered."""
+        return bool(self._taken[BIDS] or self._taken[ASKS])
+
     def _shown(self, name: str, price: Decimal) -> Decimal:
         return self._market.shown(self._instrument, name, price)
 

@@ -115,6 +115,10 @@ class TradingBook:
         """Whether no client's order rests here."""
         return not self.bids and not self.asks
 
+    def is_idle(self) -> bool:
+        """Whether it is all the same what the market does: nothing rests here, nothing taken is remembered."""
+        return not self.bids and not self.asks and not self.external.is_depleted()
+
     def own(self, order: Order) -> Ladder:
         """The ladder in which an order rests."""
         return self.bids if order.side == "buy" else self.asks
@@ -210,6 +214,8 @@ class TradingBook:
         for level, orders in ladder.reached(price):
             eaten = ZERO
             for order in orders:
+                if left <= ZERO:
+                    break
                 if not order.is_open:
                     continue
                 if level != price:
@@ -218,11 +224,10 @@ class TradingBook:
                     step = min(left, order.ahead - eaten)
                     eaten += step
                     left -= step
-                if left <= ZERO:
-                    break
                 part = min(left, order.left)
                 left -= part
-                yield Fill(order, part)
+                if part > ZERO:
+                    yield Fill(order, part)
             if eaten > ZERO:
                 _move_up(ladder.queue(level), eaten)
             if left <= ZERO:
