@@ -37,22 +37,20 @@ class OldTalker:
         self.venue = venue
         self.line = line
         self.out: list[Outgoing] = []
+        self._looked = 0
 
     def say(self, message: Any, at: float) -> list[Any]:
         """Send a message (texts and bytes as they are, the rest as JSON); what came back at once."""
-        self._drain()
         before = len(self.frames)
         text = message if isinstance(message, (bytes, str)) else json.dumps(message)
         self.line.receive(text.encode() if isinstance(text, str) else text, seconds(at))
-        self._drain()
+        self._looked = len(self.frames)
         return self.frames[before:]
 
     def until(self, at: float) -> list[Any]:
-        """Let time pass; what came meanwhile."""
-        self._drain()
-        before = len(self.frames)
+        """Let time pass; what came since one last looked."""
         self.venue.on_deadline(seconds(at))
-        self._drain()
+        before, self._looked = self._looked, len(self.frames)
         return self.frames[before:]
 
     @property
