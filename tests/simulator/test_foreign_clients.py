@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import time
 import venv
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,10 @@ def foreign_python() -> Path:
     return python
 
 
-async def visit(python: Path, server: Server) -> dict[str, Any]:
-    """Run the SDK's visit as a process that trusts the server's throw-away authority."""
+async def visit(python: Path, server: Server, script_name: str = "foreign_visit.py") -> dict[str, Any]:
+    """Run one of the SDK's visits as a process that trusts the server's throw-away authority."""
     assert server.ca_file is not None
-    script = Path(__file__).with_name("foreign_visit.py")
+    script = Path(__file__).with_name(script_name)
     clean = {n: v for n, v in os.environ.items() if "proxy" not in n.lower() and not n.startswith("PYTHON")}
     process = await asyncio.create_subprocess_exec(
         python, "-W", "ignore", script, server.ws_url, server.rest_url, INSTRUMENT,
@@ -89,6 +90,28 @@ def test_the_official_sdk_streams_and_reads_over_tls(foreign_python: Path) -> No
     assert rest["instruments"]["data"][0]["instId"] == INSTRUMENT
     assert len(rest["book"]["data"][0]["asks"]) == 5
     assert len(rest["candles"]["data"]) == 3
+
+
+def test_the_official_sdk_trades_over_both(foreign_python: Path) -> None:
+    async def main() -> tuple[dict[str, Any], Exchange]:
+        async with Server(venue, tls=True, clock=time.time_ns) as server:
+            return await visit(foreign_python, server, "foreign_trade.py"), server.exchange
+
+    seen, exchange = asyncio.run(main())
+    socket, rest = seen["websocket"], seen["rest"]
+    assert socket["login"]["event"] == "login"
+    for name in ("place", "amend", "cancel", "batch", "batch cancel", "market"):
+        assert (socket[name]["code"], {row["sCode"] for row in socket[name]["data"]}) == ("0", {"0"}), socket[name]
+    assert socket["canceled"]["cancelSource"] == "1"
+    assert {name: reply["code"] for name, reply in rest.items()} == dict.fromkeys(rest, "0")
+    assert [row["sz"] for row in rest["open"]["data"]] == ["0.03"]
+    assert rest["order"]["data"][0]["state"] == "filled"
+    executions = exchange.floor.executions("44")
+    told = [row["tradeId"] for row in socket["pushes"]["rows"] if row["tradeId"]]
+    assert told == [str(each.trade_id) for each in executions if each.order.client_order_id == "sdk2"]
+    assert [row["tradeId"] for row in rest["fills"]["data"]] == [str(each.trade_id) for each in executions][::-1]
+    cash = {row["ccy"]: Decimal(row["cashBal"]) for row in rest["balance"]["data"][0]["details"]}
+    assert cash == {name: balance.cash for name, balance in exchange.floor.accounts["44"].balances.items()}
 
 
 def _conn(frame: dict[str, Any]) -> dict[str, Any]:
