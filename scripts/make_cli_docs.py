@@ -40,7 +40,8 @@ def page() -> str:
 def _command(name: str, command: Any) -> list[str]:
     words, _, example = str(command.help).partition("Example:")
     arguments = [item for item in command.params if item.param_type_name == "argument"]
-    places = [f"{item.metavar}..." if item.required else f"[{item.metavar}...]" for item in arguments]
+    names = [f"{item.metavar}{'...' if item.nargs == -1 else ''}" for item in arguments]
+    places = [name if item.required else f"[{name}]" for name, item in zip(names, arguments, strict=True)]
     usage = " ".join(["okex-ws", name, "[OPTIONS]", *places])
     out = [f"## okex-ws {name}", "", *_paragraphs(words), "```", usage, "```", ""]
     if example:

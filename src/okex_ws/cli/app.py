@@ -13,12 +13,31 @@ from typing import Annotated, Any
 import typer
 
 import okex_ws
-from okex_ws.cli import compact, demo, doctor, export, gaps, plan, price, query, record, replay, simulate, stream, verify
+from okex_ws.cli import (
+    account,
+    cancel,
+    compact,
+    demo,
+    doctor,
+    export,
+    gaps,
+    order,
+    orders,
+    plan,
+    price,
+    query,
+    record,
+    replay,
+    simulate,
+    stream,
+    verify,
+)
 from okex_ws.cli.errors import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, OK, BadInputError, RunFailedError
 from okex_ws.client.credentials import CredentialsError
 from okex_ws.client.endpoints import EndpointError
 from okex_ws.client.plain import one_line as escaped
 from okex_ws.wire.channels import SubscriptionError
+from okex_ws.wire.orders import OrderError
 
 # typer carries its own copy of click, older versions use the package: either way this is the base of what it raises.
 _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -77,6 +96,10 @@ def _until_reader_leaves(command: Callable[..., int]) -> Callable[..., int]:
 _COMMANDS: tuple[Callable[..., int], ...] = (
     stream.stream,
     price.price,
+    account.account,
+    orders.orders,
+    order.order,
+    cancel.cancel,
     record.record,
     replay.replay,
     verify.verify,
@@ -105,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, _ReaderGoneError):
         _forget_stdout()
         return OK
-    except (BadInputError, SubscriptionError, EndpointError, CredentialsError) as error:
+    except (BadInputError, SubscriptionError, EndpointError, CredentialsError, OrderError) as error:
         return _say(str(error), BAD_INPUT)
     except _UsageError as error:
         return _say_usage(error)

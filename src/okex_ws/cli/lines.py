@@ -189,7 +189,7 @@ def as_json(event: Event) -> str:
         if name == "ts_recv" or name in _BOOK_RAWS:
             continue
         # Two classes have a field called `event` themselves: it gives way to the class name.
-        fields["event_" if name == "event" else name] = _plain(getattr(event, name))
+        fields["event_" if name == "event" else name] = plain(getattr(event, name))
     if isinstance(event, BookEvent):
         fields["bids"], fields["asks"] = event.bids, event.asks
     text = msgspec.json.encode(fields).decode()
@@ -201,15 +201,16 @@ def _unicode_escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON can say it, fields by our names."""
     if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     return value
 
 
@@ -223,5 +224,5 @@ def _short(value: Any) -> str:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, msgspec.Struct | list | tuple | dict | bytes):
-        return escaped(msgspec.json.encode(_plain(value)).decode())
+        return escaped(msgspec.json.encode(plain(value)).decode())
     return escaped(str(value))

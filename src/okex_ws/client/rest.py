@@ -268,7 +268,7 @@ def _refusal(method: str, path: str, status: int, code: str, message: str) -> Re
     """What an answer without the wanted rows means."""
     known = lookup(code)
     advice = f"; {known.advice}" if code and known.advice else ""
-    text = f"{method} {path}: HTTP {status}, code {code or '-'} {message}".rstrip()
+    text = f"{method} {path}: HTTP {status}, code {code or '-'} {message}".rstrip(" .")
     unclear = method != "GET" and (code in ("50004", "51054", "51149", "51412") or (status >= 500 and code in ("", "50026")))
     return RestError(one_line(text + advice), status=status, code=code, may_have_happened=unclear)
 

@@ -1,0 +1,67 @@
+"""`okex-ws account`: balances and positions as one picture, its time, and how far it can be trusted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.errors import OK
+from okex_ws.cli.lines import clock, plain
+from okex_ws.cli.signed_in import kind_of_place, signed_in
+from okex_ws.cli.tables import exactly, show_balances, show_positions
+from okex_ws.client.client import Client
+from okex_ws.market.account import Account
+
+
+def account(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, with everything OKX tells.")] = False,
+    profile: options.Profile = None,
+    site: options.SiteName = None,
+    demo: options.Demo = False,
+    url: options.Url = None,
+    rest_url: options.RestUrl = None,
+    ca_file: options.CaFile = None,
+) -> int:
+    """Show an account: balances, positions, how many orders are open, as of when, and whether that is LIVE.
+
+    Example: okex-ws account --demo
+    """
+    place = options.account(profile, site, demo, url, rest_url, ca_file)
+    return asyncio.run(_show(place, as_json))
+
+
+async def _show(place: options.Account, as_json: bool) -> int:
+    async with signed_in(place) as client:
+        if as_json:
+            print(_json(client.account, place))
+        else:
+            _print(client, place)
+    return OK
+
+
+def _print(client: Client, place: options.Account) -> None:
+    held = client.account
+    totals = held.money.totals
+    equity = exactly(totals.total_equity if totals is not None else None, 2)
+    print(f"{kind_of_place(place)}: {held.quality}, as of {clock(held.as_of)}")
+    print(f"{equity} US dollars, {len(held.orders)} open order{'s' if len(held.orders) != 1 else ''}\n")
+    show_balances(held.balances.values())
+    show_positions(held.positions)
+
+
+def _json(held: Account, place: options.Account) -> str:
+    totals = held.money.totals
+    fields = {
+        "site": place.site.name,
+        "quality": held.quality,
+        "as_of": held.as_of,
+        "total_equity": totals.total_equity if totals is not None else None,
+        "open_orders": len(held.orders),
+        "balances": [plain(row) for row in held.balances.values()],
+        "positions": [plain(row) for row in held.positions],
+    }
+    return msgspec.json.encode(fields).decode()

@@ -1,0 +1,79 @@
+"""`okex-ws cancel`: one open order, or all of an instrument."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError
+from okex_ws.cli.signed_in import signed_in, tell
+from okex_ws.client.client import Client
+from okex_ws.events import OrderUpdate, Verdict
+from okex_ws.protocol.tickets import Outcome
+from okex_ws.wire.channels import subscription
+from okex_ws.wire.orders import MOST_IN_BATCH, CancelOrder
+
+
+def cancel(
+    instrument: Annotated[str, typer.Argument(metavar="INSTRUMENT", help="E.g. BTC-USDT.")],
+    order_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The order with this id of OKX's.")] = None,
+    client_order_id: Annotated[
+        str | None, typer.Option("--client-id", metavar="ID", help="The order with this id of yours.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every open order of the instrument.")] = False,
+    profile: options.Profile = None,
+    site: options.SiteName = None,
+    demo: options.Demo = False,
+    url: options.Url = None,
+    rest_url: options.RestUrl = None,
+    ca_file: options.CaFile = None,
+) -> int:
+    """Cancel an open order, or all of an instrument; never asks. Exit codes as `okex-ws order`.
+
+    Example: okex-ws cancel BTC-USDT --all --demo
+    """
+    subscription("trades", instrument)
+    if sum((order_id is not None, client_order_id is not None, everything)) != 1:
+        raise BadInputError("give one of --id ID, --client-id ID or --all")
+    place = options.account(profile, site, demo, url, rest_url, ca_file)
+    if everything:
+        return asyncio.run(_cancel_all(place, instrument))
+    return asyncio.run(
+        _cancel(place, CancelOrder(instrument=instrument, order_id=order_id or "", client_order_id=client_order_id or ""))
+    )
+
+
+async def _cancel(place: options.Account, wish: CancelOrder) -> int:
+    async with signed_in(place, wish.instrument) as client:
+        ids = {"order_id": wish.order_id} if wish.order_id else {"client_order_id": wish.client_order_id}
+        outcome = await client.cancel(wish.instrument, **ids)
+        return tell(outcome, client.account.orders.get(outcome.order_id))
+
+
+async def _cancel_all(place: options.Account, instrument: str) -> int:
+    async with signed_in(place, instrument) as client:
+        return tell_all(await cancel_open(client, [order for order in client.account.orders if order.instrument == instrument]))
+
+
+async def cancel_open(client: Client, orders: list[OrderUpdate]) -> list[Outcome]:
+    """Cancel these, as many in a request as OKX takes; an outcome for each."""
+    wishes = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in orders]
+    outcomes: list[Outcome] = []
+    for start in range(0, len(wishes), MOST_IN_BATCH):
+        outcomes += await client.cancel_batch(wishes[start : start + MOST_IN_BATCH])
+    return outcomes
+
+
+def tell_all(outcomes: list[Outcome]) -> int:
+    """A line for each order that is not gone, and one for all; returns the exit code."""
+    left = [outcome for outcome in outcomes if outcome.verdict is not Verdict.CONFIRMED]
+    for outcome in left:
+        tell(outcome)
+    done = len(outcomes) - len(left)
+    print(f"{done} of {len(outcomes)} open orders canceled" if outcomes else "no open order")
+    if any(outcome.verdict is Verdict.UNKNOWN for outcome in left):
+        return UNKNOWN
+    return FAILED if left else OK

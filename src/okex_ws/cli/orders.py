@@ -1,0 +1,65 @@
+"""`okex-ws orders`: an account's open orders, or those of the last days."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.errors import OK
+from okex_ws.cli.lines import as_json as in_json
+from okex_ws.cli.refusals import ending
+from okex_ws.cli.signed_in import kind_of_place
+from okex_ws.cli.tables import show_orders
+from okex_ws.client.client import Client
+from okex_ws.client.rest import RestError
+from okex_ws.events import OrderUpdate
+from okex_ws.wire.frames import decode_rows
+
+KINDS = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
+
+
+def orders(
+    instrument: Annotated[str | None, typer.Argument(metavar="INSTRUMENT", help="Of this one alone.")] = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="The finished ones of the last 7 days instead; never filled, canceled ones: 2 hours."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    profile: options.Profile = None,
+    site: options.SiteName = None,
+    demo: options.Demo = False,
+    url: options.Url = None,
+    rest_url: options.RestUrl = None,
+    ca_file: options.CaFile = None,
+) -> int:
+    """List an account's open orders, the latest first.
+
+    Example: okex-ws orders --demo
+    """
+    place = options.account(profile, site, demo, url, rest_url, ca_file)
+    found = asyncio.run(_read(place, instrument, history))
+    if as_json:
+        for order in found:
+            sys.stdout.write(in_json(order) + "\n")
+    else:
+        show_orders(f"{'Finished' if history else 'Open'} orders at {kind_of_place(place)}", found)
+    return OK
+
+
+async def _read(place: options.Account, instrument: str | None, history: bool) -> list[OrderUpdate]:
+    client = Client(place.site, ca_file=place.ca_file, credentials=place.key)
+    try:
+        if not history:
+            return await client.rest.pending_orders(instrument)
+        rows = []
+        for kind in KINDS:
+            rows += await client.rest.all_pages("trade/orders-history", "ordId", instType=kind, instId=instrument)
+        return decode_rows(rows, OrderUpdate, "orders")
+    except RestError as error:
+        raise ending(error, place.site) from None
+    finally:
+        await client.close()

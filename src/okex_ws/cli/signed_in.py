@@ -1,0 +1,97 @@
+"""Signed in: a client of one account that is ready, or one line about why it is not; and what is said about its orders."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+from okex_ws.cli import options
+from okex_ws.cli.checking import list_of
+from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError, RunFailedError
+from okex_ws.cli.refusals import because, ending
+from okex_ws.cli.tables import exactly, facts
+from okex_ws.client.client import Client
+from okex_ws.client.rest import RestError
+from okex_ws.client.trading import LoginRefusedError, Trading
+from okex_ws.events import OrderUpdate, Verdict
+from okex_ws.protocol.tickets import Outcome
+
+READY_WITHIN_S = 20.0
+_EXIT = {Verdict.CONFIRMED: OK, Verdict.REJECTED: FAILED, Verdict.UNKNOWN: UNKNOWN}
+
+
+@contextlib.asynccontextmanager
+async def signed_in(place: options.Account, *instruments: str) -> AsyncIterator[Client]:
+    """A client that is logged in and whose account is known. Raises BadInputError or RunFailedError before anything is ordered.
+
+    instruments: of which kinds reference data is needed.
+    """
+    kinds = dict.fromkeys(kind[0] for name in instruments if (kind := list_of(name)) is not None)
+    trading = Trading(instrument_types=tuple(kind for kind in kinds if kind != "OPTION"))
+    client = Client(place.site, ca_file=place.ca_file, credentials=place.key, keep_books=False, trading=trading)
+    try:
+        await asked(client, place)
+        async with client:
+            try:
+                async with asyncio.timeout(READY_WITHIN_S):
+                    await client.ready()
+            except LoginRefusedError as error:
+                raise BadInputError(because("", str(error), place.site)) from None
+            except TimeoutError:
+                raise RunFailedError(f"{place.site.websocket} was not ready within {READY_WITHIN_S:.0f} s") from None
+            yield client
+    finally:
+        await client.close()
+
+
+async def asked(client: Client, place: options.Account) -> dict[str, Any]:
+    """The account's settings; a key that is not valid here fails on them, in words."""
+    try:
+        return await client.rest.account_config()
+    except RestError as error:
+        raise ending(error, place.site) from None
+
+
+def kind_of_place(place: options.Account) -> str:
+    """Where the account is, in words."""
+    site = place.site
+    if site.is_local or site.name == "custom":
+        return site.websocket
+    return f"OKX {site.name.removesuffix(' demo')} ({'demo trading' if site.demo else 'live'})"
+
+
+def tell(outcome: Outcome, order: OrderUpdate | None = None) -> int:
+    """How an order request ended, on stdout; returns the exit code."""
+    print(outcome.verdict.name)
+    facts(
+        [
+            ("instrument", outcome.instrument),
+            ("order id", outcome.order_id),
+            ("client order id", outcome.client_order_id),
+            ("reason", f"{outcome.code} {outcome.reason}".strip() if outcome.reason or outcome.code else ""),
+            ("advice", outcome.advice or _what_now(outcome)),
+            ("state", _state(order) if order is not None else outcome.state),
+        ]
+    )
+    return _EXIT[outcome.verdict]
+
+
+def _what_now(outcome: Outcome) -> str:
+    if outcome.verdict is not Verdict.UNKNOWN:
+        return ""
+    return "it may have happened: look with okex-ws orders before sending it again"
+
+
+def _state(order: OrderUpdate) -> str:
+    filled = order.filled_size or Decimal(0)
+    text = order.state.replace("_", " ")
+    if filled:
+        text += f", {exactly(filled)} at {exactly(order.average_price)}"
+        if order.fee is not None:
+            text += f", fee {exactly(-order.fee)} {order.fee_currency}"
+    elif order.is_final:
+        text += ", nothing was filled"
+    return text

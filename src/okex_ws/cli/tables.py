@@ -1,0 +1,117 @@
+"""Tables of what an account holds, for people: numbers in full, right-aligned, and "-" for what is not known."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from okex_ws.client.plain import one_line as escaped
+from okex_ws.events import Balance, OrderUpdate, PositionUpdate
+
+_WIDEST = 400
+
+
+def exactly(value: Decimal | None, decimals: int | None = None) -> str:
+    """A number with thousands apart, without exponent and idle zeros; "-" when it is not known."""
+    if value is None:
+        return "-"
+    if decimals is not None:
+        return f"{value:,.{decimals}f}"
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str]) -> None:
+    """A table on stdout; `right` names the columns of numbers. Without rows: one line that says so.
+
+    Nothing is ever cut off to fit: half an id or number is worse than a line that runs over.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = list(rows)
+    print(f"{title}:" if rows else f"{title}: none")
+    if not rows:
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(escaped(cell)) for cell in row))
+    is_plain = bool(os.environ.get("NO_COLOR")) or not sys.stdout.isatty()
+    out = io.StringIO()
+    Console(file=out, width=_WIDEST, force_terminal=not is_plain, highlight=False).print(table)
+    print("\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n")
+
+
+def show_balances(balances: Iterable[Balance]) -> None:
+    """Currencies by worth, the largest first."""
+    rows = [
+        (
+            each.currency,
+            exactly(each.equity if each.equity is not None else each.cash),
+            exactly(each.available if each.available is not None else each.available_equity),
+            exactly(each.in_orders),
+            exactly(each.equity_usd, 2),
+        )
+        for each in sorted(balances, key=lambda each: (-(each.equity_usd or 0), each.currency))
+    ]
+    numbers = ("equity", "available", "in orders", "US dollars")
+    show("Balances", ("currency", *numbers), rows, right=numbers)
+
+
+def show_positions(positions: Iterable[PositionUpdate]) -> None:
+    """Open positions; sizes are contracts, negative when short."""
+    rows = [
+        (
+            each.instrument,
+            each.position_side or "net",
+            each.margin_mode,
+            exactly(each.size),
+            exactly(each.average_price),
+            exactly(each.mark_price),
+            exactly(each.unrealized_profit, 2),
+            exactly(each.leverage),
+            exactly(each.liquidation_price),
+        )
+        for each in sorted(positions, key=lambda each: each.instrument)
+    ]
+    numbers = ("size", "average", "mark", "profit", "leverage", "liquidation")
+    show("Positions", ("instrument", "side", "margin", *numbers), rows, right=numbers)
+
+
+def show_orders(title: str, orders: Iterable[OrderUpdate]) -> None:
+    """Orders, the latest first."""
+    rows = [
+        (
+            time.strftime("%m-%d %H:%M:%S", time.localtime(each.created_ms // 1000)) if each.created_ms else "-",
+            each.instrument,
+            each.side,
+            each.order_type,
+            exactly(each.size),
+            exactly(each.price),
+            exactly(each.filled_size),
+            exactly(each.average_price if each.filled_size else None),
+            each.state,
+            each.order_id,
+            each.client_order_id or "-",
+        )
+        for each in sorted(orders, key=lambda each: -(each.created_ms or 0))
+    ]
+    columns = ("since", "instrument", "side", "type", "size", "price", "filled", "average", "state", "id", "client id")
+    show(title, columns, rows, right=("size", "price", "filled", "average"))
+
+
+def facts(rows: Iterable[tuple[str, Any]]) -> None:
+    """Names and values, one a line, on stdout; what is empty is left out."""
+    shown = [(name, str(value)) for name, value in rows if value not in ("", None)]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        print(f"{name:<{width}}  {escaped(value)}")
