@@ -10,8 +10,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from okex_ws.simulator.algos import AlgoOrder, Algos
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.faces import orders as grammar
+from okex_ws.simulator.faces.algo_rows import algo_row
 from okex_ws.simulator.faces.order_rows import BY_CLIENT, Facts, Origin, Scale
 from okex_ws.simulator.faces.orders import Answer, Op, Refused
 from okex_ws.simulator.faults import Fault
@@ -36,6 +38,7 @@ class Desk:
         self.exchange = exchange
         self.floor = Floor(exchange.market, seed=exchange.seed, now=exchange.now, instruments=exchange.instruments)
         self.private = Private(self)
+        self.algos = Algos(self, self._tell_algo)
         self.switches: dict[tuple[str, str], int] = {}
         self._limits = OrderLimits()
         self._origins: dict[str, Origin] = {}
@@ -216,6 +219,7 @@ class Desk:
     def advance(self, now: int) -> None:
         """After an instant of the market: resting orders against it, and what the floor does by itself."""
         self.floor.advance(now)
+        self.algos.advance(now)
         self.flush(now)
 
     def flush(self, now: int) -> None:
@@ -257,6 +261,20 @@ class Desk:
     def origin(self, order: Order) -> Origin:
         """Where an order came from."""
         return self._origins.get(order.order_id, BY_CLIENT)
+
+    def note_origin(self, order: Order, origin: Origin) -> None:
+        """An order comes from an algo order."""
+        self._origins[order.order_id] = origin
+
+    def algo_row(self, algo: AlgoOrder) -> dict[str, Any]:
+        """An algo order in OKX's words."""
+        is_spot = algo.instrument_type in ("SPOT", "MARGIN")
+        side = algo.position_side or "net"
+        leverage = None if is_spot else self.floor.leverage(algo.uid, algo.instrument, side)
+        return algo_row(algo, self.facts(algo.instrument), leverage)
+
+    def _tell_algo(self, algo: AlgoOrder, now: int) -> None:
+        self.private.announce(algo.uid, "orders-algo", self.algo_row(algo), now, action=algo.state)
 
     def is_hidden(self, order: Order, now: int) -> bool:
         """Whether a read does not find this order yet (fault hide_order)."""
