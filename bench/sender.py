@@ -50,6 +50,18 @@ def stream(channels: tuple[str, ...], seed: int = 7) -> Iterator[bytes]:
                 yield out.payload
 
 
+def trades() -> Iterator[bytes]:
+    """Trades alone without end, one a text: what a market does when it does nothing else. Quicker made than a market's own."""
+    push = b'{"arg":{"channel":"trades","instId":"%s"},"data":[{"instId":"%s","tradeId":"%d","px":"%d.%d","sz":"0.%05d",' \
+        b'"side":"%s","ts":"%d","count":"1","source":"0","seqId":%d}]}'  # fmt: skip
+    names = [name.encode() for name in INSTRUMENTS]
+    yield from (b'{"event":"subscribe","arg":{"channel":"trades","instId":"%s"},"connId":"a4d3ae55"}' % name for name in names)
+    for number in itertools.count(1):
+        name, ts, walk = names[number % 2], START // 1_000_000 + number // 3, number * 7919 % 1000
+        price, size, side = (60_000 + walk // 10, walk % 10), walk * 37 % 99_991, b"buy" if walk & 4 else b"sell"
+        yield push % (name, name, 700_000_000 + number // 2, *price, size, side, ts, number * 3)
+
+
 def framed(text: bytes) -> bytes:
     """A text as an unmasked WebSocket frame (RFC 6455, 5.2)."""
     size = len(text)
@@ -99,4 +111,5 @@ if __name__ == "__main__":
     if sys.argv[1].isdigit():
         asyncio.run(serve(itertools.islice(stream(CHANNELS), int(sys.argv[1])), 0))
     else:
-        asyncio.run(serve(Path(sys.argv[1]).read_bytes().split(b"\n"), float(sys.argv[2])))
+        with Path(sys.argv[1]).open("rb") as lines:
+            asyncio.run(serve((line.rstrip(b"\n") for line in lines), float(sys.argv[2])))
