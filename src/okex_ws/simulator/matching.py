@@ -219,7 +219,7 @@ class TradingBook:
                 if not order.is_open:
                     continue
                 if level != price:
-                    order.ahead = ZERO
+                    eaten = max(eaten, order.ahead)
                 elif order.ahead > eaten:
                     step = min(left, order.ahead - eaten)
                     eaten += step
