@@ -113,7 +113,7 @@ class Desk:
         try:
             answer.client_order_id, answer.tag = grammar.text(arg, "clOrdId"), grammar.text(arg, "tag")
             answer.request_id = grammar.text(arg, "reqId") if op.verb == "amend" else None
-            if expires_ms is not None and op.verb != "cancel" and expires_ms * 1_000_000 < now:
+            if expires_ms is not None and op.verb != "cancel" and expires_ms * 1_000_000 < self.exchange.clock(now):
                 raise Refused("50037")
             struck = self._item_faults(op, arg, now, line, path)
             instrument = self._instrument(arg, path, "code_unknown" in struck)
