@@ -18,11 +18,13 @@ from tests.virtual import VirtualClient, World
 from okex_ws import Credentials
 from okex_ws.events import Event, Instrument, OrderUpdate
 from okex_ws.market import Instruments
+from okex_ws.market.account import Account, ReadWish
 from okex_ws.protocol.order_ids import OrderIds
 from okex_ws.protocol.orders import Orders
 from okex_ws.protocol.tickets import Intent, LookUp, ReadInstrument, Record, SendRest, SendSocket, Ticket
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.faces.http import RestReply
+from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
@@ -41,9 +43,11 @@ class Trader:
 
     def __init__(self, world: World, client: VirtualClient, *, kept: dict[str, Intent], run: int, **options: Any) -> None:
         self.world, self.client, self.kept = world, client, kept
+        self.account = Account(keep_orders=100_000, keep_fills=200_000)
         self.instruments = Instruments()
         self.tickets: list[Ticket] = []
         self.rest_is_cut = False
+        self.since = world.now
         self.on_step: Callable[[str], None] = lambda step: None
         self.orders = Orders(
             OrderIds(run), can_send=lambda endpoint: self._line(endpoint) is not None, code_of=self._code, **options
@@ -82,23 +86,61 @@ class Trader:
             *(CancelOrder(instrument=t.order.instrument, client_order_id=t.order.client_order_id) for t in tickets)
         )
 
+    # -- looking back ----------------------------------------------------------------------------------------------------
+
+    def differences(self) -> list[str]:
+        """Where the client's picture is not the exchange's: orders, fills, positions, cash."""
+        floor, account = self.world.exchange.floor, self.account
+        wrong = []
+        for order in floor.orders(DEMO_KEY.uid):
+            known = account.orders.get(order.order_id)
+            theirs = (order.state, order.filled, order.size, order.price)
+            ours = (known.state, known.filled_size or Decimal(0), known.size, known.price) if known is not None else None
+            if ours != theirs and not (ours is None and order.created < self.since and not order.is_open):
+                wrong.append(f"order {order.client_order_id}: we say {ours}, it is {theirs}")
+        theirs_filled = {
+            (fill.order.instrument, fill.trade_id): (fill.price, fill.size)
+            for fill in floor.executions(DEMO_KEY.uid)
+            if fill.at >= self.since
+        }
+        ours_filled = {place: (fill.price, fill.size) for place, fill in account.fills.items() if place in theirs_filled}
+        if ours_filled != theirs_filled:
+            missing = [place for place in theirs_filled if place not in ours_filled]
+            wrong.append(f"fills: {missing or 'others'}")
+        held = floor.accounts[DEMO_KEY.uid]
+        for currency, balance in held.balances.items():
+            row = account.balances.get(currency)
+            ours_cash = row.cash if row is not None and row.cash is not None else Decimal(0)
+            if ours_cash != balance.cash:
+                wrong.append(f"{currency}: we say {ours_cash}, it is {balance.cash}")
+        for (instrument, side), position in held.positions.items():
+            if account.position(instrument) != position.size:
+                wrong.append(f"{instrument} {side}: we say {account.position(instrument)}, it is {position.size}")
+        if not account.is_live:
+            wrong.append(f"the account is {account.quality}")
+        return wrong
+
     # -- what a shell does -----------------------------------------------------------------------------------------------
 
     def hear(self, event: Event) -> list[Event]:
+        said = self.account.apply(event)
         if isinstance(event, Orders.HEARS):
             self.orders.feed(event, self.world.now)
         elif isinstance(event, Instrument):
             self.instruments.apply(event)
-        return self._settle()
+        return [*said, *self._settle()]
 
     def deadline(self) -> int | None:
-        return self.orders.deadline()
+        dues = (self.orders.deadline(), self.account.next_deadline)
+        return min((due for due in dues if due is not None), default=None)
 
     def on_deadline(self) -> None:
-        due = self.orders.deadline()
-        if due is not None and due <= self.world.now:
-            self.orders.on_deadline(self.world.now)
-            self.client.events += self._settle()
+        now = self.world.now
+        self.orders.on_deadline(now)
+        due = self.account.next_deadline
+        if due is not None and due <= now:
+            self.client.events += self.account.on_deadline(now)
+        self.client.events += self._settle()
 
     def _settle(self) -> list[Event]:
         orders, world = self.orders, self.world
@@ -131,7 +173,13 @@ class Trader:
                     case ReadInstrument(instrument=instrument):
                         self._load("SWAP" if instrument.endswith("SWAP") else "SPOT")
                         orders.instrument_read(instrument, world.now)
+        wishes, self.account.wishes = self.account.wishes, []
+        for wish in wishes:
+            self._read(wish.path, wish.query, lambda rows, code, wish=wish: self._fetched(wish, rows, code))
         return orders.take_events()
+
+    def _fetched(self, wish: ReadWish, rows: list[Any] | None, code: str) -> None:
+        self.client.events += self.account.fetched(wish, rows, self.world.now, code)
 
     def _line(self, endpoint: str) -> Any:
         for name, line in self.client.lines.items():
@@ -203,7 +251,7 @@ class Trader:
 
 def trading(*faults: Any, run: int = 1, orders: dict[str, Any] | None = None, **options: Any) -> tuple[World, Trader]:
     """A world with a trader in it, logged in and settled."""
-    world = World(faults, instruments=(SPOT, SWAP), credentials=KEY, **options)
+    world = World(Faults(faults), instruments=(SPOT, SWAP), credentials=KEY, **options)
     trader = Trader(world, world.client, kept={}, run=run, **(orders or {}))
     world.run(2)
     return world, trader

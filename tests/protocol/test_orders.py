@@ -205,9 +205,24 @@ def test_a_stale_number_is_read_anew_and_the_order_said_once_more() -> None:
     desk.orders.instrument_read(BTC, desk.now)
     desk.settle()
     assert [said["args"][0]["instIdCode"] for said in desk.sent] == [123, 456]
-    desk.reply("1", {"sCode": "51001", "sMsg": "Instrument ID does not exist"})
-    assert ticket.outcome is not None
-    assert ticket.outcome.code == "51001"
+    desk.reply()
+    assert desk.verdicts == [("place", "confirmed")]
+    assert ticket.attempts == 2
+
+
+def test_a_number_that_is_refused_though_it_is_the_published_one_leaves_rest_for_this_and_all_later_orders() -> None:
+    desk = Desk()
+    (ticket,) = desk.place()
+    desk.reply("1", {"sCode": "51001"})
+    desk.orders.instrument_read(BTC, desk.now)
+    desk.settle()
+    desk.place()
+    assert len(desk.sent) == 1
+    assert [post.body["clOrdId"] for post in desk.posted][0] == ticket.order.client_order_id
+    assert len(desk.posted) == 2
+    desk.orders.rest_answered(desk.posted[0].request_id, "1", "", [{"sCode": "51001", "sMsg": "none such"}], desk.now)
+    desk.settle()
+    assert desk.verdicts == [("place", "rejected")]
 
 
 def test_without_a_number_or_a_socket_it_goes_over_rest() -> None:

@@ -101,6 +101,7 @@ class Orders:
         self._events: list[Event] = []
         self._lookups = Lookups(patience)
         self._shelf = TicketShelf(ids.prefix)
+        self._refused_codes: dict[str, int | None] = {}  # by instrument: with that number only REST takes its orders
         self._waiting: dict[str, list[Request]] = {}  # by the instrument that is read anew
         self._timers = Timers()
         self._open = 0
@@ -325,7 +326,10 @@ class Orders:
         orders = [ticket.order for ticket in tickets]
         codes = [self._code_of(order.instrument) for order in orders]
         by_name = orders[0].is_spread or isinstance(orders[0], MassCancel)
-        is_addressable = by_name or (None not in codes and not any(self._tried_codes(ticket) for ticket in tickets))
+        is_addressable = by_name or all(
+            code is not None and code != self._refused_codes.get(order.instrument)
+            for order, code in zip(orders, codes, strict=True)
+        )
         if is_addressable and self._can_send(endpoint_of(orders)):
             request.via = "websocket"
             data = socket_request(request.request_id, orders, codes, self._expires_ms(expires_at))
@@ -336,10 +340,6 @@ class Orders:
         for ticket in tickets:
             if ticket.attempts == 1:
                 self._watch(ticket, now)
-
-    def _tried_codes(self, ticket: Ticket) -> bool:
-        """Whether the fresh number was refused as well: by name, over REST, it may still work."""
-        return ticket.changed_code and ticket.attempts > 2
 
     def _send_rest(self, request: Request, now: int) -> None:
         orders = [ticket.order for ticket in request.tickets if ticket.is_open]
@@ -396,7 +396,8 @@ class Orders:
         for instrument, tickets in refresh.items():
             again = self._shelf.request(tickets)
             for ticket in tickets:
-                ticket.changed_code = True
+                ticket.refreshes += 1
+            self._refused_codes[instrument] = self._code_of(instrument)
             self._waiting.setdefault(instrument, []).append(again)
             self.actions.append(ReadInstrument(instrument))
 

@@ -72,7 +72,6 @@ class Ticket:
     __slots__ = (
         "answer",
         "attempts",
-        "changed_code",
         "expires_at",
         "first_sent_at",
         "is_late",
@@ -86,6 +85,7 @@ class Ticket:
         "outcome",
         "rank",
         "reason",
+        "refreshes",
         "requests",
     )
 
@@ -100,7 +100,7 @@ class Ticket:
         self.attempts = 0
         self.first_sent_at = 0
         self.expires_at: int | None = None  # by our clock; after this OKX takes it no more
-        self.changed_code = False  # instIdCode was refused once and read anew
+        self.refreshes = 0  # how often its instIdCode was refused and read anew
         self.is_recorded = False
         self.is_late = False
         self.look: Look | None = None  # while it is looked for

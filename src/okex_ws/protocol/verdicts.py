@@ -17,6 +17,7 @@ OwnOrder = OrderUpdate | SpreadOrderUpdate
 
 STALE_CODE = ("51001", "50014")
 """The instrument's number was not known: nothing was placed, and the number may be read anew."""
+MOST_REFRESHES = 2
 UNAVAILABLE = ("50001", "50013")
 """OKX takes no orders for now."""
 TOO_FREQUENT = ("50011", "50040", "50061", "60014")
@@ -56,7 +57,7 @@ def of_answer(ticket: Ticket, code: str, *, by_number: bool) -> Next:
     """What OKX's code for one order leads to. by_number: it was addressed by instIdCode."""
     if code == "0" or code in ALREADY_DONE:
         return Next.CONFIRMED
-    if code in STALE_CODE and by_number and not ticket.changed_code:
+    if code in STALE_CODE and by_number and ticket.refreshes < MOST_REFRESHES:
         return Next.REFRESH
     if code in UNCLEAR or code == "51410" or lookup(code).policy is Policy.LOOK_UP:
         return Next.LOOK
