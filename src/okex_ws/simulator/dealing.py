@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from okex_ws.simulator.accounts import NET, Account, Books, Pending, Position, PositionChanged
+from okex_ws.simulator.accounts import NET, Account, Books, Leg, Pending, Position, PositionChanged
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.entry import IMMEDIATE, UNPRICED
 from okex_ws.simulator.markets import Market
@@ -392,6 +392,28 @@ class Dealing:
             self.happenings.append(PositionChanged(order.uid, leg.position.copy(), "filled"))
         currencies = (terms.base, terms.quote) if terms.is_spot else (terms.settle,)
         self.happenings.append(BalanceChanged(order.uid, currencies, "filled"))
+
+    def settle(
+        self, account: Account, terms: Terms, *, is_buy: bool, price: Decimal, size: Decimal, is_maker: bool, now: int
+    ) -> tuple[int, Leg]:
+        """Book a trade with the market that was agreed elsewhere, in a net position; gives its id and what it did."""
+        self._trade_id += 1
+        leverage = self.leverage(account, terms, NET)
+        leg = self.books.book(
+            account, terms, is_buy=is_buy, price=price, size=size, maker=is_maker, side=NET, leverage=leverage,
+            trade_id=self._trade_id, now=now,
+        )
+        self.books.book(
+            self.books.outside, terms, is_buy=not is_buy, price=price, size=size, maker=not is_maker, side=NET,
+            leverage=self.rules.leverage, trade_id=self._trade_id, now=now,
+        )
+        if leg.position is not None:
+            self.happenings.append(PositionChanged(account.uid, leg.position.copy(), "filled"))
+        if not terms.is_spot and account.reducing.get(terms.instrument):
+            self._hold_to_position(account, terms, NET, now)
+        currencies = (terms.base, terms.quote) if terms.is_spot else (terms.settle,)
+        self.happenings.append(BalanceChanged(account.uid, currencies, "filled"))
+        return self._trade_id, leg
 
     def _hold_to_position(self, account: Account, terms: Terms, side: str, now: int) -> None:
         """Orders that only reduce never exceed the position: they shrink with it and end with it."""

@@ -22,6 +22,7 @@ from okex_ws.simulator.accounts import (
     Account,
     Balance,
     Fees,
+    Leg,
     Position,
     PositionChanged,
 )
@@ -446,6 +447,17 @@ class Floor:
     def executions(self, uid: str) -> Sequence[Execution]:
         """Every remembered execution, oldest first."""
         return self.accounts[uid].executions
+
+    def settle(
+        self, uid: str, instrument: str, *, is_buy: bool, price: Decimal, size: Decimal, is_maker: bool, now: int
+    ) -> tuple[int, Leg]:
+        """Book a trade with the market that was agreed elsewhere, such as a leg of a spread: its id and what it did."""
+        self.now = now
+        with localcontext(_EXACT):
+            return self._dealing.settle(
+                self.accounts[uid], self._readings.terms(instrument), is_buy=is_buy, price=price, size=size,
+                is_maker=is_maker, now=now,
+            )
 
     # Time
 
