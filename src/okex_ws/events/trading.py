@@ -91,6 +91,16 @@ class OrderRefused(News, kw_only=True, gc=False):
     advice: str = ""
 
 
+class SafetyOverridden(News, kw_only=True, gc=False):
+    """An order left although the check `rule` (account, book) spoke against it; reason: the caller's."""
+
+    kind: str = ""
+    instrument: str = ""
+    client_order_id: str = ""
+    rule: str = ""
+    reason: str = ""
+
+
 class AccountQuality(News, kw_only=True, gc=False):
     """How far the account's picture can be trusted from here on: LIVE, RECONCILING, STALE; reason: why it changed."""
 

@@ -1,5 +1,5 @@
-"""In: events. Out: what we know: books, the latest values, reference data.
-May import: events.
+"""In: events. Out: what we know: books, the latest values, reference data, our own account.
+May import: wire, events.
 """
 
 from okex_ws.market.book import BookState, OrderBook
