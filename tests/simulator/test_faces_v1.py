@@ -323,6 +323,36 @@ def _ours(talker: OldTalker, channel: str) -> Any:
     return pushes(talker.say(add(name), 20), name)[0]
 
 
+def test_a_forecast_of_the_settlement_comes_unasked_before_delivery() -> None:
+    at = 63_100  # 22 September 2026, 07:45 UTC, a quarter of an hour before the contract's delivery
+    market = SeededMarket(7, start=seconds(at), instruments=["BTC-USD-260922", "BTC-USD-270326"])
+    talker = OldTalker(Exchange(market, seed=7, now=seconds(at)), "/websocket", at)
+    talker.say(add("ok_sub_futureusd_btc_index"), at)
+    assert not pushes(talker.until(at + 3), "btc_forecast_price")
+    talker.say(add("ok_sub_futureusd_btc_ticker_this_week"), at + 3)
+    [told] = next(frame for frame in talker.until(at + 10) if frame[0]["channel"] == "btc_forecast_price")
+    assert set(told) == {"channel", "timestamp", "data"}
+    assert seconds(at + 3) < int(told["timestamp"]) * 1_000_000 <= seconds(at + 10)
+    assert 50_000 < float(told["data"]) < 70_000
+    ticker = pushes(talker.frames, "ok_sub_futureusd_btc_ticker_this_week")[0]
+    assert str(ticker["contractId"]).startswith("20260922")
+
+
+def test_D9_a_book_stays_crossed_until_it_is_asked_for_again() -> None:
+    talker = OldTalker(seeded(f"crossed channel={DEPTH} nth=3"), "/websocket")
+    for at, is_crossed in ((0, True), (1, False)):
+        asks: dict[float, float] = {}
+        bids: dict[float, float] = {}
+        frames = talker.say(add(DEPTH), at)
+        for image in pushes(frames + talker.until(at + 0.9), DEPTH):
+            asks |= {row[0]: row[1] for row in image["asks"]}
+            bids |= {row[0]: row[1] for row in image["bids"]}
+            assert {len(row) for side in ("asks", "bids") for row in image[side]} <= {5}
+        best_bid = max(price for price, size in bids.items() if size)
+        best_ask = min(price for price, size in asks.items() if size)
+        assert (best_bid >= best_ask) == is_crossed
+
+
 # Silence
 
 

@@ -126,6 +126,7 @@ def _welcome(server: Server) -> list[str]:
         site += f" --ca-file {server.ca_file}"
     lines = [
         f"WebSocket  {server.ws_url}/ws/v5/public  (also /business, /private)",
+        f"V1 and V3  {server.ws_url}/ws/v1  (also /websocket as text), {server.ws_url}/ws/v3",
         f"REST       {server.rest_url}/api/v5/",
     ]
     if server.ca_file:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from okex_ws.simulator.conversation import Push
 from okex_ws.simulator.faces import v1, v5
 from okex_ws.simulator.faces.v1 import Channel, RequestError
-from okex_ws.simulator.faces.v1_feeds import Feed, feed
+from okex_ws.simulator.faces.v1_feeds import Feed, feed, forecast
 from okex_ws.simulator.faces.v1_listings import Listed, futures, spot
 from okex_ws.simulator.faces.v5 import Topic
 from okex_ws.simulator.old_line import OldLine
@@ -94,7 +94,7 @@ class ConversationV1(OldLine):
 
     def _open_account(self, parameters: dict[str, Any]) -> bool:
         """Whether the signature is good; then the line is that account's from now on."""
-        known = v1.signer(parameters, self._exchange.keys)
+        known = v1.signer(parameters, self._keys)
         if known is not None and (self.account is None or self.account.uid != known.uid):
             self.account = known
             self._trading = TradingV1(self._exchange, self._exchange.desk.uid(known))
@@ -139,14 +139,21 @@ class ConversationV1(OldLine):
             self._begin(found, now, is_told="no_snapshot" not in struck)
 
     def _begin(self, found: Feed, now: int, *, is_told: bool) -> None:
-        topic = Topic(v5.CHANNELS[found.source], found.key, found.channel.name.encode())
-        self.subscriptions[topic.identity] = topic
-        self._feeds[topic.identity] = found
+        topic = self._follow(found, now)
         self._gathered.pop(topic.identity, None)
-        self._exchange.watch(self, topic, now)
+        market = self._exchange.market
+        if found.channel.contract and market.knows("estimated-price", found.key):
+            self._follow(forecast(found.channel, found.listed, market), now)
         first = found.first(self._rules.v1_first_trades)
         if first is not None and is_told:
             self._say_data(topic, found, first, self._flag, now)
+
+    def _follow(self, found: Feed, now: int) -> Topic:
+        topic = Topic(v5.CHANNELS[found.source], found.key, found.channel.name.encode())
+        self.subscriptions[topic.identity] = topic
+        self._feeds[topic.identity] = found
+        self._exchange.watch(self, topic, now)
+        return topic
 
     def _remove_channel(self, channel: Channel, now: int) -> None:
         self._private.discard(channel.name)
@@ -200,10 +207,12 @@ class ConversationV1(OldLine):
     def _say_data(self, topic: Topic, found: Feed, data: Any, binary: int, now: int) -> None:
         name = found.channel.name
         traits = ("book", "update") if found.channel.kind == "depth" else ()
-        self._tell(topic, name, [v1.said(name, data, binary)], "", now, *traits)
+        self._tell(topic, name, [found.message(data, binary)], "", now, *traits)
 
     def _spoilt(self, message: Any, kind: str, scene: Scene) -> Any:
         """V1 has its one row bare under `data`, in the one object of a list."""
+        if kind == "crossed":
+            return _crossed(message, scene)
         whole = super()._spoilt({**message[0], "data": [message[0]["data"]]}, kind, scene)
         rows = whole.get("data")
         if isinstance(rows, list):
@@ -219,6 +228,17 @@ class ConversationV1(OldLine):
             self.close(1000, "", now)
         else:
             self._exchange.call_at(due, self._check_pings)
+
+
+def _crossed(message: Any, scene: Scene) -> Any:
+    """A book with a bid above the best ask that no later change takes back, as V1's now and then had."""
+    told, book = message[0], scene.book()
+    levels = told["data"]["asks"] or told["data"]["bids"]
+    if not levels or not book or not book["asks"]:
+        return message
+    price = book["asks"][min(2, len(book["asks"]) - 1)][0]
+    bid = [price if isinstance(levels[0][0], str) else float(price), *levels[0][1:]]
+    return [{**told, "data": {**told["data"], "bids": [bid, *told["data"]["bids"]]}}]
 
 
 def plain(exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> ConversationV1:

@@ -69,7 +69,7 @@ class ConversationV3(OldLine):
         struck = self._ack_faults("login", "login", "", now)
         if "error_ack" in struck:
             raise RequestError(int(struck["error_ack"].options["code"]), "Login failed")
-        self.account = v3.check_login(args, self._exchange.keys, self._exchange.clock(now), self._rules.login_window_s)
+        self.account = v3.check_login(args, self._keys, self._exchange.clock(now), self._rules.login_window_s)
         self._private = AccountV3(self._exchange, self._exchange.desk.uid(self.account))
         self._acknowledge(self._frame(v3.LOGIN_ACK), struck, now)
 

@@ -13,6 +13,7 @@ from okex_ws.simulator.faces.deflate import BAD_DEFLATES, deflated
 from okex_ws.simulator.faces.v5 import Topic
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.line import Binary, Line, Message, Text
+from okex_ws.simulator.rules import ApiKey
 from okex_ws.simulator.spoiling import EXTRA, SPOILERS, Scene, truncated
 
 LONGEST_REQUEST = 65_536
@@ -20,7 +21,7 @@ LONGEST_REQUEST = 65_536
 
 _FRAME_FAULTS = frozenset({"drop", "mute", "duplicate", "swap", "delay", "truncate", "bad_deflate"})
 _ADDED_FRAMES = frozenset({"garbage", "inject", "big_frame"})
-_FIELD_FAULTS = frozenset({"extra_field", "missing_field", "bad_types", "checksum_wrong"})
+_FIELD_FAULTS = frozenset({"crossed", "extra_field", "missing_field", "bad_types", "checksum_wrong"})
 _UNDERSTOOD = _FRAME_FAULTS | _ADDED_FRAMES | _FIELD_FAULTS
 
 
@@ -36,6 +37,11 @@ class OldLine(Line):
     def _frame(self, message: Any) -> Message:
         payload = message if isinstance(message, bytes) else msgspec.json.encode(message)
         return Binary(deflated(payload)) if self.is_deflated else Text(payload)
+
+    @property
+    def _keys(self) -> dict[str, ApiKey]:
+        """The keys of what the exchange plays: production, or demo trading."""
+        return {name: key for name, key in self._exchange.keys.items() if key.demo == self._rules.demo}
 
     def _is_too_long(self, data: bytes, now: int) -> bool:
         """Close on a message that the real server would not have read."""

@@ -8,10 +8,11 @@ of 2017 to 2019 where the pages are silent.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from okex_ws.simulator.faces.v1 import Channel, clock, number, snowflake
+from okex_ws.simulator.faces.v1 import Channel, clock, number, said, snowflake
 from okex_ws.simulator.faces.v1_listings import Listed
 from okex_ws.simulator.ladder import Ladder
 from okex_ws.simulator.markets import Market
@@ -43,6 +44,10 @@ class Feed:
     def told(self, rows: list[Any]) -> Any:
         """What the market's rows are in V1."""
         raise NotImplementedError
+
+    def message(self, data: Any, binary: int) -> dict[str, Any]:
+        """The object that carries what was told."""
+        return said(self.channel.name, data, binary)
 
     def restart(self) -> None:
         """The next rows are a whole image, not a change."""
@@ -161,6 +166,20 @@ class MarkPrice(Feed):
         }
 
 
+class Forecast(Feed):
+    """`X_forecast_price`: where a contract will settle, told before its delivery to whoever follows the coin's futures; the
+    time stands beside the data (V1 docs; no recording has one).
+    """
+
+    source = "estimated-price"
+
+    def told(self, rows: list[Any]) -> Any:
+        return rows[-1]
+
+    def message(self, data: Any, binary: int) -> dict[str, Any]:
+        return {"channel": self.channel.name, "timestamp": data["ts"], "data": data["settlePx"]}
+
+
 class Depth(Feed):
     """`..._depth...`: both sides from the highest price to the lowest. Without a number the whole book first, then what
     changed, size zero for what is gone; with one the best levels every time they changed.
@@ -227,6 +246,11 @@ def feed(channel: Channel, listed: Listed, market: Market) -> Feed:
     if channel.kind == "ticker":
         return (SpotTicker if channel.market == "spot" else FuturesTicker)(channel, listed, market)
     return _KINDS[channel.kind](channel, listed, market)
+
+
+def forecast(channel: Channel, listed: Listed, market: Market) -> Feed:
+    """What comes unasked with a channel of a contract."""
+    return Forecast(replace(channel, name=f"{channel.coin}_forecast_price", kind="forecast"), listed, market)
 
 
 def recent_trades(matches: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
