@@ -34,6 +34,8 @@ def test_a_push_patches_and_never_empties() -> None:
     assert {item.instrument for item in known} == {"BTC-USDT", "ETH-USDT", "NEW-USDT"}
     assert "BTC-USDT" in known
     assert "X" not in known
+    assert known.get("X") is None
+    assert known.get("ETH-USDT") == row("ETH-USDT")
 
 
 def test_an_unknown_id_names_the_nearest() -> None:

@@ -20,6 +20,7 @@ from okex_ws.market.sizing import (
     contracts,
     exact,
     fit,
+    fit_change,
     in_quote_currency,
     notional,
     price_down,
@@ -166,6 +167,21 @@ def test_fitting_says_what_is_missing_or_too_much() -> None:
     for fields, rule in (({"state": "suspend"}, "state"), ({"tickSz": ""}, "tick_size"), ({"lotSz": ""}, "lot_size")):
         with pytest.raises(SizeError) as caught:
             fit(row(**fields), side="buy", size=1, price=5)
+        assert caught.value.rule == rule
+
+
+def test_a_change_fits_as_a_new_order_does() -> None:
+    assert fit_change(SPOT, side="buy", size="0.1234567891") == (D("0.12345678"), None)
+    assert fit_change(SPOT, side="buy", price="60000.09") == (None, D("60000"))
+    assert fit_change(SPOT, side="sell", price="60000.01", size=1) == (D(1), D("60000.1"))
+    assert fit_change(SPOT, side="", price="60000.1") == (None, D("60000.1"))
+    for wrong, rule in (
+        ({"side": "", "price": "60000.01"}, "tick_size"), ({"side": "buy", "price": 0.1}, "exact"),
+        ({"side": "sell", "price": -1}, "price"), ({"side": "buy", "size": 0}, "min_size"),
+        ({"side": "buy", "size": -1}, "min_size"),
+    ):
+        with pytest.raises(SizeError) as caught:
+            fit_change(SPOT, **wrong)
         assert caught.value.rule == rule
 
 

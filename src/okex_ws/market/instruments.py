@@ -42,6 +42,10 @@ class Instruments:
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             raise UnknownInstrumentError(f"no instrument is called {instrument!r}{hint}") from None
 
+    def get(self, instrument: str) -> Instrument | None:
+        """Reference data of one instrument, None when it is not known."""
+        return self._by_id.get(instrument)
+
     def load(self, rows: Iterable[Instrument]) -> None:
         """Add or replace."""
         for row in rows:

@@ -155,6 +155,31 @@ def fit(
     return fitted, fitted_price
 
 
+def fit_change(
+    instrument: Instrument,
+    *,
+    side: str,
+    size: Decimal | int | str | None = None,
+    price: Decimal | int | str | None = None,
+    limit: PriceLimit | None = None,
+) -> tuple[Decimal | None, Decimal | None]:
+    """The new size and price of an order, as `fit` would make them; None stays None.
+
+    side: the order's, "" when it is not known: then the price has to be a whole number of ticks. Raises SizeError.
+    """
+    fitted = fitted_price = None
+    if size is not None:
+        asked = exact(size)
+        fitted = size_down(instrument, asked)
+        check_size(instrument, fitted or asked)
+    if price is not None:
+        fitted_price = exact(price, "price")
+        if side and fitted_price > 0:
+            fitted_price = (price_down if side == "buy" else price_up)(instrument, fitted_price)
+        check_price(instrument, fitted_price, side, limit)
+    return fitted, fitted_price
+
+
 def in_quote_currency(instrument: Instrument, side: str, order_type: str, target_currency: str) -> bool:
     """Whether an order's size is an amount of quote currency: spot market buys are unless told otherwise, sells if told so."""
     if instrument.instrument_type != "SPOT" or order_type != "market":

@@ -1,7 +1,7 @@
 """CancelAllAfter: OKX cancels all orders should we fall silent. When to arm that, renew it, and let it go. Sans-IO.
 
-The caller carries out `actions` (POST trade/cancel-all-after), reports back, and tells how many orders are live. The switch is not
-tied to any connection: a dropped socket cancels nothing, and a living one renews nothing by itself. Spread orders have their own.
+The caller carries out `actions` (POST trade/cancel-all-after), reports back, and tells how many orders are live. The switch is
+not tied to any connection: a dropped socket cancels nothing, a living one renews nothing. Spread orders have their own.
 Source: docs-v5 "Cancel All After": 10 to 120 s, or 0 to disarm; once a second per user and tag.
 """
 

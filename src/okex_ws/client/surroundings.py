@@ -1,0 +1,108 @@
+"""Surroundings of one order, gathered from all that is known: account, books, last prices, and orders on their way.
+
+Whatever is not known is None, and the guard decides what that means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from okex_ws.events import Instrument, OrderUpdate
+from okex_ws.market import Books, BookState, Instruments, Latest
+from okex_ws.market.account import Account
+from okex_ws.market.sizing import in_quote_currency, notional
+from okex_ws.protocol.guard import Surroundings
+from okex_ws.wire.orders import AmendOrder, PlaceOrder
+
+NOTHING = Decimal(0)
+
+
+def surroundings(
+    order: PlaceOrder | AmendOrder,
+    *,
+    account: Account,
+    instruments: Instruments,
+    books: Books,
+    latest: Latest,
+    in_flight: Iterable[PlaceOrder],
+) -> Surroundings:
+    """What the guard must know to let this order pass. in_flight: new orders asked for, of which nothing final is known."""
+    amended = _amended(order, account) if isinstance(order, AmendOrder) else None
+    side = order.side if isinstance(order, PlaceOrder) else amended.side if amended is not None else ""
+    coming = [other for other in in_flight if account.orders.get(client_order_id=other.client_order_id) is None]
+    book, middle = _book(order.instrument, books)
+    if middle is None and book is None:
+        last = latest.price(order.instrument)
+        middle = None if last is None else Decimal(repr(last))
+    rules = instruments.get(order.instrument)
+    price = order.price or (amended.price if amended is not None else None) or middle
+    size = order.size if order.size is not None else amended.size if amended is not None else None
+    return Surroundings(
+        account=account.quality.value,
+        book=book,
+        middle=middle,
+        notional=_worth(order, rules, size, price, side),
+        side=side,
+        open_orders=len(account.orders) + len(coming),
+        position=_position(order, account, rules, amended),
+        working=_working(order, account, coming, side, amended),
+    )
+
+
+def _amended(order: AmendOrder, account: Account) -> OrderUpdate | None:
+    return account.orders.get(order.order_id, client_order_id=order.client_order_id)
+
+
+def _book(instrument: str, books: Books) -> tuple[str | None, Decimal | None]:
+    """State and middle of the deepest book there is of an instrument; (None, None) when none is kept."""
+    kept = [book for book in books if book.instrument == instrument]
+    if not kept:
+        return None, None
+    book = next((book for book in kept if book.is_live), kept[0])
+    bid, ask = book.best_bid, book.best_ask
+    if not book.is_live or bid is None or ask is None:
+        return (book.state.name if book.state is not BookState.LIVE else "one-sided"), None
+    return "LIVE", (Decimal(repr(bid.price)) + Decimal(repr(ask.price))) / 2
+
+
+def _worth(
+    order: PlaceOrder | AmendOrder, rules: Instrument | None, size: Decimal | None, price: Decimal | None, side: str
+) -> Decimal | None:
+    if rules is None or size is None:
+        return None
+    if isinstance(order, PlaceOrder) and in_quote_currency(rules, side, order.order_type, order.target_currency):
+        return size
+    return None if price is None else notional(rules, size, price)
+
+
+def _position(
+    order: PlaceOrder | AmendOrder, account: Account, rules: Instrument | None, amended: OrderUpdate | None
+) -> Decimal:
+    """What is held of the instrument: on cash spot the base currency, else the net of its positions.
+
+    What of an amended order is filled already is in there; its new size counts it again, so it is taken out.
+    """
+    mode = order.trade_mode if isinstance(order, PlaceOrder) else amended.trade_mode if amended is not None else ""
+    if mode == "cash" and rules is not None:
+        held = account.balances.get(rules.base_currency)
+        position = (held.cash or NOTHING) if held is not None else NOTHING
+    else:
+        position = account.position(order.instrument)
+    if amended is not None and amended.filled_size:
+        position -= amended.filled_size if amended.side == "buy" else -amended.filled_size
+    return position
+
+
+def _working(
+    order: PlaceOrder | AmendOrder, account: Account, coming: list[PlaceOrder], side: str, amended: OrderUpdate | None
+) -> Decimal:
+    """Sizes still open on this side of the instrument, but for the order that is amended."""
+    total = NOTHING
+    for other in account.orders:
+        if other.instrument == order.instrument and other.side == side and other is not amended and not other.reduce_only:
+            total += (other.size or NOTHING) - (other.filled_size or NOTHING)
+    for new in coming:
+        if new.instrument == order.instrument and new.side == side and not new.reduce_only:
+            total += new.size
+    return total
