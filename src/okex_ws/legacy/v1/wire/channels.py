@@ -192,7 +192,7 @@ def _no_such(name: str) -> str:
 
 def _names_like(name: str) -> list[str]:
     """Every valid name for the coins and pairs this one may mean."""
-    words = [word for word in name.split("_") if word not in ("ok", "sub", "spot", "futureusd", "future")]
+    words = [word.removeprefix("spot") for word in name.split("_") if word not in ("ok", "sub", "spot", "futureusd", "future")]
     coins = [coin for coin in COINS if coin in name] or ["btc"]
     pairs = [pair for pair in {"_".join(words[:2]), "btc_usdt"} if _SPOT.fullmatch(f"ok_sub_spot_{pair}_ticker")]
     names = list(_FUTURES_OWN)
