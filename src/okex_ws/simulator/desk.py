@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from okex_ws.simulator.algos import AlgoOrder, Algos
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.faces import orders as grammar
+from okex_ws.simulator.faces import spreads as spread_words
 from okex_ws.simulator.faces.algo_rows import algo_row
 from okex_ws.simulator.faces.order_rows import BY_CLIENT, Facts, Origin, Scale
 from okex_ws.simulator.faces.orders import Answer, Op, Refused
@@ -23,6 +24,7 @@ from okex_ws.simulator.markets import SECOND
 from okex_ws.simulator.orders import CANCELED_BY_TIMER, Execution, Order, OrderChanged, Rejection
 from okex_ws.simulator.private import Private
 from okex_ws.simulator.rules import ApiKey
+from okex_ws.simulator.spreads import SpreadFill, SpreadOrder, Spreads
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
@@ -39,7 +41,9 @@ class Desk:
         self.floor = Floor(exchange.market, seed=exchange.seed, now=exchange.now, instruments=exchange.instruments)
         self.private = Private(self)
         self.algos = Algos(self, self._tell_algo)
+        self.spreads = Spreads(self, self._tell_spread)
         self.switches: dict[tuple[str, str], int] = {}
+        self._spread_switches: dict[str, int] = {}
         self._limits = OrderLimits()
         self._origins: dict[str, Origin] = {}
         self._last_fills: dict[str, Execution] = {}
@@ -49,6 +53,7 @@ class Desk:
         self._codes: dict[int, str] = {}
         self._rows: dict[str, dict[str, Any]] = {}
         self._extra: list[Happening] = []
+        self._untold_spreads: list[tuple[str, str, dict[str, Any], str]] = []
         self._order_dice = Dice(exchange.seed).fork("ack and push")
         for key in exchange.keys.values():
             self.uid(key)
@@ -71,6 +76,7 @@ class Desk:
         """Read the reference rows anew: something was listed, delisted or changed."""
         self._rows.clear()
         self._codes.clear()
+        self.floor.forget_instruments()
         for inst_type in ("MARGIN", "SPOT", "SWAP", "FUTURES", "OPTION"):
             for row in self.exchange.instruments(inst_type):
                 self._rows[row["instId"]] = row
@@ -116,14 +122,20 @@ class Desk:
             if expires_ms is not None and op.verb != "cancel" and expires_ms * 1_000_000 < self.exchange.clock(now):
                 raise Refused("50037")
             struck = self._item_faults(op, arg, now, line, path)
-            instrument = self._instrument(arg, path, "code_unknown" in struck)
+            instrument = "" if op.is_spread else self._instrument(arg, path, "code_unknown" in struck)
             self._check_pace(uid, op, instrument, batched, now)
             refused = struck.get("order_refused")
             if refused is None or refused.options["obey"]:
-                order = self._obey(uid, op, arg, instrument, seen, struck, now)
-                answer.order_id, answer.client_order_id, answer.tag = order.order_id, order.client_order_id, order.tag
+                if op.is_spread:
+                    spread_order = self._obey_spread(uid, op, arg, now)
+                    order_id, created, asked = spread_order.order_id, spread_order.created, spread_order.asked
+                    name, tag = asked.client_order_id, asked.tag
+                else:
+                    order = self._obey(uid, op, arg, instrument, seen, struck, now)
+                    order_id, created, name, tag = order.order_id, order.created, order.client_order_id, order.tag
+                answer.order_id, answer.client_order_id, answer.tag = order_id, name, tag
                 if op.verb == "amend":
-                    answer.ts = order.created
+                    answer.ts = created
             if refused is not None:
                 answer.order_id = answer.order_id if op.verb != "order" else ""
                 raise Refused(refused.options["code"])
@@ -150,6 +162,19 @@ class Desk:
             uid, order, now, size=change.size, price=change.price, request_id=change.request_id,
             cancel_on_fail=change.cancel_on_fail,
         )
+
+    def _obey_spread(self, uid: str, op: Op, arg: dict[str, Any], now: int) -> SpreadOrder:
+        if op.verb == "order":
+            return self.spreads.place(uid, spread_words.read_new(arg), now)
+        order = self.spreads.find(uid, *grammar.read_identity(arg))
+        if order is None:
+            raise Refused("51400" if op.verb == "cancel" else "51503")
+        if op.verb == "cancel":
+            self.spreads.cancel(order, now)
+        else:
+            change = grammar.read_amendment(arg)
+            self.spreads.amend(order, change.size, change.price, change.request_id, now)
+        return order
 
     def _fail_later(self, uid: str, order: Order, change: grammar.Amendment, now: int) -> Order:
         """An amend that was accepted fails: the order stays as it was, or is canceled if that was asked for."""
@@ -194,7 +219,10 @@ class Desk:
 
     def _check_pace(self, uid: str, op: Op, instrument: str, batched: bool, now: int) -> None:
         if self.exchange.rules.order_limits:
-            code = self._limits.refusal(uid, op.verb, instrument, batched=batched, now=now)
+            if op.is_spread:
+                code = self._limits.spread_refusal(uid, op.verb, now)
+            else:
+                code = self._limits.refusal(uid, op.verb, instrument, batched=batched, now=now)
             if code:
                 raise Refused(code)
 
@@ -220,10 +248,14 @@ class Desk:
         """After an instant of the market: resting orders against it, and what the floor does by itself."""
         self.floor.advance(now)
         self.algos.advance(now)
+        self.spreads.advance(now)
         self.flush(now)
 
     def flush(self, now: int) -> None:
         """Tell what has happened on the floor since the last time."""
+        untold, self._untold_spreads = self._untold_spreads, []
+        for uid, channel, row, action in untold:
+            self.private.announce(uid, channel, row, now, action=action)
         happenings = self._extra + self.floor.take()
         if not happenings:
             return
@@ -276,6 +308,11 @@ class Desk:
     def _tell_algo(self, algo: AlgoOrder, now: int) -> None:
         self.private.announce(algo.uid, "orders-algo", self.algo_row(algo), now, action=algo.state)
 
+    def _tell_spread(self, order: SpreadOrder, fill: SpreadFill | None, request_id: str, now: int) -> None:
+        self._untold_spreads.append((order.uid, "sprd-orders", spread_words.order_row(order, fill, request_id), order.state))
+        if fill is not None:
+            self._untold_spreads.append((order.uid, "sprd-trades", spread_words.fill_row(fill), ""))
+
     def is_hidden(self, order: Order, now: int) -> bool:
         """Whether a read does not find this order yet (fault hide_order)."""
         if not self.exchange.running.has("lookup"):
@@ -318,6 +355,18 @@ class Desk:
             if not tag or order.tag == tag:
                 self.floor.cancel(uid, order, now, source=CANCELED_BY_TIMER)
         self.flush(now)
+
+    def arm_spreads(self, uid: str, timeout_s: int, now: int) -> int:
+        """The same for spread orders, which `arm` leaves alone."""
+        due = self._spread_switches[uid] = now + timeout_s * SECOND if timeout_s else 0
+        if due:
+            self.exchange.call_at(due, lambda then: self._cancel_spreads(uid, due, then))
+        return due
+
+    def _cancel_spreads(self, uid: str, due: int, now: int) -> None:
+        if self._spread_switches.get(uid) == due:
+            self.spreads.cancel_all(uid, "", now, CANCELED_BY_TIMER)
+            self.flush(now)
 
     def mass_cancel(self, key: ApiKey, arg: dict[str, Any], now: int) -> None:
         """Cancel an instrument family's option orders; portfolio margin accounts alone may. Raises Refused."""

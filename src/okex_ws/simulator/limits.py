@@ -15,6 +15,7 @@ WINDOW = 2 * SECOND
 SINGLE = 60
 BATCHED = 300
 SUB_ACCOUNT = 1000
+SPREADS = 20
 
 
 class Windows:
@@ -53,3 +54,7 @@ class OrderLimits:
         if verb != "cancel" and not self._windows.spend((uid,), SUB_ACCOUNT, WINDOW, now):
             return "50061"
         return ""
+
+    def spread_refusal(self, uid: str, verb: str, now: int) -> str:
+        """The same for spread orders: 20 of each kind per 2 s and account, whatever the spread."""
+        return "" if self._windows.spend((uid, verb, "spreads"), SPREADS, WINDOW, now) else "50011"

@@ -15,6 +15,7 @@ from okex_ws.simulator.faces.v5 import RequestError
 from okex_ws.simulator.faults import KINDS, Fault
 from okex_ws.simulator.line import Text
 from okex_ws.simulator.orders import Rejection
+from okex_ws.simulator.rules import ApiKey
 
 if TYPE_CHECKING:
     from okex_ws.simulator.conversation import Conversation
@@ -110,9 +111,17 @@ def _obey(
     if read.expires_ms is not None and op.verb != "cancel" and read.expires_ms * 1_000_000 < exchange.clock(heard):
         raise Refused("50036")
     if op.verb == "mass-cancel":
-        exchange.desk.mass_cancel(account, read.args[0], now)
+        mass_cancel(exchange, account, op, read.args[0], now)
         return "0", [{"result": True}]
     answers = exchange.desk.act(
         account, op, read.args, now, line=line.number, path=line.path, expires_ms=read.expires_ms
     )
     return grammar.overall(answers), [answer.row() for answer in answers]
+
+
+def mass_cancel(exchange: Exchange, account: ApiKey, op: Op, arg: dict[str, Any], now: int) -> None:
+    """Cancel many at once: an option family's orders, or spread orders. Raises Refused."""
+    if op.is_spread:
+        exchange.desk.spreads.cancel_all(exchange.desk.uid(account), grammar.text(arg, "sprdId"), now)
+    else:
+        exchange.desk.mass_cancel(account, arg, now)

@@ -169,7 +169,8 @@ def _choice(arg: dict[str, Any], name: str, options: tuple[str, ...], *, needed:
     return given
 
 
-def _identity(arg: dict[str, Any], name: str, longest: int = 32) -> str:
+def identity(arg: dict[str, Any], name: str, longest: int = 32) -> str:
+    """An id of the client's: letters and digits, so many at most (51000)."""
     given = text(arg, name)
     if given and (len(given) > longest or not given.isascii() or not given.isalnum()):
         raise Refused("51000", name)
@@ -199,8 +200,8 @@ def read_new(arg: dict[str, Any], instrument: str) -> NewOrder:
         position_side=_choice(arg, "posSide", ("net", "long", "short")),
         reduce_only=_flag(arg, "reduceOnly"),
         target_currency=_choice(arg, "tgtCcy", ("base_ccy", "quote_ccy")),
-        client_order_id=_identity(arg, "clOrdId"),
-        tag=_identity(arg, "tag", 16),
+        client_order_id=identity(arg, "clOrdId"),
+        tag=identity(arg, "tag", 16),
         currency=text(arg, "ccy"),
         self_trade=_choice(arg, "stpMode", ("cancel_maker", "cancel_taker", "cancel_both")) or "cancel_maker",
         ban_amend=_flag(arg, "banAmend"),
@@ -213,7 +214,7 @@ def read_amendment(arg: dict[str, Any]) -> Amendment:
     size, price = number(arg, "newSz"), number(arg, "newPx", signed=True)
     if size is None and price is None:
         raise Refused("51500")
-    return Amendment(order_id, client_order_id, _identity(arg, "reqId"), size, price, _flag(arg, "cxlOnFail"))
+    return Amendment(order_id, client_order_id, identity(arg, "reqId"), size, price, _flag(arg, "cxlOnFail"))
 
 
 def read_identity(arg: dict[str, Any]) -> tuple[str, str]:

@@ -68,12 +68,12 @@ class PrivateFace:
     """Answers signed requests for one exchange."""
 
     def __init__(self, exchange: Exchange) -> None:
-        from okex_ws.simulator.faces import account_rest, algo_rest, trade_rest
+        from okex_ws.simulator.faces import account_rest, algo_rest, spreads, trade_rest
 
         self._exchange = exchange
         self._windows = Windows()
         self._endpoints: dict[tuple[str, str], Endpoint] = {
-            **account_rest.ENDPOINTS, **trade_rest.ENDPOINTS, **algo_rest.ENDPOINTS
+            **account_rest.ENDPOINTS, **trade_rest.ENDPOINTS, **algo_rest.ENDPOINTS, **spreads.ENDPOINTS
         }
         self._names = {name for _, name in self._endpoints}
 

@@ -60,7 +60,7 @@ def _obey(call: Call, op: Op) -> Answer:
     if expires is not None and op.verb != "cancel" and expires * MILLISECOND < exchange.clock(now):
         raise Refused("50036")
     if op.verb == "mass-cancel":
-        exchange.desk.mass_cancel(call.key, args[0], now)
+        order_talk.mass_cancel(exchange, call.key, op, args[0], now)
         return [{"result": True}]
     answers = exchange.desk.act(call.key, op, args, now, line=0, path="rest", expires_ms=expires)
     if not op.is_batch and answers[0].code in ("50011", "50061"):
@@ -247,6 +247,7 @@ def _rate_limit(call: Call) -> Answer:
 
 
 _MANY = 1_000_000  # the desk counts orders itself, together with those over WebSocket
+_LIMITS = {"mass-cancel": 5, "sprd-mass-cancel": 10}
 
 _OPS_BY_PATH = {
     "trade/order": "order",
@@ -256,12 +257,16 @@ _OPS_BY_PATH = {
     "trade/cancel-order": "cancel-order",
     "trade/cancel-batch-orders": "batch-cancel-orders",
     "trade/mass-cancel": "mass-cancel",
+    "sprd/order": "sprd-order",
+    "sprd/amend-order": "sprd-amend-order",
+    "sprd/cancel-order": "sprd-cancel-order",
+    "sprd/mass-cancel": "sprd-mass-cancel",
 }
 """REST's names of the operations."""
 
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     **{
-        ("POST", path): Endpoint(_ordering(OPS[name]), 5 if name == "mass-cancel" else _MANY, trades=True)
+        ("POST", path): Endpoint(_ordering(OPS[name]), _LIMITS.get(name, _MANY), trades=True)
         for path, name in _OPS_BY_PATH.items()
     },
     ("POST", "trade/cancel-all-after"): Endpoint(_cancel_all_after, 1, SECOND, "tag", trades=True),
