@@ -10,8 +10,9 @@ an account whose losses exceed its cash is overdrawn, and may only reduce. Times
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from operator import attrgetter
 
 from okex_ws.simulator.orders import ZERO, Execution, Order
 from okex_ws.simulator.terms import Terms, money
@@ -79,10 +80,7 @@ class Position:
 
     def copy(self) -> Position:
         """The position as it is now."""
-        twin = object.__new__(Position)
-        for name in _POSITION_FIELDS:
-            setattr(twin, name, getattr(self, name))
-        return twin
+        return Position(*_every_field(self))
 
     def trade(self, terms: Terms, *, is_buy: bool, size: Decimal, value: Decimal, now: int) -> Decimal:
         """Take a trade over; gives the profit it realises. Closing uses up the entry value in proportion."""
@@ -112,7 +110,7 @@ class Position:
         return self.cost - worth if terms.is_inverse else worth - self.cost
 
 
-_POSITION_FIELDS = Position.__slots__
+_every_field = attrgetter(*(each.name for each in fields(Position)))
 
 
 @dataclass(slots=True)

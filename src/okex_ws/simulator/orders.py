@@ -7,8 +7,9 @@ sources) are the texts OKX uses. Sources: OKX V5 docs, "Place order", "Order cha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from operator import attrgetter
 
 ZERO = Decimal(0)
 
@@ -119,13 +120,10 @@ class Order:
 
     def copy(self) -> Order:
         """The order as it is now; later changes do not show in it."""
-        twin = object.__new__(Order)
-        for name in _ORDER_FIELDS:
-            setattr(twin, name, getattr(self, name))
-        return twin
+        return Order(*_every_field(self))
 
 
-_ORDER_FIELDS = Order.__slots__
+_every_field = attrgetter(*(each.name for each in fields(Order)))
 
 
 @dataclass(slots=True)

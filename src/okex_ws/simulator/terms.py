@@ -37,6 +37,7 @@ class Terms:
     base: str
     quote: str
     settle: str
+    is_spot: bool
     is_inverse: bool
     face: Decimal
     tick: Decimal | None
@@ -47,11 +48,6 @@ class Terms:
     max_limit_amount: Decimal | None
     max_market_amount: Decimal | None
     max_leverage: Decimal | None
-
-    @property
-    def is_spot(self) -> bool:
-        """Whether coins change hands, rather than contracts."""
-        return self.instrument_type == "SPOT"
 
     def value(self, price: Decimal, size: Decimal) -> Decimal:
         """What so much is worth at a price, in `settle`. Rounded to MONEY for inverse contracts, else exact."""
@@ -83,6 +79,7 @@ def read_terms(row: Mapping[str, Any]) -> Terms:
         base=base,
         quote=quote,
         settle=settle,
+        is_spot=spot,
         is_inverse=is_inverse,
         face=face,
         tick=_figure(row, "tickSz"),
