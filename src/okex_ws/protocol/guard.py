@@ -165,7 +165,8 @@ class Guard:
             return None
         sign = -1 if around.side == "sell" else 1
         worst = around.position + sign * (around.working + order.size)
-        if abs(worst) <= limits.position or abs(worst) <= abs(around.position):
+        is_smaller = worst * around.position >= 0 and abs(worst) <= abs(around.position)
+        if abs(worst) <= limits.position or is_smaller:
             return None
         reason = f"the position could become {plain(worst)}, more than {plain(limits.position)}"
         return "position", reason, "make it smaller, or cancel others first"
