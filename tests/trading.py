@@ -176,7 +176,10 @@ class Trader:
         wishes, self.account.wishes = self.account.wishes, []
         for wish in wishes:
             self._read(wish.path, wish.query, lambda rows, code, wish=wish: self._fetched(wish, rows, code))
-        return orders.take_events()
+        said = []
+        for event in orders.take_events():
+            said += [event, *self.account.apply(event)]
+        return said
 
     def _fetched(self, wish: ReadWish, rows: list[Any] | None, code: str) -> None:
         self.client.events += self.account.fetched(wish, rows, self.world.now, code)

@@ -295,7 +295,7 @@ class Trader:
                 self._do(action)
             for event in events:
                 self._resolve(event)
-            told += events
+                told += [event, *self.account.apply(event)]
         wishes, self.account.wishes = self.account.wishes, []
         for wish in wishes:
             self._spawn(self._read(wish))

@@ -178,6 +178,9 @@ class Account:
         return hear(event) or []
 
     def _on_order(self, event: OrderUpdate) -> None:
+        if event.backfilled:
+            self._read(event, event.ts_recv)
+            return
         self.orders.apply(event)
         self._newest(event)
         self._suspect(event.order_id, event.ts_recv)

@@ -66,6 +66,8 @@ MOST_CANCELS = 4
 """How often one cancel is said at most."""
 PAUSE_UNAVAILABLE = 5 * SECOND
 """How long new orders are refused here after OKX said that it takes none."""
+UNSEEN_FOR = 2 * SECOND
+"""An order that was accepted and that no push tells of for so long is read: it may have come and gone while the line was down."""
 SETTLED_FOR = 30 * SECOND
 """How long a verdict can still be corrected by what comes late."""
 OTHERS_CLOCK = 10 * SECOND
@@ -248,15 +250,17 @@ class Orders:
         row = picked(ticket, rows or [])
         order = _own_order(ticket, row) if row is not None else None
         finding = self._lookups.answered(ticket, order is not None, "0" if rows is not None else code, now)
-        if not ticket.is_open:
-            ticket.look = None
-        elif finding is Finding.FOUND and order is not None:
-            asked_at = ticket.look.asked_at
+        asked_at = ticket.look.asked_at
+        if finding is Finding.FOUND and order is not None:
+            order.ts_recv, order.backfilled = asked_at, True  # as old as the question, and news to everyone else too
+            self._events.append(order)
             self._seen(order, now, via="lookup", ticket=ticket)
             if ticket.is_open:
                 self._not_yet(ticket, order, asked_at, now)
-        elif finding is Finding.ABSENT:
+        elif finding is Finding.ABSENT and ticket.is_open:
             self._absent(ticket, now)
+        if not ticket.is_open:
+            ticket.look = None
         if ticket.look is not None:
             self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
 
@@ -500,7 +504,9 @@ class Orders:
         if proof.verdict is not Verdict.UNKNOWN:
             if ticket.is_recorded:
                 self.actions.append(Record([Intent(ticket.key, done=True)]))
-            self._timers.at(now + SETTLED_FOR, lambda _: self._forget(ticket))
+            if isinstance(ticket.order, PlaceOrder) and proof.verdict is Verdict.CONFIRMED and rank < Rank.ORDER:
+                self._timers.at(now + UNSEEN_FOR, lambda now: self._look(ticket, now) if ticket.rank < Rank.ORDER else None)
+            self._timers.at(now + SETTLED_FOR, lambda now: self._forget_settled(ticket, now))
 
     def _note_unavailable(self, code: str, now: int) -> None:
         if code in UNAVAILABLE:
@@ -517,7 +523,7 @@ class Orders:
         self._read(ticket, now)
 
     def _read(self, ticket: Ticket, now: int) -> None:
-        if not ticket.is_open or ticket.look is None:
+        if ticket.look is None:
             return
         action = self._lookups.read(ticket, now)
         if action is not None:
@@ -541,6 +547,12 @@ class Orders:
             self._timers.at(now + left, lambda _: self._forget(ticket) if ticket.is_open else None)
 
         self._timers.at(now + ns(self.patience.report_s), report)
+
+    def _forget_settled(self, ticket: Ticket, now: int) -> None:
+        if ticket.look is None or now > ticket.first_sent_at + ns(self.patience.linger_s):
+            self._forget(ticket)
+        else:
+            self._timers.at(now + SETTLED_FOR, lambda now: self._forget_settled(ticket, now))
 
     def _forget(self, ticket: Ticket) -> None:
         if ticket.is_open:

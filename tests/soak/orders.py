@@ -1,0 +1,239 @@
+"""Seeded trouble on the order path: what the client believes in the end is what the exchange's own ledger says.
+
+A schedule is a minute of random orders under random faults of rows F1 to F16, kills and restarts among them, then calm. Run many:
+`python -m tests.soak.orders FIRST COUNT`, and one long calm run of COUNT orders, compared after every step:
+`python -m tests.soak.orders steps COUNT [SEED]`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+from tests.trading import SPOT, SWAP, Trader, best, restart, trading
+from tests.virtual import START, World
+
+from okex_ws.events import OrderResolved, Verdict
+from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.tickets import Ticket
+from okex_ws.simulator.dice import Dice
+from okex_ws.simulator.rules import DEMO_KEY, Rules
+from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
+
+TROUBLE_S, CALM_S = 60, 60
+REPORT_WITHIN = 30 * SECOND
+TICK = Decimal("0.1")
+
+
+class Schedule:
+    """One schedule: its world, every ticket of every process, and when each was asked for."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = Dice(f"order schedule {seed}")
+        dice = self.dice
+        rules = Rules(order_push=dice.choice(("after_ack", "before_ack", "mixed")), order_limits=dice.chance(0.8))
+        self.world, self.trader = trading(
+            *(fault(dice) for _ in range(1 + dice.below(5))), seed=seed, rules=rules, latency_ms=dice.choice((1, 5, 40, 200))
+        )
+        self.asked: list[tuple[Ticket, int]] = []
+        self.told: dict[tuple[int, int], int] = {}  # (process, ticket) → when first
+        self.processes = 1
+        self.restarts = dice.choice((0, 0, 1, 2))
+        self.wrong: list[str] = []
+
+    def run(self) -> list[str]:
+        dice, world = self.dice, self.world
+        kills = sorted(5 + dice.uniform() * (TROUBLE_S - 10) for _ in range(self.restarts))
+        while world.now < START + TROUBLE_S * SECOND:
+            if kills and world.now >= START + int(kills[0] * SECOND):
+                kills.pop(0)
+                self._restart()
+            self._act()
+            world.run(dice.choice((0.001, 0.02, 0.3, 1.0, 3.0)) * (0.5 + dice.uniform()))
+        world.run(CALM_S)
+        return [*self.wrong, *audit(self)]
+
+    def _restart(self) -> None:
+        self._hear()
+        self.trader.on_step = lambda step: None
+        self.processes += 1
+        self.trader = restart(self.world, self.trader, run=self.processes)
+        self.asked += [(ticket, self.world.now) for ticket in self.trader.tickets]
+
+    def _act(self) -> None:
+        dice, trader, now = self.dice, self.trader, self.world.now
+        known = [t for t, _ in self.asked if t.kind == "place" and (t.outcome is None or t.outcome.is_confirmed)]
+        what = dice.choice(("place", "place", "place", "batch", "amend", "cancel", "cancel", "cancel batch"))
+        try:
+            if what == "place":
+                tickets = trader.submit(self._order(), may_resend=dice.chance(0.3))
+            elif what == "batch":
+                tickets = trader.submit(*(self._order() for _ in range(2 + dice.below(5))))
+            elif not known:
+                return
+            elif what == "amend":
+                of = dice.choice(known[-8:])
+                if any(isinstance(t.order, AmendOrder) and _same(t, of) for t, _ in self.asked):
+                    return  # one amendment an order, so that its end is known
+                tickets = [trader.amend(of, size=str(of.order.size + self._lot(of.order.instrument)))]
+            elif what == "cancel":
+                tickets = trader.cancel(dice.choice(known[-8:]))
+            else:
+                tickets = trader.cancel(*{t.number: t for t in (dice.choice(known[-8:]) for _ in range(4))}.values())
+        except OrderError as error:
+            self.wrong.append(str(error))
+            return
+        self.asked += [(ticket, now) for ticket in tickets]
+
+    def _order(self) -> PlaceOrder:
+        dice = self.dice
+        instrument = dice.choice((SPOT, SPOT, SWAP))
+        bid, ask = best(self.world, instrument)
+        side, away = dice.choice(("buy", "sell")), TICK * dice.choice((-20, 0, 0, 5, 200, 5000))
+        price = bid - away if side == "buy" else ask + away
+        return PlaceOrder(
+            instrument=instrument,
+            side=side,
+            size=self._lot(instrument) * (1 + dice.below(20)),
+            price=price,
+            order_type=dice.choice(("limit", "limit", "limit", "ioc", "post_only", "fok")),
+            trade_mode="cash" if instrument == SPOT else "cross",
+        )
+
+    def _lot(self, instrument: str) -> Decimal:
+        return Decimal("0.001") if instrument == SPOT else Decimal("0.1")
+
+    def _hear(self) -> None:
+        """When each ticket of this process was first told of."""
+        for event in self.world.client.events:
+            if isinstance(event, OrderResolved):
+                self.told.setdefault((self.processes, event.ticket), event.ts_recv)
+
+
+def fault(dice: Dice) -> str:
+    """One kind of trouble, now and then or for a while."""
+    share = f"probability={dice.choice((0.02, 0.1, 0.3))}"
+    at = f"at={3 + dice.below(TROUBLE_S - 15)}s"
+    lasting = f"{at} for={1 + dice.below(10)}s"
+    unclear = dice.choice(("50004", "51054", "51149", "50026"))
+    obey = f"obey={dice.below(2)}"
+    until = f"at=0s for={TROUBLE_S}s"
+    return dice.choice(
+        (
+            f"order_lost drop={dice.below(2)} {share} {until}",
+            f"order_then_drop {share} {until}",
+            f"order_answer code={unclear} status={dice.choice((200, 500, 502, 503))} {obey} {share} {until}",
+            f"order_answer code={dice.choice(('50011', '50061', '50013', '50001'))} obey=0 {share} {until}",
+            f"order_refused code={unclear} {obey} {share} {until}",
+            f"order_refused code={dice.choice(('51008', '50011', '50061', '51006'))} {share} {until}",
+            f"slow_order seconds={dice.choice((0.5, 2, 4, 6, 9))} inside={dice.below(2)} {share} {until}",
+            f"hide_order lookups={1 + dice.below(6)} {share}",
+            f"overtaken channel=orders seconds={dice.choice((0.05, 1, 4))} {share} {until}",
+            f"restated_order channel=orders {share}",
+            f"duplicate channel=orders {share}",
+            f"amend_fails action=amend {share}",
+            f"code_unknown {lasting}",
+            f"maintenance {lasting}",
+            f"rest_error status={dice.choice((429, 500, 503))} {lasting}",
+            f"abort {at} times=1",
+            f"abort {at} repeat=7s times=4",
+            f"close code=4004 {at}",
+            f"notice {at}",
+            f"freeze {at}",
+            f"refuse_connect {lasting}",
+        )
+    )
+
+
+def _same(ticket: Ticket, of: Ticket) -> bool:
+    return ticket.order.client_order_id == of.order.client_order_id
+
+
+def audit(made: Schedule) -> list[str]:
+    """Everything that is not as it must be, a line each."""
+    made._hear()
+    world, wrong = made.world, []
+    theirs: dict[str, list[Any]] = {}
+    for order in world.exchange.floor.orders(DEMO_KEY.uid):
+        theirs.setdefault(order.client_order_id, []).append(order)
+    wrong += [f"{name}: placed {len(orders)} times" for name, orders in theirs.items() if len(orders) > 1]
+    alive = set(made.trader.tickets)
+    for ticket, asked_at in made.asked:
+        if ticket in alive:
+            wrong += _audit_verdict(made, ticket, theirs.get(ticket.order.client_order_id, []))
+            told = made.told.get((made.processes, ticket.number))
+            if told is None or told - asked_at > REPORT_WITHIN:
+                wrong.append(f"{ticket.kind} {ticket.order.client_order_id}: first told of at {told}, asked at {asked_at}")
+    if made.trader.kept:
+        wrong.append(f"intents left open: {list(made.trader.kept)}")
+    return wrong + made.trader.differences()
+
+
+def _audit_verdict(made: Schedule, ticket: Ticket, theirs: list[Any]) -> list[str]:
+    outcome, name = ticket.outcome, f"{ticket.kind} {ticket.order.client_order_id}"
+    if outcome is None or outcome.verdict is Verdict.UNKNOWN:
+        return [f"{name}: still {outcome and outcome.verdict}, {ticket.reason}"]
+    order = theirs[0] if theirs else None
+    if ticket.kind == "place":
+        right = outcome.is_confirmed == (order is not None)
+    elif order is None:
+        right = not outcome.is_confirmed
+    elif isinstance(ticket.order, AmendOrder):
+        right = outcome.is_confirmed == (order.size == ticket.order.size)
+    else:
+        others = [t for t, _ in made.asked if isinstance(t.order, CancelOrder) and _same(t, ticket) and t is not ticket]
+        right = outcome.is_confirmed == (order.state == "canceled") or bool(others) or order.order_type != "limit"
+    return [] if right else [f"{name}: {outcome}, and it is {order}"]
+
+
+def run(seed: int) -> tuple[int, list[str]]:
+    """One schedule, by its seed."""
+    return seed, Schedule(seed).run()
+
+
+def steps(count: int, seed: int = 1) -> tuple[int, list[str]]:
+    """Random orders without trouble; after every step the account is the exchange's ledger. Returns steps, differences."""
+    world, trader = trading(seed=seed, rules=Rules(order_limits=False))
+    made = Schedule.__new__(Schedule)
+    made.dice, made.world, made.trader, made.asked, made.wrong = Dice(f"steps {seed}"), world, trader, [], []
+    done = 0
+    while done < count:
+        made._act()
+        world.run(0.2)
+        done = len(made.asked)
+        found = made.wrong or trader.differences()
+        if found:
+            return done, found
+        _forget(world, trader, made)
+    return done, []
+
+
+def _forget(world: World, trader: Trader, made: Schedule) -> None:
+    """What was compared and is over need not be compared again, or a long run would take for ever."""
+    del made.asked[: max(0, len(made.asked) - 40)]
+    world.client.events.clear()
+
+
+def main() -> None:
+    begun = time.perf_counter()
+    if sys.argv[1] == "steps":
+        done, found = steps(int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+        print(f"{done} orders, amendments and cancels in {time.perf_counter() - begun:.0f} s, differences: {found or 'none'}")
+        sys.exit(bool(found))
+    first, count = int(sys.argv[1]), int(sys.argv[2])
+    failed = 0
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for seed, wrong in pool.map(run, range(first, first + count), chunksize=4):
+            failed += bool(wrong)
+            for line in wrong:
+                print(f"seed {seed}: {line}")
+    print(f"{count} schedules in {time.perf_counter() - begun:.0f} s, {failed} with something wrong")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
