@@ -9,8 +9,9 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError
-from okex_ws.cli.signed_in import signed_in, tell
+from okex_ws.cli.signed_in import ENDED_WITHIN_S, became_final, signed_in, tell
 from okex_ws.client.client import Client
+from okex_ws.client.stream import Policy
 from okex_ws.events import OrderUpdate, Verdict
 from okex_ws.protocol.tickets import Outcome
 from okex_ws.wire.channels import subscription
@@ -49,7 +50,9 @@ def cancel(
 async def _cancel(place: options.Account, wish: CancelOrder) -> int:
     async with signed_in(place, wish.instrument) as client:
         ids = {"order_id": wish.order_id} if wish.order_id else {"client_order_id": wish.client_order_id}
+        updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="cancel")
         outcome = await client.cancel(wish.instrument, **ids)
+        await became_final(updates, outcome, ENDED_WITHIN_S)
         return tell(outcome, client.account.orders.get(outcome.order_id))
 
 

@@ -14,19 +14,18 @@ import typer
 from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import BadInputError, RunFailedError
-from okex_ws.cli.signed_in import asked, kind_of_place, signed_in, tell
+from okex_ws.cli.signed_in import ENDED_WITHIN_S, asked, became_final, kind_of_place, signed_in, tell
 from okex_ws.cli.tables import exactly
 from okex_ws.client.client import Client
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Policy
-from okex_ws.events import Instrument, OrderUpdate, Verdict
+from okex_ws.events import Instrument, OrderUpdate
 from okex_ws.market.sizing import check_price, check_size, exact, notional
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import PlaceOrder
 
 SEEN_WITHIN_S = {"limit": 0.5, "post_only": 0.5}
-"""How long to wait for what becomes of an accepted order; the other types end at once, so they get longer."""
-ENDED_WITHIN_S = 3.0
+"""How long to wait for the end of an accepted order that may as well rest."""
 _MODES = ("cash", "cross", "isolated")
 
 
@@ -88,7 +87,7 @@ def order(
     if asks and not sys.stdin.isatty():
         raise BadInputError(f"this would go to {kind_of_place(place)}: add --yes, or type it at a terminal to be asked")
     known = asyncio.run(_checked(place, wish))
-    if asks and not typer.confirm(f"{_words(wish, known)}, on {kind_of_place(place)}. Send it?", err=True):
+    if asks and not agreed(place, wish, known):
         raise RunFailedError("nothing was sent")
     return asyncio.run(_send(place, wish))
 
@@ -147,6 +146,11 @@ async def _check_balance(client: Client, wish: PlaceOrder) -> None:
             )
 
 
+def agreed(place: options.Account, wish: PlaceOrder, known: Instrument | None) -> bool:
+    """Whether whoever sits at the terminal says yes to this order."""
+    return typer.confirm(f"{_words(wish, known)}, at {kind_of_place(place)}. Send it?", err=True)
+
+
 def _words(wish: PlaceOrder, known: Instrument | None) -> str:
     price = "at the market" if wish.price is None else f"{wish.order_type.replace('_', ' ')} at {exactly(wish.price)}"
     worth = ""
@@ -171,10 +175,5 @@ async def _send(place: options.Account, wish: PlaceOrder) -> int:
             target_currency=wish.target_currency,
             client_order_id=wish.client_order_id,
         )
-        if outcome.verdict is Verdict.CONFIRMED:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SEEN_WITHIN_S.get(wish.order_type, ENDED_WITHIN_S)):
-                    async for update in updates:
-                        if isinstance(update, OrderUpdate) and update.order_id == outcome.order_id and update.is_final:
-                            break
+        await became_final(updates, outcome, SEEN_WITHIN_S.get(wish.order_type, ENDED_WITHIN_S))
         return tell(outcome, client.account.orders.get(outcome.order_id))

@@ -15,11 +15,15 @@ from okex_ws.cli.refusals import because, ending
 from okex_ws.cli.tables import exactly, facts
 from okex_ws.client.client import Client
 from okex_ws.client.rest import RestError
+from okex_ws.client.stream import Stream
 from okex_ws.client.trading import LoginRefusedError, Trading
 from okex_ws.events import OrderUpdate, Verdict
 from okex_ws.protocol.tickets import Outcome
+from okex_ws.protocol.verdicts import FINAL
 
 READY_WITHIN_S = 20.0
+ENDED_WITHIN_S = 3.0
+"""How long to wait for the end of an order that cannot rest."""
 _EXIT = {Verdict.CONFIRMED: OK, Verdict.REJECTED: FAILED, Verdict.UNKNOWN: UNKNOWN}
 
 
@@ -61,6 +65,17 @@ def kind_of_place(place: options.Account) -> str:
     if site.is_local or site.name == "custom":
         return site.websocket
     return f"OKX {site.name.removesuffix(' demo')} ({'demo trading' if site.demo else 'live'})"
+
+
+async def became_final(updates: Stream, outcome: Outcome, within_s: float) -> None:
+    """Wait for the push that an accepted order has ended; not longer than this, since it may as well rest."""
+    if outcome.verdict is not Verdict.CONFIRMED or outcome.state in FINAL:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            async for update in updates:
+                if isinstance(update, OrderUpdate) and update.order_id == outcome.order_id and update.is_final:
+                    return
 
 
 def tell(outcome: Outcome, order: OrderUpdate | None = None) -> int:

@@ -1,0 +1,246 @@
+"""`account`, `orders`, `order`, `cancel`: real processes against the simulator; and one line for what cannot be sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from tests.cli.shell import CLEAN, Result, Simulator, here, run
+
+from okex_ws.cli import app, order
+from okex_ws.cli.options import Account
+from okex_ws.cli.signed_in import tell
+from okex_ws.client.credentials import AccountKey
+from okex_ws.client.endpoints import site
+from okex_ws.events import Verdict
+from okex_ws.protocol.tickets import Outcome
+from okex_ws.wire.orders import PlaceOrder
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Simulator]:
+    """An exchange with a funded account of production."""
+    with Simulator("--seed", "7") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def demo_desk() -> Iterator[Simulator]:
+    """One that plays demo trading."""
+    with Simulator("--seed", "7", "--demo") as running:
+        yield running
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No key anywhere, in this process."""
+    for name in [name for name in os.environ if name.startswith("OKX_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", CLEAN["HOME"])
+    return monkeypatch
+
+
+def told(done: Result) -> dict[str, str]:
+    """What `order` and `cancel` print: the verdict, and names with values."""
+    assert done.lines, done.err
+    pairs = (line.split("  ", 1) for line in done.lines[1:])
+    return {"verdict": done.lines[0], **{name: value.strip() for name, value in pairs}}
+
+
+def test_from_the_first_look_to_the_last_cancel(desk: Simulator, nobody: pytest.MonkeyPatch) -> None:
+    for name, value in desk.key.items():
+        nobody.setenv(name, value)
+
+    def say(*words: str) -> Result:
+        """In a process of its own what sends, here what looks."""
+        return run(*words, *desk.where, **desk.key) if words[0] in ("order", "cancel") else here(*words, *desk.where)
+
+    before = json.loads(say("account", "--json").out)
+    assert (before["quality"], before["open_orders"], before["positions"]) == ("LIVE", 0, [])
+    held = {row["currency"]: Decimal(row["cash"]) for row in before["balances"]}
+
+    bought = say("order", "buy", "BTC-USDT", "0.01", "--market")
+    assert (bought.code, bought.err) == (0, "")
+    assert told(bought)["verdict"] == "CONFIRMED"
+    assert told(bought)["state"].startswith("filled, 0.01 at ")
+    assert told(bought)["state"].endswith(" BTC")
+
+    resting = say("order", "buy", "BTC-USDT", "0.02", "--limit", "50000", "--client-id", "rests")
+    assert told(resting) | {"order id": ""} == {
+        "verdict": "CONFIRMED",
+        "instrument": "BTC-USDT",
+        "order id": "",
+        "client order id": "rests",
+        "state": "live",
+    }
+    listed = [json.loads(line) for line in say("orders", "--json").lines]
+    assert [(row["client_order_id"], row["price"], row["state"]) for row in listed] == [("rests", "50000", "live")]
+    table = say("orders").out
+    for word in ("50,000", "0.02", "rests", told(resting)["order id"]):
+        assert word in table
+
+    after = json.loads(say("account", "--json").out)
+    cash = {row["currency"]: Decimal(row["cash"]) for row in after["balances"]}
+    assert after["open_orders"] == 1
+    assert 0 < cash["BTC"] - held["BTC"] <= Decimal("0.01"), "less the fee"
+    assert cash["USDT"] < held["USDT"]
+
+    gone = say("cancel", "BTC-USDT", "--client-id", "rests")
+    assert (gone.code, told(gone)["verdict"], told(gone)["state"]) == (0, "CONFIRMED", "canceled, nothing was filled")
+    history = say("orders", "BTC-USDT", "--history")
+    assert history.out.count("BTC-USDT") == 2
+    assert say("orders").out == f"Open orders at {desk.url}: none\n"
+
+
+def test_a_position_and_cancel_all(desk: Simulator, nobody: pytest.MonkeyPatch) -> None:
+    for name, value in desk.key.items():
+        nobody.setenv(name, value)
+
+    def say(*words: str) -> Result:
+        return here(*words, *desk.where)
+
+    assert say("order", "sell", "BTC-USDT-SWAP", "2", "--market").code == 0
+    for price in ("61000", "61500"):
+        assert say("order", "sell", "BTC-USDT-SWAP", "1", "--limit", price, "--post-only").code == 0
+    shown = say("account").out
+    assert "2 open orders" in shown
+    position = next(line for line in shown.splitlines() if line.startswith("BTC-USDT-SWAP"))
+    assert position.split()[1:4] == ["net", "cross", "-2"]
+    assert say("cancel", "BTC-USDT-SWAP", "--all").out == "2 of 2 open orders canceled\n"
+    assert say("cancel", "BTC-USDT-SWAP", "--all").out == "no open order\n"
+    killed = say("order", "buy", "BTC-USDT-SWAP", "2", "--limit", "60600", "--post-only", "--reduce-only")
+    assert told(killed)["state"] == "canceled, nothing was filled"
+    closed = say("order", "buy", "BTC-USDT-SWAP", "2", "--limit", "60600", "--ioc", "--reduce-only")
+    assert told(closed)["state"].startswith("filled, 2 at ")
+
+
+def test_what_okx_rejects_is_told_with_its_reason(desk: Simulator) -> None:
+    done = run("order", "buy", "BTC-USDT", "0.01", "--limit", "90000", *desk.where, **desk.key)
+    assert done.code == 1
+    said = told(done)
+    assert said["verdict"] == "REJECTED"
+    assert said["reason"].startswith("51006 ")
+    assert "order id" not in said
+
+
+def test_an_outcome_that_is_not_known_is_never_called_anything_else(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = Outcome(verdict=Verdict.UNKNOWN, kind="place", instrument="BTC-USDT", client_order_id="w1", reason="no answer\x1b[2J")
+    assert tell(lost) == 3
+    assert told(Result(3, capsys.readouterr().out, "")) == {
+        "verdict": "UNKNOWN",
+        "instrument": "BTC-USDT",
+        "client order id": "w1",
+        "reason": r"no answer\x1b[2J",
+        "advice": "it may have happened: look with okex-ws orders before sending it again",
+    }
+
+
+# -- nothing is sent --------------------------------------------------------------------------------------------------------
+
+CASES = [
+    ("order buy BTC-USDT 0.01 --limit 50000.03", "no multiple of the tick 0.1; the nearest is 50000"),
+    ("order sell BTC-USDT 0.01 --limit 70000.07", "no multiple of the tick 0.1; the nearest is 70000.1"),
+    ("order buy BTC-USDT 0.000000001 --market", "less than 0.00001; the nearest is 0.00001"),
+    ("order buy BTC-USDT 0.0000100004 --market", "no multiple of the lot 0.00000001; the nearest is 0.00001"),
+    ("order buy BTC-USDT-SWAP 1.005 --market", "no multiple of the lot 0.01; the nearest is 1"),
+    ("order buy BTC-UDST 1 --market", "did you mean BTC-USDT?"),
+    ("order buy BTC-USDT 100 --limit 50000", "not enough balance to buy 100 BTC-USDT: it is enough for "),
+    ("order sell BTC-USDT 1000 --market", "not enough balance to sell 1,000 BTC-USDT: it is enough for "),
+]
+
+
+@pytest.mark.parametrize(("command", "fragment"), CASES, ids=[case[0] for case in CASES])
+def test_an_order_that_cannot_work_is_one_line(command: str, fragment: str, desk: Simulator, nobody: pytest.MonkeyPatch) -> None:
+    for name, value in desk.key.items():
+        nobody.setenv(name, value)
+    assert_refused(here(*command.split(), *desk.where), fragment)
+
+
+WORDS = [
+    ("order buy BTC-USDT 1", "either --limit PRICE or --market"),
+    ("order buy BTC-USDT 1 --limit 5 --market", "either --limit PRICE or --market"),
+    ("order buy BTC-USDT 1 --market --fok", "--fok goes with --limit"),
+    ("order buy BTC-USDT 1 --limit 5 --ioc --fok", "--ioc and --fok exclude each other"),
+    ("order buy BTC-USDT one --market", "size 'one' is no number"),
+    ("order buy BTC-USDT nan --market", "size 'nan' is no number"),
+    ("order buy BTC-USDT 1 --limit 1e999", "price '1e999' is no number"),
+    ("order hold BTC-USDT 1 --market", "'hold' is no side"),
+    ("order buy BTCUSDT 1 --market", "ids look like BTC-USDT"),
+    ("order buy BTC-USDT 1 --market --client-id no-hyphen", "letters and digits"),
+    ("order buy BTC-USDT 1 --market --trade-mode lever", "modes are cash, cross, isolated"),
+    ("order buy BTC-USDT 1 --market --position-side up", "long or short"),
+    ("cancel BTC-USDT", "one of --id ID, --client-id ID or --all"),
+    ("cancel BTC-USDT --all --id 5", "one of --id ID, --client-id ID or --all"),
+    (
+        "order buy BTC-USDT 1 --market",
+        "no API key: set OKX_API_KEY, OKX_API_SECRET and OKX_API_PASSPHRASE, or write a profile to",
+    ),
+    ("account --profile main", "no profile 'main': there is no"),
+    ("orders --site mars", "no API key"),
+]
+
+
+@pytest.mark.parametrize(("command", "fragment"), WORDS, ids=[case[0] for case in WORDS])
+def test_words_that_cannot_be_meant_are_one_line(command: str, fragment: str, nobody: pytest.MonkeyPatch) -> None:
+    assert_refused(here(*command.split()), fragment)
+
+
+def test_a_wrong_key_is_told_apart_from_a_wrong_place(desk: Simulator, demo_desk: Simulator, nobody: pytest.MonkeyPatch) -> None:
+    def refused(at: Simulator, key: dict[str, str], fragment: str) -> None:
+        for name in ("OKX_DEMO", *desk.key):
+            nobody.delenv(name, raising=False)
+        for name, value in key.items():
+            nobody.setenv(name, value)
+        assert_refused(here("order", "buy", "BTC-USDT", "0.01", "--market", *at.where), fragment)
+
+    refused(desk, {**desk.key, "OKX_API_KEY": "somebody-elses"}, "50119 API key doesn't exist; use the site (global, eea, us)")
+    refused(desk, {**desk.key, "OKX_API_SECRET": "another-secret"}, "50113 Invalid Sign; check the secret")
+    refused(desk, {**desk.key, "OKX_API_PASSPHRASE": "another-phrase"}, "check the passphrase given when the key was made")
+    refused(desk, demo_desk.key, "50101 APIKey does not match current environment")
+    refused(desk, desk.key | {"OKX_DEMO": "1"}, "it is no key of demo trading: set OKX_DEMO=0")
+    live = {name: value for name, value in demo_desk.key.items() if name != "OKX_DEMO"}
+    refused(demo_desk, live, "it is no key of live trading: set OKX_DEMO=1")
+
+
+def test_nothing_of_all_that_was_sent(desk: Simulator) -> None:
+    """The exchange itself knows of no order but those the tests above meant to send."""
+    rows = [json.loads(line) for line in run("orders", "--history", "--json", *desk.where, **desk.key).lines]
+    assert {row["size"] for row in rows} <= {"0.01", "0.02", "1", "2"}
+
+
+def test_a_live_site_wants_a_word(nobody: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("OKX_API_KEY", "OKX_API_SECRET", "OKX_API_PASSPHRASE"):
+        nobody.setenv(name, "of-nobody-at-all")
+    done = here("order", "buy", "BTC-USDT", "1", "--market", "--site", "eea")
+    assert_refused(done, "this would go to OKX eea (live): add --yes, or type it at a terminal to be asked")
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("y", True), ("n", False), ("", False)])
+def test_at_a_terminal_it_asks_and_only_yes_means_yes(answer: str, sent: bool, nobody: pytest.MonkeyPatch) -> None:
+    """The question itself; a live site is not at hand, so where it would lead is watched instead."""
+    ours, theirs = pty.openpty()
+    key = AccountKey("of-nobody-key", "of-nobody-secret", "of-nobody-phrase", site=site("global"))
+    wish = PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("0.01"), price=Decimal(60000))
+    with os.fdopen(theirs, "r") as terminal:
+        nobody.setattr("sys.stdin", terminal)
+        os.write(ours, f"{answer}\n".encode())
+        assert order.agreed(Account(key.site, None, key), wish, None) is sent
+    os.close(ours)
+
+
+def assert_refused(done: Result, fragment: str) -> None:
+    assert (done.code, done.out) == (2, ""), done
+    assert len(done.err.splitlines()) == 1, done.err
+    assert fragment in done.err
+    assert done.err.startswith("okex-ws: ")
+
+
+@pytest.mark.parametrize("name", ["account", "orders", "order", "cancel"])
+def test_help_says_how(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run([name, "--help"]) == 0
+    assert f"Example: okex-ws {name}" in " ".join(capsys.readouterr().out.split())
