@@ -292,6 +292,7 @@ class CaptureMarket:
         self._heap: list[tuple[int, int, int, tuple[str, str]]] = []
         self._shift = 0
         self._matches: dict[str, list[dict[str, Any]]] = {}
+        self._rows: dict[str, list[dict[str, Any]]] = {}
 
     def connections(self) -> list[str]:
         """The names of the recorded connections that carry pushes."""
@@ -363,13 +364,14 @@ class CaptureMarket:
 
     def instruments(self, inst_type: str) -> list[dict[str, Any]]:
         """The captured list completed to today's fields, plus rows for recorded ids in no list."""
-        listed = self._recording.instruments.get(inst_type, {})
-        rows = [completed(row) for row in listed.values()]
-        missing = dict.fromkeys(
-            key for _, key in self._streams if "-" in key and key not in listed and "_" not in key
-        )
-        rows += [instrument_row(key) for key in missing if type_of(key) == inst_type]
-        return rows
+        if inst_type not in self._rows:
+            listed = self._recording.instruments.get(inst_type, {})
+            rows = [completed(row) for row in listed.values()]
+            missing = dict.fromkeys(
+                key for _, key in self._streams if "-" in key and key not in listed and "_" not in key
+            )
+            self._rows[inst_type] = rows + [instrument_row(key) for key in missing if type_of(key) == inst_type]
+        return [dict(row) for row in self._rows[inst_type]]
 
     def book(self, instrument: str, depth: int) -> dict[str, Any] | None:
         """The state last told on the deepest captured book channel of the instrument."""
