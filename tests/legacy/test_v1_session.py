@@ -368,7 +368,14 @@ ORDERS = {
     "futures query": (
         orders.query("BTC-USD-QUARTER", "7"),
         "ok_futureusd_orderinfo",
-        {"symbol": "btc_usd", "order_id": "7", "contract_type": "quarter", "status": "1", "current_page": "1", "page_length": "50"},
+        {
+            "symbol": "btc_usd",
+            "order_id": "7",
+            "contract_type": "quarter",
+            "status": "1",
+            "current_page": "1",
+            "page_length": "50",
+        },
     ),
     "balances": (orders.balances(), "ok_spot_userinfo", {}),
     "futures balances": (orders.balances(futures=True), "ok_futureusd_userinfo", {}),

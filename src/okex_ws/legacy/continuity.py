@@ -58,17 +58,18 @@ class TradeChain(Chain):
 
     def __init__(self, line: str, subscription: Subscription) -> None:
         super().__init__(line, subscription)
-        self._seen: dict[tuple[str, int], None] = {}  # one subscription may be of all options of a family
+        self._seen: dict[tuple[Any, ...], None] = {}
         self._cause = ""
 
     def feed(self, rows: list[Any], now: int) -> list[Any]:
         had_any = bool(self._seen)
         fresh = []
         for row in rows:
-            place = (row.instrument, row.trade_id)
-            if place in self._seen:
+            # By id alone would not do: options of a family share one subscription, and an exchange may begin to count anew.
+            whole = (row.instrument, row.trade_id, row.ts_ms, row.price, row.size)
+            if whole in self._seen:
                 continue
-            self._seen[place] = None
+            self._seen[whole] = None
             fresh.append(row)
         while len(self._seen) > MOST_REMEMBERED:
             del self._seen[next(iter(self._seen))]
