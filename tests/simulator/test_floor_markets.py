@@ -98,6 +98,51 @@ def test_seeded_market_money_is_conserved_and_trade_ids_are_the_floors_own() -> 
     assert not public & set(ids)
 
 
+def test_one_level_is_shown_as_the_book_shows_it() -> None:
+    market = SeededMarket(11, start=START, instruments=[SPOT])
+    market.follow(SPOT)
+    market.advance(START + 2 * SECOND)
+    book = market.book(SPOT, 400)
+    assert book is not None
+    for side in ("bids", "asks"):
+        assert [market.shown(SPOT, side, Decimal(level[0])) for level in book[side]] == [Decimal(each[1]) for each in book[side]]
+    best = Decimal(book["bids"][0][0])
+    assert market.shown(SPOT, "asks", best) == market.shown(SPOT, "bids", best + Decimal("0.05")) == 0
+    assert market.shown("DOGE-USDT", "bids", best) == 0
+
+
+def test_following_a_seeded_market_changes_nothing_that_trades() -> None:
+    quiet, followed = (SeededMarket(11, start=START, instruments=[SPOT]) for _ in range(2))
+    followed.follow(SPOT)
+    for market in (quiet, followed):
+        while (due := market.deadline()) <= START + 3 * SECOND:
+            market.advance(due)
+    assert list(quiet.matches(SPOT)) == list(followed.matches(SPOT)) != []
+    assert quiet.book(SPOT, 400) == followed.book(SPOT, 400)
+
+
+def test_following_a_capture_starts_its_clock_and_its_trades_unheard() -> None:
+    rows: list[tuple[str, dict[str, Any], str]] = [
+        ("books", {"asks": [["10.1", "1", "0", "1"]], "bids": [["10", "2", "0", "1"]], "ts": "5"}, "100.0"),
+        ("trades", {"instId": "A-B", "tradeId": "9", "px": "10", "sz": "3", "side": "sell", "ts": "7"}, "100.5"),
+    ]
+    lines = []
+    for channel, row, at in rows:
+        action = {"action": "snapshot"} if channel == "books" else {}
+        push = {"arg": {"channel": channel, "instId": "A-B"}, **action, "data": [row]}
+        lines.append(json.dumps({"dir": "in", "recv_ts": at, "raw": json.dumps(push)}))
+    market = CaptureMarket(lines, start=START)
+    floor = Floor(market, now=START)
+    floor.open_account("a", {"B": Decimal(1000)})
+    assert market.origin is None
+    order = floor.place("a", NewOrder("A-B", "buy", "limit", Decimal(4), Decimal(10)), START)
+    assert order.ahead == 2
+    assert market.advance(START + SECOND) == []
+    floor.advance(START + SECOND)
+    assert order.filled == 1
+    assert market.shown("A-B", "asks", Decimal("10.10")) == 1
+
+
 def test_funding_is_settled_at_the_seeded_markets_time() -> None:
     market = SeededMarket(5, start=START, instruments=["ETH-USDT-SWAP"], rate=0.01, levels=20)
     floor = Floor(market, now=START)
