@@ -64,6 +64,8 @@ MOST_OPEN = 2000
 """Requests without a verdict at a time; more are refused."""
 MOST_CANCELS = 4
 """How often one cancel is said at most."""
+LATEST_CANCEL = 10 * SECOND
+"""A cancel has no expiry; how long one may be on its way before an order that still lives proves that it got lost."""
 PAUSE_UNAVAILABLE = 5 * SECOND
 """How long new orders are refused here after OKX said that it takes none."""
 UNSEEN_FOR = 2 * SECOND
@@ -110,11 +112,20 @@ class Orders:
 
     # -- the caller's side -----------------------------------------------------------------------------------------------
 
-    def submit(self, orders: Sequence[OrderRequest], now: int, *, urgent: bool = False, may_resend: bool = False) -> list[Ticket]:
+    def submit(
+        self,
+        orders: Sequence[OrderRequest],
+        now: int,
+        *,
+        urgent: bool = False,
+        may_resend: bool = False,
+        refusal: tuple[str, str, str] | None = None,
+    ) -> list[Ticket]:
         """Ask for these, one request; a ticket for each. Raises OrderError for what cannot be said.
 
         Without a client order id a new order gets one. may_resend: a new order that certainly never arrived is said once more,
-        under the same id. urgent: a cancel that may use the reserve of the budget.
+        under the same id. urgent: a cancel that may use the reserve of the budget. refusal: why a guard lets none of them leave,
+        as (rule, reason, advice).
         """
         named = [self._named(order) for order in orders]
         op_of(named)
@@ -124,7 +135,7 @@ class Orders:
                 raise OrderError(f"client_order_id {order.client_order_id!r} is in use; give another, or none to get one")
         tickets = [self._shelf.open(order, may_resend=may_resend) for order in named]
         request = self._shelf.request(tickets)
-        refusal, due = self._refusal(request, now), now
+        refusal, due = self._refusal(request, now) or refusal, now
         if refusal is None:
             try:
                 due = self.budget.claim(named, now, urgent=urgent)
@@ -145,7 +156,8 @@ class Orders:
             if intent.done or intent.order is None or isinstance(intent.order, MassCancel):
                 continue
             ticket = self._shelf.open(intent.order, key=intent.key)
-            ticket.first_sent_at, ticket.expires_at = intent.sent_at, intent.expires_at
+            ticket.first_sent_at = ticket.last_sent_at = intent.sent_at
+            ticket.expires_at = intent.expires_at
             ticket.is_recorded, ticket.attempts = True, 1
             ticket.reason = "left open by a former process"
             self._open += 1
@@ -164,6 +176,17 @@ class Orders:
     def unresolved(self) -> list[Ticket]:
         """Tickets of which nothing final is known."""
         return [ticket for ticket in self._shelf if ticket.is_open]
+
+    @property
+    def placing(self) -> list[PlaceOrder]:
+        """New orders that may be open by now, whether or not a push has told of them."""
+        made = (ticket for ticket in self._shelf if ticket.outcome is None or ticket.outcome.verdict is not Verdict.REJECTED)
+        return [ticket.order for ticket in made if isinstance(ticket.order, PlaceOrder)]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is without a final verdict."""
+        return self._open > 0
 
     def ticket(self, number: int) -> Ticket | None:
         return self._shelf.get(number)
@@ -323,7 +346,7 @@ class Orders:
         expires_at = now + ns(self.patience.expires_s)
         for ticket in tickets:
             ticket.attempts += 1
-            ticket.first_sent_at = ticket.first_sent_at or now
+            ticket.first_sent_at, ticket.last_sent_at = ticket.first_sent_at or now, now
             ticket.expires_at = expires_at if isinstance(ticket.order, (PlaceOrder, AmendOrder)) else None
             ticket.answer = ""
         self._record(tickets, request)
@@ -465,6 +488,9 @@ class Orders:
             self._settle(ticket, proof, Rank.ABSENCE, now, via="lookup", state=order.state)
         elif isinstance(ticket.order, CancelOrder) and not ticket.answer and ticket.attempts < MOST_CANCELS:
             self._again(ticket, now)
+        elif isinstance(ticket.order, CancelOrder) and asked_at > ticket.last_sent_at + LATEST_CANCEL:
+            proof = Proof(Verdict.REJECTED, "", f"had no effect, said {ticket.attempts} times; the order is {order.state}")
+            self._settle(ticket, proof, Rank.ABSENCE, now, via="lookup", state=order.state)
 
     def _absent(self, ticket: Ticket, now: int) -> None:
         """It is certain that there is no such order."""

@@ -1,0 +1,160 @@
+"""Safety: what stands between a caller and its orders: the guard, the kill switch at work, the dead man's switch. Sans-IO.
+
+Every order passes `submit`. The owner hands in what happens (`feed`, `armed`, `on_deadline`) and calls `settle` after each turn, which
+may want further things of `Orders`. While halted, whatever is open, or turns out to be open, is canceled until nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from okex_ws.events import AccountQuality, Event, OrderResolved, OrderUpdate, Verdict
+from okex_ws.protocol.dead_man import Arm, CancelAllAfter
+from okex_ws.protocol.guard import LIVE, Guard, Surroundings
+from okex_ws.protocol.orders import Orders
+from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.tickets import Ticket
+from okex_ws.wire.orders import MOST_IN_BATCH, AmendOrder, CancelOrder, OrderRequest, PlaceOrder
+
+CANCEL_AGAIN = 5 * SECOND
+"""After a cancel that did not succeed, until what is still open is canceled once more; only while halted."""
+DEAD_MAN = "cancel-all-after"
+
+Around = Callable[[PlaceOrder | AmendOrder], Surroundings]
+
+
+class Safety:
+    """Guard, switches and Orders of one account. open_orders: those the account knows to be open; switch: None for none."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        *,
+        guard: Guard,
+        switch: CancelAllAfter | None,
+        open_orders: Callable[[], Collection[OrderUpdate]],
+    ) -> None:
+        self.orders = orders
+        self.guard = guard
+        self.switch = switch
+        self._open_orders = open_orders
+        self._canceled: set[str] = set()
+        self._cancel_again_at: int | None = None
+        self._events: list[Event] = []
+
+    # -- the caller's side -----------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        orders: Sequence[OrderRequest],
+        around: Around,
+        now: int,
+        *,
+        override: str = "",
+        urgent: bool = False,
+        may_resend: bool = False,
+    ) -> list[Ticket]:
+        """Ask for these, if the guard lets every one of them pass; of a batch in which it refuses one, none leaves."""
+        refusal = None
+        for order in orders:
+            if isinstance(order, (PlaceOrder, AmendOrder)) and not order.is_spread:
+                broken = self.guard.check(order, around(order), now, override=override)
+                if broken is not None:
+                    refusal = (broken.rule, broken.reason, broken.advice)
+                    break
+        tickets = self.orders.submit(orders, now, urgent=urgent, may_resend=may_resend, refusal=refusal)
+        if self.switch is not None and refusal is None:
+            self._count_live(now)
+        return tickets
+
+    def halt(self, reason: str, by: str, now: int) -> None:
+        """The kill switch: nothing new leaves, what waits is refused, what is open is canceled here and by OKX itself."""
+        if self.guard.halt(reason, by, now):
+            self._stop(now)
+
+    def resume(self, reason: str, now: int) -> None:
+        """The kill switch off again, by hand."""
+        if self.guard.resume(reason, now):
+            self.orders.is_halted = False
+            self._cancel_again_at = None
+            self._canceled.clear()
+            if self.switch is not None:
+                self.switch.reset(now)
+
+    # -- what happens ----------------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event, now: int) -> None:
+        """Take any event, also those that Orders said."""
+        if not self.guard.is_halted:
+            return
+        match event:
+            case OrderResolved(kind="place", verdict=Verdict.CONFIRMED, order_id=order_id):
+                # It was on its way when the switch was pressed, and no push may have told of it yet.
+                if order_id not in self._canceled:
+                    self._canceled.add(order_id)
+                    named = CancelOrder(instrument=event.instrument, client_order_id=event.client_order_id)
+                    self.orders.submit([named], now, urgent=True)
+            case OrderResolved(kind="cancel") if event.verdict is not Verdict.CONFIRMED:
+                self._cancel_again_at = self._cancel_again_at or now + CANCEL_AGAIN
+            case AccountQuality(quality=quality) if quality == LIVE:
+                self._canceled.clear()  # read anew: what is open now is open indeed
+
+    def settle(self, now: int) -> list[Event]:
+        """What follows from all of it; returns what there is to tell."""
+        if self.switch is not None:
+            self._count_live(now)
+            if self.switch.has_failed:
+                self.halt("OKX does not hear from us, so it could not cancel for us either", DEAD_MAN, now)
+        if self.guard.is_halted and not self.orders.is_halted:
+            self._stop(now)  # the guard tripped by itself
+        if self.guard.is_halted:
+            self._cancel_open(now)
+        events, self._events = [*self.guard.take_events(), *self._events], []
+        return events
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Requests to OKX's dead man's switch, to be carried out now and answered with `armed`."""
+        if self.switch is None:
+            return []
+        arms, self.switch.actions = self.switch.actions, []
+        return arms
+
+    def armed(self, number: int, reason: str, now: int) -> None:
+        """The answer to an Arm; reason: why it failed, "" when it did not."""
+        if self.switch is not None:
+            self._events += self.switch.answered(number, reason, now)
+
+    @property
+    def next_deadline(self) -> int | None:
+        """When to call `on_deadline`, ns; None: never."""
+        times = [self._cancel_again_at, self.switch.next_deadline if self.switch is not None else None]
+        return min((due for due in times if due is not None), default=None)
+
+    def on_deadline(self, now: int) -> None:
+        """Time has passed."""
+        if self._cancel_again_at is not None and self._cancel_again_at <= now:
+            self._cancel_again_at = None
+            self._canceled.clear()
+        if self.switch is not None:
+            self._events += self.switch.on_deadline(now)
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _stop(self, now: int) -> None:
+        self.orders.is_halted = True
+        self.orders.refuse_waiting(self.guard.halted_reason, now)
+        if self.switch is not None:
+            self.switch.fire(now)
+
+    def _cancel_open(self, now: int) -> None:
+        left = [order for order in self._open_orders() if order.order_id not in self._canceled]
+        self._canceled |= {order.order_id for order in left}
+        for start in range(0, len(left), MOST_IN_BATCH):
+            batch = left[start : start + MOST_IN_BATCH]
+            cancels = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in batch]
+            self.orders.submit(cancels, now, urgent=True)
+
+    def _count_live(self, now: int) -> None:
+        assert self.switch is not None
+        self.switch.orders_live(len(self._open_orders()) + self.orders.is_busy, now)
