@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.client.connection import Driver
+from okex_ws.client.halting import HALT_FILE, Switch
 from okex_ws.client.intents import IntentLog, IntentLogError
 from okex_ws.client.ordering import NotTradingError
 from okex_ws.client.plain import one_line
@@ -76,7 +77,8 @@ class Trading(msgspec.Struct, frozen=True, kw_only=True):
 
     intent_log: a file for what is under way, without which a crash forgets it; one process at a time. instrument_types: whose
     reference data is loaded. spreads: also trade spreads, over a connection of their own. wait_s: how long an order may wait for
-    its turn under OKX's rate limits.
+    its turn under OKX's rate limits. halt_file: the kill switch that `okex-ws halt` writes, None to look for no file.
+    halt_signal: a signal, such as signal.SIGUSR1, that does the same to this process.
     """
 
     intent_log: str | Path | None = None
@@ -84,6 +86,8 @@ class Trading(msgspec.Struct, frozen=True, kw_only=True):
     spreads: bool = False
     patience: Patience = Patience()
     wait_s: float = 1.0
+    halt_file: str | Path | None = HALT_FILE
+    halt_signal: int | None = None
 
 
 class LoginRefusedError(Exception):
@@ -130,11 +134,19 @@ class Trader:
         self._is_prepared = False
         self._is_closed = False
         self._refused: LoginRefusedError | None = None
+        self._switch = Switch(
+            Path(settings.halt_file).expanduser() if settings.halt_file is not None else None,
+            settings.halt_signal,
+            halt=self.halt,
+            resume=self.resume,
+            is_halted=lambda: self.orders.is_halted,
+        )
 
     # -- life ------------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Load reference data, and settle what a former process left open."""
+        self._switch.start()
         self._spawn(self._prepare())
 
     async def ready(self) -> None:
@@ -153,6 +165,7 @@ class Trader:
     def close(self) -> None:
         """Nothing more is sent. What is still under way is UNKNOWN here, and the next process finds out."""
         self._is_closed = True
+        self._switch.stop()
         if self._timer is not None:
             self._timer.cancel()
         now = self._now()

@@ -1,0 +1,93 @@
+"""`okex-ws halt`: the kill switch of whatever trades on this machine, and every open order of an account canceled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from okex_ws.cli import options
+from okex_ws.cli.errors import OK, RunFailedError
+from okex_ws.cli.refusals import because
+from okex_ws.cli.signed_in import kind_of_place
+from okex_ws.client.client import Client
+from okex_ws.client.credentials import CredentialsError
+from okex_ws.client.halting import HALT_FILE, press, release
+from okex_ws.client.rest import RestError
+from okex_ws.events import OrderUpdate
+from okex_ws.wire.orders import MOST_IN_BATCH
+
+ROUNDS = 5
+"""How often open orders are listed and canceled: what was on its way when the switch was pressed may show up a moment later."""
+PAUSE_S = 0.5
+
+
+def halt(
+    resume: Annotated[bool, typer.Option("--resume", help="Let trading go on: take the switch back, send nothing.")] = False,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; it is shown where orders are refused.")
+    ] = "okex-ws halt",
+    file: Annotated[
+        Path, typer.Option("--file", metavar="FILE", help="The file that programs which trade look for.")
+    ] = HALT_FILE,
+    profile: options.Profile = None,
+    site: options.SiteName = None,
+    demo: options.Demo = False,
+    url: options.Url = None,
+    rest_url: options.RestUrl = None,
+    ca_file: options.CaFile = None,
+) -> int:
+    """Stop trading: no program on this machine that watches the file sends another new order, and all open orders are canceled.
+
+    The file comes first and needs no key; it stays until --resume. Then every open order of the account is canceled over REST,
+    algo and spread orders excepted. Positions stay as they are. Never asks.
+
+    Example: okex-ws halt --reason "wrong prices"
+    """
+    path = file.expanduser()
+    try:
+        if resume:
+            print(f"trading may go on: {path} is gone" if release(path) else f"trading was not halted: there is no {path}")
+            return OK
+        press(path, reason)
+    except OSError as error:
+        raise RunFailedError(f"{path}: {os.strerror(error.errno or 0).lower()}; halt by hand what trades") from None
+    print(f"no new order leaves: {path}", flush=True)
+    try:
+        place = options.account(profile, site, demo, url, rest_url, ca_file)
+    except CredentialsError as error:
+        raise RunFailedError(f"open orders were not canceled: {error}") from None
+    return asyncio.run(_cancel_everything(place))
+
+
+async def _cancel_everything(place: options.Account) -> int:
+    client = Client(place.site, ca_file=place.ca_file, credentials=place.key)
+    canceled: set[str] = set()
+    try:
+        for n in range(ROUNDS):
+            if n:
+                await asyncio.sleep(PAUSE_S)
+            left = await client.rest.pending_orders()
+            if not left:
+                print(f"{len(canceled)} open orders canceled at {kind_of_place(place)}")
+                return OK
+            canceled |= {order.order_id for order in left}
+            await _cancel(client, left)
+    except RestError as error:
+        raise RunFailedError(f"open orders were not all canceled: {because(error.code, str(error), place.site)}") from None
+    finally:
+        await client.close()
+    raise RunFailedError(
+        f"{len(left)} orders are still open at {kind_of_place(place)}; look with okex-ws orders, and cancel again"
+    )
+
+
+async def _cancel(client: Client, orders: list[OrderUpdate]) -> None:
+    for start in range(0, len(orders), MOST_IN_BATCH):
+        batch = orders[start : start + MOST_IN_BATCH]
+        body = [{"instId": order.instrument, "ordId": order.order_id} for order in batch]
+        # What one of them answers is told by the next list: gone, or still there.
+        await client.rest.post("trade/cancel-batch-orders", body)
