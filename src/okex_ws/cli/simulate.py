@@ -145,8 +145,18 @@ def _welcome(server: Server) -> list[str]:
         funds = ", ".join(f"{balance.cash:f} {balance.currency}" for balance in balances)
         kind = "a demo trading account" if key.demo else "an account"
         lines += ["", f"To trade, or see private channels: the key of {kind} that holds {funds}:", *exports]
+        lines += [f"  okex-ws {words} {site}" for words in _orders(server.exchange)]
     lines += ["", "Ctrl-C ends it."]
     return lines
+
+
+def _orders(exchange: Exchange) -> list[str]:
+    """Commands that trade: an order that rests at the best price of what trades first, and a look at the account."""
+    for row in (row for kind in ("SPOT", "SWAP") for row in exchange.instruments(kind)):
+        book = exchange.market.book(row["instId"], 1)
+        if book is not None and book["bids"] and row["minSz"]:
+            return [f"order buy {row['instId']} {row['minSz']} --limit {book['bids'][0][0]}", "account"]
+    return ["account"]
 
 
 def _trials(market: object) -> list[tuple[str, str]]:
