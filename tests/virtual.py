@@ -232,6 +232,8 @@ class VirtualClient:
         return min((due for due in dues if due is not None), default=None)
 
     def on_deadline(self) -> None:
+        if self.is_gone:
+            return
         for line in self.lines.values():
             due = line.next_deadline
             if due is not None and due <= self.world.now and not self.is_asleep:
