@@ -207,3 +207,13 @@ def test_what_nobody_reads_is_said(home: Path, caplog: pytest.LogCaptureFixture)
 def test_its_text_names_the_place_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     say_key(monkeypatch, OKX_DEMO="1")
     assert repr(okex_ws.credentials()) == "AccountKey(key-…, global demo)"
+
+
+def test_a_client_goes_where_its_key_is_valid_and_nowhere_else_of_okx() -> None:
+    key = okex_ws.AccountKey(API_KEY, SECRET, PASSPHRASE, site=site("eea", demo=True), origin="the environment")
+    assert okex_ws.Client(credentials=key).site == site("eea", demo=True)
+    assert okex_ws.Client(site("eea", demo=True), credentials=key).site == site("eea", demo=True)
+    assert okex_ws.Client("ws://127.0.0.1:18900", credentials=key).site.is_local
+    for wrong in ("eea", "global", site("global", demo=True)):
+        with pytest.raises(CredentialsError, match="the key of the environment is for eea demo, not for"):
+            okex_ws.Client(wrong, credentials=key)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Driver, Tap
+from okex_ws.client.credentials import AccountKey
 from okex_ws.client.endpoints import EndpointError, Site, at
 from okex_ws.client.endpoints import site as named_site
 from okex_ws.client.hub import Hub
@@ -45,9 +46,9 @@ Callback = Callable[[Any], object] | Callable[[Any], Awaitable[object]]
 class Client(Ordering):
     """Market data of OKX as typed events.
 
-    site: where to, see `client.endpoints`: a Site, the name of one of OKX's, or a URL. keep_books: also keep order books; their
-    checksums, where there are any, are verified and a book that is wrong is asked for anew. ca_file: a further certificate
-    authority to trust.
+    site: where to, see `client.endpoints`: a Site, the name of one of OKX's, or a URL; without it the key's own, or global.
+    keep_books: also keep order books; their checksums, where there are any, are verified and a book that is wrong is asked for
+    anew. ca_file: a further certificate authority to trust.
     stale_after_s: seconds of silence after which a channel counts as stale, over the documented cadence.
     open_within_s: how long TCP, TLS and the WebSocket upgrade together may take.
     policy, size: of the client's own iterator, `async for event in client`. dialect: what the site speaks: v5, or OKEx's dead v3
@@ -84,6 +85,8 @@ class Client(Ordering):
             raise EndpointError(f"{proxy!r} is not a proxy; it must begin with http://, https://, socks4:// or socks5://")
         if isinstance(site, str):
             site = at(site) if "://" in site else named_site(site)
+        if isinstance(credentials, AccountKey):
+            site = credentials.at(site)
         self.site = site or named_site()
         self.hub = Hub(keep_books=keep_books, pause=self._pause, resume=self._resume)
         self._credentials = credentials
@@ -98,7 +101,7 @@ class Client(Ordering):
         self._tap = tap
         self._clock = Clock()
         self._server_clock = ServerClock()
-        self._connects = connects_per_ip()
+        self.connects = connects_per_ip()
         self._plan = Plan(self.dialect.endpoint_of)
         self._drivers: dict[str, Driver] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -224,6 +227,11 @@ class Client(Ordering):
         self.hub.off(callback)
 
     @property
+    def lines(self) -> dict[str, Line]:
+        """Every line by its name, for who writes down where they stand."""
+        return {name: driver.line for name, driver in self._drivers.items()}
+
+    @property
     def books(self) -> Books:
         """All order books kept."""
         return self.hub.books
@@ -293,7 +301,7 @@ class Client(Ordering):
                 shard.name,
                 url=self.site.url_of(self.dialect.path) if self.dialect.path else self.site.url(shard.endpoint),
                 luck=random.Random(f"{self._seed} {shard.name}").random,  # noqa: S311  # jitter, not secrets
-                connects=self._connects,
+                connects=self.connects,
                 credentials=self._credentials,
                 timing=self._timing,
                 stale_after_s=self._stale_after_s,

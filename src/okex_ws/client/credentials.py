@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from okex_ws.client.endpoints import SITES, Site
+from okex_ws.client.endpoints import DEMO_SITES, SITES, Site
 from okex_ws.client.endpoints import site as named_site
 from okex_ws.client.plain import one_line
 from okex_ws.wire.sign import Credentials
@@ -85,6 +85,15 @@ class AccountKey(Credentials):
 
     def __repr__(self) -> str:
         return f"AccountKey({self.api_key[:4]}…, {self.site.name})"
+
+    def at(self, wanted: Site | None) -> Site:
+        """Where to go with it: its own site, or a place that is none of OKX's. Raises CredentialsError for another of OKX's."""
+        if wanted is None or wanted == self.site:
+            return self.site
+        if wanted in (*SITES.values(), *DEMO_SITES.values()):
+            hint = "leave the site out, or choose another key"
+            raise CredentialsError(f"the key of {self.origin} is for {self.site.name}, not for {wanted.name}; {hint}")
+        return wanted
 
 
 def credentials(
