@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -11,13 +12,17 @@ from pathlib import Path
 
 import pytest
 from tests.cli.shell import CLEAN, Result, Simulator, here, run
+from tests.faults.looped import looped
 
+from okex_ws import Client, at, credentials
 from okex_ws.cli import app, order
 from okex_ws.cli.options import Account
 from okex_ws.cli.signed_in import tell
 from okex_ws.client.credentials import AccountKey
 from okex_ws.client.endpoints import site
-from okex_ws.events import Verdict
+from okex_ws.client.halting import press
+from okex_ws.client.trading import Trading
+from okex_ws.events import Halted, TradingResumed, Verdict
 from okex_ws.protocol.tickets import Outcome
 from okex_ws.wire.orders import PlaceOrder
 
@@ -240,7 +245,66 @@ def assert_refused(done: Result, fragment: str) -> None:
     assert done.err.startswith("okex-ws: ")
 
 
-@pytest.mark.parametrize("name", ["account", "orders", "order", "cancel"])
+@pytest.mark.parametrize("name", ["account", "orders", "order", "cancel", "halt"])
 def test_help_says_how(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run([name, "--help"]) == 0
     assert f"Example: okex-ws {name}" in " ".join(capsys.readouterr().out.split())
+
+
+# -- the kill switch --------------------------------------------------------------------------------------------------------
+
+
+def test_halt_stops_what_trades_cancels_everything_and_stays_until_resumed(
+    desk: Simulator, tmp_path: Path, nobody: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**desk.key, "HOME": str(tmp_path)}.items():
+        nobody.setenv(name, value)
+
+    @looped
+    async def check() -> None:
+        settings = Trading(instrument_types=("SPOT",))
+        client = Client(at(desk.url, rest_url=desk.rest_url), credentials=credentials(), trading=settings)
+        news = client.stream(Halted, TradingResumed)
+        async with client:
+            await client.ready()
+            for price in ("50000", "50001"):
+                assert (await client.place("BTC-USDT", "buy", "0.01", price=price)).is_confirmed
+            done = await asyncio.to_thread(run, "halt", "--reason", "enough", *desk.where, **desk.key, HOME=str(tmp_path))
+            switch = tmp_path / ".okx" / "okex-ws.halt"
+            assert (done.code, done.err) == (0, "")
+            assert done.lines[0] == f"no new order leaves: {switch}"
+            assert "open orders canceled at" in done.lines[1]
+            halted = await anext(aiter(news))
+            assert (halted.reason, halted.by) == ("enough", "file")
+            refused = await client.place("BTC-USDT", "buy", "0.01", price="50000")
+            assert (refused.verdict, refused.via) == (Verdict.REJECTED, "here")
+            assert await client.rest.pending_orders() == []
+            assert here("halt", "--resume").out == f"trading may go on: {switch} is gone\n"
+            assert isinstance(await anext(aiter(news)), TradingResumed)
+            again = await client.place("BTC-USDT", "buy", "0.01", price="50000")
+            assert again.is_confirmed
+            assert (await client.cancel("BTC-USDT", order_id=again.order_id)).is_confirmed
+
+    check()
+
+
+def test_an_order_typed_while_halted_does_not_leave(desk: Simulator, tmp_path: Path) -> None:
+    switch = tmp_path / ".okx" / "okex-ws.halt"
+    press(switch, "enough is enough")
+    done = run("order", "buy", "BTC-USDT", "0.01", "--market", *desk.where, **desk.key, HOME=str(tmp_path))
+    assert (done.code, told(done)["verdict"]) == (1, "REJECTED")
+    assert "halted" in told(done)["reason"]
+    assert told(done)["sent"] == "no, it was refused here"
+
+
+def test_without_a_key_the_switch_is_pressed_and_the_rest_is_said(tmp_path: Path, nobody: pytest.MonkeyPatch) -> None:
+    switch = tmp_path / "switch"
+    (tmp_path / "file").touch()
+    done = here("halt", "--file", str(switch))
+    assert (done.code, done.out) == (1, f"no new order leaves: {switch}\n")
+    assert done.err.startswith("okex-ws: open orders were not canceled: no API key: set ")
+    assert here("halt", "--file", str(switch), "--resume").code == 0
+    assert here("halt", "--file", str(switch), "--resume").out == f"trading was not halted: there is no {switch}\n"
+    blocked = here("halt", "--file", str(tmp_path / "file" / "switch"))
+    assert (blocked.code, blocked.out) == (1, "")
+    assert "stop by hand what trades; open orders were not canceled: no API key" in blocked.err

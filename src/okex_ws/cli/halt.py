@@ -48,19 +48,22 @@ def halt(
     Example: okex-ws halt --reason "wrong prices"
     """
     path = file.expanduser()
+    problem = ""
     try:
         if resume:
             print(f"trading may go on: {path} is gone" if release(path) else f"trading was not halted: there is no {path}")
             return OK
         press(path, reason)
+        print(f"no new order leaves: {path}", flush=True)
     except OSError as error:
-        raise RunFailedError(f"{path}: {os.strerror(error.errno or 0).lower()}; halt by hand what trades") from None
-    print(f"no new order leaves: {path}", flush=True)
+        problem = f"{path}: {os.strerror(error.errno or 0).lower()}; stop by hand what trades"
     try:
-        place = options.account(profile, site, demo, url, rest_url, ca_file)
+        code = asyncio.run(_cancel_everything(options.account(profile, site, demo, url, rest_url, ca_file)))
     except CredentialsError as error:
-        raise RunFailedError(f"open orders were not canceled: {error}") from None
-    return asyncio.run(_cancel_everything(place))
+        raise RunFailedError(f"{f'{problem}; ' if problem else ''}open orders were not canceled: {error}") from None
+    if problem:
+        raise RunFailedError(problem)
+    return code
 
 
 async def _cancel_everything(place: options.Account) -> int:

@@ -88,6 +88,7 @@ def tell(outcome: Outcome, order: OrderUpdate | None = None) -> int:
             ("client order id", outcome.client_order_id),
             ("reason", f"{outcome.code} {outcome.reason}".strip() if outcome.reason or outcome.code else ""),
             ("advice", outcome.advice or _what_now(outcome)),
+            ("sent", "no, it was refused here" if outcome.via == "here" else ""),
             ("state", _state(order) if order is not None else outcome.state),
         ]
     )
