@@ -19,7 +19,7 @@ from tests.simulator.talk import exchange, seconds
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.faces import v1
 from okex_ws.simulator.faces.deflate import deflated
-from okex_ws.simulator.line import Abort, Binary, Text
+from okex_ws.simulator.line import Abort, Binary, Close, Freeze, Text
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.seeded import SeededMarket
 
@@ -552,6 +552,27 @@ def test_pushes_can_be_lost_doubled_and_late() -> None:
         talker = OldTalker(exchange(f"{fault} channel={name}"), "/ws/v1")
         talker.say(add(name), 0)
         assert pushes(talker.until(3), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("abort at=2s", Abort()),
+        ("close at=2s code=1012 reason=restart", Close(1012, "restart")),
+        ("freeze at=2s", Freeze()),
+        ("kick_all at=2s", Abort()),
+        ("notice at=2s", Close(1001, "Service upgrade")),
+    ],
+)
+def test_A5_A7_A8_A13_A14_trouble_of_the_line_by_the_clock(fault: str, expected: Any) -> None:
+    name = "ok_sub_spot_btc_usdt_deals"
+    venue = exchange(f"{fault} channel={name}" if "kick" not in fault else fault, notice_s=1.0)
+    struck, spared = OldTalker(venue, "/ws/v1"), OldTalker(venue, "/ws/v1")
+    struck.say(add(name), 0)
+    spared.say(add("ok_sub_spot_eth_usdt_deals"), 0)
+    struck.until(4)
+    assert struck.out[-1] == expected
+    assert spared.line.is_over == ("kick" in fault)
 
 
 def test_A5_A10_the_line_itself_can_fail() -> None:

@@ -16,11 +16,13 @@ from tests.simulator.fixed_market import START, FixedMarket
 from tests.simulator.old_talk import OldTalker, add, login, rows, signed
 from tests.simulator.talk import exchange, seconds
 
+from okex_ws.simulator.captures import CaptureMarket
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faces import v3
 from okex_ws.simulator.faces.deflate import deflated
 from okex_ws.simulator.line import Binary
 from okex_ws.simulator.markets import SECOND
+from okex_ws.simulator.reference import type_of
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.seeded import SeededMarket
 
@@ -204,6 +206,23 @@ def _flat(form: Any) -> Any:
     row = form["data"][0]
     levels = [row.pop(side, []) for side in ("asks", "bids")]
     return form, [each for each in levels if each][:1]
+
+
+def test_a_recorded_market_is_told_with_the_checksums_it_was_recorded_with() -> None:
+    lines = list(recorded("cryptofeed-2021-07-okex-v5"))
+    market = CaptureMarket([json.dumps(line) for line in lines], start=START)
+    talker = OldTalker(Exchange(market, seed=7, now=START), "/ws/v3")
+    kinds = {"SPOT": "spot", "SWAP": "swap", "FUTURES": "futures", "OPTION": "option"}
+    books = [key for channel, key in market.streams() if channel == "books-l2-tbt"]
+    asked = [f"{kinds[type_of(key)]}/depth_l2_tbt:{key}" for key in books]
+    acks = talker.say(ask(*asked), 0)[: len(asked)]
+    assert [each["channel"] for each in acks] == asked
+    talker.until(40)
+    told = [each["data"][0] for each in talker.frames if "action" in each]
+    messages = (json.loads(line["raw"]) for line in lines if line["channel"] == "books-l2-tbt" and line.get("dir") != "out")
+    recorded_ones = {row["checksum"] for message in messages for row in message.get("data", ())}
+    assert len(told) > 1000
+    assert {row["checksum"] for row in told} <= recorded_ones
 
 
 # Accounts

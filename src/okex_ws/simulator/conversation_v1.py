@@ -138,6 +138,9 @@ class ConversationV1(OldLine):
         if found is not None:
             self._begin(found, now, is_told="no_snapshot" not in struck)
 
+    def _called(self, topic: Topic) -> str:
+        return topic.arg.decode()
+
     def _begin(self, found: Feed, now: int, *, is_told: bool) -> None:
         topic = self._follow(found, now)
         self._gathered.pop(topic.identity, None)

@@ -122,6 +122,9 @@ class ConversationV3(OldLine):
         self._acknowledge(self._frame(v3.ack("subscribe", channel.name)), struck, now)
         return struck
 
+    def _called(self, topic: Topic) -> str:
+        return topic.arg.decode().partition(":")[0]
+
     def _is_listed(self, channel: Channel) -> bool:
         """Whether the market has this instrument, and in this business."""
         if not self._exchange.market.knows(channel.source, channel.filter):

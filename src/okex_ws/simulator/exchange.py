@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from okex_ws.simulator.conversation import Push
 from okex_ws.simulator.desk import Desk
 from okex_ws.simulator.dice import Dice
@@ -253,6 +255,13 @@ class Exchange:
             and any(topic.channel.name == channel for topic in line.subscriptions.values())
         )
 
+    def knows(self, topic: Topic) -> bool:
+        """Whether there is what a subscription asks for; of an account's own channels, whether the instrument is listed."""
+        if topic.channel.is_market_data:
+            return self.market.knows(topic.channel.name, topic.key)
+        instrument = msgspec.json.decode(topic.arg).get("instId")
+        return instrument is None or self.desk.listing(instrument) is not None
+
     def watch(self, conversation: Line, topic: Topic, now: int) -> None:
         """A subscription to the market's data begins; of an account's own channels `first_pushes` takes care."""
         if not topic.channel.is_market_data:
@@ -447,14 +456,7 @@ class Exchange:
     def _victims(self, fault: Fault) -> list[Line]:
         lines = [c for c in self._conversations.values() if fault.path in (None, c.path)]
         if fault.channel is not None or fault.instrument is not None:
-            lines = [
-                c
-                for c in lines
-                if any(
-                    fault.channel in (None, topic.channel.name) and fault.instrument in (None, topic.key)
-                    for topic in c.subscriptions.values()
-                )
-            ]
+            lines = [c for c in lines if c.holds(fault.channel, fault.instrument)]
         if lines and fault.options.get("whom") == "one":
             return [self.running.dice(fault, 0).choice(lines)]
         return lines

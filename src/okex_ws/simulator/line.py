@@ -121,6 +121,16 @@ class Line:
         """Tell one subscription what the exchange publishes."""
         raise NotImplementedError
 
+    def holds(self, channel: str | None, instrument: str | None) -> bool:
+        """Whether something is subscribed to by this channel and instrument, as faults name them (None: any)."""
+        return any(
+            channel in (None, self._called(topic)) and instrument in (None, topic.key) for topic in self.subscriptions.values()
+        )
+
+    def _called(self, topic: Topic) -> str:
+        """The name of a subscription's channel in this line's dialect."""
+        return topic.channel.name
+
     def happened(self, happenings: Iterable[Happening], now: int) -> None:
         """Tell what the floor did, where a dialect does so by the line's login and not by subscription alone."""
 
