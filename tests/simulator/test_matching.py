@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 
+import pytest
 from tests.simulator.staged_market import SPOT, START, StagedMarket, limit, market_order, staged
 
 from okex_ws.simulator.floor import Execution, Floor, OrderChanged
@@ -207,3 +209,25 @@ def test_a_print_through_the_price_takes_the_market_s_share_of_the_queue_with_it
     market.print(SPOT, "sell", "98", "0.3")
     floor.advance(START + 2)
     assert (first.state, second.filled) == ("filled", 0)
+
+
+@pytest.mark.parametrize("ways", list(itertools.permutations(("client", "print", "through", "book"))))
+def test_an_order_filled_in_four_ways_ends_the_same_whatever_their_order(ways: tuple[str, ...]) -> None:
+    market, floor = staged("a", "b")
+    order = floor.place("a", limit("buy", "1", "100"), START)
+    states = []
+    for now, way in enumerate(ways, START + 1):
+        if way == "client":
+            floor.place("b", limit("sell", "0.4", "100", order_type="ioc"), now)
+        elif way == "print":
+            market.print(SPOT, "sell", "100", "0.3")
+        elif way == "through":
+            market.print(SPOT, "sell", "99.9", "0.2")
+        else:
+            market.set_book(SPOT, asks=[("99.8", "0.1")])
+        floor.advance(now)
+        states += [h.order.state for h in floor.take() if isinstance(h, OrderChanged) and h.uid == "a" and h.execution]
+    assert states == ["partially_filled"] * 3 + ["filled"]
+    assert (order.filled, order.average_price, order.fee) == (1, 100, Decimal("-0.0008"))
+    assert floor.accounts["a"].balances["USDT"].frozen == 0
+    assert floor.books.totals()["USDT"] == 200_000
