@@ -1,0 +1,90 @@
+"""`--dialect` on the command line: stream, price and record in V1 and V3, and replay, which knows it by itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.shell import Simulator, here
+from tests.legacy.corpus import CORPORA
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[Simulator]:
+    with Simulator("--seed", "7", "--rate", "4", "--speed", "4") as running:
+        yield running
+
+
+def test_stream_speaks_V1_and_takes_its_own_names_and_ours(venue: Simulator) -> None:
+    own = ("-c", "ok_sub_futureusd_btc_trade_quarter", "-c", "ok_sub_spot_btc_usdt_depth_5")
+    done = here("stream", *own, "--dialect", "v1", "--url", f"{venue.url}/ws/v1", "--json", "-n", "80")
+    assert done.code == 0, done.err
+    events = [json.loads(line) for line in done.lines]
+    assert {(event.get("channel"), event.get("instrument")) for event in events if event["event"] in ("Trade", "BookSnapshot")} == {
+        ("trades", "BTC-USD-QUARTER"),
+        ("books5", "BTC-USDT"),
+    }
+    done = here("stream", "BTC-USDT", "-c", "trades", "-c", "books", "--dialect", "v1", "--url", f"{venue.url}/websocket", "-n", "80")
+    assert done.code == 0, done.err
+    assert {line.split()[1] for line in done.lines} == {"trades", "books"}
+
+
+def test_price_speaks_V3(venue: Simulator) -> None:
+    url = f"{venue.url}/ws/v3"
+    done = here("price", "BTC-USDT", "--every", "700ms", "-n", "3", "--dialect", "v3", "--url", url)
+    assert done.code == 0, done.err
+    assert all(line.startswith("BTC-USDT ") for line in done.lines[:2])
+
+
+def test_record_and_replay_and_verify(venue: Simulator, tmp_path: Path) -> None:
+    folder = str(tmp_path / "data")
+    url = f"{venue.url}/ws/v1"
+    done = here("record", "BTC-USDT", "-c", "trades", "-c", "books", "--dialect", "v1", "--url", url, "--to", folder, "--for", "1s")
+    assert done.code == 0, done.err
+    again = here("replay", folder, "--flat", "--json")
+    assert again.code == 0, again.err
+    kinds = [json.loads(line)["event"] for line in again.lines]
+    assert {"Connected", "Subscribed", "Trade", "BookSnapshot", "BookUpdate", "Disconnected"} <= set(kinds)
+    checked = here("verify", folder)
+    assert checked.code == 0, checked.out + checked.err
+    assert "unverifiable BTC-USDT: the ids of" in checked.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("stream", "BTC-USDT", "--dialect", "v2"), "no dialect is called 'v2'; dialects: v5, v3, v1"),
+        (("stream", "BTC-USDT", "--dialect", "v1"), "OKX no longer speaks v1; give the --url"),
+        (("price", "BTC-USDT", "--dialect", "v3"), "OKX no longer speaks v3; give the --url"),
+        (
+            ("stream", "-c", "ok_sub_futureusd_btc_trade_quater", "--dialect", "v1", "--url", "ws://127.0.0.1:1"),
+            "the nearest is ok_sub_futureusd_btc_trade_quarter",
+        ),
+        (("stream", "-c", "trades", "--dialect", "v1", "--url", "ws://127.0.0.1:1"), "trades needs an instrument"),
+        (("stream", "btc-usdt", "--dialect", "v1", "--url", "ws://127.0.0.1:1"), "did you mean BTC-USDT?"),
+        (("record", "BTC-USDT", "--since", "2h", "--dialect", "v3", "--url", "ws://127.0.0.1:1"), "leave it out"),
+        (("stream", "spot/trade:BTC-USDT", "--dialect", "v3", "--url", "ws://127.0.0.1:1"), "not an instrument"),
+    ],
+)
+def test_bad_input_is_told_in_one_line_before_anything_is_opened(arguments: tuple[str, ...], words: str) -> None:
+    done = here(*arguments)
+    assert done.code == 2
+    (complaint,) = done.complaints
+    assert words in complaint
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "gaps"), [("cryptofeed-2021-04-okcoin-v3", 1770 - 90, 0), ("v1-comments-2018", 17, 0)]
+)
+def test_a_capture_replays_in_the_dialect_it_is_of(name: str, events: int, gaps: int, tmp_path: Path) -> None:
+    if not (CORPORA / f"{name}.jsonl").exists():
+        pytest.skip(f"../shared/corpora/{name}.jsonl is not here")
+    capture = tmp_path / "capture.jsonl"
+    shutil.copy(CORPORA / f"{name}.jsonl", capture)
+    done = here("replay", str(capture), "--flat")
+    assert done.code == 0, done.err
+    assert f"{events} events of" in done.err
+    assert f", {gaps} gaps" in done.err
