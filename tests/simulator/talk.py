@@ -34,6 +34,7 @@ class Talker:
         self.venue = venue
         self.line = line
         self.out: list[Outgoing] = []
+        self._decoded: list[Any] = []
 
     def say(self, message: Any, at: float) -> list[Any]:
         """Send a message (anything but bytes as JSON) and return what came back at once, decoded."""
@@ -54,8 +55,10 @@ class Talker:
 
     def drain(self) -> list[Any]:
         """All text messages so far, decoded; what is no JSON stays bytes."""
-        self.out.extend(self.line.take())
-        return [_decoded(o.payload) for o in self.out if isinstance(o, Text)]
+        fresh = self.line.take()
+        self.out.extend(fresh)
+        self._decoded.extend(_decoded(o.payload) for o in fresh if isinstance(o, Text))
+        return list(self._decoded)
 
     def raw(self) -> bytes:
         """Every byte of every text message so far."""

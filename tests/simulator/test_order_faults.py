@@ -202,6 +202,12 @@ def test_F21_the_exchanges_clock_is_off() -> None:
     assert Talker(exchange, "private", 61).say(login(at=61), 61)[0]["event"] == "login"
 
 
+def test_F21_the_clock_may_be_behind_as_well() -> None:
+    exchange = venue("clock_skew seconds=-35s")
+    assert Talker(exchange, "private", 1).say(login(at=1), 1)[0]["code"] == "60006"
+    assert Talker(exchange, "private", 40).say(login(at=5), 40)[0]["event"] == "login"
+
+
 def test_F23_maintenance_for_a_while() -> None:
     trader = listening("maintenance at=1s for=300s code=50013 status=503")
     reply = trader.ask("order", trader.order(), at=2)

@@ -79,6 +79,8 @@ def test_permissions() -> None:
     exchange = venue(keys=(reader,))
     assert rest(exchange, "POST", "trade/order", ORDER, key=reader)[1]["code"] == "50120"
     assert rest(exchange, "GET", "account/config", key=reader)[1]["data"][0]["perm"] == "read_only"
+    rich = ApiKey("rich", "NOT-A-REAL-SECRET", "p", permissions="read_only,withdraw,trade")
+    assert rows(venue(keys=(rich,)), "account/config", key=rich)[0]["perm"] == "read_only,withdraw,trade"
 
 
 def test_an_order_is_placed_amended_read_and_canceled() -> None:

@@ -116,6 +116,14 @@ def test_subscriptions_hear_only_what_they_ask_for() -> None:
     assert by_arg == {("BTC-USDT", SWAP), (None, SPOT)}
 
 
+def test_an_instrument_that_is_not_listed_is_refused() -> None:
+    trader = Trader(venue())
+    for channel in ("orders", "positions"):
+        refusals = trader.subscribe({"channel": channel, "instType": "ANY", "instId": "NO-SUCH"})
+        assert [frame["code"] for frame in refusals] == ["60018"]
+    assert [frame["code"] for frame in trader.subscribe({"channel": "fills", "instId": "NO-SUCH"})] == ["60018"]
+
+
 def test_accounts_do_not_hear_one_another() -> None:
     keys = (ApiKey("a", "NOT-A-REAL-SECRET", "p", uid="1"), ApiKey("b", "NOT-A-REAL-SECRET", "p", uid="2"))
     exchange = venue(keys=keys)

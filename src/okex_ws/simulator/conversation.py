@@ -192,7 +192,7 @@ class Conversation(Line):
         if self.account is not None and channel.tier > self.account.tier:
             raise RequestError("64003")
         self._check_company(topic)
-        if channel.is_market_data and not self._exchange.market.knows(channel.name, topic.key):
+        if not self._exchange.knows(topic):
             raise RequestError("60018", v5.describe(msgspec.json.decode(topic.arg)))
         limit = self._rules.max_subscriptions
         if limit and len(self.subscriptions) >= limit and topic.identity not in self.subscriptions:
