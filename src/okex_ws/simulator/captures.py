@@ -319,7 +319,7 @@ class CaptureMarket:
             stream = self._streams[address]
             frame = stream.tell()
             self._line_up(stream)
-            if stream.channel in ("trades", "trades-all"):
+            if self._is_tape(stream):
                 self._keep_matches(stream.key, frame.rows)
             if stream.is_watched:
                 out.append(Publication(self._now, stream.channel, stream.key, frame.rows, frame.action))
@@ -395,8 +395,10 @@ class CaptureMarket:
 
     def follow(self, instrument: str) -> None:
         """Let the instrument's captured books and trades run, heard or unheard."""
+        # One tape of the two is enough: both would tell every trade twice.
+        tape = "trades-all" if ("trades-all", instrument) in self._streams else "trades"
         for stream in self._streams.values():
-            if stream.key == instrument and (stream.book is not None or stream.channel in ("trades", "trades-all")):
+            if stream.key == instrument and (stream.book is not None or stream.channel == tape):
                 self._begin(stream)
 
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
@@ -441,6 +443,13 @@ class CaptureMarket:
             if stream.has_begun:
                 stream.position = 0
                 self._line_up(stream)
+
+    def _is_tape(self, stream: Stream) -> bool:
+        """Whether a stream's rows are the instrument's matches: its individual trades, where they are told."""
+        if stream.channel != "trades":
+            return stream.channel == "trades-all"
+        single = self._streams.get(("trades-all", stream.key))
+        return single is None or not single.has_begun
 
     def _keep_matches(self, instrument: str, rows: list[Any]) -> None:
         kept = self._matches.setdefault(instrument, [])
