@@ -18,11 +18,13 @@ from okex_ws.events import (
     Disconnected,
     Event,
     Malformed,
+    OrderResolved,
     OrderUpdate,
     Refused,
     Subscribed,
     Trade,
     Unsubscribed,
+    Verdict,
 )
 from okex_ws.market.account import Account, Quality, ReadWish
 from okex_ws.market.own_orders import OwnOrders
@@ -408,6 +410,27 @@ def test_a_fill_without_its_order_s_push_makes_the_order_be_read() -> None:
     rest.answer(account, 6)
     assert account.orders.finished["1"].filled_size == D(3)
     assert account.unaccounted == set()
+
+
+def test_a_cancel_or_amendment_that_was_accepted_and_not_told_of_makes_the_order_be_read() -> None:
+    for kind, row in (("cancel", order(state="canceled", updated=5)), ("amend", order(px="61000", updated=5))):
+        account, rest = live()
+        feed(account, pushed("orders", order(), order("2"), now=5))
+        for order_id in ("", "2"):
+            resolved = OrderResolved(
+                ts_recv=at(6), kind=kind, verdict=Verdict.CONFIRMED, order_id=order_id, client_order_id="" if order_id else "c1"
+            )
+            assert account.apply(resolved) == []
+        feed(account, pushed("orders", {**row, "ordId": "2", "clOrdId": "c2"}, now=6.1))
+        assert account.next_deadline == at(8)
+        rest.orders["1"] = row
+        account.on_deadline(at(8))
+        rest.answer(account, 8)
+        assert [(wish.path, wish.query["ordId"]) for wish in rest.asked] == [("trade/order", "1")]
+        known = account.orders.get("1")
+        assert known is not None
+        assert (known.state, known.price) == (("canceled", D(60000)) if kind == "cancel" else ("live", D(61000)))
+        assert account.next_deadline is None
 
 
 # -- reconciling -----------------------------------------------------------------------------------

@@ -27,12 +27,14 @@ from okex_ws.events import (
     Event,
     Fill,
     Malformed,
+    OrderResolved,
     OrderUpdate,
     PositionUpdate,
     Refused,
     Stale,
     Subscribed,
     Unsubscribed,
+    Verdict,
 )
 from okex_ws.market.holdings import Balances, Positions
 from okex_ws.market.own_orders import OwnFill, OwnOrders
@@ -49,6 +51,8 @@ ABSENT_TRIES = 3
 """How often an order must be said not to exist before that is believed."""
 GRACE = SECOND
 """How long a fill may be told after the order whose filled size it is part of."""
+PUSH_WITHIN = 2 * SECOND
+"""How long the push may take that follows an accepted cancel or amendment."""
 RETRY_FIRST, RETRY_LAST = SECOND // 2, 30 * SECOND
 TOLD_AFTER = 3
 """After so many failures of one read it is said why the picture is not LIVE."""
@@ -126,10 +130,12 @@ class Account:
         self._later: list[tuple[int, _Question]] = []
         self._to_look_up: list[str] = []
         self._suspects: dict[str, int] = {}  # order → when to look for its missing fills
+        self._promised: dict[str, tuple[int, int]] = {}  # order OKX accepted to change → when, and when a push is overdue
         self._whole_until_ms: int | None = None  # OKX's time until which every fill is known
         self._pending: set[str] = set()
         self._hear: dict[type[Event], Callable[[Any], list[Event] | None]] = {
             OrderUpdate: self._on_order,
+            OrderResolved: self._on_resolved,
             Fill: self._on_fill,
             PositionUpdate: self._on_position,
             AccountUpdate: self._on_balances,
@@ -184,6 +190,13 @@ class Account:
         self.orders.apply(event)
         self._newest(event)
         self._suspect(event.order_id, event.ts_recv)
+
+    def _on_resolved(self, event: OrderResolved) -> None:
+        """OKX accepted to end or to change an order: the push that tells so may be the one that is lost."""
+        if event.verdict is Verdict.CONFIRMED and event.kind in ("cancel", "amend"):
+            order = self.orders.get(event.order_id, client_order_id=event.client_order_id)
+            if order is not None and not order.is_final:
+                self._promised[order.order_id] = (event.ts_recv, event.ts_recv + PUSH_WITHIN)
 
     def _on_fill(self, event: Fill) -> None:
         self.orders.hear_fill(event)
@@ -254,6 +267,7 @@ class Account:
         self._later.clear()
         self._to_look_up.clear()
         self._suspects.clear()
+        self._promised.clear()
         self.wishes.clear()
         return self._become(Quality.STALE, reason, now)
 
@@ -307,6 +321,7 @@ class Account:
         """When to call `on_deadline`, ns; None: nothing is waiting."""
         times = [due for due, _ in self._later]
         times += self._suspects.values()
+        times += (overdue_at for _, overdue_at in self._promised.values())
         if self.holdings.deadline is not None:
             times.append(self.holdings.deadline)
         return min(times, default=None)
@@ -322,6 +337,11 @@ class Account:
         for order_id in [order_id for order_id, at in self._suspects.items() if at <= now]:
             del self._suspects[order_id]
             self._investigate(order_id, now)
+        for order_id, (since, overdue_at) in list(self._promised.items()):
+            if overdue_at <= now:
+                del self._promised[order_id]
+                if order_id in self.orders.open and self.orders.heard_at(order_id) < since:
+                    self._look_up(order_id, now)
         return self._go_on(now)
 
     def _ask(self, path: str, query: dict[str, str], then: _Reader, now: int, order_id: str = "") -> None:

@@ -1,7 +1,7 @@
 """Safety: what stands between a caller and its orders: the guard, the kill switch at work, the dead man's switch. Sans-IO.
 
-Every order passes `submit`. The owner hands in what happens (`feed`, `armed`, `on_deadline`) and calls `settle` after each turn, which
-may want further things of `Orders`. While halted, whatever is open, or turns out to be open, is canceled until nothing is.
+Every order passes `submit`. The owner hands in what happens (`feed`, `armed`, `on_deadline`) and calls `settle` after each turn,
+which may want further things of `Orders`. While halted, whatever is open, or turns out to be open, is canceled until nothing is.
 """
 
 from __future__ import annotations

@@ -294,3 +294,43 @@ CLOSE_CODES: dict[int, Code] = {
     ).items()
 }
 """Codes of close frames."""
+
+
+CANCEL_SOURCES: dict[str, str] = {
+    "0": "by OKX",
+    "1": "by you",
+    "2": "reduce-only without a position to reduce, or too little margin",
+    "3": "forced: the maintenance margin was reached",
+    "4": "the borrowing limit was reached",
+    "6": "the position was about to be deleveraged",
+    "7": "the futures contract is being delivered",
+    "9": "too little balance after the funding fee",
+    "10": "the option expires",
+    "13": "a fill-or-kill order could not be filled whole",
+    "14": "what an immediate-or-cancel order left over",
+    "15": "its price was beyond OKX's limit",
+    "17": "its position was closed",
+    "20": "by cancel-all-after",
+    "21": "its position was closed before the stop or profit price",
+    "22": "a reduce-only order at a better price takes its place",
+    "23": "a reduce-only order at a better price takes its place",
+    "27": "the prices of both sides differ by more than 5 %",
+    "31": "a post-only order would have taken",
+    "32": "it would have traded with an order of your own",
+    "33": "it would have matched more than 1,000 orders",
+    "36": "the stop was triggered before the profit limit",
+    "37": "the stop was canceled, and the profit limit with it",
+    "38": "by market maker protection, asked for by you",
+    "39": "market maker protection was triggered",
+    "42": "the market ran farther than the chase distance",
+    "43": "its price was worse than the index",
+    "44": "it was converted automatically",
+    "45": "its price was beyond the bounds of retail price improvement",
+    "46": "it would have increased the delta",
+}
+"""`cancelSource` of an order: who or what ended it."""
+
+
+def cancel_reason(source: str) -> str:
+    """Why an order was canceled, in words; an unknown source is told as it is, none as ""."""
+    return CANCEL_SOURCES.get(source, f"for a reason of OKX's ({source})" if source else "")

@@ -1,0 +1,438 @@
+"""Row F, what keeps an account from harm: F13, F14, F17 to F20. Every test ends by looking at the exchange's own ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.faults.test_F_orders import exchange, trading_client
+from tests.guarded import GuardedTrader, guarded
+from tests.trading import SPOT, SWAP, best, ledger
+from tests.virtual import START, World
+
+import okex_ws
+from okex_ws.events import AccountQuality, Halted, OrderRefused, SafetyOverridden, SwitchArmed, SwitchFailed, Verdict
+from okex_ws.market.sizing import SizeError
+from okex_ws.protocol.dead_man import CancelAllAfter
+from okex_ws.protocol.guard import Limits
+from okex_ws.protocol.pacing import SECOND
+from okex_ws.simulator.floor import NewOrder
+from okex_ws.simulator.rules import DEMO_KEY
+from okex_ws.simulator.server import Server
+from okex_ws.wire.codes import cancel_reason
+from okex_ws.wire.orders import AmendOrder, PlaceOrder
+
+D = Decimal
+FREE = Limits(price_distance=None, orders_per_second=None, open_orders=None, trip_after=None)
+
+
+def resting(world: World, below: str = "500") -> str:
+    return str(best(world)[0] - D(below))
+
+
+def crossing(world: World) -> str:
+    return str(best(world)[1] + 5)
+
+
+def open_there(world: World) -> list[Any]:
+    """Open orders by the exchange's own book."""
+    return list(world.exchange.floor.open_orders(DEMO_KEY.uid))
+
+
+def states(world: World) -> list[str]:
+    return sorted(order.state for orders in ledger(world).values() for order in orders)
+
+
+def refusals(trader: GuardedTrader) -> list[str]:
+    return [event.rule for event in trader.client.events if isinstance(event, OrderRefused)]
+
+
+def told(trader: GuardedTrader, kind: type) -> list[Any]:
+    return [event for event in trader.client.events if isinstance(event, kind)]
+
+
+def cut_everything(world: World, trader: GuardedTrader) -> None:
+    """Neither sockets nor REST reach the exchange any more, and nobody says so."""
+    trader.rest_is_cut = True
+    for wire in world.client.wires.values():
+        wire.is_frozen = True
+
+
+# -- F13: disconnected with live orders ------------------------------------------------------------
+
+
+def test_F13_the_first_live_order_arms_the_switch_within_a_second_and_the_last_one_disarms_it() -> None:
+    world, trader = guarded()
+    assert world.exchange.desk.switches == {}
+    first = trader.place("0.01", resting(world))
+    world.run(0.5)
+    assert world.exchange.desk.switches[DEMO_KEY.uid, ""] > world.now + 29 * SECOND
+    assert [(event.timeout_s, event.until > world.now) for event in told(trader, SwitchArmed)] == [(30, True)]
+    world.run(60)
+    assert len(open_there(world)) == 1, "renewed"
+    times = [second for second, _ in trader.arms]
+    assert max(b - a for a, b in itertools.pairwise(times)) < 6
+    trader.cancel(first)
+    world.run(10)
+    assert world.exchange.desk.switches == {}
+    assert trader.arms[-1][1] == 0
+    assert told(trader, SwitchFailed) == []
+
+
+def test_F13_a_lost_connection_cancels_nothing_and_no_order_leaves_before_the_account_is_read_anew() -> None:
+    world, trader = guarded("abort path=private at=10", "refuse_connect path=private at=10 for=40")
+    trader.place("0.01", resting(world))
+    world.run(20)
+    assert not trader.account.is_live
+    early = trader.place("0.01", resting(world))
+    assert early.outcome is not None
+    assert (early.outcome.verdict, refusals(trader)) == (Verdict.REJECTED, ["account"])
+    world.run(60)
+    assert len(open_there(world)) == 1, "the switch is renewed over REST all the while"
+    assert trader.account.is_live
+    qualities = [event.quality for event in told(trader, AccountQuality)]
+    assert qualities[-3:] == ["STALE", "RECONCILING", "LIVE"]
+    late = trader.place("0.01", resting(world))
+    world.run(1)
+    assert late.outcome is not None
+    assert late.outcome.is_confirmed
+    assert trader.settled_differences() == []
+
+
+def test_F13_overridden_it_leaves_all_the_same_and_that_is_told() -> None:
+    world, trader = guarded("abort path=private at=10", "refuse_connect path=private at=10 for=40")
+    world.run(20)
+    order = PlaceOrder(instrument=SPOT, side="buy", size=D("0.01"), price=D(resting(world)))
+    (ticket,) = trader.submit(order, override="a hedge that cannot wait")
+    world.run(1)
+    assert ticket.outcome is not None
+    assert (ticket.outcome.verdict, ticket.outcome.via) == (Verdict.CONFIRMED, "rest")
+    assert [(event.rule, event.reason) for event in told(trader, SafetyOverridden)] == [("account", "a hedge that cannot wait")]
+    assert len(open_there(world)) == 1
+
+
+def test_F13_a_process_that_is_gone_leaves_no_order_behind() -> None:
+    world, trader = guarded()
+    for _ in range(5):
+        trader.place("0.01", resting(world))
+    world.run(3)
+    assert len(open_there(world)) == 5
+    trader.client.kill()
+    world.run(31)
+    assert open_there(world) == []
+    assert {order.cancel_source for orders in ledger(world).values() for order in orders} == {"20"}
+
+
+def test_F13_a_stale_book_stops_orders_of_its_instrument_and_no_other() -> None:
+    world, trader = guarded("abort path=public at=3", "refuse_connect path=public at=3 for=20", limits=FREE)
+    world.run(3)
+    assert not world.client.books.get(SPOT).is_live
+    trader.place("0.01", "50000")
+    trader.place("1", "50000", instrument=SWAP)
+    world.run(1)
+    assert refusals(trader) == ["book"]
+    assert [order.instrument for order in open_there(world)] == [SWAP]
+
+
+# -- F14: the heartbeat fails ----------------------------------------------------------------------
+
+
+def test_F14_when_okx_does_not_hear_the_heartbeat_trading_halts_and_everything_is_canceled_over_the_socket() -> None:
+    world, trader = guarded()
+    for _ in range(3):
+        trader.place("0.01", resting(world))
+    world.run(4)
+    trader.rest_is_cut = True
+    world.run(20)
+    assert trader.guard.is_halted
+    assert [event.by for event in told(trader, Halted)] == ["cancel-all-after"], "one alarm"
+    failures = [event.failures for event in told(trader, SwitchFailed)]
+    assert failures[:3] == [1, 2, 3]
+    assert open_there(world) == []
+    assert {order.cancel_source for orders in ledger(world).values() for order in orders} == {"1"}, "by us, not by the timer"
+    trader.place("0.01", resting(world))
+    world.run(1)
+    assert refusals(trader) == ["halted"]
+    assert states(world) == ["canceled"] * 3
+
+
+def test_F14_with_nothing_to_be_heard_over_okx_cancels_by_itself_and_the_first_chance_is_taken() -> None:
+    world, trader = guarded()
+    for _ in range(3):
+        trader.place("0.01", resting(world))
+    world.run(4)
+    cut_everything(world, trader)
+    world.run(40)
+    assert trader.guard.is_halted
+    assert open_there(world) == []
+    assert {order.cancel_source for orders in ledger(world).values() for order in orders} == {"20"}
+    trader.rest_is_cut = False
+    world.run(60)
+    assert trader.settled_differences() == [], "and once it is heard again it knows"
+    trader.resume("looked at")
+    made = trader.place("0.01", resting(world))
+    world.run(2)
+    assert made.outcome is not None
+    assert made.outcome.is_confirmed
+    assert trader.arms[-1][1] == 30
+    assert (DEMO_KEY.uid, "") in world.exchange.desk.switches
+
+
+def test_F14_an_order_that_the_heartbeat_can_never_cover_is_taken_back() -> None:
+    """REST was never there: the first order cannot be armed for, and is canceled within seconds."""
+    world, trader = guarded()
+    trader.rest_is_cut = True
+    trader.place("0.01", resting(world))
+    world.run(1)
+    assert len(open_there(world)) == 1
+    world.run(9)
+    assert open_there(world) == []
+    assert trader.guard.is_halted
+
+
+# -- F17: sizes and prices -------------------------------------------------------------------------
+
+
+def test_F17_what_the_instrument_does_not_take_is_refused_here_and_nothing_is_sent() -> None:
+    async def main() -> tuple[list[str], list[Any]]:
+        rules: list[str] = []
+        async with Server(exchange()) as server, asyncio.timeout(20), trading_client(server) as client:
+            await client.ready()
+            wrong: tuple[tuple[Any, Any], ...] = (
+                (0.01, "60000"), ("0.01", 60000.0), ("1e-07", "60000"), ("-1", "60000"), ("0", "60000"), ("0.01", "-5"),
+                ("0.01", "0"), ("NaN", "60000"), ("0.01", "1e99"), ("99999999", "60000"),
+            )
+            for size, price in wrong:
+                with pytest.raises(SizeError) as caught:
+                    await client.place(SPOT, "buy", size, price=price)
+                rules.append(caught.value.rule)
+            for unknown in ("BTC-USD", "NO-SUCH"):
+                with pytest.raises(KeyError, match="no instrument is called"):
+                    await client.place(unknown, "buy", "0.01", price="60000")
+            return rules, list(server.exchange.floor.orders(DEMO_KEY.uid))
+
+    rules, orders = asyncio.run(main())
+    assert rules == ["exact", "exact", "min_size", "size", "size", "price", "price", "exact", "exact", "max_limit_notional"]
+    assert orders == []
+
+
+def test_F17_a_price_between_ticks_goes_to_the_safe_side_and_is_written_without_an_exponent() -> None:
+    async def main() -> list[Any]:
+        async with Server(exchange()) as server, asyncio.timeout(20), trading_client(server) as client:
+            await client.ready()
+            low = int(client_price(server) * D("0.97"))
+            for side, price in (("buy", f"{low}.0999"), ("sell", f"{low * 106 // 100}.0001")):
+                assert (await client.place(SPOT, side, "0.0123456789123", price=price)).is_confirmed
+            return list(server.exchange.floor.orders(DEMO_KEY.uid))
+
+    buy, sell = asyncio.run(main())
+    assert buy.price == int(buy.price)
+    assert sell.price == int(sell.price) + D("0.1")
+    assert buy.size <= D("0.0123456789123")
+    assert D("0.0123456789123") - buy.size < D("0.00000001")
+
+
+def client_price(server: Server) -> Decimal:
+    book = server.exchange.market.book(SPOT, 1)
+    assert book is not None
+    return D(book["bids"][0][0])
+
+
+# -- F18: refused by the exchange's own rules ------------------------------------------------------
+
+
+def test_F18_a_post_only_order_that_would_take_is_gone_and_says_why() -> None:
+    world, trader = guarded(limits=FREE)
+    ticket = trader.place("0.01", crossing(world), order_type="post_only")
+    world.run(1)
+    ended = trader.account.orders.get(client_order_id=ticket.order.client_order_id)
+    assert ended is not None
+    assert (ended.state, ended.filled_size) == ("canceled", D(0))
+    assert cancel_reason(ended.cancel_source) == "a post-only order would have taken"
+    assert trader.settled_differences() == []
+
+
+@pytest.mark.parametrize(("mode", "left"), [("cancel_maker", "taker"), ("cancel_taker", "maker"), ("cancel_both", "")])
+def test_F18_an_order_that_would_trade_with_our_own_says_which_one_went(mode: str, left: str) -> None:
+    world, trader = guarded(limits=FREE)
+    bid, ask = best(world)
+    middle = str(((bid + ask) / 2).quantize(D("0.1")))
+    maker = trader.place("0.01", middle, side="sell")
+    world.run(0.2)
+    taker = trader.place("0.01", middle, side="buy", self_trade=mode)
+    world.run(1)
+    ended = {name: trader.account.orders.get(client_order_id=ticket.order.client_order_id)
+             for name, ticket in (("maker", maker), ("taker", taker))}
+    reasons = {name: order and cancel_reason(order.cancel_source) for name, order in ended.items()}
+    for name in ("maker", "taker"):
+        if name != left:
+            assert reasons[name] == "it would have traded with an order of your own"
+    if left:
+        order = ended[left]
+        assert order is not None
+        assert order.cancel_source == ""
+    assert trader.settled_differences() == []
+
+
+def test_F18_reduce_only_without_a_position_is_rejected_with_a_reason() -> None:
+    world, trader = guarded(limits=FREE)
+    ticket = trader.place("1", str(best(world, SWAP)[0] - 500), instrument=SWAP, reduce_only=True)
+    world.run(1)
+    made = ticket.outcome
+    assert made is not None
+    assert (made.verdict, made.advice) == (Verdict.REJECTED, "look at the position first")
+    assert open_there(world) == []
+
+
+# -- F19: a strategy runs wild ---------------------------------------------------------------------
+
+
+def test_F19_a_thousand_orders_a_second_are_stopped_after_a_few_with_one_alarm() -> None:
+    world, trader = guarded(limits=Limits(orders_per_second=20))
+    for step in range(1000):
+        world.at((world.now - START) / SECOND + step / 1000, lambda: trader.place("0.01", resting(world)))
+    world.run(5)
+    assert [event.by for event in told(trader, Halted)] == ["orders_per_second"]
+    assert len(ledger(world)) == 20
+    assert open_there(world) == [], "what had left is canceled"
+    rules = refusals(trader)
+    assert rules.count("orders_per_second") == 10
+    assert rules.count("halted") == 970
+    assert trader.settled_differences() == []
+
+
+def test_F19_a_price_far_off_a_size_too_large_and_a_worth_too_high_do_not_leave() -> None:
+    limits = Limits(order_size=D(1), order_notional=D(10_000), price_distance=D("0.1"))
+    world, trader = guarded(limits=limits)
+    high = str((best(world)[0] * D("1.11")).quantize(D("0.1")))
+    trader.place("0.01", high)
+    trader.place("1.1", resting(world))
+    trader.place("0.9", resting(world))
+    live = trader.place("0.01", resting(world))
+    world.run(1)
+    trader.submit(AmendOrder(instrument=SPOT, client_order_id=live.order.client_order_id, price=D(high)))
+    trader.submit(AmendOrder(instrument=SPOT, client_order_id=live.order.client_order_id, size=D("0.9")))
+    assert refusals(trader) == ["price_distance", "order_size", "order_notional", "price_distance", "order_notional"]
+    assert len(ledger(world)) == 1
+    assert not trader.guard.is_halted
+
+
+def test_F19_a_position_never_goes_beyond_its_limit_not_even_by_what_is_on_its_way() -> None:
+    limits = Limits(position=D(5), orders_per_second=None, price_distance=None, trip_after=None)
+    world, trader = guarded(limits=limits)
+    price = str(best(world, SWAP)[1] + 20)
+    for _ in range(50):  # all in one instant: no push has told of any
+        trader.place("1", price, instrument=SWAP)
+    world.run(1)
+    for _ in range(50):
+        trader.place("1", price, instrument=SWAP)
+        world.run(0.1)
+    held = world.exchange.floor.accounts[DEMO_KEY.uid].positions
+    assert [position.size for (instrument, _), position in held.items() if instrument == SWAP] == [D(5)]
+    assert set(refusals(trader)) == {"position"}
+    out = trader.place("5", str(best(world, SWAP)[0] - 20), instrument=SWAP, side="sell")
+    world.run(1)
+    assert out.outcome is not None
+    assert out.outcome.is_confirmed, "making it smaller is always allowed"
+
+
+def test_F19_open_orders_are_bounded_those_in_flight_included() -> None:
+    world, trader = guarded(limits=Limits(open_orders=7, orders_per_second=None, trip_after=None))
+    for _ in range(30):
+        trader.place("0.01", resting(world))
+    world.run(1)
+    for _ in range(30):
+        trader.place("0.01", resting(world))
+    world.run(1)
+    assert len(open_there(world)) == 7
+    assert set(refusals(trader)) == {"open_orders"}
+
+
+# -- F20: the kill switch --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("faults", [
+    (),
+    ("order_then_drop nth=3 action=order",),
+    ("slow_order seconds=2 every=2",),
+    ("order_answer code=50004 obey=1 every=2",),
+    ("mute channel=orders",),
+    ("drop_ack channel=order every=2",),
+], ids=["plain", "dropped", "slow", "unclear", "no-pushes", "no-acks"])
+def test_F20_pressed_at_any_moment_nothing_leaves_any_more_and_nothing_stays_open(faults: tuple[str, ...]) -> None:
+    for instant in (0.0, 0.004, 0.011):  # before they arrive, before the answers do, and after
+        world, trader = guarded(*faults, limits=FREE)
+        for _ in range(6):
+            trader.place("0.01", resting(world))
+        world.run(instant)
+        trader.halt("looks wrong")
+        pressed = len(trader.tickets)
+        assert trader.place("0.01", resting(world)).outcome is not None
+        trader.amend(trader.tickets[0], price=resting(world, "600"))
+        world.run(20)
+        assert open_there(world) == [], instant
+        assert len(ledger(world)) <= 6
+        late = [ticket for ticket in trader.tickets[pressed : pressed + 2] if ticket.outcome is not None]
+        assert [ticket.outcome.verdict for ticket in late if ticket.outcome is not None] == [Verdict.REJECTED] * 2
+        said = [data for wire in world.client.wires.values() for data in wire.sent if b'"op":"order"' in data]
+        assert len(said) == 6, "those from before the switch"
+        assert [event.reason for event in told(trader, Halted)] == ["looks wrong"]
+        assert trader.settled_differences() == []
+
+
+def test_F20_cancels_still_go_and_trading_can_be_resumed_by_hand() -> None:
+    world, trader = guarded(limits=FREE)
+    trader.place("0.01", resting(world))
+    world.run(1)
+    trader.halt("a pause")
+    world.run(1)
+    assert states(world) == ["canceled"]
+    assert trader.place("0.01", resting(world)).outcome is not None
+    trader.resume("all well")
+    made = trader.place("0.01", resting(world))
+    world.run(1)
+    assert made.outcome is not None
+    assert made.outcome.is_confirmed
+    assert states(world) == ["canceled", "live"]
+
+
+def test_F20_what_turns_up_later_is_canceled_too() -> None:
+    """An order of another session on the same account, placed while this one is halted and disconnected."""
+    world, trader = guarded("abort path=private at=10", "refuse_connect path=private at=10 for=20", limits=FREE)
+    world.run(10)
+    trader.halt("looks wrong")
+    other = {"side": "buy", "order_type": "limit", "size": D("0.01"), "price": D(resting(world))}
+    world.exchange.floor.place(DEMO_KEY.uid, NewOrder(instrument=SPOT, **other), world.now)
+    assert len(open_there(world)) == 1
+    world.run(90)
+    assert open_there(world) == []
+
+
+def test_F20_pressed_on_a_client_over_sockets() -> None:
+    async def main() -> tuple[list[Any], Any]:
+        async with Server(exchange()) as server, asyncio.timeout(30), trading_client(server) as client:
+            await client.ready()
+            price = int(client_price(server) * D("0.97"))
+            placed = [asyncio.ensure_future(client.place(SPOT, "buy", "0.01", price=price)) for _ in range(10)]
+            await placed[0]
+            client.halt("looks wrong")
+            await asyncio.gather(*placed)
+            refused = await client.place(SPOT, "buy", "0.01", price=price)
+            while server.exchange.floor.open_orders(DEMO_KEY.uid):
+                await client.stream().__anext__()
+            return list(server.exchange.floor.orders(DEMO_KEY.uid)), refused
+
+    orders, refused = asyncio.run(main())
+    assert {order.state for order in orders} == {"canceled"}
+    assert isinstance(refused, okex_ws.Outcome)
+    assert refused.verdict is Verdict.REJECTED
+
+
+def test_the_switch_of_a_tag_is_asked_for_by_that_tag() -> None:
+    world, trader = guarded(switch=CancelAllAfter(tag="bot1"))
+    trader.place("0.01", resting(world), tag="bot1")
+    world.run(1)
+    assert list(world.exchange.desk.switches) == [(DEMO_KEY.uid, "bot1")]
