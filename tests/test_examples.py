@@ -20,9 +20,11 @@ def venue() -> Iterator[Simulator]:
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
-def test_it_runs(script: Path, venue: Simulator) -> None:
+def test_it_runs(script: Path, venue: Simulator, tmp_path: Path) -> None:
     place = [] if "async def main() " in script.read_text() else [venue.url]
-    done = subprocess.run([sys.executable, script, *place], capture_output=True, text=True, timeout=60, env=CLEAN)
+    done = subprocess.run(
+        [sys.executable, script, *place], capture_output=True, text=True, timeout=60, env={**CLEAN, **venue.key}, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") >= 2
     assert "Traceback" not in done.stderr

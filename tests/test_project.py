@@ -16,7 +16,7 @@ from tests.cli.shell import CLEAN, Simulator
 from okex_ws.cli.app import run
 
 ROOT = Path(__file__).parents[1]
-DOCS = ("recording", "architecture", "okx-quirks", "glossary", "add-a-channel", "cli")
+DOCS = ("recording", "trading", "architecture", "okx-quirks", "glossary", "add-a-channel", "cli")
 PAGES = ["README.md", *(f"docs/{name}.md" for name in DOCS)]
 COMMANDS = ("stream", "price", "simulate", "plan", "doctor", "demo")
 COMMANDS += ("record", "replay", "verify", "gaps", "query", "compact", "export")
@@ -32,8 +32,9 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
 
 
-def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=60, env=CLEAN)
+def python(code: str, *args: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, env={**CLEAN, **environment})
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +52,19 @@ def test_the_readme_begins_with_the_old_name() -> None:
     assert "OKX, formerly OKEx" in (ROOT / "README.md").read_text().splitlines()[0]
 
 
-@pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
-def test_readme_code_runs(number: int, venue: Simulator) -> None:
-    code = blocks("README.md", "python")[number]
+@pytest.mark.parametrize(
+    ("page", "number"), [(page, n) for page in ("README.md", "docs/trading.md") for n in range(len(blocks(page, "python")))]
+)
+def test_documented_code_runs(page: str, number: int, venue: Simulator, tmp_path: Path) -> None:
+    code = blocks(page, "python")[number]
     # The same words, said to a simulator instead of OKX.
     detour = (
-        "import sys, okex_ws, okex_ws.client.client as c\n"
+        "import sys, okex_ws, okex_ws.client.client as c, okex_ws.client.credentials as k\n"
         "there = okex_ws.at(sys.argv[1], rest_url=sys.argv[2])\n"
-        "c.named_site\n"
-        "c.named_site = okex_ws.site = lambda *_, **__: there\n"
+        "c.named_site, k.named_site\n"
+        "c.named_site = k.named_site = okex_ws.site = lambda *_, **__: there\n"
     )
-    done = python(detour + code, venue.url, venue.rest_url)
+    done = python(detour + code, venue.url, venue.rest_url, cwd=tmp_path, **venue.key)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
