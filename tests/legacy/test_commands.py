@@ -23,11 +23,13 @@ def test_stream_speaks_V1_and_takes_its_own_names_and_ours(venue: Simulator) -> 
     done = here("stream", *own, "--dialect", "v1", "--url", f"{venue.url}/ws/v1", "--json", "-n", "80")
     assert done.code == 0, done.err
     events = [json.loads(line) for line in done.lines]
-    assert {(event.get("channel"), event.get("instrument")) for event in events if event["event"] in ("Trade", "BookSnapshot")} == {
+    data = [event for event in events if event["event"] in ("Trade", "BookSnapshot")]
+    assert {(event["channel"], event["instrument"]) for event in data} == {
         ("trades", "BTC-USD-QUARTER"),
         ("books5", "BTC-USDT"),
     }
-    done = here("stream", "BTC-USDT", "-c", "trades", "-c", "books", "--dialect", "v1", "--url", f"{venue.url}/websocket", "-n", "80")
+    texts = ("--dialect", "v1", "--url", f"{venue.url}/websocket")
+    done = here("stream", "BTC-USDT", "-c", "trades", "-c", "books", *texts, "-n", "80")
     assert done.code == 0, done.err
     assert {line.split()[1] for line in done.lines} == {"trades", "books"}
 
@@ -41,8 +43,8 @@ def test_price_speaks_V3(venue: Simulator) -> None:
 
 def test_record_and_replay_and_verify(venue: Simulator, tmp_path: Path) -> None:
     folder = str(tmp_path / "data")
-    url = f"{venue.url}/ws/v1"
-    done = here("record", "BTC-USDT", "-c", "trades", "-c", "books", "--dialect", "v1", "--url", url, "--to", folder, "--for", "1s")
+    place = ("--dialect", "v1", "--url", f"{venue.url}/ws/v1")
+    done = here("record", "BTC-USDT", "-c", "trades", "-c", "books", *place, "--to", folder, "--for", "1s")
     assert done.code == 0, done.err
     again = here("replay", folder, "--flat", "--json")
     assert again.code == 0, again.err

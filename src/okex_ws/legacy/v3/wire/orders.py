@@ -1,0 +1,152 @@
+"""V3's order requests, which went over REST alone: to place, to cancel, to ask; and what was answered.
+
+A Request is method, path and body, exactly as they are signed: `headers` makes the signature of an instant.
+Source: OKEx's pages of V3 "Spot Trading API", "Futures Trading API", "Perpetual Swap API"; clients of its day.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from okex_ws.events import OrderResult, OrderUpdate
+from okex_ws.legacy.v3.wire.channels import business_of
+from okex_ws.legacy.v3.wire.own import KINDS, ORDER_TYPES, order_rows
+from okex_ws.wire.frames import FrameError
+from okex_ws.wire.sign import Credentials, rest_sign
+
+_TYPES = {name: number for number, name in ORDER_TYPES.items()}
+_SIDES = {sides: number for number, sides in KINDS.items()}
+_decode = msgspec.json.Decoder(float_hook=str).decode
+
+
+class Request(NamedTuple):
+    """method, path with query, body ("" for none): all of it is signed."""
+
+    method: str
+    path: str
+    body: str = ""
+
+
+class NoRequestError(ValueError):
+    """An order V3 cannot say; the text says what to change."""
+
+
+def place(
+    instrument: str,
+    side: str,
+    size: Decimal,
+    price: Decimal | None = None,
+    *,
+    order_type: str = "limit",
+    position_side: str = "",
+    client_order_id: str = "",
+) -> Request:
+    """Place an order. order_type: limit, post_only, fok, ioc or market; a market buy on spot spends `size` of the quote currency.
+
+    Futures and swaps: position_side long or short, size in contracts, market takes the counterparty's price.
+    """
+    business = _business(instrument)
+    if side not in ("buy", "sell") or order_type not in _TYPES:
+        raise NoRequestError(f"V3 knows buy and sell, {', '.join(_TYPES)}, not {side} {order_type}")
+    is_market = order_type == "market"
+    if price is None and not is_market:
+        raise NoRequestError(f"a {order_type} order needs a price")
+    body = {"instrument_id": instrument, "client_oid": client_order_id} if client_order_id else {"instrument_id": instrument}
+    if business == "spot":
+        body |= {"side": side, "type": "market" if is_market else "limit", "margin_trading": "1"}
+        if is_market:
+            body["notional" if side == "buy" else "size"] = _text(size)
+        else:
+            body |= {"order_type": _TYPES[order_type], "price": _text(price), "size": _text(size)}
+        return Request("POST", "/api/spot/v3/orders", _json(body))
+    kind = _SIDES.get((side, position_side))
+    if kind is None:
+        raise NoRequestError(f"an order on a derivative opens or closes a side: long or short, not {position_side!r}")
+    body |= {"type": kind, "size": _text(size), "match_price": "1" if is_market else "0"}
+    if not is_market:
+        body |= {"price": _text(price), "order_type": _TYPES[order_type]}
+    return Request("POST", f"/api/{business}/v3/order", _json(body))
+
+
+def cancel(instrument: str, order_id: str) -> Request:
+    """Cancel an order by its id, or by the client's."""
+    business = _business(instrument)
+    if business == "spot":
+        return Request("POST", f"/api/spot/v3/cancel_orders/{order_id}", _json({"instrument_id": instrument}))
+    return Request("POST", f"/api/{business}/v3/cancel_order/{instrument}/{order_id}")
+
+
+def query(instrument: str, order_id: str) -> Request:
+    """Ask for an order by its id, or by the client's."""
+    business = _business(instrument)
+    if business == "spot":
+        return Request("GET", f"/api/spot/v3/orders/{order_id}?instrument_id={instrument}")
+    return Request("GET", f"/api/{business}/v3/orders/{instrument}/{order_id}")
+
+
+def headers(request: Request, credentials: Credentials, timestamp: str) -> dict[str, str]:
+    """What goes with a request. timestamp: ISO 8601 in UTC with milliseconds, good for 30 s."""
+    return {
+        "OK-ACCESS-KEY": credentials.api_key,
+        "OK-ACCESS-SIGN": rest_sign(credentials.secret, timestamp, request.method, request.path, request.body),
+        "OK-ACCESS-TIMESTAMP": timestamp,
+        "OK-ACCESS-PASSPHRASE": credentials.passphrase,
+        "Content-Type": "application/json",
+    }
+
+
+def answered(body: bytes) -> OrderResult:
+    """The answer to `place` and `cancel`; code "0": accepted. Raises FrameError for what is none."""
+    told = _object(body)
+    if "code" in told:  # refused before it came to trading
+        return OrderResult(code=str(told["code"]), message=str(told.get("message", "")))
+    if "result" not in told and "error_code" not in told:
+        raise FrameError(f"no answer to an order: {msgspec.json.encode(told).decode()}")
+    code, is_done = str(told.get("error_code", "")), told.get("result") in (True, "true")
+    return OrderResult(
+        order_id="" if str(told.get("order_id", "")) == "-1" else str(told.get("order_id", "")),
+        client_order_id=str(told.get("client_oid", "")),
+        code="0" if is_done and code in ("", "0") else code or "failed",
+        message=str(told.get("error_message", "")),
+    )
+
+
+def found(body: bytes, instrument: str, now: int) -> OrderUpdate:
+    """The answer to `query`. Raises FrameError for what is no order."""
+    told = _object(body)
+    kind = {"spot": "SPOT", "futures": "FUTURES", "swap": "SWAP"}[_business(instrument)]
+    try:
+        (order,) = order_rows(told, kind)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FrameError(f"no order: {error!r}") from None
+    assert isinstance(order, OrderUpdate)
+    order.ts_recv, order.channel = now, "orders"
+    return order
+
+
+def _business(instrument: str) -> str:
+    business = business_of(instrument)
+    if business not in ("spot", "futures", "swap"):
+        raise NoRequestError(f"{instrument!r} is no spot pair, contract or swap; V3's look like BTC-USDT, BTC-USD-210625, BTC-USD-SWAP")
+    return business
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        told = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FrameError(str(error) or type(error).__name__) from None
+    if not isinstance(told, dict):
+        raise FrameError("an answer that is no object")
+    return told
+
+
+def _json(body: dict[str, str]) -> str:
+    return msgspec.json.encode(body).decode()
+
+
+def _text(number: Decimal | None) -> str:
+    return format(number if number is not None else Decimal(0), "f")

@@ -1,0 +1,115 @@
+"""V1's orders against the simulator's V1 face, in memory: placed, filled, cancelled, asked for, refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from tests.legacy.corpus import session_v1
+
+from okex_ws.events import AccountUpdate, Event, LoggedIn, OrderReplied, OrderUpdate
+from okex_ws.legacy.v1.wire import orders, requests
+from okex_ws.market import Books
+from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.line import Binary
+from okex_ws.simulator.rules import DEMO_KEY, Rules
+from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.wire.sign import Credentials
+
+SECOND = 1_000_000_000
+START = 1_790_000_000 * SECOND
+KEY = Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
+PRIVATE = ("ok_sub_spot_btc_usdt_order", "ok_sub_spot_btc_usdt_balance")
+
+
+class Talk:
+    """A logged-in V1 session and the exchange, joined without a network."""
+
+    def __init__(self, *names: str) -> None:
+        market = SeededMarket(3, start=START, instruments=("BTC-USDT", "BTC-USD-SWAP"), levels=30)
+        self.venue = Exchange(market, seed=3, now=START, rules=Rules(connects_per_s=0))
+        self.session = session_v1(*names, now=START, credentials=KEY)
+        self.books = Books()
+        self.now = START
+        self._line: Any = self.venue.open("/ws/v1", START)
+        self._line.wake = lambda: None
+        self._count = 0
+        self.first = self.exchange()
+
+    def exchange(self) -> list[Event]:
+        """Both say what they have to say, until neither has."""
+        heard: list[Event] = []
+        while messages := self.session.bytes_to_send():
+            for message in messages:
+                self._line.receive(message, self.now)
+            for out in self._line.take():
+                if isinstance(out, Binary):
+                    heard += self.session.receive_binary(out.payload, self.now)
+        for event in heard:
+            self.books.apply(event)
+        return heard
+
+    def ask(self, request: orders.Request) -> tuple[OrderReplied, list[Event]]:
+        """The reply to a request, and what else was told at once."""
+        self._count += 1
+        self.session.send(f"r{self._count}", request.channel, requests.trading(*request, KEY))
+        heard = self.exchange()
+        (reply,) = [event for event in heard if isinstance(event, OrderReplied)]
+        assert reply.request_id == f"r{self._count}"
+        assert reply.op == request.channel
+        return reply, [event for event in heard if event is not reply]
+
+
+def test_a_spot_order_is_placed_told_cancelled_and_asked_for() -> None:
+    talk = Talk(*PRIVATE)
+    assert any(isinstance(event, LoggedIn) for event in talk.first)
+    assert talk.session.can_trade
+    reply, told = talk.ask(orders.place("BTC-USDT", "buy", Decimal("0.01"), Decimal(50000)))
+    assert reply.code == "0"
+    order_id = reply.results[0].order_id
+    (live,) = [event for event in told if isinstance(event, OrderUpdate)]
+    assert (live.order_id, live.state, live.side, live.price, live.size) == (order_id, "live", "buy", 50000, Decimal("0.01"))
+    assert {balance.currency for event in told if isinstance(event, AccountUpdate) for balance in event.balances} >= {"USDT"}
+    reply, found = talk.ask(orders.query("BTC-USDT", order_id))
+    assert [(event.order_id, event.state) for event in found if isinstance(event, OrderUpdate)] == [(order_id, "live")]
+    reply, told = talk.ask(orders.cancel("BTC-USDT", order_id))
+    assert reply.results[0].order_id == order_id
+    assert [event.state for event in told if isinstance(event, OrderUpdate)] == ["canceled"]
+    _, balances = talk.ask(orders.balances())
+    (account,) = [event for event in balances if isinstance(event, AccountUpdate)]
+    assert {balance.currency for balance in account.balances} >= {"BTC", "USDT"}
+    assert all(isinstance(balance.available, Decimal) for balance in account.balances)
+
+
+def test_a_market_buy_spends_quote_currency_and_is_filled() -> None:
+    talk = Talk(*PRIVATE)
+    reply, told = talk.ask(orders.place("BTC-USDT", "buy", Decimal(600), order_type="market"))
+    assert reply.code == "0"
+    filled = [event for event in told if isinstance(event, OrderUpdate)][-1]
+    assert (filled.state, filled.order_type, filled.target_currency) == ("filled", "market", "quote_ccy")
+    assert filled.average_price is not None
+    assert Decimal(50_000) < filled.average_price < Decimal(70_000)
+
+
+def test_what_the_exchange_will_not_do_is_a_reply_that_says_why() -> None:
+    talk = Talk(*PRIVATE)
+    reply, told = talk.ask(orders.place("BTC-USDT", "buy", Decimal(20), Decimal(50000)))
+    assert told == []
+    assert (reply.code, reply.results[0].code, reply.results[0].message) == ("1", "10010", "funds too low")
+    reply, _ = talk.ask(orders.cancel("BTC-USDT", "12345"))
+    assert (reply.code, reply.results[0].message) == ("1", "order not found")
+
+
+def test_a_futures_order_opens_a_side_and_is_told_without_being_asked() -> None:
+    talk = Talk()
+    reply, told = talk.ask(orders.place("BTC-USD-QUARTER", "buy", Decimal(2), Decimal(50000), position_side="long", leverage=20))
+    assert reply.code == "0", reply
+    (live,) = [event for event in told if isinstance(event, OrderUpdate)]
+    assert (live.instrument, live.side, live.position_side, live.state) == ("BTC-USD-QUARTER", "buy", "long", "live")
+    assert (live.order_id, live.leverage, live.size) == (reply.results[0].order_id, 20, 2)
+    reply, found = talk.ask(orders.query("BTC-USD-QUARTER", live.order_id))
+    assert [event.order_id for event in found if isinstance(event, OrderUpdate)] == [live.order_id]
+    reply, told = talk.ask(orders.cancel("BTC-USD-QUARTER", live.order_id))
+    assert [event.state for event in told if isinstance(event, OrderUpdate)] == ["canceled"]
+    _, balances = talk.ask(orders.balances(futures=True))
+    assert any(isinstance(event, AccountUpdate) for event in balances)
