@@ -61,10 +61,13 @@ def order(
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
 ) -> int:
-    """Send one order, and print how that ended: CONFIRMED, REJECTED or UNKNOWN, with its ids and what became of it.
+    """Send one order, and print how that ended, with its ids and what became of it.
 
-    Before anything is sent, the instrument, its steps and limits and the balance are checked, and a live site asks. CONFIRMED:
-    OKX accepted it; what was filled stands below. UNKNOWN, exit code 3: it may have happened; look before sending it again.
+    Before anything is sent, the instrument, its steps and limits and the balance are checked. A live site asks first.
+
+    CONFIRMED: OKX accepted it; its state tells what was filled. REJECTED: certainly nothing happened.
+
+    UNKNOWN, with exit code 3: it may have happened; look before sending it again.
 
     Example: okex-ws order buy BTC-USDT 0.01 --limit 60000 --demo
     """
