@@ -431,6 +431,19 @@ def test_F20_pressed_on_a_client_over_sockets() -> None:
     assert refused.verdict is Verdict.REJECTED
 
 
+def test_B14_with_the_key_gone_trading_halts_and_what_is_open_is_left_to_the_switch() -> None:
+    world, trader = guarded("close code=4007 path=private at=10", "rest_error status=401 code=50111 at=10")
+    trader.place("0.01", resting(world))
+    world.run(30)
+    assert [event.by for event in told(trader, Halted)] == ["line"], "one alarm"
+    assert trader.account.quality == "STALE"
+    assert trader.place("0.01", resting(world)).outcome is not None
+    assert refusals(trader) == ["halted"]
+    world.run(30)
+    assert open_there(world) == []
+    assert {order.cancel_source for orders in ledger(world).values() for order in orders} <= {"1", "20"}
+
+
 def test_the_switch_of_a_tag_is_asked_for_by_that_tag() -> None:
     world, trader = guarded(switch=CancelAllAfter(tag="bot1"))
     trader.place("0.01", resting(world), tag="bot1")

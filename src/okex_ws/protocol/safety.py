@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from okex_ws.events import AccountQuality, Event, OrderResolved, OrderUpdate, Verdict
+from okex_ws.events import AccountQuality, Disconnected, Event, OrderResolved, OrderUpdate, Verdict
 from okex_ws.protocol.dead_man import Arm, CancelAllAfter
 from okex_ws.protocol.guard import LIVE, Guard, Surroundings
 from okex_ws.protocol.orders import Orders
@@ -85,6 +85,8 @@ class Safety:
 
     def feed(self, event: Event, now: int) -> None:
         """Take any event, also those that Orders said."""
+        if isinstance(event, Disconnected) and event.fatal and event.line.startswith("private"):
+            self.halt(f"the private line is gone for good: {event.reason}", "line", now)
         if not self.guard.is_halted:
             return
         match event:

@@ -1,0 +1,112 @@
+"""What is known around one order: from books, last prices, the account, and orders on their way."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from tests.market.test_account import balance, feed, live, order, position, pushed
+from tests.market.test_sizing import INVERSE, SPOT
+
+from okex_ws.client.surroundings import surroundings
+from okex_ws.events import BookSnapshot, Disconnected, Trade
+from okex_ws.market import Books, Instruments, Latest
+from okex_ws.protocol.guard import Surroundings
+from okex_ws.wire.channels import subscription
+from okex_ws.wire.frames import book_image
+from okex_ws.wire.orders import AmendOrder, PlaceOrder
+
+D = Decimal
+
+
+def place(size: str = "1", price: str | None = "60000", side: str = "buy", **more: Any) -> PlaceOrder:
+    base = {"instrument": "BTC-USDT", "client_order_id": "n1", "order_type": "limit" if price else "market"}
+    return PlaceOrder(side=side, size=D(size), price=D(price) if price else None, **{**base, **more})
+
+
+def image(bids: list[list[str]], asks: list[list[str]], channel: str = "books5") -> BookSnapshot:
+    row = {"bids": bids, "asks": asks, "ts": "1790000000000", "seqId": 1, "instId": "BTC-USDT"}
+    made = book_image([row], subscription(channel, "BTC-USDT"))
+    assert made is not None
+    return made
+
+
+class Known:
+    """Everything that is known, to be filled in."""
+
+    def __init__(self) -> None:
+        self.account, _ = live()
+        self.instruments, self.books, self.latest = Instruments(), Books(), Latest()
+        self.instruments.load([SPOT, INVERSE])
+
+    def around(self, made: PlaceOrder | AmendOrder, *in_flight: PlaceOrder) -> Surroundings:
+        known = {"account": self.account, "instruments": self.instruments, "books": self.books, "latest": self.latest}
+        return surroundings(made, **known, in_flight=in_flight)  # type: ignore[arg-type]
+
+
+def test_the_middle_is_the_book_s_and_without_a_book_the_last_price() -> None:
+    known = Known()
+    assert (known.around(place()).book, known.around(place()).middle) == (None, None)
+    known.latest.apply(Trade(instrument="BTC-USDT", trade_id=1, price=59000.1, size=1, side="buy", ts_ms=1))
+    assert known.around(place()).middle == D("59000.1")
+    known.books.apply(image([["59999.9", "1", "0", "1"]], [["60000", "1", "0", "1"]]))
+    assert (known.around(place()).book, known.around(place()).middle) == ("LIVE", D("59999.95"))
+    known.books.apply(image([["59999.9", "1", "0", "1"]], []))
+    assert (known.around(place()).book, known.around(place()).middle) == ("one-sided", None)
+    known.books.apply(Disconnected(channels=(("books5", "BTC-USDT"),)))
+    assert (known.around(place()).book, known.around(place()).middle) == ("STALE", None)
+    known.books.apply(image([["50000", "1", "0", "1"]], [["50002", "1", "0", "1"]], "bbo-tbt"))
+    assert (known.around(place()).book, known.around(place()).middle) == ("LIVE", D(50001)), "one that lives will do"
+
+
+def test_worth_is_by_price_by_the_middle_or_the_amount_itself() -> None:
+    known = Known()
+    assert known.around(place("0.5")).notional == D(30000)
+    assert known.around(place("0.5", None, side="sell")).notional is None
+    assert known.around(place("500", None)).notional == D(500), "a spot market buy is an amount of money"
+    assert known.around(place(instrument="NO-SUCH")).notional is None
+    known.books.apply(image([["59999", "1", "0", "1"]], [["60001", "1", "0", "1"]]))
+    assert known.around(place("0.5", None, side="sell")).notional == D(30000)
+    assert known.around(place("7", instrument="BTC-USD-SWAP")).notional == D(700)
+
+
+def test_what_is_on_its_way_counts_until_a_push_tells_of_it() -> None:
+    known = Known()
+    flying = [place("2", client_order_id="n2"), place("4", client_order_id="n3", side="sell"),
+              place("8", client_order_id="n4", reduce_only=True), place("16", client_order_id="n5", instrument="BTC-USD-SWAP")]
+    at = known.around(place(), *flying)
+    assert (at.open_orders, at.working) == (4, D(2))
+    feed(known.account, pushed("orders", order("1", clOrdId="n2", sz="2", accFillSz="0.5", state="partially_filled")))
+    at = known.around(place(), *flying)
+    assert (at.open_orders, at.working) == (4, D("1.5"))
+    feed(known.account, pushed("orders", order("1", clOrdId="n2", sz="2", accFillSz="2", state="filled", updated=9)))
+    at = known.around(place(), *flying)
+    assert (at.open_orders, at.working) == (3, D(0))
+
+
+def test_on_cash_spot_the_coins_are_the_position_and_on_margin_the_positions_are() -> None:
+    known = Known()
+    known.instruments.load([msgspec.structs.replace(SPOT, base_currency="BTC")])
+    assert known.around(place()).position == D(0)
+    feed(known.account, pushed("account", {"uTime": "1", "details": [balance("BTC", "2.5")]}))
+    feed(known.account, pushed("positions", position("-7", instId="BTC-USD-SWAP")))
+    assert known.around(place()).position == D("2.5")
+    assert known.around(place(instrument="BTC-USD-SWAP", trade_mode="cross")).position == D(-7)
+    assert known.around(place()).account == "LIVE"
+
+
+def test_an_amended_order_counts_with_its_new_size_alone() -> None:
+    known = Known()
+    feed(
+        known.account,
+        pushed("positions", position("1", instId="BTC-USD-SWAP")),
+        pushed("orders", order("1", "partially_filled", filled="1", instId="BTC-USD-SWAP", sz="5", tdMode="cross", px="50000")),
+        pushed("orders", order("2", instId="BTC-USD-SWAP", sz="3", tdMode="cross")),
+    )
+    at = known.around(AmendOrder(instrument="BTC-USD-SWAP", client_order_id="c1", size=D(6)))
+    assert (at.side, at.position, at.working, at.notional) == ("buy", D(0), D(3), D(600))
+    at = known.around(AmendOrder(instrument="BTC-USD-SWAP", order_id="1", price=D(40000)))
+    assert at.notional == D(500)
+    unknown = known.around(AmendOrder(instrument="BTC-USD-SWAP", order_id="99", size=D(1)))
+    assert unknown.side == ""
