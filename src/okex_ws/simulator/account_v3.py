@@ -38,6 +38,8 @@ class AccountV3:
         """What a new subscriber gets at once: the account or the position as it is; orders only when they change."""
         if channel.kind == "account":
             return [v3_private.account(channel, self._floor, self.uid, self._settle(channel), now)]
+        if channel.kind == "margin_account":
+            return [v3_private.margin_account(channel.filter)]
         return [self._position(channel, now)] if channel.kind == "position" else []
 
     def told(self, happenings: Iterable[Happening], now: int) -> list[tuple[Channel, list[Any]]]:

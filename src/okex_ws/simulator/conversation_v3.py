@@ -129,7 +129,7 @@ class ConversationV3(OldLine):
         """Whether the market has this instrument, and in this business."""
         if not self._exchange.market.knows(channel.source, channel.filter):
             return False
-        if channel.business == "index" or channel.kind == "summary":
+        if channel.business == "index" or channel.kind in ("summary", "trades"):
             return True
         return any(row["instId"] == channel.filter for row in self._exchange.instruments(channel.business.upper()))
 

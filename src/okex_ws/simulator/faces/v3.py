@@ -53,11 +53,13 @@ _SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
     "funding_rate": ("funding-rate", ("swap",)),
     "estimated_price": ("estimated-price", ("futures",)),
     "summary": ("opt-summary", ("option",)),
+    "trades": ("option-trades", ("option",)),
 }
 """Kind -> the market's channel, and the businesses that have it."""
 
 PRIVATE: dict[str, tuple[str, ...]] = {
     "account": ("spot", "futures", "swap"),
+    "margin_account": ("spot",),
     "order": ("spot", "futures", "swap"),
     "position": ("futures", "swap"),
 }

@@ -92,6 +92,15 @@ class Trade(Feed):
         return {**head, **self._named(row)}
 
 
+class OptionTrades(Feed):
+    """`option/trades`, asked for by underlying: the older table, whose side is `trade_side`."""
+
+    def _row(self, row: Row) -> Row:
+        named = self._named(row)
+        head = {"instrument_id": named["instrument_id"], "trade_id": row["tradeId"], "price": row["px"]}
+        return {**head, "qty": row["sz"], "trade_side": row["side"], "timestamp": named["timestamp"]}
+
+
 class Candle(Feed):
     """`*/candleNs`: six columns on spot and indices, seven on contracts."""
 
@@ -203,6 +212,7 @@ _KINDS: dict[str, type[Feed]] = {
     "funding_rate": FundingRate,
     "estimated_price": EstimatedPrice,
     "summary": Summary,
+    "trades": OptionTrades,
 }
 
 

@@ -102,6 +102,13 @@ def account(channel: Channel, floor: Floor, uid: str, settle: str, now: int) -> 
     return {**sums, **rest, "timestamp": _time(now)}
 
 
+def margin_account(instrument: str) -> dict[str, Any]:
+    """`spot/margin_account`: empty, for nothing was ever moved to it: all money of this floor is in one account."""
+    empty = dict.fromkeys(("available", "balance", "borrowed", "hold", "lending_fee"), "0")
+    wallets = {f"currency:{currency}": dict(empty) for currency in instrument.split("-")}
+    return {**wallets, "liquidation_price": "0", "tiers": "1", "maint_margin_ratio": "0.08", "instrument_id": instrument}
+
+
 def futures_position(held: list[Position], instrument: str, now: int) -> dict[str, Any]:
     """`futures/position`: long and short side by side."""
     told: dict[str, Any] = {}
