@@ -118,7 +118,7 @@ class Algos:
     def _price(self, instrument: str, price_type: str) -> Decimal | None:
         if price_type == "mark":
             return self._desk.floor.mark(instrument)
-        facts = self._desk.facts(instrument, with_index=price_type == "index")
+        facts = self._desk.listings.facts(instrument, with_index=price_type == "index")
         text = facts.index if price_type == "index" else facts.last
         return Decimal(text) if text else None
 

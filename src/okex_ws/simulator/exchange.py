@@ -260,7 +260,7 @@ class Exchange:
         if topic.channel.is_market_data:
             return self.market.knows(topic.channel.name, topic.key)
         instrument = msgspec.json.decode(topic.arg).get("instId")
-        return instrument is None or self.desk.listing(instrument) is not None
+        return instrument is None or self.desk.listings.row(instrument) is not None
 
     def watch(self, conversation: Line, topic: Topic, now: int) -> None:
         """A subscription to the market's data begins; of an account's own channels `first_pushes` takes care."""

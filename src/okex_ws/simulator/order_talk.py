@@ -15,7 +15,6 @@ from okex_ws.simulator.faces.v5 import RequestError
 from okex_ws.simulator.faults import KINDS, Fault
 from okex_ws.simulator.line import Text
 from okex_ws.simulator.orders import Rejection
-from okex_ws.simulator.rules import ApiKey
 
 if TYPE_CHECKING:
     from okex_ws.simulator.conversation import Conversation
@@ -61,7 +60,7 @@ def strike(
     if path == "rest":
         kinds = kinds & {"slow_order"} if slow else kinds - {"slow_order"}
     first = args[0] if isinstance(args, list) and args else args
-    key = exchange.desk.name_of(first) if isinstance(first, dict) else ""
+    key = exchange.desk.listings.named_in(first) if isinstance(first, dict) else ""
     struck = [
         fault for stage in ("order", "service")
         for fault in running.strikes(stage, now, line, path=path, key=key, action=op.verb, only=kinds)
@@ -111,17 +110,9 @@ def _obey(
     if read.expires_ms is not None and op.verb != "cancel" and read.expires_ms * 1_000_000 < exchange.clock(heard):
         raise Refused("50036")
     if op.verb == "mass-cancel":
-        mass_cancel(exchange, account, op, read.args[0], now)
+        exchange.desk.clerk.mass_cancel(account, op, read.args[0], now)
         return "0", [{"result": True}]
-    answers = exchange.desk.act(
+    answers = exchange.desk.clerk.act(
         account, op, read.args, now, line=line.number, path=line.path, expires_ms=read.expires_ms
     )
     return grammar.overall(answers), [answer.row() for answer in answers]
-
-
-def mass_cancel(exchange: Exchange, account: ApiKey, op: Op, arg: dict[str, Any], now: int) -> None:
-    """Cancel many at once: an option family's orders, or spread orders. Raises Refused."""
-    if op.is_spread:
-        exchange.desk.spreads.cancel_all(exchange.desk.uid(account), grammar.text(arg, "sprdId"), now)
-    else:
-        exchange.desk.mass_cancel(account, arg, now)

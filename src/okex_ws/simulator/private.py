@@ -149,7 +149,7 @@ class Private:
         joined = self._listeners.get((uid, channel))
         if not joined:
             return
-        family = self._desk.family(row.get("instId", ""))
+        family = self._desk.listings.family(row.get("instId", ""))
         push = PrivatePush(v5.CHANNELS[channel], row.get("instId", row.get("sprdId", "")), [row], now, uid, action)
         for listener in list(joined.values()):
             if channel.startswith("sprd-"):
@@ -162,7 +162,7 @@ class Private:
     def _tell_order(self, change: OrderChanged, now: int) -> None:
         if self._listeners.get((change.uid, "orders")):
             row = order_rows.order_push(
-                change.order, self._desk.facts(change.order.instrument, with_index=change.execution is not None),
+                change.order, self._desk.listings.facts(change.order.instrument, with_index=change.execution is not None),
                 execution=change.execution, request_id=change.request_id, amend_result=change.amend_result,
                 origin=self._desk.origin(change.order),
             )
@@ -226,7 +226,7 @@ class Private:
                 self._push_event(uid, listener, [row], now)
         rows = [self._position(each, now) for each in pending.positions.values()]
         for listener in list(self._listeners.get((uid, "positions"), {}).values()):
-            chosen_rows = [row for row in rows if listener.wants(row, self._desk.family(row["instId"]))]
+            chosen_rows = [row for row in rows if listener.wants(row, self._desk.listings.family(row["instId"]))]
             if chosen_rows:
                 self._push_event(uid, listener, chosen_rows, now)
 
@@ -259,7 +259,7 @@ class Private:
             return self._paged(uid, listener, whole, now)
         if name == "positions":
             rows = [self._position(each, now) for each in account_rows.open_positions(floor, uid)]
-            rows = [row for row in rows if listener.wants(row, self._desk.family(row["instId"]))]
+            rows = [row for row in rows if listener.wants(row, self._desk.listings.family(row["instId"]))]
             return self._paged(uid, listener, self._pages(rows), now)
         if name == "balance_and_position":
             positions = account_rows.open_positions(floor, uid)
@@ -286,7 +286,7 @@ class Private:
         ]
 
     def _position(self, position: Position, now: int) -> dict[str, Any]:
-        return account_rows.position(self._desk.floor, position, self._desk.facts(position.instrument), now)
+        return account_rows.position(self._desk.floor, position, self._desk.listings.facts(position.instrument), now)
 
     def _interval(self, name: str, wanted: dict[str, str]) -> int:
         if name not in _INTERVALS:

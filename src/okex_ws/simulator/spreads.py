@@ -110,7 +110,7 @@ class Spreads:
         """Whether this spread trades here, and both its legs."""
         near, _, far = spread.partition("_")
         known = self._desk.exchange.market.knows("sprd-books5", spread)
-        return known and self._desk.listing(near) is not None and self._desk.listing(far) is not None
+        return known and self._desk.listings.row(near) is not None and self._desk.listings.row(far) is not None
 
     def orders(self, uid: str) -> list[SpreadOrder]:
         """An account's spread orders, newest first."""

@@ -31,7 +31,7 @@ def _positions(call: Call) -> Answer:
     desk, query = call.exchange.desk, call.query
     wanted = query["instId"].split(",") if "instId" in query else None
     return [
-        account_rows.position(desk.floor, position, desk.facts(position.instrument), call.now)
+        account_rows.position(desk.floor, position, desk.listings.facts(position.instrument), call.now)
         for position in account_rows.open_positions(desk.floor, call.uid)
         if (wanted is None or position.instrument in wanted)
         and query.get("instType", position.instrument_type) == position.instrument_type
@@ -96,7 +96,7 @@ def _leverage_info(call: Call) -> Answer:
     mode = required(call.query, "mgnMode")
     rows: list[Any] = []
     for instrument in required(call.query, "instId").split(","):
-        if call.exchange.desk.listing(instrument) is None:
+        if call.exchange.desk.listings.row(instrument) is None:
             raise unlisted()
         for side in _sides(call):
             leverage = call.exchange.floor.leverage(call.uid, instrument, side)
@@ -113,7 +113,7 @@ def _set_leverage(call: Call) -> Answer:
             raise Refused("50014", name)
     if mode not in ("cross", "isolated"):
         raise Refused("51000", "mgnMode")
-    if call.exchange.desk.listing(instrument) is None:
+    if call.exchange.desk.listings.row(instrument) is None:
         raise unlisted()
     sides = _sides(call) if mode == "cross" else (side,)
     assert leverage is not None
@@ -151,7 +151,7 @@ def _max_size(call: Call) -> Answer:
     required(call.query, "tdMode")
     rows = []
     for instrument in required(call.query, "instId").split(","):
-        row, floor = call.exchange.desk.listing(instrument), call.exchange.floor
+        row, floor = call.exchange.desk.listings.row(instrument), call.exchange.floor
         if row is None:
             raise unlisted()
         price = grammar.number(dict(call.query), "px") or floor.mark(instrument)
@@ -162,7 +162,7 @@ def _max_size(call: Call) -> Answer:
             sell = max(Decimal(0), floor.available(call.uid, row["baseCcy"]))
             currency = row["baseCcy"]
         else:
-            scale = call.exchange.desk.facts(instrument).scale
+            scale = call.exchange.desk.listings.facts(instrument).scale
             value = scale.worth(Decimal(1), price) or Decimal(1)
             margin = value / price if scale.is_inverse else value
             currency = row["settleCcy"]

@@ -26,7 +26,7 @@ def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
     for name in ("instId", "tdMode", "side", "ordType"):
         if not given[name]:
             raise Refused("50014", name)
-    listing = call.exchange.desk.listing(given["instId"])
+    listing = call.exchange.desk.listings.row(given["instId"])
     if listing is None:
         raise Refused("51001")
     wrong = [
@@ -54,7 +54,7 @@ def _triggers(call: Call, fields: dict[str, Any], given: dict[str, str]) -> list
         trigger = _trigger(fields, "triggerPx", "triggerPxType", "orderPx")
         if trigger is None:
             raise Refused("50014", "triggerPx")
-        last = call.exchange.desk.facts(given["instId"]).last
+        last = call.exchange.desk.listings.facts(given["instId"]).last
         trigger.rises = not last or trigger.price >= Decimal(last)
         return [trigger]
     triggers = []

@@ -138,7 +138,7 @@ def _cancel_all_after(call: Call) -> Answer:
     given = grammar.text(call.fields(), "timeOut")
     if not given.isdigit() or not (int(given) == 0 or 10 <= int(given) <= 120):
         raise Refused("51000", "timeOut")
-    due = call.exchange.desk.arm_spreads(call.uid, int(given), call.now)
+    due = call.exchange.desk.cancel_all_after.arm_spreads(call.uid, int(given), call.now)
     return [{"triggerTime": str(due // MILLISECOND), "ts": str(call.now // MILLISECOND)}]
 
 

@@ -60,9 +60,9 @@ def _obey(call: Call, op: Op) -> Answer:
     if expires is not None and op.verb != "cancel" and expires * MILLISECOND < exchange.clock(now):
         raise Refused("50036")
     if op.verb == "mass-cancel":
-        order_talk.mass_cancel(exchange, call.key, op, args[0], now)
+        exchange.desk.clerk.mass_cancel(call.key, op, args[0], now)
         return [{"result": True}]
-    answers = exchange.desk.act(call.key, op, args, now, line=0, path="rest", expires_ms=expires)
+    answers = exchange.desk.clerk.act(call.key, op, args, now, line=0, path="rest", expires_ms=expires)
     if not op.is_batch and answers[0].code in ("50011", "50061"):
         raise Wrong(answers[0].code, answers[0].message)
     code = grammar.overall(answers)
@@ -100,7 +100,7 @@ def _order(call: Call) -> Answer:
     if not order_id and not client_order_id:
         raise Refused("51407")
     desk = call.exchange.desk
-    if desk.listing(instrument) is None:
+    if desk.listings.row(instrument) is None:
         raise Refused("51001")
     order = desk.floor.find(call.uid, instrument, order_id=order_id, client_order_id=client_order_id)
     if order is None or _is_forgotten(call, order) or desk.is_hidden(order, call.now):
@@ -137,7 +137,7 @@ def _is_wanted(call: Call, order: Order) -> bool:
     if any(call.query.get(name, value) != value for name, value in given.items()):
         return False
     family = call.query.get("instFamily") or call.query.get("uly")
-    return (family is None or family == call.exchange.desk.family(order.instrument)) and _is_within(call, order.created)
+    return (family is None or family == call.exchange.desk.listings.family(order.instrument)) and _is_within(call, order.created)
 
 
 def _is_within(call: Call, at: int) -> bool:
@@ -187,7 +187,7 @@ def _is_wanted_fill(call: Call, execution: Execution) -> bool:
     order = execution.order
     given = {
         "instType": order.instrument_type, "instId": order.instrument, "ordId": order.order_id,
-        "subType": "1" if order.is_buy else "2", "instFamily": call.exchange.desk.family(order.instrument),
+        "subType": "1" if order.is_buy else "2", "instFamily": call.exchange.desk.listings.family(order.instrument),
     }
     if any(call.query.get(name, value) != value for name, value in given.items()):
         return False
@@ -212,7 +212,7 @@ def _cancel_all_after(call: Call) -> Answer:
         raise Refused("50014", "timeOut")
     if not given.isdigit() or not (int(given) == 0 or 10 <= int(given) <= 120):
         raise Refused("51000", "timeOut")
-    due = call.exchange.desk.arm(call.uid, tag, int(given), call.now)
+    due = call.exchange.desk.cancel_all_after.arm(call.uid, tag, int(given), call.now)
     return [{"triggerTime": str(due // MILLISECOND), "tag": tag, "ts": str(call.now // MILLISECOND)}]
 
 
@@ -220,7 +220,7 @@ def _close_position(call: Call) -> Answer:
     """Market orders that close a position, reduce-only."""
     fields, desk = call.fields(), call.exchange.desk
     instrument, side = grammar.text(fields, "instId"), grammar.text(fields, "posSide") or "net"
-    if not instrument or desk.listing(instrument) is None:
+    if not instrument or desk.listings.row(instrument) is None:
         raise Refused("51001")
     position = desk.floor.accounts[call.uid].positions.get((instrument, side))
     if position is None or not position.size:
