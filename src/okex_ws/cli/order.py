@@ -164,7 +164,7 @@ def _words(wish: PlaceOrder, known: Instrument | None) -> str:
 
 
 async def _send(place: options.Account, wish: PlaceOrder) -> int:
-    async with signed_in(place, wish.instrument) as client:
+    async with signed_in(place, wish.instrument, orders=True) as client:
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="order")
         outcome = await client.place(
             wish.instrument,

@@ -14,6 +14,7 @@ from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError, RunFailedErro
 from okex_ws.cli.refusals import because, ending
 from okex_ws.cli.tables import exactly, facts
 from okex_ws.client.client import Client
+from okex_ws.client.halting import HALT_FILE
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Stream
 from okex_ws.client.trading import LoginRefusedError, Trading
@@ -28,13 +29,15 @@ _EXIT = {Verdict.CONFIRMED: OK, Verdict.REJECTED: FAILED, Verdict.UNKNOWN: UNKNO
 
 
 @contextlib.asynccontextmanager
-async def signed_in(place: options.Account, *instruments: str) -> AsyncIterator[Client]:
+async def signed_in(place: options.Account, *instruments: str, orders: bool = False) -> AsyncIterator[Client]:
     """A client that is logged in and whose account is known. Raises BadInputError or RunFailedError before anything is ordered.
 
-    instruments: of which kinds reference data is needed.
+    instruments: of which kinds reference data is needed. orders: whether it sends new ones, which the halt file stops.
     """
     kinds = dict.fromkeys(kind[0] for name in instruments if (kind := list_of(name)) is not None)
-    trading = Trading(instrument_types=tuple(kind for kind in kinds if kind != "OPTION"))
+    types = tuple(kind for kind in kinds if kind != "OPTION")
+    # An order that rests shall stay when this command ends: nobody is there to renew a switch.
+    trading = Trading(instrument_types=types, halt_file=HALT_FILE if orders else None, cancel_all_after_s=None)
     client = Client(place.site, ca_file=place.ca_file, credentials=place.key, keep_books=False, trading=trading)
     try:
         await asked(client, place)
