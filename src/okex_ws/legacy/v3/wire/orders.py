@@ -130,7 +130,7 @@ def found(body: bytes, instrument: str, now: int) -> OrderUpdate:
 def _business(instrument: str) -> str:
     business = business_of(instrument)
     if business not in ("spot", "futures", "swap"):
-        raise NoRequestError(f"{instrument!r} is no spot pair, contract or swap; V3's look like BTC-USDT, BTC-USD-210625, BTC-USD-SWAP")
+        raise NoRequestError(f"{instrument!r} is no spot pair, contract or swap of V3, such as BTC-USD-SWAP")
     return business
 
 
