@@ -162,3 +162,18 @@ def test_a_wrong_signature_trades_nothing() -> None:
     for channel, code in (("ok_spot_userinfo", 10005), ("ok_futureusd_userinfo", 20024)):
         answer = pushes(talker.say(add(channel, api_key=DEMO_KEY.key, sign="0" * 32), 20), channel)
         assert answer == [{"result": False, "error_code": code}]
+
+
+def test_an_account_of_two_sides_holds_both_and_closes_each() -> None:
+    venue = seeded()
+    venue.floor.set_position_mode(DEMO_KEY.uid, "long_short_mode")
+    talker = trader(venue)
+    facts = {"symbol": "btc_usd", "contract_type": "this_week", "price": "1", "match_price": 1, "lever_rate": 20}
+    held = []
+    for move, amount in ((1, "0.3"), (2, "0.2"), (3, "0.3"), (4, "0.1")):
+        frames = talker.say(add("ok_futureusd_trade", **signed(DEMO_KEY, **facts, type=move, amount=amount)), 20)
+        assert pushes(frames, "ok_futureusd_trade")[0]["result"] is True, frames
+        assert pushes(frames, "ok_sub_futureusd_trades")[-1]["type"] == move
+        rows = pushes(frames, "ok_sub_futureusd_positions")[-1]["positions"]
+        held.append(tuple(row["hold_amount"] for row in rows))
+    assert held == [(0.3, 0.0), (0.3, 0.2), (0.0, 0.2), (0.0, 0.1)]
