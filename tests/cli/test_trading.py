@@ -176,6 +176,8 @@ WORDS = [
     ("order buy BTC-USDT 1 --limit 1e999", "price '1e999' is no number"),
     ("order hold BTC-USDT 1 --market", "'hold' is no side"),
     ("order buy BTCUSDT 1 --market", "ids look like BTC-USDT"),
+    ("order buy BTC-USD-261225-60000-C 1 --limit 0.05", "spot, swaps and futures can be ordered from here"),
+    ("order buy BTC-USDT_BTC-USDT-SWAP 1 --limit 1", "spot, swaps and futures can be ordered from here"),
     ("order buy BTC-USDT 1 --market --client-id no-hyphen", "letters and digits"),
     ("order buy BTC-USDT 1 --market --trade-mode lever", "modes are cash, cross, isolated"),
     ("order buy BTC-USDT 1 --market --position-side up", "long or short"),
@@ -218,7 +220,27 @@ def test_nothing_of_all_that_was_sent(desk: Simulator) -> None:
     assert {row["size"] for row in rows} <= {"0.01", "0.02", "1", "2"}
 
 
-def test_a_live_site_wants_a_word(nobody: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variables", "words", "fragment"),
+    [
+        ({"OKX_SITE": "eea"}, "--site us", "OKX_SITE and the site asked for contradict each other (eea and us); leave one out"),
+        ({"OKX_DEMO": "0"}, "--demo", "OKX_DEMO and what is asked for contradict each other (live and demo); leave one out"),
+        ({"OKX_FLAG": "1", "OKX_DEMO": "0"}, "", "OKX_DEMO and OKX_FLAG contradict each other (live and demo); leave one out"),
+        ({"OKX_SITE": "tr"}, "", "OKX_SITE is tr: OKX documents no WebSocket for its Turkish site"),
+        ({"OKX_API_BASE_URL": "https://my.okx.com"}, "--site us", "contradict each other (us and eea); leave one out"),
+    ],
+)
+def test_a_key_goes_to_no_site_but_its_own(
+    variables: dict[str, str], words: str, fragment: str, nobody: pytest.MonkeyPatch
+) -> None:
+    for name in ("OKX_API_KEY", "OKX_API_SECRET", "OKX_API_PASSPHRASE"):
+        nobody.setenv(name, "of-nobody-at-all")
+    for name, value in variables.items():
+        nobody.setenv(name, value)
+    assert_refused(here("order", "buy", "BTC-USDT", "1", "--market", "--yes", *words.split()), fragment)
+
+
+def test_a_live_site_wants_a_word(nobody: pytest.MonkeyPatch) -> None:
     for name in ("OKX_API_KEY", "OKX_API_SECRET", "OKX_API_PASSPHRASE"):
         nobody.setenv(name, "of-nobody-at-all")
     done = here("order", "buy", "BTC-USDT", "1", "--market", "--site", "eea")

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_instruments
+from okex_ws.cli.checking import check_instruments, list_of
 from okex_ws.cli.errors import BadInputError, RunFailedError
 from okex_ws.cli.signed_in import ENDED_WITHIN_S, asked, became_final, kind_of_place, signed_in, tell
 from okex_ws.cli.tables import exactly
@@ -111,6 +111,9 @@ def _wish(side: str, instrument: str, size: str, limit: str | None, order_type: 
     if side not in ("buy", "sell"):
         raise BadInputError(f"{side!r} is no side: write okex-ws order buy INSTRUMENT SIZE, or sell")
     subscription("trades", instrument)  # words what is wrong with a name
+    kind = list_of(instrument)
+    if kind is None or kind[0] == "OPTION":
+        raise BadInputError(f"{instrument}: spot, swaps and futures can be ordered from here; for others use the client")
     price = exact(limit, "price") if limit is not None else None
     return PlaceOrder(instrument=instrument, side=side, size=exact(size), price=price, order_type=order_type)
 
