@@ -120,6 +120,15 @@ class Trader:
             wrong.append(f"the account is {account.quality}")
         return wrong
 
+    def settled_differences(self) -> list[str]:
+        """Differences that do not go away by themselves while what is on its way arrives."""
+        for _ in range(20):
+            wrong = self.differences()
+            if not wrong:
+                break
+            self.world.run(0.1)
+        return wrong
+
     # -- what a shell does -----------------------------------------------------------------------------------------------
 
     def hear(self, event: Event) -> list[Event]:

@@ -22,9 +22,10 @@ from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.tickets import Ticket
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.rules import DEMO_KEY, Rules
+from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
 
-TROUBLE_S, CALM_S = 60, 60
+TROUBLE_S, CALM_S = 40, 50
 REPORT_WITHIN = 30 * SECOND
 TICK = Decimal("0.1")
 
@@ -37,7 +38,11 @@ class Schedule:
         dice = self.dice
         rules = Rules(order_push=dice.choice(("after_ack", "before_ack", "mixed")), order_limits=dice.chance(0.8))
         self.world, self.trader = trading(
-            *(fault(dice) for _ in range(1 + dice.below(5))), seed=seed, rules=rules, latency_ms=dice.choice((1, 5, 40, 200))
+            *(fault(dice) for _ in range(1 + dice.below(5))),
+            seed=seed,
+            rules=rules,
+            latency_ms=dice.choice((1, 5, 40, 200)),
+            market=market(seed),
         )
         self.asked: list[tuple[Ticket, int]] = []
         self.told: dict[tuple[int, int], int] = {}  # (process, ticket) → when first
@@ -114,6 +119,11 @@ class Schedule:
                 self.told.setdefault((self.processes, event.ticket), event.ts_recv)
 
 
+def market(seed: int) -> SeededMarket:
+    """A calm one: what takes time here is to be the orders."""
+    return SeededMarket(seed, start=START, instruments=[SPOT, SWAP], rate=0.1, levels=10)
+
+
 def fault(dice: Dice) -> str:
     """One kind of trouble, now and then or for a while."""
     share = f"probability={dice.choice((0.02, 0.1, 0.3))}"
@@ -170,7 +180,7 @@ def audit(made: Schedule) -> list[str]:
                 wrong.append(f"{ticket.kind} {ticket.order.client_order_id}: first told of at {told}, asked at {asked_at}")
     if made.trader.kept:
         wrong.append(f"intents left open: {list(made.trader.kept)}")
-    return wrong + made.trader.differences()
+    return wrong + made.trader.settled_differences()
 
 
 def _audit_verdict(made: Schedule, ticket: Ticket, theirs: list[Any]) -> list[str]:
@@ -197,15 +207,16 @@ def run(seed: int) -> tuple[int, list[str]]:
 
 def steps(count: int, seed: int = 1) -> tuple[int, list[str]]:
     """Random orders without trouble; after every step the account is the exchange's ledger. Returns steps, differences."""
-    world, trader = trading(seed=seed, rules=Rules(order_limits=False))
+    world, trader = trading(seed=seed, rules=Rules(order_limits=False), market=market(seed))
     made = Schedule.__new__(Schedule)
     made.dice, made.world, made.trader, made.asked, made.wrong = Dice(f"steps {seed}"), world, trader, [], []
     done = 0
     while done < count:
+        before = len(made.asked)
         made._act()
+        done += len(made.asked) - before
         world.run(0.2)
-        done = len(made.asked)
-        found = made.wrong or trader.differences()
+        found = made.wrong or trader.settled_differences()
         if found:
             return done, found
         _forget(world, trader, made)

@@ -77,6 +77,7 @@ class Ticket:
         "is_late",
         "is_recorded",
         "key",
+        "last_sent_at",
         "look",
         "may_resend",
         "number",
@@ -98,7 +99,7 @@ class Ticket:
         self.outcome: Outcome | None = None
         self.rank = 0  # how good the proof of the outcome is, see `verdicts.Rank`
         self.attempts = 0
-        self.first_sent_at = 0
+        self.first_sent_at = self.last_sent_at = 0
         self.expires_at: int | None = None  # by our clock; after this OKX takes it no more
         self.refreshes = 0  # how often its instIdCode was refused and read anew
         self.is_recorded = False

@@ -1,0 +1,39 @@
+"""The order path under seeded trouble: 80 schedules here, thousands by `make soak`; and the account after every step of a long run."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.soak.orders import Schedule, audit, run, steps
+
+SCHEDULES = 80
+STEPS = 750
+
+
+def test_no_schedule_places_twice_or_ends_in_a_wrong_belief() -> None:
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        wrong = {seed: found for seed, found in pool.map(run, range(1, 1 + SCHEDULES), chunksize=2) if found}
+    assert wrong == {}
+
+
+def test_after_every_step_the_account_is_the_exchange_s_ledger() -> None:
+    with ProcessPoolExecutor(2) as pool:
+        for done, differences in pool.map(steps, (STEPS, STEPS), (1, 2)):
+            assert differences == []
+            assert done >= STEPS
+
+
+def test_the_audit_notices_a_second_placement_and_a_wrong_belief() -> None:
+    made = Schedule(3)
+    assert made.run() == []
+    placed = next(ticket for ticket, _ in made.asked if ticket.kind == "place" and ticket.outcome and ticket.outcome.is_confirmed)
+    floor = made.world.exchange.floor
+    account = floor.orders("44")
+    twin = next(order for order in account if order.client_order_id == placed.order.client_order_id).copy()
+    twin.order_id += "9"
+    account.append(twin)  # type: ignore[attr-defined]
+    found = audit(made)
+    assert any("placed 2 times" in line for line in found)
+    del account[:]  # type: ignore[attr-defined]
+    assert any(line.startswith("place ") for line in audit(made))
