@@ -345,6 +345,8 @@ class Client(Ordering):
             rest=lambda: self.rest,
             driver=self._trading_driver,
             instruments=self.instruments,
+            books=self.books,
+            latest=self.latest,
             publish=lambda events: self.hub.publish(events, lambda book, trouble: []),
             spawn=self._spawn,
             now=self._clock.now,

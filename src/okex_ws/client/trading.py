@@ -1,4 +1,4 @@
-"""Trader: the orders of one account over real sockets. It carries out what `Orders` wants, in that order, and decides nothing.
+"""Trader: the orders of one account over real sockets. It carries out what `Orders` and `Safety` want, and decides nothing.
 
 An order request leaves only after its intent is on the disk. It goes over the WebSocket, or over REST while that cannot take it.
 What a former process left open is settled before anything new is sent.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from okex_ws.client.intents import IntentLog, IntentLogError
 from okex_ws.client.ordering import NotTradingError
 from okex_ws.client.plain import one_line
 from okex_ws.client.rest import Rest, RestError
+from okex_ws.client.surroundings import surroundings
 from okex_ws.events import (
     AccountUpdate,
     BalanceAndPosition,
@@ -33,20 +34,25 @@ from okex_ws.events import (
     Malformed,
     OrderRefused,
     OrderResolved,
-    OrderUpdate,
     PositionUpdate,
     Refused,
+    SafetyOverridden,
     Stale,
     Subscribed,
+    SwitchFailed,
     TradingResumed,
+    Unsubscribed,
     Verdict,
 )
-from okex_ws.market import Instruments
+from okex_ws.market import Books, Instruments, Latest
 from okex_ws.market.account import Account, ReadWish
-from okex_ws.market.sizing import fit
+from okex_ws.market.sizing import fit, fit_change
+from okex_ws.protocol.dead_man import Arm, CancelAllAfter
+from okex_ws.protocol.guard import Guard, Limits, Surroundings
 from okex_ws.protocol.order_budget import OrderBudget
 from okex_ws.protocol.order_ids import PREFIX_BITS, OrderIds
 from okex_ws.protocol.orders import Orders
+from okex_ws.protocol.safety import Safety
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.tickets import (
     Action,
@@ -60,7 +66,7 @@ from okex_ws.protocol.tickets import (
     Ticket,
 )
 from okex_ws.wire.frames import FrameError, decode_rows
-from okex_ws.wire.orders import MOST_IN_BATCH, CancelOrder, OrderRequest, PlaceOrder, kind_of
+from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, kind_of
 
 log = logging.getLogger("okex_ws.orders")
 """The audit: a line for every verdict and every refusal."""
@@ -78,7 +84,9 @@ class Trading(msgspec.Struct, frozen=True, kw_only=True):
     intent_log: a file for what is under way, without which a crash forgets it; one process at a time. instrument_types: whose
     reference data is loaded. spreads: also trade spreads, over a connection of their own. wait_s: how long an order may wait for
     its turn under OKX's rate limits. halt_file: the kill switch that `okex-ws halt` writes, None to look for no file.
-    halt_signal: a signal, such as signal.SIGUSR1, that does the same to this process.
+    halt_signal: a signal, such as signal.SIGUSR1, that does the same to this process. limits: of every instrument that has none
+    of its own in limits_by_instrument. cancel_all_after_s: OKX cancels every open order once this process has been silent for so
+    long, 10 to 120 s, also after it was closed; None for what shall stay when it ends.
     """
 
     intent_log: str | Path | None = None
@@ -88,6 +96,9 @@ class Trading(msgspec.Struct, frozen=True, kw_only=True):
     wait_s: float = 1.0
     halt_file: str | Path | None = HALT_FILE
     halt_signal: int | None = None
+    limits: Limits = Limits()
+    limits_by_instrument: Mapping[str, Limits] = {}
+    cancel_all_after_s: int | None = 30
 
 
 class LoginRefusedError(Exception):
@@ -108,6 +119,8 @@ class Trader:
         rest: Callable[[], Rest],
         driver: Callable[[str], Driver | None],
         instruments: Instruments,
+        books: Books,
+        latest: Latest,
         publish: Callable[[list[Event]], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         now: Callable[[], int],
@@ -123,7 +136,15 @@ class Trader:
             budget=OrderBudget(longest_s=settings.wait_s),
         )
         self.account = Account()
+        dead_man = CancelAllAfter(timeout_s=settings.cancel_all_after_s) if settings.cancel_all_after_s is not None else None
+        self.safety = Safety(
+            self.orders,
+            guard=Guard(settings.limits, settings.limits_by_instrument),
+            switch=dead_man,
+            open_orders=lambda: self.account.orders.open.values(),
+        )
         self._rest, self._driver, self._instruments = rest, driver, instruments
+        self._books, self._latest = books, latest
         self._publish, self._spawn, self._now = publish, spawn, now
         self._log = IntentLog(settings.intent_log) if settings.intent_log is not None else None
         self._waiting: dict[int, asyncio.Future[Outcome]] = {}
@@ -202,8 +223,10 @@ class Trader:
         """
         if not self._is_prepared or self._is_closed:
             raise NotTradingError("orders can be sent once `await client.ready()` has returned, until the client is closed")
-        now = self._now()
-        tickets = self.orders.submit([self._fitted(order) for order in orders], now, urgent=urgent, may_resend=may_resend)
+        fitted = [self._fitted(order) for order in orders]
+        tickets = self.safety.submit(
+            fitted, self._around, self._now(), override=override, urgent=urgent, may_resend=may_resend
+        )
         futures = []
         for ticket in tickets:
             future = self._waiting[ticket.number] = asyncio.get_running_loop().create_future()
@@ -213,10 +236,15 @@ class Trader:
 
     def _fitted(self, order: OrderRequest) -> OrderRequest:
         """Rounded to the instrument's steps and checked against its limits. Raises SizeError, UnknownInstrumentError."""
-        if not isinstance(order, PlaceOrder) or order.is_spread:
+        if not isinstance(order, (PlaceOrder, AmendOrder)) or order.is_spread:
             return order
+        rules = self._instruments[order.instrument]
+        if isinstance(order, AmendOrder):
+            known = self.account.orders.get(order.order_id, client_order_id=order.client_order_id)
+            size, price = fit_change(rules, side=known.side if known is not None else "", size=order.size, price=order.price)
+            return msgspec.structs.replace(order, size=size, price=price)
         size, price = fit(
-            self._instruments[order.instrument],
+            rules,
             side=order.side,
             size=order.size,
             price=order.price,
@@ -224,6 +252,16 @@ class Trader:
             target_currency=order.target_currency,
         )
         return msgspec.structs.replace(order, size=size, price=price)
+
+    def _around(self, order: PlaceOrder | AmendOrder) -> Surroundings:
+        return surroundings(
+            order,
+            account=self.account,
+            instruments=self._instruments,
+            books=self._books,
+            latest=self._latest,
+            in_flight=self.orders.placing,
+        )
 
     def trade_mode(self, instrument: str) -> str:
         """What a plain order is traded on: cash on spot, cross margin on derivatives."""
@@ -236,25 +274,12 @@ class Trader:
 
     def halt(self, reason: str, by: str = "call") -> None:
         """From now on no new order leaves; what is open is canceled, and so is what turns out to be open later."""
-        now = self._now()
-        if not self.orders.is_halted:
-            self.orders.is_halted = True
-            self.orders.refuse_waiting(reason, now)
-            log.error("trading is halted by %s: %s", by, one_line(reason))
-            self._tell([Halted(ts_recv=now, reason=reason, by=by)])
-        self._cancel([order for order in self.account.orders if not order.is_final])
+        self.safety.halt(reason, by, self._now())
+        self._say()
 
     def resume(self, reason: str = "") -> None:
         """New orders may leave again."""
-        if self.orders.is_halted:
-            self.orders.is_halted = False
-            log.warning("trading is resumed: %s", one_line(reason))
-            self._tell([TradingResumed(ts_recv=self._now(), reason=reason)])
-
-    def _cancel(self, open_orders: Sequence[OrderUpdate]) -> None:
-        cancels = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in open_orders]
-        for start in range(0, len(cancels), MOST_IN_BATCH):
-            self.orders.submit(cancels[start : start + MOST_IN_BATCH], self._now(), urgent=True)
+        self.safety.resume(reason, self._now())
         self._say()
 
     # -- hearing ---------------------------------------------------------------------------------------------------------
@@ -266,7 +291,10 @@ class Trader:
         out: list[Event] = []
         for event in events:
             out.append(event)
-            out += self.account.apply(event)
+            said = self.account.apply(event)
+            out += said
+            for heard in (event, *said):
+                self.safety.feed(heard, self._now())
             if isinstance(event, Orders.HEARS):
                 self.orders.feed(event, self._now())
             if isinstance(event, (Refused, Disconnected)):
@@ -301,14 +329,18 @@ class Trader:
         """Carry out what is wanted, in order; returns what there is to tell."""
         told: list[Event] = []
         while not self._is_closed:
-            actions, events = self.orders.take_actions(), self.orders.take_events()
-            if not actions and not events:
-                break
+            actions = self.orders.take_actions()
             for action in actions:
                 self._do(action)
+            events = [*self.orders.take_events(), *self.safety.settle(self._now())]
+            for arm in self.safety.arms:
+                self._spawn(self._arm_switch(arm))
             for event in events:
                 self._resolve(event)
+                self.safety.feed(event, self._now())
                 told += [event, *self.account.apply(event)]
+            if not actions and not events and not self.orders.actions:
+                break
         wishes, self.account.wishes = self.account.wishes, []
         for wish in wishes:
             self._spawn(self._read(wish))
@@ -375,7 +407,20 @@ class Trader:
             rows = await self._rest().get(wish.path, **wish.query)
         except RestError as error:
             code = error.code
-        self._tell(self.account.fetched(wish, rows, self._now(), code))
+        told = self.account.fetched(wish, rows, self._now(), code)
+        for event in told:
+            self.safety.feed(event, self._now())
+        self._tell(told)
+
+    async def _arm_switch(self, arm: Arm) -> None:
+        """OKX's own kill switch, armed, renewed or let go."""
+        reason = ""
+        try:
+            await self._rest().post("trade/cancel-all-after", arm.body)
+        except RestError as error:
+            reason = one_line(str(error)) or "no answer"
+        self.safety.armed(arm.number, reason, self._now())
+        self._say()
 
     async def _read_instrument(self, instrument: str) -> None:
         kind = self._instruments[instrument].instrument_type if instrument in self._instruments else ""
@@ -392,6 +437,8 @@ class Trader:
             log.warning(
                 "refused here: %s", one_line(f"{event.kind} {event.instrument} {event.rule}: {event.reason}; {event.advice}")
             )
+        if isinstance(event, (Halted, TradingResumed, SafetyOverridden, SwitchFailed)):
+            log.log(logging.WARNING if isinstance(event, TradingResumed) else logging.ERROR, "%s", safety_line(event))
         if not isinstance(event, OrderResolved):
             return
         level = logging.INFO if event.verdict is Verdict.CONFIRMED else logging.WARNING
@@ -400,14 +447,10 @@ class Trader:
         ticket = self.orders.ticket(event.ticket)
         if future is not None and not future.done() and ticket is not None and ticket.outcome is not None:
             future.set_result(ticket.outcome)
-        if self.orders.is_halted and event.kind == "place" and event.verdict is Verdict.CONFIRMED:
-            # It was on its way when the switch was pressed.
-            cancel = CancelOrder(instrument=event.instrument, client_order_id=event.client_order_id)
-            self.orders.submit([cancel], self._now(), urgent=True)
 
     def _arm(self) -> None:
-        dues = [due for due in (self.orders.deadline(), self.account.next_deadline) if due is not None]
-        due = min(dues, default=None)
+        dues = (self.orders.deadline(), self.account.next_deadline, self.safety.next_deadline)
+        due = min((due for due in dues if due is not None), default=None)
         if self._timer is not None and (due is None or due != self._timer_at or self._is_closed):
             self._timer.cancel()
             self._timer = None
@@ -420,6 +463,7 @@ class Trader:
         self._timer = None
         now = self._now()
         self.orders.on_deadline(now)
+        self.safety.on_deadline(now)
         due = self.account.next_deadline
         self._tell(self.account.on_deadline(now) if due is not None and due <= now else [])
 
@@ -430,6 +474,21 @@ def audit_line(event: OrderResolved) -> str:
     words += ["late"] if event.late else []
     words += [event.code, event.reason]
     return one_line(" ".join(word for word in words if word))
+
+
+def safety_line(event: Halted | TradingResumed | SafetyOverridden | SwitchFailed) -> str:
+    """What happened to the switches, in one line."""
+    match event:
+        case Halted(by=by):
+            text = f"trading is halted by {by}: {event.reason}"
+        case TradingResumed():
+            text = f"trading is resumed: {event.reason}"
+        case SafetyOverridden():
+            what = f"{event.kind} {event.instrument} {event.client_order_id}"
+            text = f"{what} left although {event.rule} is not LIVE: {event.reason}"
+        case SwitchFailed():
+            text = f"cancel-all-after failed {event.failures} times in a row: {event.reason}"
+    return one_line(text)
 
 
 def _left_open(ticket: Ticket, now: int) -> Outcome:
@@ -446,4 +505,5 @@ def _left_open(ticket: Ticket, now: int) -> Outcome:
     )
 
 
-_HEARS = (*Orders.HEARS, AccountUpdate, BalanceAndPosition, Fill, LoggedIn, Malformed, PositionUpdate, Refused, Stale, Subscribed)
+_OF_ACCOUNT = (AccountUpdate, BalanceAndPosition, Fill, PositionUpdate, Malformed, Stale, Subscribed, Unsubscribed)
+_HEARS = (*Orders.HEARS, *_OF_ACCOUNT, LoggedIn, Refused)
