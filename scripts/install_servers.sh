@@ -1,20 +1,23 @@
 #!/bin/sh
-# Install the servers the sink tests start privately: PostgreSQL, Redis, NATS (Debian packages). Safe to run again.
+# Install what the tests use of other people's programs (Debian packages): the servers that the sink tests start privately, and the
+# tools that read a journal. Safe to run again.
 set -eu
 
 missing=""
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 command -v nats-server >/dev/null 2>&1 || [ -x /usr/sbin/nats-server ] || missing="$missing nats-server"
+command -v jq >/dev/null 2>&1 || missing="$missing jq"
+command -v zstd >/dev/null 2>&1 || missing="$missing zstd"
 [ -n "$missing" ] || exit 0
 
 install="apt-get install -y --no-install-recommends$missing"
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "servers missing:$missing; install them with your system's package manager" >&2
+    echo "missing:$missing; install them with your system's package manager" >&2
     exit 1
 fi
 if [ "$(id -u)" != 0 ]; then
-    echo "servers missing:$missing; type: sudo $install" >&2
+    echo "missing:$missing; type: sudo $install" >&2
     exit 1
 fi
 

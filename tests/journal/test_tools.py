@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from tests.journal.disks import START, fill, text_of
+from tests.sinks.servers import program
 
 from okex_ws.journal import JournalWriter
 
@@ -25,16 +25,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "r"
 
 
-@pytest.mark.parametrize("name", ["zstdcat", "jq"])
-def test_the_tool_is_installed(name: str) -> None:
-    if shutil.which(name) is None:
-        pytest.skip(f"{name} is not installed (Debian package {'zstd' if name == 'zstdcat' else name})")
-
-
 def test_zstdcat_and_jq_read_a_segment(folder: Path) -> None:
-    for name, package in (("zstdcat", "zstd"), ("jq", "jq")):
-        if shutil.which(name) is None:
-            pytest.skip(f"{name} is not installed (Debian package {package})")
+    program("zstdcat", "zstd")
+    program("jq", "jq")
     segments = sorted(folder.iterdir())
     texts = subprocess.run(["zstdcat", *segments], capture_output=True, check=True)
     assert texts.stderr == b""

@@ -25,7 +25,7 @@ ESCAPED = "p%40ss%2Fw%3Ard%231"
 
 
 def program(name: str, package: str) -> str:
-    """The path of a server's binary; skips or fails the test when it is not installed."""
+    """The path of a program; skips or fails the test when it is not installed."""
     places = [*glob.glob("/usr/lib/postgresql/*/bin"), "/usr/sbin", "/usr/local/sbin", *os.environ.get("PATH", "").split(":")]
     path = shutil.which(name, path=":".join(sorted(places, key=lambda place: "postgresql" in place, reverse=True)))
     if path is not None:
