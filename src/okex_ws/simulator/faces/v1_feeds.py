@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
+from functools import lru_cache
 from typing import Any
 
 from okex_ws.simulator.faces.v1 import Channel, clock, number, said, snowflake
@@ -181,8 +182,8 @@ class Forecast(Feed):
 
 
 class Depth(Feed):
-    """`..._depth...`: both sides from the highest price to the lowest. Without a number the whole book first, then what
-    changed, size zero for what is gone; with one the best levels every time they changed.
+    """`..._depth...`: both sides from the highest price to the lowest, the whole book first, then what changed, size zero for
+    what is gone or has left the best 200.
     """
 
     source = "books"
@@ -190,8 +191,7 @@ class Depth(Feed):
     def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
         super().__init__(channel, listed, market)
         self._ladder = Ladder()
-        self._shown: dict[str, dict[str, list[Any]]] = {"asks": {}, "bids": {}}
-        self._sizes: dict[str, list[tuple[str, str]]] = {}
+        self._shown: dict[str, dict[str, tuple[str, list[Any]]]] = {"asks": {}, "bids": {}}
 
     def restart(self) -> None:
         self._ladder = Ladder()
@@ -199,52 +199,59 @@ class Depth(Feed):
     def told(self, rows: list[Any]) -> Any:
         for row in rows:
             self._ladder.apply(row)
-        return self._changes(rows[-1]["ts"])
+        sides = {side: self._side(side) for side in self._shown}
+        return {**sides, "timestamp": int(rows[-1]["ts"])} if any(sides.values()) else None
 
-    def _changes(self, ts: str) -> Any:
-        told: dict[str, Any] = {}
-        sizes: dict[str, list[tuple[str, str]]] = {}
-        for side, shown in self._shown.items():
-            best = self._ladder.best(side, self.channel.depth or LEVELS)
-            sizes[side] = [(level[0], level[1]) for level in best]
-            present = self._written(side, best)
-            if self.channel.depth:
-                changed = list(present.values())
-            else:
-                changed = [row for price, row in present.items() if price not in shown or shown[price][1] != row[1]]
-                changed += [[row[0], _nothing(row[1]), *row[2:]] for price, row in shown.items() if price not in present]
-            self._shown[side] = present
-            told[side] = sorted(changed, key=lambda row: -float(row[0]))
-        if sizes == self._sizes:
-            return None
-        self._sizes = sizes
-        return {**told, "timestamp": int(ts)}
-
-    def _written(self, side: str, best: Sequence[Sequence[str]]) -> dict[str, list[Any]]:
-        """The levels of a side as V1 writes them, by price: two texts on spot, five numbers on futures."""
-        if not self.listed.unit:
-            return {level[0]: [level[0], level[1]] for level in best}
-        rows: dict[str, list[Any]] = {}
+    def _side(self, side: str) -> list[list[Any]]:
+        """What there is to tell of a side; `shown` keeps each level's size and its row as it was last told."""
+        shown, present = self._shown[side], {}
+        changed: list[list[Any]] = []
         coins = contracts = Decimal(0)
-        for price, size, *_ in best:
-            held = Decimal(size)
-            coin = (held * self.listed.unit / Decimal(price)).quantize(_COIN_STEP, ROUND_DOWN)
-            coins, contracts = coins + coin, contracts + held
-            rows[price] = [number(each) for each in (Decimal(price), held, coin, coins, contracts)]
-        return rows
+        for price, size, *_ in self._ladder.best(side, self.channel.depth or LEVELS):
+            if self.listed.unit:
+                coin, held = _worth(price, size, self.listed.unit)
+                coins, contracts = coins + coin, contracts + held
+            before = shown.get(price)
+            if before is None or before[0] != size:
+                columns = (Decimal(price), held, coin, coins, contracts) if self.listed.unit else ()
+                before = size, [number(each) for each in columns] or [price, size]
+                changed.append(before[1])
+            present[price] = before
+        gone = [[row[0], _nothing(row[1]), *row[2:]] for price, (_, row) in shown.items() if price not in present]
+        self._shown[side] = present
+        return sorted(changed + gone, key=lambda row: -float(row[0]))
+
+
+class TopDepth(Depth):
+    """`..._depth..._5`, `_10`, `_20`: the best levels, whole, every time they changed."""
+
+    def told(self, rows: list[Any]) -> Any:
+        if super().told(rows) is None:
+            return None
+        self._shown = {"asks": {}, "bids": {}}
+        return {**{side: self._side(side) for side in self._shown}, "timestamp": int(rows[-1]["ts"])}
+
+
+@lru_cache(maxsize=20_000)
+def _worth(price: str, size: str, unit: Decimal) -> tuple[Decimal, Decimal]:
+    """(coins, contracts) of a level; coins are cut to four digits (recordings of 2017 and 2018)."""
+    held = Decimal(size)
+    return (held * unit / Decimal(price)).quantize(_COIN_STEP, ROUND_DOWN), held
 
 
 def _nothing(size: Any) -> Any:
     return "0" if isinstance(size, str) else 0
 
 
-_KINDS: dict[str, type[Feed]] = {"deals": Deals, "kline": Kline, "index": Index, "markprice": MarkPrice, "depth": Depth}
+_KINDS: dict[str, type[Feed]] = {"deals": Deals, "kline": Kline, "index": Index, "markprice": MarkPrice}
 
 
 def feed(channel: Channel, listed: Listed, market: Market) -> Feed:
     """The feed of a public channel."""
     if channel.kind == "ticker":
         return (SpotTicker if channel.market == "spot" else FuturesTicker)(channel, listed, market)
+    if channel.kind == "depth":
+        return (TopDepth if channel.depth else Depth)(channel, listed, market)
     return _KINDS[channel.kind](channel, listed, market)
 
 
