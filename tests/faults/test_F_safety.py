@@ -14,7 +14,17 @@ from tests.trading import SPOT, SWAP, best, ledger
 from tests.virtual import START, World
 
 import okex_ws
-from okex_ws.events import AccountQuality, Halted, OrderRefused, SafetyOverridden, SwitchArmed, SwitchFailed, Verdict
+from okex_ws.events import (
+    AccountQuality,
+    BookSnapshot,
+    Halted,
+    OrderRefused,
+    OrderUpdate,
+    SafetyOverridden,
+    SwitchArmed,
+    SwitchFailed,
+    Verdict,
+)
 from okex_ws.market.sizing import SizeError
 from okex_ws.protocol.dead_man import CancelAllAfter
 from okex_ws.protocol.guard import Limits
@@ -416,19 +426,64 @@ def test_F20_pressed_on_a_client_over_sockets() -> None:
         async with Server(exchange()) as server, asyncio.timeout(30), trading_client(server) as client:
             await client.ready()
             price = int(client_price(server) * D("0.97"))
+            updates = client.stream(OrderUpdate)
             placed = [asyncio.ensure_future(client.place(SPOT, "buy", "0.01", price=price)) for _ in range(10)]
             await placed[0]
             client.halt("looks wrong")
             await asyncio.gather(*placed)
             refused = await client.place(SPOT, "buy", "0.01", price=price)
             while server.exchange.floor.open_orders(DEMO_KEY.uid):
-                await client.stream().__anext__()
+                await anext(updates)
             return list(server.exchange.floor.orders(DEMO_KEY.uid)), refused
 
     orders, refused = asyncio.run(main())
     assert {order.state for order in orders} == {"canceled"}
     assert isinstance(refused, okex_ws.Outcome)
     assert refused.verdict is Verdict.REJECTED
+
+
+def test_F13_F19_a_client_over_sockets_is_guarded_armed_and_tells_of_every_refusal() -> None:
+    limits = Limits(order_size=D("0.5"), trip_after=None)
+
+    async def main() -> None:
+        made = {"limits": limits, "limits_by_instrument": {SWAP: Limits(order_size=D(2))}, "halt_file": None}
+        async with Server(exchange()) as server, asyncio.timeout(30), trading_client(server, **made) as client:
+            books = client.stream(BookSnapshot)
+            news = client.stream(OrderRefused, Halted, SwitchArmed, SafetyOverridden)
+            client.subscribe("books5", SPOT)
+            await client.ready()
+            async for _ in books:
+                break
+            price = int(client_price(server) * D("0.97"))
+            first = await client.place(SPOT, "buy", "0.01", price=price)
+            assert first.is_confirmed
+            assert isinstance(await anext(news), SwitchArmed)
+            assert server.exchange.desk.switches
+            large = await client.place(SPOT, "buy", "0.6", price=price)
+            assert (large.verdict, large.via) == (Verdict.REJECTED, "here")
+            far = await client.amend(SPOT, client_order_id=first.client_order_id, price=price // 2)
+            assert far.verdict is Verdict.REJECTED
+            batch = [PlaceOrder(instrument=SPOT, side="buy", size=D(size), price=D(price)) for size in ("0.01", "0.6")]
+            assert [made.verdict for made in await client.place_batch(batch)] == [Verdict.REJECTED] * 2, "none of it leaves"
+            heard = [await anext(news) for _ in range(4)]
+            assert [event.rule for event in heard] == ["order_size", "price_distance", "order_size", "order_size"]
+            assert all(event.reason and event.advice for event in heard)
+            assert (await client.place(SWAP, "buy", "3", price=price)).reason == "size 3 is more than 2"
+            updates = client.stream(OrderUpdate)
+            client.halt("enough")
+            assert (await client.place(SPOT, "buy", "0.01", price=price)).verdict is Verdict.REJECTED
+            heard = [await anext(news) for _ in range(3)]
+            assert [type(event) for event in heard] == [OrderRefused, Halted, OrderRefused]
+            assert heard[2].rule == "halted"
+            async for update in updates:
+                if update.is_final:
+                    break
+            assert server.exchange.floor.open_orders(DEMO_KEY.uid) == []
+            assert len(server.exchange.floor.orders(DEMO_KEY.uid)) == 1
+            client.resume_trading("looked at")
+            assert (await client.place(SPOT, "buy", "0.01", price=price)).is_confirmed
+
+    asyncio.run(main())
 
 
 def test_B14_with_the_key_gone_trading_halts_and_what_is_open_is_left_to_the_switch() -> None:

@@ -57,7 +57,10 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Guard:
-    """Limits and kill switch of one account. by_instrument: limits in place of the general ones."""
+    """Limits and kill switch of one account.
+
+    by_instrument: limits in place of the general ones, but for those of the whole account.
+    """
 
     def __init__(self, limits: Limits = Limits(), by_instrument: Mapping[str, Limits] | None = None) -> None:
         self.limits = limits
@@ -110,10 +113,12 @@ class Guard:
         doubt = _doubt(around)
         if doubt is not None and not override:
             return self._refusal(order, *doubt, now)
-        limits = self.by_instrument.get(order.instrument, self.limits)
-        broken = self._broken(order, around, limits, now, is_blind=doubt is not None)
+        broken = self._too_many(order, around, now)
+        if broken is None:
+            limits = self.by_instrument.get(order.instrument, self.limits)
+            broken = self._broken(order, around, limits, is_blind=doubt is not None)
         if broken is not None:
-            self._count_refusal(broken[0], limits, now)
+            self._count_refusal(broken[0], now)
             return self._refusal(order, *broken, now)
         self._passed.append(now)
         if doubt is not None:
@@ -129,15 +134,22 @@ class Guard:
             self._events.append(told)
         return None
 
-    def _broken(
-        self, order: PlaceOrder | AmendOrder, around: Surroundings, limits: Limits, now: int, *, is_blind: bool
-    ) -> tuple[str, str, str] | None:
-        """The first limit this order breaks, as (rule, reason, advice)."""
+    def _too_many(self, order: PlaceOrder | AmendOrder, around: Surroundings, now: int) -> tuple[str, str, str] | None:
+        """The first limit of the whole account this order breaks, as (rule, reason, advice)."""
         while self._passed and self._passed[0] <= now - SECOND:
             self._passed.popleft()
-        most = limits.orders_per_second
+        most = self.limits.orders_per_second
         if most is not None and len(self._passed) >= most:
             return "orders_per_second", f"{most} orders left within the last second", "send fewer"
+        most = self.limits.open_orders
+        if most is not None and isinstance(order, PlaceOrder) and around.open_orders >= most:
+            return "open_orders", f"{around.open_orders} orders are open already", "cancel some first"
+        return None
+
+    def _broken(
+        self, order: PlaceOrder | AmendOrder, around: Surroundings, limits: Limits, *, is_blind: bool
+    ) -> tuple[str, str, str] | None:
+        """The first limit of its instrument this order breaks, as (rule, reason, advice)."""
         if order.size is not None and limits.order_size is not None and order.size > limits.order_size:
             return "order_size", f"size {plain(order.size)} is more than {plain(limits.order_size)}", "make it smaller"
         if limits.order_notional is not None:
@@ -151,11 +163,8 @@ class Guard:
             if abs(order.price - around.middle) > share * around.middle:
                 reason = f"price {plain(order.price)} is more than {plain(share * 100)} % off {plain(around.middle)}"
                 return "price_distance", reason, "look at the price again"
-        if not isinstance(order, PlaceOrder):
-            return self._too_large(order, around, limits) if order.size is not None else None
-        if limits.open_orders is not None and around.open_orders >= limits.open_orders:
-            return "open_orders", f"{around.open_orders} orders are open already", "cancel some first"
-        return None if order.reduce_only else self._too_large(order, around, limits)
+        is_reducing = isinstance(order, PlaceOrder) and order.reduce_only
+        return None if is_reducing else self._too_large(order, around, limits)
 
     def _too_large(
         self, order: PlaceOrder | AmendOrder, around: Surroundings, limits: Limits
@@ -171,11 +180,11 @@ class Guard:
         reason = f"the position could become {plain(worst)}, more than {plain(limits.position)}"
         return "position", reason, "make it smaller, or cancel others first"
 
-    def _count_refusal(self, rule: str, limits: Limits, now: int) -> None:
+    def _count_refusal(self, rule: str, now: int) -> None:
         self._refused.append(now)
         while self._refused[0] <= now - SECOND:
             self._refused.popleft()
-        if limits.trip_after is not None and len(self._refused) >= limits.trip_after:
+        if self.limits.trip_after is not None and len(self._refused) >= self.limits.trip_after:
             self.halt(f"{len(self._refused)} orders broke limits within a second, the last one {rule}", rule, now)
 
     def _refusal(self, order: PlaceOrder | AmendOrder, rule: str, reason: str, advice: str, now: int) -> OrderRefused:
