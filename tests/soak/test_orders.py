@@ -1,4 +1,4 @@
-"""The order path under seeded trouble: 80 schedules here, thousands by `make soak`; and the account after every step of a long run."""
+"""The order path under seeded trouble: schedules audited by the exchange's ledger, and the account after every step of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tests.soak.orders import Schedule, audit, run, steps
 
-SCHEDULES = 80
+from okex_ws.simulator.rules import DEMO_KEY
+
+SCHEDULES = 64
 STEPS = 750
 
 
@@ -28,12 +30,9 @@ def test_the_audit_notices_a_second_placement_and_a_wrong_belief() -> None:
     made = Schedule(3)
     assert made.run() == []
     placed = next(ticket for ticket, _ in made.asked if ticket.kind == "place" and ticket.outcome and ticket.outcome.is_confirmed)
-    floor = made.world.exchange.floor
-    account = floor.orders("44")
-    twin = next(order for order in account if order.client_order_id == placed.order.client_order_id).copy()
-    twin.order_id += "9"
-    account.append(twin)  # type: ignore[attr-defined]
-    found = audit(made)
-    assert any("placed 2 times" in line for line in found)
-    del account[:]  # type: ignore[attr-defined]
+    known = made.world.exchange.floor.accounts[DEMO_KEY.uid].known
+    order = next(order for order in known.values() if order.client_order_id == placed.order.client_order_id)
+    known["twin"] = order.copy()
+    assert any("placed 2 times" in line for line in audit(made))
+    del known["twin"], known[order.order_id]
     assert any(line.startswith("place ") for line in audit(made))

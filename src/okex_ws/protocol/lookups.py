@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from okex_ws.events import Verdict
 from okex_ws.protocol.pacing import SECOND, Window
 from okex_ws.protocol.tickets import Look, LookUp, Patience, Ticket, ns
 from okex_ws.wire.orders import MassCancel, lookup_query
@@ -65,7 +66,8 @@ class Lookups:
         if look is None:
             return Finding.AGAIN
         look.is_reading = False
-        look.at = now + ns(PAUSES_S[min(look.reads, len(PAUSES_S)) - 1] if ticket.outcome is None else SLOW_S)
+        is_reported = ticket.outcome is not None and ticket.outcome.verdict is Verdict.UNKNOWN
+        look.at = now + ns(SLOW_S if is_reported else PAUSES_S[min(look.reads, len(PAUSES_S)) - 1])
         if found:
             look.source, look.absent_since = 0, None
             return Finding.FOUND

@@ -282,7 +282,7 @@ class Orders:
                 self._not_yet(ticket, order, asked_at, now)
         elif finding is Finding.ABSENT and ticket.is_open:
             self._absent(ticket, now)
-        if not ticket.is_open:
+        if not ticket.is_open and (finding is not Finding.AGAIN or ticket.rank is Rank.ORDER):
             ticket.look = None
         if ticket.look is not None:
             self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
