@@ -6,10 +6,11 @@ import asyncio
 from typing import Any, NamedTuple
 
 import okex_ws
-from okex_ws.events import Disconnected, Event, Gap, Resumed
+from okex_ws.events import Disconnected, Event, Gap, Refused, Resumed, Subscribed
 from okex_ws.replay import Replay
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
@@ -73,3 +74,32 @@ def _differences(one: list[Event], other: list[Event]) -> list[Any]:
     if len(one) != len(other):
         found.append(("lengths", len(one), len(other)))
     return found[:3]
+
+
+def test_a_clock_that_was_corrected_is_corrected_again_at_the_same_place() -> None:
+    records: list[Record] = []
+    said: list[Event] = []
+
+    async def main() -> None:
+        def exchange(now: int) -> Exchange:
+            return Exchange(SeededMarket(5, start=now), seed=5, now=now, faults=Faults.parse(["clock_skew seconds=40"]))
+
+        def tap(now: int, line: str, conn: int, kind: str, text: bytes) -> None:
+            records.append(Record(len(records) + 1, now, line, conn, kind, bytes(text)))
+
+        key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
+        async with Server(exchange) as server:
+            site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
+            client = okex_ws.Client(site, credentials=key, tap=tap, backoff_s=(0.01, 0.05))
+            client.on(Event, said.append)
+            client.subscribe("orders", "ANY")
+            async with client, asyncio.timeout(30):
+                async for _ in client.stream(Subscribed):
+                    break
+
+    asyncio.run(main())
+    assert [event.code for event in said if isinstance(event, Refused)] == ["60006"]
+    assert "clock" in {record.kind for record in records}
+    replay = Replay()
+    again = [event for record in records for event in replay.feed(record)]
+    assert _differences(said, again) == []
