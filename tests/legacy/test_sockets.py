@@ -32,7 +32,7 @@ from okex_ws.journal import INCOMING, JournalReader, recorders
 from okex_ws.legacy.deflate import deflated
 from okex_ws.recorder.audit import audit
 from okex_ws.recorder.recorder import Recorder
-from okex_ws.replay import played
+from okex_ws.replay import Replay, played
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import Rules
@@ -218,18 +218,21 @@ def test_what_a_client_hears_is_recorded_replays_the_same_and_fills_the_tables(p
     """Through a restart of the server: the line says what it may have missed, and goes on."""
     dialect, path, wanted = PLANS[plan]
     heard: list[Event] = []
+    sink = tmp_path / "sink.jsonl"
 
     @looped
     async def check() -> None:
         async with Server(exchange(), speed=8) as first:
             port = first.port
             recorder = Recorder(
-                tmp_path,
+                tmp_path / "data",
                 site=first.ws_url + path,
                 dialect=dialect,
                 fetches_back=False,
                 flush_within_s=0.05,
                 table_flush_s=0.2,
+                checkpoint_s=0.2,
+                sinks=[str(sink)],
                 **QUICK,
             )
             recorder.client.on(Event, heard.append)
@@ -251,14 +254,22 @@ def test_what_a_client_hears_is_recorded_replays_the_same_and_fills_the_tables(p
             await recorder.__aexit__()
 
     check()
-    (journal,) = recorders(tmp_path / "journal")
+    (journal,) = recorders(tmp_path / "data" / "journal")
     said = [place.event for place in played(JournalReader(journal).records())]
     assert texts(said) == texts(heard)
+    replay = Replay()
+    after = replay.resume(journal)
+    assert after > 0, "there are checkpoints"
+    rest = [event for record in JournalReader(journal).records(after=after) for event in replay.feed(record)]
+    assert texts(rest) == texts(said)[len(said) - len(rest) :]
+    assert rest
     gaps = {(event.channel, event.instrument) for event in said if isinstance(event, Gap)}
     assert gaps == {(channel, key) for channel, key in wanted if channel in ("trades", "books", "books-l2-tbt")}
-    report = audit([tmp_path]).report
+    report = audit([tmp_path / "data"]).report
     assert report.is_clean, report.findings
-    with store.Store(tmp_path) as tables:
+    trades = [row for row in map(json.loads, sink.read_text().splitlines()) if row["kind"] == "trade"]
+    assert len(trades) == sum(isinstance(event, Trade) for event in heard)
+    with store.Store(tmp_path / "data") as tables:
         assert tables.rows("SELECT count(*) FROM raw_trades")[0][0] == sum(isinstance(event, Trade) for event in heard)
         assert tables.rows("SELECT count(*) FROM raw_book_updates")[0][0] > 0
 
