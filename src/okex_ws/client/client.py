@@ -340,6 +340,8 @@ class Client(Ordering):
 
         if self._credentials is None:
             raise NotTradingError("trading needs a key: Client(…, credentials=okex_ws.credentials(), trading=…)")
+        if not self.dialect.has_rest:
+            raise NotTradingError(f"a client trades in v5 only; requests of {self.dialect.name} are made by okex_ws.legacy")
         self._trader = Trader(
             settings,
             rest=lambda: self.rest,
