@@ -53,7 +53,7 @@ def main() -> int:
                 folder = Path(place) / f"{turn}-{name.replace(' ', '-')}"
                 recorder = [sys.executable, str(HERE / "recorders.py"), name]
                 outcome = read(str(path), chosen.rate, name, recorder, str(folder))
-                print(f"{name}: load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+                print(f"{name}: {outcome['wall']:.0f} s at a load of {os.getloadavg()[0]:.1f}", file=sys.stderr)
                 results.setdefault(name, []).append(outcome)
                 if (folder / "journal").exists():
                     replays.append(replay(folder / "journal"))

@@ -69,7 +69,7 @@ def _by_hand(port: int, folder: Path, keep: Callable[[list[list[object]]], None]
     import websockets
 
     async def read() -> None:
-        async with websockets.connect(f"ws://127.0.0.1:{port}/ws/v5/public", max_size=2**24) as line:
+        async with websockets.connect(f"ws://127.0.0.1:{port}/ws/v5/public", max_size=2**24, ping_interval=None) as line:
             await line.send(SUBSCRIBE)
             messages = rows = 0
             batch: list[list[object]] = []

@@ -2,7 +2,7 @@
 
 In: records of what a line was told (frames, opens, closes, timers). Out: the events it said, with the journal place of each.
 A Line is deterministic: told the same, it says the same, so nothing is stored twice.
-May import: dialects, protocol, wire, events.
+May import: checkpoints, dialects, protocol, wire, events.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from okex_ws import checkpoints
 from okex_ws.dialects import dialect as spoken
 from okex_ws.events import Event
 from okex_ws.protocol.backfill import Planner
@@ -23,10 +25,6 @@ from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.protocol.session import Timing
 from okex_ws.wire.channels import Subscription, from_arg
 from okex_ws.wire.frames import book_image
-from okex_ws.wire.sign import Credentials
-
-_NOBODY = Credentials("replay", "replay", "replay")
-"""Stands for the key of a line that had one: what it signs is sent nowhere."""
 
 
 class Played(NamedTuple):
@@ -49,6 +47,18 @@ class Replay:
         self._bare: dict[tuple[str, int], tuple[AnySession, Any]] = {}
         self._connects = connects_per_ip()
         self._planner: Planner | None = None
+
+    def resume(self, folder: Path, *, through: int | None = None, before: int | None = None) -> int:
+        """Begin where a recorder's lines stood: after a record ≤ `through`, everything received before `before` (ns).
+
+        Returns that record: feed what follows it. 0: there is no such checkpoint, feed all.
+        """
+        for checkpoint in checkpoints.find(folder, through=through, before=before):
+            standing = checkpoints.read(checkpoint.path)
+            if standing is not None:
+                self.lines, self._connects, self._planner = standing
+                return checkpoint.n
+        return 0
 
     def feed(self, record: Any) -> list[Event]:
         """What was said to this, as a consumer got to see it."""
@@ -90,7 +100,7 @@ class Replay:
             url=settings.get("url", ""),
             luck=random.Random(f"{settings['seed']} {record.line}").random,  # noqa: S311  # the jitter that was
             connects=self._connects,
-            credentials=_NOBODY if settings.get("login") else None,
+            credentials=checkpoints.NOBODY if settings.get("login") else None,
             timing=Timing(**settings.get("timing", {})),
             stale_after_s=settings.get("stale_after_s"),
             backoff_s=tuple(settings.get("backoff_s", (0.5, 30.0))),
@@ -176,9 +186,9 @@ class Replay:
         return [*verdicts, *receive(record.text, record.ts)]
 
 
-def played(records: Iterable[Any], dialect: Dialect = V5) -> Iterator[Played]:
-    """Every event of these records, flat out, in order."""
-    replay = Replay(dialect)
+def played(records: Iterable[Any], dialect: Dialect = V5, replay: Replay | None = None) -> Iterator[Played]:
+    """Every event of these records, flat out, in order. replay: one that was resumed, and records from there on."""
+    replay = replay or Replay(dialect)
     for record in records:
         for i, event in enumerate(replay.feed(record)):
             yield Played(record.n, i, event)

@@ -128,10 +128,10 @@ async def _replay(
 def _wanted(
     readers: list[JournalReader], channels: set[str], since: int | None, until: int | None, counts: _Counts
 ) -> Iterator[Played]:
-    """Lines are known from their beginning only, so all before `since` is replayed too, unseen."""
+    """Lines are known from their beginning only, so what is before `since` is replayed too, unseen, from a checkpoint on."""
     from okex_ws.dialects import dialect as spoken
     from okex_ws.journal import Record
-    from okex_ws.replay import played
+    from okex_ws.replay import Replay, played
 
     def counted(records: Iterator[Record]) -> Iterator[Record]:
         for record in records:
@@ -139,7 +139,9 @@ def _wanted(
             yield record
 
     for reader in readers:
-        for place in played(counted(reader.records(until=until)), spoken(reader.dialect)):
+        replay = Replay(spoken(reader.dialect))
+        n = replay.resume(reader.path, before=since) if since is not None else 0
+        for place in played(counted(reader.records(after=n, until=until)), replay=replay):
             event = place.event
             if since is not None and event.ts_recv < since:
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import pickle
 import random
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from typing import Any, Self
 
 import msgspec
 
+from okex_ws import checkpoints
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
@@ -76,6 +78,7 @@ class Recorder:
         flush_within_s: float = 1.0,
         segment_bytes: int = 128 << 20,
         table_flush_s: float = 30.0,
+        checkpoint_s: float = 300.0,
         **options: Any,
     ) -> None:
         self.folder = folder
@@ -113,6 +116,8 @@ class Recorder:
         self._disk_errors, self._last_error = 0, ""
         self._spools: dict[Spool, asyncio.Task[None]] = {}
         self._batch: Batch | None = None
+        self._latest = now
+        self._checkpoint_ns, self._checkpoint_at = int(checkpoint_s * 1e9), now
         self._recovery: asyncio.Task[None] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------------
@@ -189,6 +194,8 @@ class Recorder:
             self._stop.set()
             return
         self._i = 0
+        if now > self._latest:
+            self._latest = now
         self._frames += kind in INCOMING
 
     def _on_event(self, event: Event) -> None:
@@ -215,6 +222,7 @@ class Recorder:
         due = self.journal.deadline()
         try:
             if due is not None and due <= now:
+                checkpoint = self._checkpoint(now)  # of the very records that are written now
                 self._batch = self.journal.prepare(now)
                 if self._batch is not None:
                     try:
@@ -222,6 +230,8 @@ class Recorder:
                     finally:
                         batch, self._batch = self._batch, None
                         self.journal.settle(batch, self._clock.now())
+                if checkpoint is not None:
+                    await asyncio.to_thread(checkpoints.write, self.journal.folder, *checkpoint)
                 self.tables.flush_news(self.journal.acknowledged)
             due = self.tables.deadline()
             if due is not None and due <= now:
@@ -233,6 +243,19 @@ class Recorder:
                         self.tables.settle(rows, now)
         except (StorageFailedError, OSError) as error:
             self._note_failure(error)
+
+    def _checkpoint(self, now: int) -> tuple[int, int, bytes] | None:
+        """Where lines and backfill stand after the last record, when it is time again: a restart goes on from there."""
+        if abs(now - self._checkpoint_at) < self._checkpoint_ns:
+            return None
+        self._checkpoint_at = now
+        planner = self.backfill.planner if self.backfill is not None else None
+        try:
+            frozen = checkpoints.freeze(checkpoints.Standing(self.client.lines, self.client.connects, planner))
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            log.debug("no checkpoint: %s", error)  # a restart takes longer, nothing else
+            return None
+        return self.journal.last, self._latest, frozen
 
     async def _drive(self, spool: Spool) -> None:
         try:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from okex_ws.journal import JournalReader, recover
-from okex_ws.replay import played
+from okex_ws.replay import Replay, played
 from okex_ws.store.writer import TableWriter
 
 
 def recover_tables(folder: Path, journal: Path, now: int) -> int:
     """Replay one recorder's journal and commit what its tables lack; returns the rows added. Doing it twice adds nothing.
 
-    The whole journal is replayed, because lines are known only from their beginning; what is committed already is passed over.
+    Lines are known only from their beginning, or from a checkpoint: the journal is replayed from the last one whose rows are all
+    in the tables, and what is committed already is passed over.
     """
     tables = TableWriter(folder, journal.name)
     try:
         if recover(journal).last <= tables.committed:
             return 0
-        reader = JournalReader(journal)
-        last = added = 0
-        for n, i, event in played(reader.records()):
+        replay = Replay()
+        last = replay.resume(journal, through=tables.committed)
+        added = 0
+        for n, i, event in played(JournalReader(journal).records(after=last), replay=replay):
             if n > last and tables.is_full:
                 tables.flush(now, last)
             last = n

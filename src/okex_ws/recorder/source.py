@@ -28,9 +28,9 @@ class JournalSource:
         return self._journal.acknowledged if self._journal is not None else self._last_n
 
     async def events(self, after_n: int) -> AsyncIterator[tuple[int, int, Event]]:
-        """(n, i, event) of every record after `after_n`; earlier ones are replayed too, since lines remember."""
+        """(n, i, event) of every record after `after_n`; earlier ones are replayed too, from a checkpoint on: lines remember."""
         reader, replay = JournalReader(self._path), Replay()
-        done = 0
+        done = self._last_n = await asyncio.to_thread(replay.resume, self._path, through=after_n)
         while True:
             is_last = self._journal is None or self._journal.is_closed
             through = None if self._journal is None else self._journal.acknowledged

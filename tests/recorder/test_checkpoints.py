@@ -1,0 +1,147 @@
+"""Checkpoints: a replay that begins at one says what a replay from the beginning says, and only ours are believed."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from pathlib import Path
+
+import pytest
+from tests.cli.shell import run
+from tests.faults.looped import looped
+from tests.recorder.recording import Until, market, recording
+
+from okex_ws import checkpoints, store
+from okex_ws.checkpoints import Standing
+from okex_ws.events import Disconnected, Gap, Push, Recovered, Trade
+from okex_ws.journal import JournalReader, recorders
+from okex_ws.protocol.line import Line
+from okex_ws.protocol.pacing import connects_per_ip
+from okex_ws.recorder.recovery import recover_tables
+from okex_ws.replay import Played, Replay, played
+from okex_ws.simulator.server import Server
+from okex_ws.wire.channels import subscription
+from okex_ws.wire.sign import Credentials
+
+TROUBLE = (
+    "drop channel=trades probability=2%", "drop channel=books action=update every=31", "die_after_frames frames=150 times=1",
+)  # fmt: skip
+
+
+BEHIND = b"\x80\x05\x8c\x18okex_ws.protocol.session\x8c\x13msgspec.json.decode\x93."
+"""A name behind a name of ours."""
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with many checkpoints and small segments, whose tables were never written: its recorder died."""
+    folder = tmp_path_factory.mktemp("recorded")
+
+    @looped
+    async def main() -> None:
+        async with (
+            Server(market(*TROUBLE), speed=5) as server,
+            recording(folder, server, checkpoint_s=0.05, segment_bytes=30_000) as recorder,
+        ):
+            await Until(recorder.client, Disconnected, 1)
+            await Until(recorder.client, Trade, 50)
+            while len(checkpoints.find(recorder.journal.folder)) < 4:
+                await Until(recorder.client, Trade, 30)
+
+    main()
+    return folder
+
+
+def told(path: Path, replay: Replay | None = None, after: int = 0) -> list[Played]:
+    return list(played(JournalReader(path).records(after=after), replay=replay))
+
+
+def as_texts(places: list[Played]) -> list[str]:
+    return [f"{n} {i} {event!r}" for n, i, event in places]
+
+
+def test_E12_a_replay_from_any_checkpoint_says_what_one_from_the_beginning_says(recorded: Path) -> None:
+    [path] = recorders(recorded / "journal")
+    whole = told(path)
+    assert {Gap, Disconnected, Recovered} <= {type(event) for _, _, event in whole}
+    found = checkpoints.find(path)
+    assert len(found) >= 4
+    for checkpoint in found:
+        replay = Replay()
+        n = replay.resume(path, through=checkpoint.n)
+        assert n == checkpoint.n
+        assert as_texts(told(path, replay, n)) == as_texts([place for place in whole if place.n > n])
+        assert max((event.ts_recv for at, _, event in whole if at <= n), default=0) <= checkpoint.latest
+
+
+def test_E1_what_a_dead_recorder_left_is_taken_up_where_the_tables_stand(recorded: Path, tmp_path: Path) -> None:
+    [path] = recorders(recorded / "journal")
+    latest = checkpoints.find(path)[0].n
+    store.prepare(tmp_path, now=1, software="test")
+    writer = store.TableWriter(tmp_path, path.name)
+    whole = told(path)
+    for n, i, event in whole:
+        if n <= latest:
+            writer.add(event, n, i)
+    writer.flush(1, latest)
+    writer.close()
+    copy = tmp_path / "journal" / path.name
+    copy.mkdir(parents=True)
+    kept = [segment for segment in sorted(path.iterdir()) if ".checkpoint" in segment.name]
+    segments = sorted(path.glob("*.zst"))
+    needed = [segment for segment in segments if max((r.n for r in JournalReader(segment).records()), default=0) > latest]
+    assert len(needed) < len(segments), "what comes before is not even there"
+    for file in [*kept, *needed]:
+        (copy / file.name).write_bytes(file.read_bytes())
+    recover_tables(tmp_path, copy, 2)
+    with store.open(tmp_path) as opened:
+        rows = sum(opened.rows(f"SELECT count(*) FROM raw_{table.name}")[0][0] for table in opened.tables())
+    assert rows == sum(isinstance(event, Push) for _, _, event in whole)
+
+
+def test_replay_from_a_time_reads_from_the_checkpoint_before_it(recorded: Path) -> None:
+    [path] = recorders(recorded / "journal")
+    whole = told(path)
+    since = whole[len(whole) * 3 // 4].event.ts_recv
+    shown = run("replay", str(recorded), "--flat", "--json", "--from", str(since))
+    assert shown.code == 0, shown.err
+    assert len(shown.lines) == sum(event.ts_recv >= since for _, _, event in whole)
+    records = int(shown.err.split(" events of ")[1].split()[0])
+    passed_over = max(checkpoint.n for checkpoint in checkpoints.find(path, before=since))
+    assert records == sum(record.n > passed_over for record in JournalReader(path).records()) > 0
+
+
+def test_G_a_checkpoint_holds_no_key() -> None:
+    parts = ("a-key-nobody-may-see", "a-secret-nobody-may-see", "a-passphrase-nobody-may-see")
+    luck, connects = random.Random(1).random, connects_per_ip()
+    line = Line("private/0", luck=luck, connects=connects, credentials=Credentials(*parts))
+    line.subscribe([subscription("orders", instType="SPOT")], 1)
+    line.start(1)
+    line.opened(1, 2)
+    assert b"login" in b"".join(line.bytes_to_send(1))
+    frozen = checkpoints.freeze(Standing({"private/0": line}, connects, None))
+    assert not any(part.encode() in frozen for part in parts)
+
+
+@pytest.mark.parametrize(
+    "evil", [b"cos\nsystem\n(S'true'\ntR.", pickle.dumps(print), pickle.dumps(Path("x")), BEHIND, b"", b"\x80\x05no"]
+)
+def test_G_a_foreign_checkpoint_is_not_believed(tmp_path: Path, evil: bytes) -> None:
+    checkpoints.write(tmp_path, 7, 1, evil)
+    [checkpoint] = checkpoints.find(tmp_path)
+    assert checkpoints.read(checkpoint.path) is None
+    assert Replay().resume(tmp_path) == 0
+
+
+def test_E2_a_damaged_or_other_checkpoint_is_passed_over_for_an_older_one(recorded: Path, tmp_path: Path) -> None:
+    [path] = recorders(recorded / "journal")
+    latest, older = checkpoints.find(path)[:2]
+    content = latest.path.read_bytes()
+    for place in range(0, len(content), len(content) // 20):
+        (tmp_path / latest.path.name).write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        (tmp_path / older.path.name).write_bytes(older.path.read_bytes())
+        assert Replay().resume(tmp_path) in (older.n, latest.n)
+    (tmp_path / latest.path.name).write_bytes(content[: len(content) // 2])
+    assert Replay().resume(tmp_path) == older.n
+    assert Replay().resume(tmp_path, through=older.n - 1) == 0
+    assert Replay().resume(tmp_path, before=older.latest) == 0
