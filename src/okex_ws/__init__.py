@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from okex_ws.client.trading import LoginRefusedError, Trading
     from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker, Trade, Verdict
     from okex_ws.market import Books, BookState, Instruments, Latest, OrderBook
+    from okex_ws.protocol.guard import Limits
     from okex_ws.protocol.tickets import Outcome
     from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
     from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
@@ -44,6 +45,7 @@ __all__ = [
     "Gap",
     "Instruments",
     "Latest",
+    "Limits",
     "LoginRefusedError",
     "NotTradingError",
     "OrderBook",
@@ -81,6 +83,7 @@ _PLACES = {
     "okex_ws.client.trading": "LoginRefusedError Trading",
     "okex_ws.events": "BookSnapshot BookUpdate Candle Event Gap Ticker Trade Verdict",
     "okex_ws.market": "Books BookState Instruments Latest OrderBook",
+    "okex_ws.protocol.guard": "Limits",
     "okex_ws.wire.channels": "CHANNELS Subscription SubscriptionError subscription",
     "okex_ws.protocol.tickets": "Outcome",
     "okex_ws.wire.orders": "AmendOrder CancelOrder OrderError PlaceOrder",
