@@ -25,7 +25,7 @@ from tests.cli.shell import here, run
 from tests.faults.looped import following, looped, until
 
 import okex_ws
-from okex_ws import AccountKey, Client, Credentials, CredentialsError, RestError, at, site
+from okex_ws import AccountKey, Client, Credentials, CredentialsError, RestError, Trading, at, site
 from okex_ws.events import Disconnected, LoggedIn, Refused, Subscribed
 from okex_ws.journal import JournalReader, JournalWriter
 from okex_ws.simulator.exchange import Exchange
@@ -332,3 +332,18 @@ def test_G9_the_doctor_warns_of_a_key_that_may_withdraw() -> None:
         assert is_silent(done.out + done.err)
 
     check()
+
+
+@pytest.mark.parametrize("permissions", ["read_only,trade,withdraw", "read_only,trade"])
+def test_G9_a_client_that_trades_warns_of_it_too(permissions: str, caplog: pytest.LogCaptureFixture) -> None:
+    @looped
+    async def check() -> None:
+        async with exchange(permissions=permissions) as server:
+            client = client_of(server, trading=Trading(instrument_types=("SPOT",)))
+            async with client:
+                await client.ready()
+                await client.rest.account_config()  # its own was asked for before
+
+    check()
+    warned = [record.getMessage() for record in caplog.records if "may withdraw" in record.getMessage()]
+    assert len(warned) == permissions.count("withdraw")

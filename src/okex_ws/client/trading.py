@@ -7,6 +7,7 @@ What a former process left open is settled before anything new is sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -169,6 +170,7 @@ class Trader:
         """Load reference data, and settle what a former process left open."""
         self._switch.start()
         self._spawn(self._prepare())
+        self._spawn(self._look_at_key())
 
     async def ready(self) -> None:
         """Wait until orders can be sent. Raises LoginRefusedError when that will never be."""
@@ -211,6 +213,13 @@ class Trader:
             self.orders.adopt(list(self._log.open.values()), self._now())
         self._is_prepared = True
         self._say()
+
+    async def _look_at_key(self) -> None:
+        """Say so when the key may do more than trading needs."""
+        with contextlib.suppress(RestError):
+            config = await self._rest().account_config()
+            if "withdraw" in str(config.get("perm", "")).split(","):
+                log.warning("this key may withdraw: whoever has it can take the money away; trade with one that cannot")
 
     # -- asking ----------------------------------------------------------------------------------------------------------
 
