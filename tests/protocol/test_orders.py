@@ -218,7 +218,7 @@ def test_a_number_that_is_refused_though_it_is_the_published_one_leaves_rest_for
     desk.settle()
     desk.place()
     assert len(desk.sent) == 1
-    assert [post.body["clOrdId"] for post in desk.posted][0] == ticket.order.client_order_id
+    assert desk.posted[0].body["clOrdId"] == ticket.order.client_order_id
     assert len(desk.posted) == 2
     desk.orders.rest_answered(desk.posted[0].request_id, "1", "", [{"sCode": "51001", "sMsg": "none such"}], desk.now)
     desk.settle()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from tests.protocol.ordering import Desk, amend, cancel, limit, push, row
 
 from okex_ws.events import OrderUpdate
+from okex_ws.market.account import Account
 
 Said = OrderUpdate | tuple[str, int, dict[str, str]]
 """A push, or a reply: code, which request, what it says of the order."""
@@ -53,11 +55,24 @@ def play(order: tuple[str, ...], final: str) -> tuple[Desk, list[OrderUpdate]]:
 
 
 @pytest.mark.parametrize("final", ["canceled", "filled"])
-def test_every_permutation_ends_with_the_same_right_verdicts(final: str) -> None:
+def test_every_permutation_ends_with_the_same_right_verdicts_and_state(final: str) -> None:
     right = {"place": "confirmed", "amend": "confirmed", "cancel": "confirmed" if final == "canceled" else "rejected"}
+    end = (final, Decimal(1 if final == "canceled" else 3), Decimal(3))
     wrong = []
     for order in itertools.permutations(messages("c1", "r1", final)):
-        desk, _ = play(order, final)
-        if dict(desk.verdicts) != right or len(desk.verdicts) > 3 or len(desk.sent) != 3:
-            wrong.append((order, desk.verdicts))
+        desk, pushes = play(order, final)
+        account = Account()
+        highest = Decimal(0)
+        for update in pushes:
+            account.apply(update)
+            known = account.orders.get(update.order_id)
+            assert known is not None
+            filled = known.filled_size or Decimal(0)
+            if filled < highest:
+                wrong.append((order, "what was filled became less"))
+            highest = filled
+        known = account.orders.get(pushes[0].order_id)
+        state = (known.state, known.filled_size, known.size) if known is not None else None
+        if dict(desk.verdicts) != right or len(desk.verdicts) > 3 or len(desk.sent) != 3 or state != end:
+            wrong.append((order, desk.verdicts, state))
     assert wrong == []
