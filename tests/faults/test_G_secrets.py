@@ -26,7 +26,7 @@ from tests.faults.looped import following, looped, until
 
 import okex_ws
 from okex_ws import AccountKey, Client, Credentials, CredentialsError, RestError, Trading, at, site
-from okex_ws.events import Disconnected, LoggedIn, Refused, Subscribed
+from okex_ws.events import Disconnected, Refused, Subscribed
 from okex_ws.journal import JournalReader, JournalWriter
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.rules import ApiKey
@@ -58,6 +58,17 @@ async def exchange(**options: Any) -> AsyncIterator[Server]:
 
 def client_of(server: Server, key: Credentials = KEY, **options: Any) -> Client:
     return Client(at(server.ws_url, rest_url=server.rest_url), credentials=key, seed=1, **options)
+
+
+async def trade_a_little(server: Server) -> None:
+    """Log in, place and cancel an order over the WebSocket and one over REST."""
+    client = client_of(server, trading=Trading(instrument_types=("SPOT",)))
+    async with client:
+        await client.ready()
+        placed = await client.place("BTC-USDT", "buy", "0.01", price="59000")
+        assert placed.is_confirmed
+        answer = await client.rest.post("trade/cancel-order", {"instId": "BTC-USDT", "ordId": placed.order_id})
+        assert answer.code == "0"
 
 
 def shown(error: BaseException) -> str:
@@ -129,12 +140,7 @@ def test_G1_logs_at_the_lowest_level_while_logging_in_and_signing(logged: list[s
     @looped
     async def check() -> None:
         async with exchange() as server:
-            client = client_of(server)
-            client.subscribe("account")
-            async with following(client) as stream:
-                await until(stream, Subscribed)
-                with contextlib.suppress(RestError):
-                    await client.rest.get("account/config")
+            await trade_a_little(server)
             wrong = client_of(server, Credentials(API_KEY, SECRET + "?", PASSPHRASE))
             wrong.subscribe("account")
             async with following(wrong) as stream:
@@ -170,18 +176,10 @@ async def test_G1_no_frame_of_ours_holds_a_secret_among_its_variables_but_the_si
         return look
 
     async with exchange() as server:
-        client = client_of(server)
-        client.subscribe("account")
         before = sys.gettrace()
         sys.settrace(at_every_step)
         try:
-            async with following(client) as stream:
-                await until(stream, LoggedIn)
-                await until(stream, Subscribed)
-                with contextlib.suppress(RestError):
-                    await client.rest.get("account/balance")
-                with contextlib.suppress(RestError):
-                    await client.rest.post("trade/cancel-order", {"instId": "BTC-USDT", "ordId": "1"})
+            await trade_a_little(server)
         finally:
             sys.settrace(before)
     assert holders == {"wire/sign.py login_sign", "wire/sign.py rest_sign", "wire/sign.py _sign"}
