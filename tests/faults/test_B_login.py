@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.faults.test_B_session import StillMarket
 from tests.virtual import START, World
 
 from okex_ws import Credentials, Trade
@@ -130,7 +131,7 @@ def test_B9_what_passes_is_tried_again_ever_later_and_not_for_ever() -> None:
     world.run(30)
     assert [(event.code, event.will_retry) for event in world.client.all(Refused)] == [("60009", True)] * 2
     assert len(world.client.all(LoggedIn)) == len(world.client.all(Subscribed)) == 1
-    world = World([Fault("error_ack", channel="login", code="60009")], credentials=KEY)
+    world = World([Fault("error_ack", channel="login", code="60009")], market=StillMarket(), credentials=KEY)
     world.subscribe("orders", "SPOT")
     world.run(3_600)
     refused = world.client.all(Refused, channel="login")
@@ -140,7 +141,7 @@ def test_B9_what_passes_is_tried_again_ever_later_and_not_for_ever() -> None:
 
 @pytest.mark.parametrize("ahead_s", [-35, 35, -3_600, 86_400])
 def test_B9_a_clock_that_is_off_is_measured_once_and_the_login_signed_once_more(ahead_s: float) -> None:
-    world = World(credentials=KEY)
+    world = World(market=StillMarket(), credentials=KEY)
     Ahead.of(world, ahead_s)
     world.subscribe("orders", "SPOT")
     world.run(20)
@@ -197,7 +198,8 @@ def test_B11_asked_too_early_it_is_asked_for_again_after_the_login_and_not_lost(
 
 
 def test_B12_a_clock_set_back_in_mid_session_costs_nothing_and_the_next_login_is_corrected_again() -> None:
-    world = World([Fault("abort", path="private", at=3_700)], credentials=KEY, rules=Rules(idle_close_s=0))
+    still = {"market": StillMarket(), "rules": Rules(idle_close_s=0)}
+    world = World([Fault("abort", path="private", at=3_700)], credentials=KEY, **still)
     exchange = Ahead.of(world, 35)
     world.subscribe("orders", "SPOT")
     world.subscribe("trades", "BTC-USDT")

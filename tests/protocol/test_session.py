@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -44,6 +45,7 @@ from okex_ws.events import (
     Unsubscribed,
 )
 from okex_ws.protocol.asking import Login
+from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.session import ClockWish, Session
 from okex_ws.protocol.subscriptions import State
@@ -485,20 +487,21 @@ def test_a_login_of_the_wrong_time_is_signed_anew_by_okx_s_clock_once(code: str)
 
 def test_a_time_that_cannot_be_had_is_asked_for_again_later() -> None:
     made = session(TICK_BY_TICK, TRADES, credentials=KEY)
-    said(made)
-    for failures in range(8):
-        made.receive(error("", "60006", "Timestamp expired"), made.deadline())
-        assert made.clock_measured(False, made.deadline()) == [], failures
-        assert made.asking.login is Login.DUE
-        made.receive(ack("c0r1", TRADES), made.deadline())
-        again = made.asking._login_not_before
-        made.receive(trade(failures), again - 1)
-        made.on_deadline(again)
-        assert made.asking.login is Login.ASKED
-    made.receive(error("", "60006", "Timestamp expired"), made.deadline())
-    refused, _ = made.clock_measured(False, made.deadline())
+    now, tries = at(0), []
+    while made.asking.login is not Login.REFUSED:
+        if any(request["op"] == "login" for request in said(made)):
+            tries.append((now - at(0)) / SECOND)
+            made.receive(error("", "60006", "Timestamp expired"), now)
+            told = made.clock_measured(False, now)
+        made.receive(trade(len(tries)), now)
+        now = made.deadline()
+        made.on_deadline(now)
+    waits = [b - a for a, b in itertools.pairwise(tries)]
+    assert len(tries) == 9
+    assert waits == sorted(waits)
+    refused, _ = told
     assert (refused.channel, refused.code, refused.will_retry) == ("login", "60006", False)  # type: ignore[attr-defined]
-    assert made.ending is None
+    assert made.ending is None, "what needs no login goes on"
 
 
 def test_a_login_that_fails_for_now_is_tried_again_over_the_same_connection() -> None:
