@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.protocol.history import BTC, MS, NOW, History
 
-from okex_ws.events import Candle, Event, FundingRate, Recovered, Resumed, Unrecoverable
+from okex_ws.events import Candle, Event, FundingRate, IndexCandle, MarkPriceCandle, Recovered, Resumed, Unrecoverable
 from okex_ws.protocol.backfill import Planner
-from okex_ws.protocol.missed_candles import span_ms
+from okex_ws.protocol.spans import spans
 from okex_ws.wire.channels import BARS
 
 MINUTE = 60_000
+HOUR = 3_600_000
 OPEN = NOW // MS - NOW // MS % MINUTE
 
 
@@ -101,15 +106,60 @@ def test_minutes_that_okx_never_lists_are_told() -> None:
     assert (news.reason, news.since, news.until) == ("absent", (OPEN - 3 * MINUTE) * MS, (OPEN - 2 * MINUTE) * MS)
 
 
-def test_every_bar_has_a_length_but_months() -> None:
-    assert {bar for bar in BARS if not span_ms(bar)} == {"1M", "3M", "1Mutc", "3Mutc"}
-    assert (span_ms("1s"), span_ms("15m"), span_ms("12Hutc"), span_ms("1W")) == (1_000, 900_000, 43_200_000, 604_800_000)
+def test_mark_and_index_candles_are_fetched_from_pages_of_their_own() -> None:
+    for stem, kind in (("mark-price-", MarkPriceCandle), ("index-", IndexCandle)):
+        planner = Planner(since=(OPEN - 1_600 * MINUTE) * MS)
+        made = kind.from_row([str(OPEN), "1", "2", "0.5", "1.5", "0"])
+        made.channel, made.instrument, made.bar = f"{stem}candle1m", BTC, "1m"
+        planner.feed([made], NOW)
+        history = History(planner)
+        history.candles = {OPEN + n * MINUTE: [str(OPEN + n * MINUTE), "1", "2", "0.5", "1.5", "1"] for n in range(-1_700, 0)}
+        events = history.settle(3600)
+        assert minutes_of(events) == list(range(-1_600, 0))
+        assert {type(event) for event in events} == {kind, Recovered}
+        assert {page.path for page in history.asked} == {f"market/{stem}candles", f"market/history-{stem}candles"}
+        assert {page.args["limit"] for page in history.asked} == {"100"}
+
+
+def at(year: int, month: int, *, hours: int = 0) -> int:
+    return int(datetime.datetime(year, month, 1, tzinfo=datetime.UTC).timestamp() * 1000) + hours * HOUR
+
+
+def test_months_are_fetched_by_the_calendar() -> None:
+    for bar, hours, step in (("1M", -8, 1), ("1Mutc", 0, 1), ("3M", -8, 3), ("3Mutc", 0, 3)):
+        opened = {n: at(2023 + n // 12, n % 12 + 1, hours=hours) for n in range(0, 43, step)}  # January 2023 to July 2026
+        last = max(opened)
+        rows = {ms: [str(ms), "1", "2", "0.5", "1.5", "3", "4", "5", "01"[n < last]] for n, ms in opened.items()}
+        planner = Planner(since=(opened[12] - 1) * MS)
+        made = Candle.from_row(rows[opened[last]])
+        made.channel, made.instrument, made.bar = f"candle{bar}", BTC, bar
+        planner.feed([made], NOW)
+        history = History(planner)
+        history.candles = rows
+        events = history.settle(3600)
+        expected = [ms for n, ms in opened.items() if 12 <= n < last]
+        assert [event.open_ms for event in events if isinstance(event, Candle)] == expected
+        (news,) = [event for event in events if isinstance(event, Recovered)]
+        assert (news.since, news.until) == (opened[12] * MS, opened[last] * MS)
+
+
+@given(months=st.integers(0, 12 * 400), count=st.sampled_from([1, 3]), hours=st.sampled_from([-8, 0]))
+def test_months_begin_where_the_calendar_says(months: int, count: int, hours: int) -> None:
+    start = at(1900 + months // 12, months % 12 + 1, hours=hours)
+    found = spans(f"{count}M", start)
+    assert found is not None
+    slot = found.slot(start)
+    assert (found.opening(slot), found.slot(start - 1)) == (start, slot - 1)
+    later = months + count
+    assert found.opening(slot + 1) == at(1900 + later // 12, later % 12 + 1, hours=hours)
+
+
+def test_every_bar_has_spans() -> None:
+    assert all(spans(bar, 0) is not None for bar in BARS)
+    assert spans("", 0) is spans("m", 0) is spans("1x", 0) is None
     planner = Planner(since=0)
-    planner.feed([Candle(channel="candle1M", instrument=BTC, bar="1M", open_ms=1, open=1, high=1, low=1, close=1)], NOW)
+    planner.feed([Candle(channel="sprd-candle1m", instrument=BTC, bar="1m", open_ms=1, open=1, high=1, low=1, close=1)], NOW)
     assert planner.is_idle
-
-
-HOUR = 3_600_000
 
 
 def rate(hours: int, following: int) -> FundingRate:

@@ -20,6 +20,8 @@ from okex_ws.events import (
     Event,
     FundingRate,
     Gap,
+    IndexCandle,
+    MarkPriceCandle,
     Resumed,
     SingleTrade,
     Stale,
@@ -27,14 +29,14 @@ from okex_ws.events import (
     Trade,
     Unsubscribed,
 )
-from okex_ws.protocol.missed_candles import MissedCandles, MissedFunding, span_ms
+from okex_ws.protocol.missed_candles import KINDS, MissedCandles, MissedFunding
 from okex_ws.protocol.missed_trades import MissedTrades
 from okex_ws.protocol.missing import Query
 from okex_ws.protocol.pacing import SECOND, Window
-from okex_ws.wire.channels import bar_of
+from okex_ws.protocol.spans import spans
 
 CHANNELS = ("trades", "trades-all", "candle", "funding-rate")
-"""What can be fetched back; `candle` stands for candles of any bar from 1s to 1W."""
+"""What can be fetched back; `candle` stands for candles of any bar, of traded prices, mark prices and indices."""
 IN_FLIGHT = 4
 """Pages asked for at once, of different subscriptions."""
 SLACK_S = 0.2
@@ -46,6 +48,10 @@ _LIMITS = {
     "market/trades": (100, 2.0),
     "market/candles": (40, 2.0),
     "market/history-candles": (20, 2.0),
+    "market/mark-price-candles": (20, 2.0),
+    "market/history-mark-price-candles": (10, 2.0),
+    "market/index-candles": (20, 2.0),
+    "market/history-index-candles": (10, 2.0),
     "public/funding-rate-history": (10, 2.0),
 }
 
@@ -240,11 +246,12 @@ class Planner:
     def _begin(self, channel: str, key: str) -> Missed | None:
         """What watches over a subscription; None: nothing can be fetched back there."""
         what = (channel, key, self._luck, self._since)
-        stem = "candle" if channel.startswith("candle") else channel
+        kind, word, bar = channel.partition("candle")
+        stem = "candle" if word and kind in KINDS else channel
         if not key or stem not in self.channels:
             return None
         if stem == "candle":
-            return MissedCandles(*what) if span_ms(bar_of(channel)) else None
+            return MissedCandles(*what) if spans(bar, 0) is not None else None
         return MissedFunding(*what) if stem == "funding-rate" else MissedTrades(*what)
 
     def _after(self, missed: Missed, events: list[Event], now: int) -> list[Event]:
@@ -266,4 +273,5 @@ def _dated(events: list[Event], now: int) -> list[Event]:
     return events
 
 
-_KINDS = frozenset((Trade, SingleTrade, Candle, FundingRate, Gap, Disconnected, Resumed, Stale, Subscribed, Unsubscribed))
+_CANDLES = (Candle, MarkPriceCandle, IndexCandle)
+_KINDS = frozenset((Trade, SingleTrade, *_CANDLES, FundingRate, Gap, Disconnected, Resumed, Stale, Subscribed, Unsubscribed))

@@ -1,7 +1,8 @@
 """Missed candles and funding settlements of one instrument.
 
 A candle replaces an older one of the same opening time, so a closed candle is delivered where it is missing or differs.
-Source: docs-v5 "Get candlesticks" (the latest 1,440), "Get candlesticks history", "Get funding rate history".
+Source: docs-v5 "Get candlesticks" (the latest 1,440), "Get candlesticks history", the same of mark price and index, "Get funding
+rate history".
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from okex_ws.events import Candle, Event, FundingRate, Push, Recovered, Unrecove
 from okex_ws.events.base import MS
 from okex_ws.protocol.missing import ERROR_TRIES, REFUSALS, TRIES, Missing, Query, wait
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.wire.channels import bar_of
+from okex_ws.protocol.spans import Even, Months, spans
+from okex_ws.wire.channels import bar_of, find
 from okex_ws.wire.frames import FrameError, decode_rows
 
 SETTLE = 2 * SECOND
@@ -25,13 +27,8 @@ NEWEST = 1_400
 REMEMBERED = 1_440
 MOST_SETTLEMENTS = 5_000
 
-_UNITS_MS = {"s": 1_000, "m": 60_000, "H": 3_600_000, "D": 86_400_000, "W": 604_800_000}
-
-
-def span_ms(bar: str) -> int:
-    """The length of a bar such as "15m" or "1Dutc", ms; 0 for months, whose length varies."""
-    name = bar.removesuffix("utc")
-    return int(name[:-1] or "0") * _UNITS_MS.get(name[-1:], 0)
+KINDS = ("", "mark-price-", "index-")
+"""What candles can be of, as channels and paths have it before their word for candles."""
 
 
 class MissedCandles(Missing):
@@ -40,8 +37,10 @@ class MissedCandles(Missing):
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
         super().__init__(channel, instrument, luck)
         self.bar = bar_of(channel)
-        self._span = span_ms(self.bar)
-        self._phase = 0  # where bars begin, ms
+        self._kind = channel.removesuffix(f"candle{self.bar}")
+        row = find(channel)
+        self._event: type[Candle] = row.event if row is not None and issubclass(row.event, Candle) else Candle
+        self._spans: Even | Months = Even(1, 0)  # until the first push says where they begin
         self._since_ms = since // MS if since is not None else None
         self._newest: Candle | None = None
         self._closed: dict[int, Candle] = {}
@@ -49,12 +48,13 @@ class MissedCandles(Missing):
 
     def feed(self, candle: Candle, now: int) -> None:
         """A push. What the one before it left open, or skipped, is wanted."""
-        slot, newest = self._slot(candle), self._newest
+        newest = self._newest
         if newest is None:
-            self._phase = candle.open_ms % self._span
-            slot = self._slot(candle)
+            self._spans = spans(self.bar, candle.open_ms) or self._spans
+        slot = self._slot(candle)
+        if newest is None:
             if self._since_ms is not None:
-                self._want(-((self._phase - self._since_ms) // self._span), slot - 1, now)
+                self._want(self._spans.slot(self._since_ms - 1) + 1, slot - 1, now)
         elif candle.open_ms > newest.open_ms:
             last = self._slot(newest)
             self._want(last + 1 if last in self._closed else last, slot - 1, now)
@@ -72,7 +72,7 @@ class MissedCandles(Missing):
             self._recheck = max(self._closed, default=self._slot(self._newest))
 
     def ask(self, after: int, low: int, now: int) -> Query:
-        self.width = 300 if self._is_new(low, now) else 100
+        self.width = 300 if self._is_new(low, now) and not self._kind else 100
         args = {"instId": self.instrument, "bar": self.bar, "after": str(self._open_ms(after)), "limit": str(self.width)}
         return Query(self._path_of(low, now), args)
 
@@ -84,10 +84,10 @@ class MissedCandles(Missing):
         page: dict[int, Push] = {}
         for row in rows:
             try:
-                candle = Candle.from_row(row)
+                candle = self._event.from_row(row)
             except (ValueError, TypeError, OverflowError, LookupError) as error:
                 raise FrameError(f"{self.channel}: {error}") from None
-            if not candle.closed or candle.open_ms % self._span != self._phase:
+            if not candle.closed or candle.open_ms != self._open_ms(self._slot(candle)):
                 continue
             candle.ts_recv, candle.channel, candle.backfilled = now, self.channel, True
             candle.instrument, candle.bar = self.instrument, self.bar
@@ -106,10 +106,10 @@ class MissedCandles(Missing):
         return {"since": self._open_ms(low) * MS, "until": self._open_ms(high + 1) * MS}
 
     def _is_new(self, low: int, now: int) -> bool:
-        return low > now // MS // self._span - NEWEST
+        return low > self._spans.slot(now // MS) - NEWEST
 
     def _path_of(self, low: int, now: int) -> str:
-        return "market/candles" if self._is_new(low, now) else "market/history-candles"
+        return f"market/{self._kind}candles" if self._is_new(low, now) else f"market/history-{self._kind}candles"
 
     def _remember(self, slot: int, candle: Candle) -> None:
         self._closed[slot] = candle
@@ -117,10 +117,10 @@ class MissedCandles(Missing):
             del self._closed[next(iter(self._closed))]
 
     def _slot(self, candle: Candle) -> int:
-        return (candle.open_ms - self._phase) // self._span
+        return self._spans.slot(candle.open_ms)
 
     def _open_ms(self, slot: int) -> int:
-        return slot * self._span + self._phase
+        return self._spans.opening(slot)
 
     def _want(self, low: int, high: int, now: int) -> None:
         if low <= high:
