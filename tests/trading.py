@@ -32,7 +32,7 @@ from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrde
 from okex_ws.wire.sign import rest_sign
 
 KEY = Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
-SPOT, SWAP = "BTC-USDT", "BTC-USDT-SWAP"
+SPOT, SWAP, SPREAD = "BTC-USDT", "BTC-USDT-SWAP", "BTC-USDT_BTC-USDT-SWAP"
 PRIVATE = (("orders", "ANY"), ("positions", "ANY"), ("account", None), ("balance_and_position", None))
 NO_ANSWER_S = 10.0
 """How long a client waits for an HTTP answer that never comes."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.trading import SPOT, SWAP, Trader, best, ledger, restart, trading
+from tests.trading import SPOT, SPREAD, SWAP, Trader, best, ledger, restart, trading
 from tests.virtual import World
 
 import okex_ws
@@ -338,7 +338,7 @@ def exchange(*faults: str, **options: Any) -> Callable[[int], Exchange]:
     """An exchange for a Server: a market that trades, and these faults."""
 
     def made(now: int) -> Exchange:
-        market = SeededMarket(7, start=now, instruments=[SPOT, SWAP], rate=0.5, levels=50)
+        market = SeededMarket(7, start=now, instruments=[SPOT, SWAP, SPREAD], rate=0.5, levels=50)
         return Exchange(market, seed=7, now=now, faults=Faults(faults), **options)
 
     return made

@@ -177,6 +177,8 @@ class Trader:
         while not self.is_ready:
             if self._refused is not None:
                 raise self._refused
+            if self._is_closed:
+                raise NotTradingError("the client was closed before it was ready")
             self._changed.clear()
             await self._changed.wait()
 
@@ -188,6 +190,7 @@ class Trader:
     def close(self) -> None:
         """Nothing more is sent. What is still under way is UNKNOWN here, and the next process finds out."""
         self._is_closed = True
+        self._changed.set()
         self._switch.stop()
         if self._timer is not None:
             self._timer.cancel()

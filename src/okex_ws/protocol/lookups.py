@@ -10,9 +10,11 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from okex_ws.events import Verdict
+from okex_ws.events import OrderUpdate, SpreadOrderUpdate, Verdict
 from okex_ws.protocol.pacing import SECOND, Window
 from okex_ws.protocol.tickets import Look, LookUp, Patience, Ticket, ns
+from okex_ws.protocol.verdicts import OwnOrder
+from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import MassCancel, lookup_query
 
 LATEST_ARRIVAL = SECOND
@@ -86,12 +88,17 @@ class Lookups:
         return Finding.ABSENT
 
 
-def picked(ticket: Ticket, rows: list[Any]) -> Any | None:
-    """The row of this ticket's order among those read."""
+def order_in(ticket: Ticket, rows: list[Any]) -> OwnOrder | None:
+    """This ticket's order among the rows that were read, None when it is not there or cannot be read."""
     ours, theirs = ticket.order.client_order_id, ticket.order.order_id
     for row in rows:
         if isinstance(row, dict) and ((ours and row.get("clOrdId") == ours) or (not ours and row.get("ordId") == theirs)):
-            return row
+            try:
+                if ticket.order.is_spread:
+                    return decode_rows([row], SpreadOrderUpdate, "sprd-orders")[0]
+                return decode_rows([row], OrderUpdate, "orders")[0]
+            except FrameError:
+                return None
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.events import Disconnected, Event, OrderRefused, OrderReplied, OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
-from okex_ws.protocol.lookups import Finding, Lookups, picked
+from okex_ws.protocol.lookups import Finding, Lookups, order_in
 from okex_ws.protocol.order_budget import BudgetError, OrderBudget
 from okex_ws.protocol.order_ids import OrderIds
 from okex_ws.protocol.pacing import SECOND
@@ -43,9 +43,10 @@ from okex_ws.protocol.verdicts import (
     Rank,
     of_answer,
     of_order,
+    result_of,
+    results_in,
 )
 from okex_ws.wire.codes import lookup
-from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import (
     AmendOrder,
     CancelOrder,
@@ -250,7 +251,7 @@ class Orders:
         if request is None:
             return
         try:
-            results = tuple(msgspec.convert(_known(rows), list[OrderResult], strict=False))
+            results = results_in(rows)
         except (msgspec.ValidationError, ValueError, TypeError):
             self._unanswered(request, "OKX's answer could not be read", now)
             return
@@ -270,8 +271,7 @@ class Orders:
         ticket = self._shelf.get(number)
         if ticket is None or ticket.look is None:
             return
-        row = picked(ticket, rows or [])
-        order = _own_order(ticket, row) if row is not None else None
+        order = order_in(ticket, rows or [])
         finding = self._lookups.answered(ticket, order is not None, "0" if rows is not None else code, now)
         asked_at = ticket.look.asked_at
         if finding is Finding.FOUND and order is not None:
@@ -412,7 +412,7 @@ class Orders:
         self._note_unavailable(code, now)
         refresh: dict[str, list[Ticket]] = {}
         for place, ticket in enumerate(request.tickets):
-            result = _result_of(ticket, place, results)
+            result = result_of(ticket, place, results)
             said = (result.code, result.message) if result is not None and (result.code or result.result) else (code, message)
             if result is not None and result.order_id:
                 ticket.order_id = result.order_id
@@ -585,26 +585,3 @@ class Orders:
             self._open -= 1
         ticket.look = None
         self._shelf.forget(ticket)
-
-
-def _result_of(ticket: Ticket, place: int, results: tuple[OrderResult, ...]) -> OrderResult | None:
-    """The result of this ticket: by our id where the answer repeats it, else by its place: OKX keeps the order of a request."""
-    ours = ticket.order.client_order_id
-    if ours:
-        for result in results:
-            if result.client_order_id == ours:
-                return result
-    return results[place] if place < len(results) and not (ours and results[place].client_order_id) else None
-
-
-def _known(rows: list[Any]) -> list[Any]:
-    return [{name: value for name, value in row.items() if value not in ("", None)} for row in rows if isinstance(row, dict)]
-
-
-def _own_order(ticket: Ticket, row: Any) -> OwnOrder | None:
-    try:
-        if ticket.order.is_spread:
-            return decode_rows([row], SpreadOrderUpdate, "sprd-orders")[0]
-        return decode_rows([row], OrderUpdate, "orders")[0]
-    except FrameError:
-        return None

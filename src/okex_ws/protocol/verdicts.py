@@ -6,9 +6,11 @@ Source: docs-v5 "Error Code", "Order channel" (amendResult), "Get order details"
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from okex_ws.events import OrderUpdate, SpreadOrderUpdate, Verdict
+import msgspec
+
+from okex_ws.events import OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
 from okex_ws.protocol.tickets import Ticket
 from okex_ws.wire.codes import Policy, lookup
 from okex_ws.wire.orders import AmendOrder, PlaceOrder
@@ -51,6 +53,24 @@ class Proof(NamedTuple):
     verdict: Verdict
     code: str = ""
     reason: str = ""
+
+
+def results_in(rows: list[Any]) -> tuple[OrderResult, ...]:
+    """What a REST answer says of each order. Raises ValueError for rows that are none."""
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a row that is no object")
+    known = [{name: value for name, value in row.items() if value not in ("", None)} for row in rows]
+    return tuple(msgspec.convert(known, list[OrderResult], strict=False))
+
+
+def result_of(ticket: Ticket, place: int, results: tuple[OrderResult, ...]) -> OrderResult | None:
+    """The result of this ticket: by our id where the answer repeats it, else by its place: OKX keeps the order of a request."""
+    ours = ticket.order.client_order_id
+    if ours:
+        for result in results:
+            if result.client_order_id == ours:
+                return result
+    return results[place] if place < len(results) and not (ours and results[place].client_order_id) else None
 
 
 def of_answer(ticket: Ticket, code: str, *, by_number: bool) -> Next:

@@ -1,0 +1,182 @@
+"""A Client that trades, over real sockets against the simulator; what it believes is compared with the exchange's own ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.faults.test_F_orders import exchange, trading_client
+from tests.trading import SPOT, SPREAD, SWAP
+
+import okex_ws
+from okex_ws.client.intents import IntentLogError
+from okex_ws.events import OrderReplied, OrderResolved, OrderUpdate, SpreadOrderUpdate, Subscribed, Verdict
+from okex_ws.market.instruments import UnknownInstrumentError
+from okex_ws.simulator.faults import Fault
+from okex_ws.simulator.rules import DEMO_KEY, Rules
+from okex_ws.simulator.server import Server
+
+
+def traded(life: Callable[[okex_ws.Client, Server], Awaitable[Any]], *faults: str, **options: Any) -> Any:
+    """What `life` returns, of a client that is ready."""
+
+    async def main() -> Any:
+        quiet = {"halt_file": None, **options}
+        async with Server(exchange(*faults)) as server, asyncio.timeout(20), trading_client(server, **quiet) as client:
+            await client.ready()
+            return await life(client, server)
+
+    return asyncio.run(main())
+
+
+def test_place_amend_cancel_and_every_answer_before_its_verdict() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> list[str]:
+        said = []
+        client.on(OrderReplied, lambda event: said.append(event.op))
+        client.on(OrderResolved, lambda event: said.append(f"{event.kind} {event.verdict}"))
+        made = await client.place(SPOT, "buy", "0.01", price="50000")
+        changed = await client.amend(SPOT, client_order_id=made.client_order_id, size=Decimal("0.02"))
+        gone = await client.cancel(SPOT, order_id=made.order_id)
+        assert [made.is_confirmed, changed.is_confirmed, gone.is_confirmed] == [True] * 3
+        (order,) = server.exchange.floor.orders(DEMO_KEY.uid)
+        assert (order.state, order.size, order.client_order_id) == ("canceled", Decimal("0.02"), made.client_order_id)
+        return said
+
+    assert traded(life) == ["order", "place confirmed", "amend-order", "amend confirmed", "cancel-order", "cancel confirmed"]
+
+
+def test_an_order_that_fills_is_in_the_account_with_its_fill() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        filled = asyncio.Event()
+        client.on(OrderUpdate, lambda event: filled.set() if event.state == "filled" else None)
+        made = await client.place(SWAP, "buy", 1, order_type="market")
+        await filled.wait()
+        order = client.account.orders.get(made.order_id)
+        assert order is not None
+        assert (order.state, order.trade_mode) == ("filled", "cross")
+        assert sum(fill.size for fill in client.account.fills.values()) == 1
+
+    traded(life)
+
+
+def test_a_batch_and_its_cancels() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        orders = [
+            okex_ws.PlaceOrder(instrument=SPOT, side="buy", size=Decimal("0.01"), price=Decimal(50000 + number))
+            for number in range(20)
+        ]
+        made = await client.place_batch(orders)
+        assert len({outcome.client_order_id for outcome in made if outcome.is_confirmed}) == 20
+        gone = await client.cancel_batch(
+            [okex_ws.CancelOrder(instrument=SPOT, client_order_id=outcome.client_order_id) for outcome in made]
+        )
+        assert all(outcome.is_confirmed for outcome in gone)
+        assert server.exchange.floor.open_orders(DEMO_KEY.uid) == []
+        with pytest.raises(okex_ws.OrderError, match="OKX takes 20"):
+            await client.place_batch([*orders, orders[0]])
+
+    traded(life)
+
+
+def test_spread_orders_go_over_a_connection_of_their_own() -> None:
+    async def main() -> None:
+        async with Server(exchange()) as server, asyncio.timeout(20):
+            client = trading_client(server, spreads=True, halt_file=None)
+            heard, live = asyncio.Event(), asyncio.Event()
+            client.on(Subscribed, lambda event: heard.set() if event.channel == "sprd-orders" else None)
+            client.on(SpreadOrderUpdate, lambda event: live.set() if event.state == "live" else None)
+            async with client:
+                await client.ready()
+                await heard.wait()
+                made = await client.place_spread(SPREAD, "buy", 1, price="-500")
+                assert (made.verdict, made.via) == (Verdict.CONFIRMED, "websocket"), made
+                await live.wait()
+                assert client.connections == 2
+                assert (await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)).is_confirmed
+                assert (await client.cancel_spread(SPREAD, client_order_id=made.client_order_id)).is_confirmed
+                again = await client.place_spread(SPREAD, "buy", 1, price="-500")
+                assert (await client.cancel_spreads()).is_confirmed
+                assert {order.state for order in server.exchange.desk.spreads.orders(DEMO_KEY.uid)} == {"canceled"}
+                assert again.order_id != made.order_id
+
+    asyncio.run(main())
+
+
+def test_closed_before_the_answer_it_is_unknown_and_the_next_client_finds_out(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = tmp_path / "intents"
+        async with Server(exchange("delay_ack channel=order seconds=9", "slow_order seconds=0.2 inside=1 times=1")) as server:
+            async with trading_client(server, intent_log=log, halt_file=None) as client:
+                await client.ready()
+                asking = asyncio.create_task(client.place(SPOT, "buy", "0.01", price="50000"))
+                await asyncio.sleep(0.05)
+            left = await asking
+            assert left.verdict is Verdict.UNKNOWN
+            assert "closed before OKX answered" in left.reason
+            resolved = asyncio.Queue[OrderResolved]()
+            async with asyncio.timeout(20), trading_client(server, intent_log=log, halt_file=None) as client:
+                client.on(OrderResolved, resolved.put_nowait)
+                found = await resolved.get()
+                assert (found.client_order_id, found.verdict) == (left.client_order_id, Verdict.CONFIRMED)
+            assert len(server.exchange.floor.orders(DEMO_KEY.uid)) == 1
+
+    asyncio.run(main())
+
+
+def test_what_cannot_be_asked_is_told_where_it_is_asked_and_nothing_is_sent(tmp_path: Path) -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        with pytest.raises(okex_ws.OrderError, match=r"float.*Decimal"):
+            await client.place(SPOT, "buy", 0.01, price="50000")  # type: ignore[arg-type]
+        with pytest.raises(UnknownInstrumentError, match="did you mean BTC-USDT"):
+            await client.place("BTC-USDTT", "buy", "0.01", price="50000")
+        with pytest.raises(okex_ws.OrderError, match="no hyphen"):
+            await client.place(SPOT, "buy", "0.01", price="50000", client_order_id="my-order")
+        with pytest.raises(okex_ws.OrderError, match="which order"):
+            await client.cancel(SPOT)
+        with pytest.raises(IntentLogError, match="another process"):
+            okex_ws.Client(client.site, credentials=client._credentials, trading=okex_ws.Trading(intent_log=tmp_path / "log"))
+        assert server.exchange.floor.orders(DEMO_KEY.uid) == []
+
+    traded(life, intent_log=tmp_path / "log")
+
+
+def test_a_client_that_was_not_made_for_trading_says_how_to_make_one() -> None:
+    client = okex_ws.Client("ws://127.0.0.1:9")
+    with pytest.raises(okex_ws.NotTradingError, match=r"trading=Trading\(\)"):
+        client.halt("why")
+    with pytest.raises(okex_ws.NotTradingError, match="credentials"):
+        okex_ws.Client("ws://127.0.0.1:9", trading=okex_ws.Trading())
+
+
+def test_before_it_is_ready_nothing_is_sent_and_closing_ends_the_wait() -> None:
+    async def main() -> None:
+        key = okex_ws.Credentials("key", "NOT-A-REAL-SECRET", "pass")
+        client = okex_ws.Client("ws://127.0.0.1:9", credentials=key, trading=okex_ws.Trading(halt_file=None))
+        async with client:
+            with pytest.raises(okex_ws.NotTradingError, match="ready"):
+                await client.cancel(SPOT, order_id="1")
+            waiting = asyncio.create_task(client.ready())
+            await asyncio.sleep(0)
+        with pytest.raises(okex_ws.NotTradingError, match="closed"):
+            await waiting
+
+    asyncio.run(main())
+
+
+def test_while_the_socket_cannot_take_it_a_cancel_goes_over_rest() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        made = await client.place(SPOT, "buy", "0.01", price="50000")
+        server.exchange.rules = Rules(connects_per_s=1)
+        lost = asyncio.Event()
+        client.on(okex_ws.events.Disconnected, lambda event: lost.set())
+        for line in server.exchange.conversations:
+            line.suffer(Fault("abort"), server.now())
+        await lost.wait()
+        gone = await client.cancel(SPOT, client_order_id=made.client_order_id)
+        assert (gone.verdict, gone.via) == (Verdict.CONFIRMED, "rest")
+
+    traded(life)
