@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 from tests.cli.shell import SHARED, Simulator, run, started
@@ -138,3 +139,15 @@ def test_a_real_capture_without_a_gap() -> None:
         done = run("stream", "BTC-USDT", "-c", "books", "-c", "trades", "--count", "60", "--strict", *recorded.where)
     assert done.code == 0, done.err
     assert len(done.lines) == 60
+
+
+def test_login_by_a_profile_of_the_file(tmp_path: Path) -> None:
+    with Simulator() as guarded:
+        api_key, secret, passphrase = guarded.key.values()
+        file = tmp_path / ".okx" / "config.toml"
+        file.parent.mkdir()
+        file.touch(0o600)
+        file.write_text(f'[profiles.desk]\napi_key = "{api_key}"\nsecret_key = "{secret}"\npassphrase = "{passphrase}"\n')
+        done = run("stream", "-c", "account", "--count", "1", "--profile", "desk", *guarded.where, HOME=str(tmp_path))
+    assert done.code == 0, done.err
+    assert "BTC" in done.out

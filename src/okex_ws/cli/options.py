@@ -216,6 +216,7 @@ def target_for(
     rest_url: str | None,
     ca_file: str | None,
     dialect: Dialect = V5,
+    profile: str | None = None,
 ) -> tuple[Target, AccountKey | None]:
     """Where to get these, and the key if any of them needs a login: then the key's own site counts."""
     place = target(name, demo, url, rest_url, ca_file)
@@ -223,7 +224,7 @@ def target_for(
     if guarded is None:
         return place, None
     try:
-        found = account(None, name, demo, url, rest_url, ca_file)
+        found = account(profile, name, demo, url, rest_url, ca_file)
     except CredentialsError as error:
         raise BadInputError(f"{guarded.channel} needs a login; {error}") from None
     return Target(found.site, found.ca_file), found.key

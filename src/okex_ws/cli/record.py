@@ -73,6 +73,7 @@ def record(
         ),
     ] = None,
     for_s: options.ForTime = None,
+    profile: options.Profile = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
     url: options.Url = None,
@@ -97,7 +98,7 @@ def record(
     if since is not None and not spoken.has_rest:
         raise BadInputError(f"--since fetches over REST, and nobody answers there in {spoken.name}; leave it out")
     items = options.wanted(channels or ["trades"], instruments or [], keys or [], spoken)
-    place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken)
+    place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken, profile)
     connection = {"site": place.site, "ca_file": place.ca_file, "credentials": key, "dialect": spoken.name}
     recording = {"sinks": sinks, "fetches_back": not no_backfill and spoken.has_rest, "since": since, "flush_within_s": flush_s}
     metrics = (metrics_host, metrics_port) if metrics_port is not None else None

@@ -27,6 +27,7 @@ def stream(
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after N data events.")] = None,
     for_s: options.ForTime = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there was a gap or a stale channel.")] = False,
+    profile: options.Profile = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
     url: options.Url = None,
@@ -41,7 +42,7 @@ def stream(
     options.target(site, demo, url, rest_url, ca_file)
     spoken = options.spoken(dialect, url)
     items = options.wanted(channels or ["trades"], instruments or [], keys or [], spoken)
-    place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken)
+    place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken, profile)
     client = Client(place.site, ca_file=place.ca_file, credentials=key, keep_books=True, dialect=spoken.name)
     return asyncio.run(_stream(client, items, as_json, for_s, count, strict))
 
