@@ -10,12 +10,24 @@ from typing import Any
 
 import pytest
 from tests.faults.test_F_orders import exchange, trading_client
+from tests.test_replay import Record
 from tests.trading import SPOT, SPREAD, SWAP
 
 import okex_ws
 from okex_ws.client.intents import IntentLogError
-from okex_ws.events import OrderReplied, OrderResolved, OrderUpdate, SpreadOrderUpdate, Subscribed, Verdict
+from okex_ws.events import (
+    AccountQuality,
+    Event,
+    OrderReplied,
+    OrderResolved,
+    OrderUpdate,
+    SpreadOrderUpdate,
+    Subscribed,
+    SwitchArmed,
+    Verdict,
+)
 from okex_ws.market.instruments import UnknownInstrumentError
+from okex_ws.replay import Replay
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.server import Server
@@ -180,3 +192,31 @@ def test_while_the_socket_cannot_take_it_a_cancel_goes_over_rest() -> None:
         assert (gone.verdict, gone.via) == (Verdict.CONFIRMED, "rest")
 
     traded(life)
+
+
+def test_a_recording_of_a_trading_client_says_the_same_again_and_holds_no_secret() -> None:
+    records: list[Record] = []
+    said: list[Event] = []
+
+    def tap(now: int, line: str, conn: int, kind: str, text: bytes) -> None:
+        records.append(Record(len(records) + 1, now, line, conn, kind, bytes(text)))
+
+    async def main() -> None:
+        key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
+        async with Server(exchange()) as server, asyncio.timeout(20):
+            site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
+            client = okex_ws.Client(site, credentials=key, trading=okex_ws.Trading(halt_file=None), tap=tap, seed=3)
+            client.on(Event, said.append)
+            async with client:
+                await client.ready()
+                made = await client.place(SPOT, "buy", "0.01", price="50000")
+                await client.cancel(SPOT, client_order_id=made.client_order_id)
+
+    asyncio.run(main())
+    replay = Replay()
+    again = [event for record in records for event in replay.feed(record)]
+    ours = [event for event in said if not isinstance(event, (OrderResolved, AccountQuality, SwitchArmed))]
+    assert [event for event in again if isinstance(event, OrderReplied)]
+    assert again == ours
+    assert {record.kind for record in records} >= {"send", "in", "out"}
+    assert not any(DEMO_KEY.secret.encode() in record.text for record in records)
