@@ -26,6 +26,7 @@ CHANNELS: list[dict[str, str]] = [
     {"channel": "balance_and_position"},
 ]
 WARM_UP = 5
+PATIENCE_S = 10.0
 
 
 class Stopwatch:
@@ -88,7 +89,7 @@ async def ours(ws_url: str, rest_url: str, ca_file: str, turns: int, per_second:
         canceled = time.perf_counter()
         filled = asyncio.get_running_loop().create_future()
         await client.place(INSTRUMENT, "buy", SIZE, price=TAKING, order_type="ioc")
-        at_ns = await filled
+        at_ns = await asyncio.wait_for(filled, PATIENCE_S)
         if counts:
             watch.acks.append(acked - began)
             watch.cancels.append(canceled - acked)
@@ -153,7 +154,7 @@ async def python_okx(ws_url: str, rest_url: str, turns: int, per_second: float) 
         canceled = time.perf_counter()
         filled = loop.create_future()
         reply = await ask(client.place_order, **order, ordType="ioc", px=TAKING, clOrdId=f"f{count}")
-        at_ns = await filled
+        at_ns = await asyncio.wait_for(filled, PATIENCE_S)
         if counts:
             watch.acks.append(acked - began)
             watch.cancels.append(canceled - acked)
