@@ -6,6 +6,7 @@ down outlives it, so that `restart` is a crash and a new process.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -88,11 +89,13 @@ class Trader:
 
     # -- looking back ----------------------------------------------------------------------------------------------------
 
-    def differences(self) -> list[str]:
-        """Where the client's picture is not the exchange's: orders, fills, positions, cash."""
+    def differences(self, newest: int | None = None) -> list[str]:
+        """Where the client's picture is not the exchange's: orders, fills, positions, cash. newest: of the past, only so many."""
         floor, account = self.world.exchange.floor, self.account
-        wrong = []
-        for order in floor.orders(DEMO_KEY.uid):
+        held, wrong = floor.accounts[DEMO_KEY.uid], []
+        past = reversed(held.known.values())
+        orders = {order.order_id: order for order in (*itertools.islice(past, newest), *held.open.values())}
+        for order in orders.values():
             known = account.orders.get(order.order_id)
             theirs = (order.state, order.filled, order.size, order.price)
             ours = (known.state, known.filled_size or Decimal(0), known.size, known.price) if known is not None else None
@@ -100,14 +103,14 @@ class Trader:
                 wrong.append(f"order {order.client_order_id}: we say {ours}, it is {theirs}")
         theirs_filled = {
             (fill.order.instrument, fill.trade_id): (fill.price, fill.size)
-            for fill in floor.executions(DEMO_KEY.uid)
+            for fill in itertools.islice(reversed(held.executions), newest)
             if fill.at >= self.since
         }
-        ours_filled = {place: (fill.price, fill.size) for place, fill in account.fills.items() if place in theirs_filled}
+        ours = ((place, account.fills.get(place)) for place in theirs_filled)
+        ours_filled = {place: (fill.price, fill.size) for place, fill in ours if fill is not None}
         if ours_filled != theirs_filled:
             missing = [place for place in theirs_filled if place not in ours_filled]
             wrong.append(f"fills: {missing or 'others'}")
-        held = floor.accounts[DEMO_KEY.uid]
         for currency, balance in held.balances.items():
             row = account.balances.get(currency)
             ours_cash = row.cash if row is not None and row.cash is not None else Decimal(0)
@@ -120,10 +123,10 @@ class Trader:
             wrong.append(f"the account is {account.quality}")
         return wrong
 
-    def settled_differences(self) -> list[str]:
+    def settled_differences(self, newest: int | None = None) -> list[str]:
         """Differences that do not go away by themselves while what is on its way arrives."""
         for _ in range(20):
-            wrong = self.differences()
+            wrong = self.differences(newest)
             if not wrong:
                 break
             self.world.run(0.1)

@@ -14,8 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 from typing import Any
 
-from tests.trading import SPOT, SWAP, Trader, best, restart, trading
-from tests.virtual import START, World
+from tests.trading import SPOT, SWAP, best, restart, trading
+from tests.virtual import START
 
 from okex_ws.events import OrderResolved, Verdict
 from okex_ws.protocol.pacing import SECOND
@@ -28,6 +28,8 @@ from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
 TROUBLE_S, CALM_S = 40, 50
 REPORT_WITHIN = 30 * SECOND
 TICK = Decimal("0.1")
+NEWEST = 100
+"""Past orders and fills compared after every step; all of them at the end."""
 
 
 class Schedule:
@@ -218,17 +220,15 @@ def steps(count: int, seed: int = 1) -> tuple[int, list[str]]:
         made._act()
         done += len(made.asked) - before
         world.run(0.2)
-        found = made.wrong or trader.settled_differences()
+        found = made.wrong or trader.settled_differences(NEWEST)
         if found:
             return done, found
-        _forget(world, trader, made)
-    return done, []
-
-
-def _forget(world: World, trader: Trader, made: Schedule) -> None:
-    """What was compared and is over need not be compared again, or a long run would take for ever."""
-    del made.asked[: max(0, len(made.asked) - 40)]
-    world.client.events.clear()
+        del made.asked[: max(0, len(made.asked) - 40)]
+        del trader.tickets[: max(0, len(trader.tickets) - 40)]
+        world.client.events.clear()
+        for wire in world.client.wires.values():
+            wire.frames.clear()
+    return done, trader.settled_differences()
 
 
 def main() -> None:
