@@ -23,7 +23,7 @@ from okex_ws.simulator.seeded import SeededMarket
 SECOND = 1_000_000_000
 START = 1_790_000_000 * SECOND
 PATHS = {"v5": "/ws/v5/public", "v3": "/ws/v3", "v1": "/ws/v1"}
-RUN_S = 90
+RUN_S = 40
 
 
 class Face:

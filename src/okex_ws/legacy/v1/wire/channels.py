@@ -62,8 +62,7 @@ def subscription(channel: str, key: str | None = None, **args: str) -> Subscript
         if wrong or key not in (None, item.key):
             given = key if not wrong else ", ".join(f"{word}={value}" for word, value in wrong.items())
             raise SubscriptionError(f"{name} names its instrument itself, {item.key}; leave {given} out")
-        literal(item)
-        return item
+        return _askable(item)
     value = key if key is not None else args.get("instId", args.get("instType", ""))
     main = "instType" if value == "FUTURES" else "instId"
     further = set(args) - {"instId", "instType"}
@@ -71,18 +70,19 @@ def subscription(channel: str, key: str | None = None, **args: str) -> Subscript
         raise SubscriptionError(f"V1 has no key {further.pop()}; a channel and an instrument are all it takes")
     if not value:
         raise SubscriptionError(f"{channel} needs an instrument, e.g. BTC-USDT or BTC-USD-QUARTER")
-    item = Subscription(channel, ((main, value),))
-    literal(item)
+    return _askable(Subscription(channel, ((main, value),)))
+
+
+def _askable(item: Subscription) -> Subscription:
+    name = literal(item)
+    if name.endswith("_forecast_price"):
+        raise SubscriptionError(f"{name} comes by itself in the last hour before delivery; it cannot be asked for")
     return item
 
 
 def literal(item: Subscription) -> str:
     """V1's name of a subscription. Raises SubscriptionError when it has none."""
-    named = dict(item.args).get("name")
-    name = named or _usual(item)
-    if name.endswith("_forecast_price"):
-        raise SubscriptionError(f"{name} comes by itself in the last hour before delivery; it cannot be asked for")
-    return name
+    return dict(item.args).get("name") or _usual(item)
 
 
 def meaning(name: str) -> Subscription | None:
