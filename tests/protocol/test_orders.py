@@ -140,6 +140,25 @@ def test_an_id_in_use_is_not_sent() -> None:
         desk.place(limit(client_order_id="mine1"))
 
 
+def test_an_id_twice_in_a_batch_is_not_sent() -> None:
+    desk = Desk()
+    with pytest.raises(OrderError, match="in use"):
+        desk.place(limit(client_order_id="mine1"), limit(client_order_id="mine1"))
+    assert desk.sent == []
+
+
+def test_an_order_whose_turn_came_while_the_process_slept_is_not_sent_at_yesterday_s_price() -> None:
+    desk = Desk()
+    for _ in range(60):
+        desk.place()
+    desk.place(second=1.5)
+    desk.now = at(600)
+    desk.orders.on_deadline(desk.now)
+    desk.settle()
+    assert len(desk.sent) == 60
+    assert [event.rule for event in desk.events if isinstance(event, OrderRefused)] == ["overdue"]
+
+
 def test_a_cancel_without_an_answer_is_said_again_until_the_order_is_seen_to_be_done() -> None:
     desk = Desk()
     desk.place(cancel("abc"))

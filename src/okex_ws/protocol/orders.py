@@ -131,10 +131,13 @@ class Orders:
         named = [self._named(order) for order in orders]
         op_of(named)
         rest_request(named)  # raises for what cannot be said
-        for order in named:
-            if isinstance(order, PlaceOrder) and self._shelf.knows(order.client_order_id):
-                raise OrderError(f"client_order_id {order.client_order_id!r} is in use; give another, or none to get one")
+        fresh = [order.client_order_id for order in named if isinstance(order, PlaceOrder)]
+        for name in fresh:
+            if self._shelf.knows(name) or fresh.count(name) > 1:
+                raise OrderError(f"client_order_id {name!r} is in use; give another, or none to get one")
         tickets = [self._shelf.open(order, may_resend=may_resend) for order in named]
+        for ticket in tickets:
+            ticket.asked_at = now
         request = self._shelf.request(tickets)
         refusal, due = self._refusal(request, now) or refusal, now
         if refusal is None:
@@ -343,6 +346,9 @@ class Orders:
         if self.is_halted and not isinstance(tickets[0].order, (CancelOrder, MassCancel)):
             self._refuse(request, "halted", "trading is halted", "resume trading first", now)
             return
+        if any(self._is_overdue(ticket, now) for ticket in tickets):
+            self._refuse(request, "overdue", "it could not leave within its own expiry", "place it anew if still wanted", now)
+            return
         expires_at = now + ns(self.patience.expires_s)
         for ticket in tickets:
             ticket.attempts += 1
@@ -367,6 +373,12 @@ class Orders:
         for ticket in tickets:
             if ticket.attempts == 1:
                 self._watch(ticket, now)
+
+    def _is_overdue(self, ticket: Ticket, now: int) -> bool:
+        """Whether its price is of another time: this process stood still, or an instrument could not be read."""
+        waits_for_first_time = not ticket.attempts or ticket.refreshes > 0
+        is_dated = isinstance(ticket.order, (PlaceOrder, AmendOrder))
+        return is_dated and waits_for_first_time and now - ticket.asked_at > ns(self.patience.expires_s)
 
     def _send_rest(self, request: Request, now: int) -> None:
         orders = [ticket.order for ticket in request.tickets if ticket.is_open]

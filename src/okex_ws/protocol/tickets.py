@@ -71,6 +71,7 @@ class Ticket:
 
     __slots__ = (
         "answer",
+        "asked_at",
         "attempts",
         "expires_at",
         "first_sent_at",
@@ -99,6 +100,7 @@ class Ticket:
         self.outcome: Outcome | None = None
         self.rank = 0  # how good the proof of the outcome is, see `verdicts.Rank`
         self.attempts = 0
+        self.asked_at = 0
         self.first_sent_at = self.last_sent_at = 0
         self.expires_at: int | None = None  # by our clock; after this OKX takes it no more
         self.refreshes = 0  # how often its instIdCode was refused and read anew
