@@ -24,6 +24,11 @@ from okex_ws.client.halting import press
 from okex_ws.client.trading import Trading
 from okex_ws.events import Halted, TradingResumed, Verdict
 from okex_ws.protocol.tickets import Outcome
+from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.rules import DEMO_KEY
+from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.server import Server
 from okex_ws.wire.orders import PlaceOrder
 
 
@@ -143,6 +148,29 @@ def test_an_outcome_that_is_not_known_is_never_called_anything_else(capsys: pyte
         "reason": r"no answer\x1b[2J",
         "advice": "it may have happened: look with okex-ws orders before sending it again",
     }
+
+
+def test_ctrl_c_before_the_answer_says_that_it_may_have_happened(capsys: pytest.CaptureFixture[str]) -> None:
+    def exchange(now: int) -> Exchange:
+        return Exchange(SeededMarket(7, start=now, levels=5), seed=7, now=now, faults=Faults.parse(["order_lost"]))
+
+    @looped
+    async def check() -> None:
+        async with Server(exchange) as server:
+            key = AccountKey(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase, site=site())
+            place = Account(at(server.ws_url, rest_url=server.rest_url), None, key)
+            wish = PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("0.01"), price=Decimal(59000))
+            command = asyncio.create_task(order.send(place, wish))
+            while not server.exchange.ledger.faults:  # noqa: ASYNC110  # the exchange has no event to wait for
+                await asyncio.sleep(0)
+            command.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await command
+
+    check()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "okex-ws: stopped before OKX answered: the order may be there; look with okex-ws orders\n"
 
 
 # -- nothing is sent --------------------------------------------------------------------------------------------------------

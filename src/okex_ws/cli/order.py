@@ -92,7 +92,7 @@ def order(
     known = asyncio.run(_checked(place, wish))
     if asks and not agreed(place, wish, known):
         raise RunFailedError("nothing was sent")
-    return asyncio.run(_send(place, wish))
+    return asyncio.run(send(place, wish))
 
 
 def _order_type(limit: str | None, market: bool, **kinds: bool) -> str:
@@ -166,20 +166,25 @@ def _words(wish: PlaceOrder, known: Instrument | None) -> str:
     return f"{wish.side} {exactly(wish.size)}{unit} {wish.instrument}, {price}{worth}"
 
 
-async def _send(place: options.Account, wish: PlaceOrder) -> int:
+async def send(place: options.Account, wish: PlaceOrder) -> int:
+    """Send it and tell how that ended; an interruption in between tells that it may have happened."""
     async with signed_in(place, wish.instrument, orders=True) as client:
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="order")
-        outcome = await client.place(
-            wish.instrument,
-            wish.side,
-            wish.size,
-            price=wish.price,
-            order_type=wish.order_type,
-            trade_mode=wish.trade_mode,
-            position_side=wish.position_side,
-            reduce_only=wish.reduce_only,
-            target_currency=wish.target_currency,
-            client_order_id=wish.client_order_id,
-        )
+        try:
+            outcome = await client.place(
+                wish.instrument,
+                wish.side,
+                wish.size,
+                price=wish.price,
+                order_type=wish.order_type,
+                trade_mode=wish.trade_mode,
+                position_side=wish.position_side,
+                reduce_only=wish.reduce_only,
+                target_currency=wish.target_currency,
+                client_order_id=wish.client_order_id,
+            )
+        except asyncio.CancelledError:
+            print("okex-ws: stopped before OKX answered: the order may be there; look with okex-ws orders", file=sys.stderr)
+            raise
         await became_final(updates, outcome, SEEN_WITHIN_S.get(wish.order_type, ENDED_WITHIN_S))
         return tell(outcome, client.account.orders.get(outcome.order_id))
