@@ -262,3 +262,4 @@ def _print_faults() -> None:
         print(f"{kind:<{width}}  {text}")
     print(f"\nWhen it strikes: {' '.join(f'{name}=' for name in SELECTORS)}")
     print("Times are from the start (10s, 250ms); nth and every count per connection; channel and instrument may hold *.")
+    print("action= is snapshot or update of a book, the state of an order push, and order, amend or cancel of a request.")

@@ -1,9 +1,9 @@
 """Faults: scripted, seeded trouble. In: `Faults.parse(["drop channel=books nth=50", ...])` or `Fault("drop", nth=50)`.
 
 Out: a `Running` that the exchange asks, at each stage, which faults strike now. What a stroke does is done where it
-happens (conversation.py, spoiling.py, exchange.py, faces/rest.py). Times are written in seconds ("10s", "250ms",
-"2m", 1.5) counted from the exchange's start and kept as int ns. The rows named in brackets are those of the project's
-fault catalogue.
+happens (conversation.py, spoiling.py, exchange.py, order_talk.py, clerk.py, the REST faces). Times are written in seconds
+("10s", "250ms", "2m", 1.5) counted from the exchange's start and kept as int ns. The rows named in brackets are those of
+the project's fault catalogue.
 """
 
 from __future__ import annotations
@@ -185,7 +185,9 @@ SELECTORS: dict[str, Callable[[Any], Any]] = {
     "times": _count,
 }
 """What any fault may say about when it strikes. channel and instrument may hold "*"; nth and every count per
-connection; at, for and repeat are times from the exchange's start; times bounds the strokes on the whole exchange."""
+connection; at, for and repeat are times from the exchange's start; times bounds the strokes on the whole exchange. action:
+of a book push snapshot or update, of an order push the order's state, of an account push snapshot or event_update, of a
+request about orders order, amend, cancel or mass-cancel. path: public, business, private or rest."""
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
