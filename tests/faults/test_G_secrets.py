@@ -295,7 +295,7 @@ def test_G1_the_watch_over_all_tests_sees_what_it_should(tmp_path: Path, monkeyp
 # -- G2: where keys come from -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["stream", "doctor", "simulate"])
+@pytest.mark.parametrize("command", ["stream", "doctor", "account", "orders", "order", "cancel", "halt"])
 @pytest.mark.parametrize("option", ["--api-key", "--secret", "--passphrase", "--key-file"])
 def test_G2_no_command_takes_a_key_on_its_line(command: str, option: str) -> None:
     done = here(command, option, "canary-on-the-line")
