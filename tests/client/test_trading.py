@@ -18,6 +18,7 @@ from okex_ws.client.intents import IntentLogError
 from okex_ws.events import (
     AccountQuality,
     Event,
+    Instrument,
     OrderReplied,
     OrderResolved,
     OrderUpdate,
@@ -94,6 +95,19 @@ def test_a_batch_and_its_cancels() -> None:
     traded(life)
 
 
+def test_a_changed_tick_counts_from_the_moment_it_is_told() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        told = asyncio.Event()
+        client.on(Instrument, lambda event: told.set() if event.tick_size == 10 else None)
+        if client.instruments[SPOT].tick_size != 10:
+            await told.wait()
+        made = await client.place(SPOT, "buy", "0.01", price="50009")
+        (order,) = server.exchange.floor.orders(DEMO_KEY.uid)
+        assert (made.verdict, order.price) == (Verdict.CONFIRMED, 50000)
+
+    traded(life, f"instrument_change instrument={SPOT} tickSz=10 at=0.5s")
+
+
 def test_spread_orders_go_over_a_connection_of_their_own() -> None:
     async def main() -> None:
         async with Server(exchange()) as server, asyncio.timeout(20):
@@ -107,7 +121,7 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
                 made = await client.place_spread(SPREAD, "buy", 1, price="-500")
                 assert (made.verdict, made.via) == (Verdict.CONFIRMED, "websocket"), made
                 await live.wait()
-                assert client.connections == 2
+                assert client.connections == 3
                 assert (await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)).is_confirmed
                 assert (await client.cancel_spread(SPREAD, client_order_id=made.client_order_id)).is_confirmed
                 again = await client.place_spread(SPREAD, "buy", 1, price="-500")

@@ -356,6 +356,8 @@ class Client(Ordering):
         )
         for channel, key in PRIVATE + (SPREADS if settings.spreads else ()):
             self.subscribe(channel, *((key,) if key else ()))
+        for kind in settings.instrument_types:
+            self.subscribe("instruments", kind)  # ticks, lots and states change while one trades
 
     def _trading_driver(self, endpoint: str) -> Driver | None:
         """The connection that can take an order right now, if any."""
