@@ -160,6 +160,18 @@ def test_fired_on_purpose_it_takes_the_shortest_time_and_lets_it_run_out() -> No
     assert not switch.has_failed
 
 
+def test_a_renewal_that_was_on_its_way_is_not_taken_for_the_shortest_time() -> None:
+    switch = CancelAllAfter()
+    switch.orders_live(1, T0)
+    (first,) = switch.actions
+    switch.actions.clear()
+    switch.fire(T0 + SECOND // 10)
+    assert switch.actions == []
+    switch.answered(first.number, "", T0 + SECOND // 5)
+    switch.on_deadline(T0 + SECOND)
+    assert [arm.timeout_s for arm in switch.actions] == [10]
+
+
 def test_if_it_ran_out_because_we_stood_still_that_is_told() -> None:
     switch, okx = made()
     okx.live(1)
