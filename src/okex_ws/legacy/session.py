@@ -306,8 +306,9 @@ class Session(ABC):
                     events += self.resync(wish.item, now, "malformed")
             return events
         events = [event for frame in frames for event in self._on_frame(frame, raw, now)]
-        self._ask(now)
-        self._schedule(now)
+        if not all(isinstance(frame, Rows) for frame in frames):  # data alone brings nothing forward
+            self._ask(now)
+            self._schedule(now)
         return events
 
     def _on_frame(self, frame: Frame, raw: bytes, now: int) -> list[Event]:
@@ -339,7 +340,11 @@ class Session(ABC):
                 return []
             return frame.events  # nobody asked, yet nothing is lost
         self.first_push_at = self.first_push_at or now
-        events = self.chains.of(wish.item).feed(self.fitted(wish, frame.events, now), now)
+        chain = self.chains.of(wish.item)
+        was_silent = not chain.last or bool(chain.broken_since)
+        events = chain.feed(self.fitted(wish, frame.events, now), now)
+        if was_silent:
+            self._schedule(now)  # from here on its silence counts
         if wish.awaits_image and any(isinstance(event, BookSnapshot) for event in events):
             wish.awaits_image, wish.image_due = False, 0
         return events
