@@ -191,6 +191,9 @@ def test_answers_that_are_none(raw: bytes, unclear: bool) -> None:
                 await rest.post("trade/order", {})
             assert caught.value.may_have_happened is unclear
             assert len(server.requests) == 1
+            with pytest.raises(RestError) as caught:
+                await rest.get("account/balance")
+            assert not caught.value.may_have_happened, "a read changes nothing"
 
     run(go())
 

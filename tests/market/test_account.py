@@ -307,6 +307,30 @@ def test_a_filled_size_only_grows_and_what_is_final_stays_final() -> None:
     assert (done.state, done.filled_size) == ("canceled", D(3)), "it was executed more than its end said"
 
 
+def test_of_two_ends_the_one_that_was_filled_more_holds() -> None:
+    ends = [order(state="canceled", filled="1", updated=5), order(state="filled", filled="3", updated=4)]
+    for told in itertools.permutations(ends):
+        account, _ = live()
+        feed(account, *(pushed("orders", row) for row in told))
+        assert account.orders.finished["1"].filled_size == D(3)
+
+
+def test_an_older_push_of_an_open_position_changes_nothing() -> None:
+    account, _ = live()
+    feed(account, pushed("positions", position("3", 5)), pushed("positions", position("9", 4)))
+    assert account.position("BTC-USDT-SWAP") == D(3)
+
+
+def test_every_subscription_of_a_channel_has_to_run_again() -> None:
+    account, rest = live()
+    down(account, 5, ("orders", "SPOT"), *PLACES)
+    up(account, 6)
+    assert account.quality is Quality.STALE
+    assert qualities(up(account, 7, ("orders", "SPOT"))) == ["RECONCILING"]
+    rest.answer(account, 8)
+    assert account.is_live
+
+
 def test_a_fill_counts_once_however_often_and_by_whatever_channel_it_is_told() -> None:
     account, _ = live()
     quick = {"instId": "BTC-USDT", "fillSz": "1", "fillPx": "60000", "side": "buy", "ts": str(MS0), "ordId": "1", "clOrdId": "0",

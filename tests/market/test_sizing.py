@@ -143,6 +143,7 @@ def test_a_price_that_breaks_a_rule_names_it_and_the_nearest() -> None:
             check_price(SPOT, D(price), side, limit)
         assert (caught.value.rule, caught.value.nearest) == (rule, D(nearest))
     check_price(SPOT, D("61000"), "buy", limit)
+    check_price(SPOT, D("61000.1"), "buy", PriceLimit(instrument="BTC-USDT", ts_ms=1, max_buy=61000.1, is_enabled=True))
     check_price(SPOT, D("70000"), "sell", limit)
     check_price(SPOT, D("70000"), "buy", PriceLimit(instrument="BTC-USDT", ts_ms=1, is_enabled=False))
 
