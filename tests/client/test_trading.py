@@ -132,6 +132,15 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
     asyncio.run(main())
 
 
+def test_F1_a_spread_order_whose_answer_was_lost_is_read_by_its_id_too() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        made = await client.place_spread(SPREAD, "buy", 1, price="-500")
+        (order,) = server.exchange.desk.spreads.orders(DEMO_KEY.uid)
+        assert (made.verdict, made.via, order.order_id) == (Verdict.CONFIRMED, "lookup", made.order_id)
+
+    traded(life, "order_then_drop times=1 action=order")
+
+
 def test_closed_before_the_answer_it_is_unknown_and_the_next_client_finds_out(tmp_path: Path) -> None:
     async def main() -> None:
         log = tmp_path / "intents"

@@ -446,7 +446,8 @@ class Orders:
         self._note_unavailable(code, now)
         if code in TOO_FREQUENT:
             instrument = ticket.order.instrument if code in ("50011", "50040") else "*"
-            self.budget.hold(ticket.kind, instrument, now + 2 * SECOND)
+            for kind in ("place", "amend") if code == "50061" else (ticket.kind,):
+                self.budget.hold(kind, instrument, now + 2 * SECOND)
         if step is Next.REFRESH:
             ticket.answer, ticket.reason = code, message
         elif step is Next.CONFIRMED:

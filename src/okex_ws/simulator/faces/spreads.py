@@ -6,6 +6,7 @@ trading / REST API", "WS / Place order", "Order channel", "Trades channel".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from okex_ws.simulator.faces import orders as grammar
@@ -112,16 +113,21 @@ def _one(call: Call) -> Answer:
     return [order_row(order)]
 
 
-def _pending(call: Call) -> Answer:
-    """Newest first; beginId=: newer than this order, endId=: older than it."""
-    query = call.query
-    low = integer(query, "beginId") if "beginId" in query else 0
-    high = integer(query, "endId") if "endId" in query else 1 << 63
-    chosen = [
-        order for order in call.exchange.desk.spreads.orders(call.uid)
-        if order.is_open and query.get("sprdId", order.asked.spread) == order.asked.spread and low < int(order.order_id) < high
-    ]
-    return [order_row(order) for order in chosen[: number(query, "limit", 100, 100)]]
+def _listed(*, is_open: bool) -> Callable[[Call], Answer]:
+    """Orders that may trade, or finished ones, newest first; beginId=: newer than this order, endId=: older than it."""
+
+    def act(call: Call) -> Answer:
+        query = call.query
+        low = integer(query, "beginId") if "beginId" in query else 0
+        high = integer(query, "endId") if "endId" in query else 1 << 63
+        chosen = [
+            order for order in call.exchange.desk.spreads.orders(call.uid)
+            if order.is_open is is_open and query.get("sprdId", order.asked.spread) == order.asked.spread
+            and low < int(order.order_id) < high
+        ]
+        return [order_row(order) for order in chosen[: number(query, "limit", 100, 100)]]
+
+    return act
 
 
 def _trades(call: Call) -> Answer:
@@ -145,7 +151,8 @@ def _cancel_all_after(call: Call) -> Answer:
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", "sprd/cancel-all-after"): Endpoint(_cancel_all_after, 1, SECOND, trades=True),
     ("GET", "sprd/order"): Endpoint(_one, 20),
-    ("GET", "sprd/orders-pending"): Endpoint(_pending, 10),
+    ("GET", "sprd/orders-pending"): Endpoint(_listed(is_open=True), 10),
+    ("GET", "sprd/orders-history"): Endpoint(_listed(is_open=False), 20),
     ("GET", "sprd/trades"): Endpoint(_trades, 20),
 }
 """(Method, path below /api/v5/) -> what it does and its limit per account; orders themselves are in trade_rest.py."""
