@@ -173,7 +173,7 @@ def test_a_journal_keeps_deflated_frames_readable_and_every_byte_of_them(tmp_pat
 
         async with RawServer(script) as server:
             url = f"{server.url}/ws/v1"
-            recorder = Recorder(tmp_path, site=url, dialect="v1", fetches_back=False, flush_within_s=0.05, **QUICK)
+            recorder = Recorder(tmp_path, site=url, dialect="v1", flush_within_s=0.05, **QUICK)
             recorder.client.subscribe(DEALS)
             all_of_them = Until(recorder.client, Trade, 53)
             async with recorder:
@@ -228,7 +228,6 @@ def test_what_a_client_hears_is_recorded_replays_the_same_and_fills_the_tables(p
                 tmp_path / "data",
                 site=first.ws_url + path,
                 dialect=dialect,
-                fetches_back=False,
                 flush_within_s=0.05,
                 table_flush_s=0.2,
                 checkpoint_s=0.2,

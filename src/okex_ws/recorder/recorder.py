@@ -62,7 +62,8 @@ class Recorder:
     """Records what a client is told. Use it as an async context manager, subscribe through `client`, then `run`.
 
     folder: the data folder, made if it is not there, locked while recording. sinks: URLs of further targets.
-    fetches_back: whether gaps are filled over REST; since: ns UTC from when on trades are fetched at the start.
+    fetches_back: whether gaps are filled over REST, which no dead dialect has; since: ns UTC from when on trades are
+    fetched at the start.
     flush_within_s: the promise: how old an unacknowledged record may become. options: of Client.
     Raises StoreError, LockedError, SinkError, JournalError before anything is connected.
     """
@@ -103,7 +104,8 @@ class Recorder:
             )
             self.tables = TableWriter(folder, self.name, flush_s=table_flush_s)
             self.client = make_client(tap=self._tap, seed=seed, **options)
-            self.backfill = Backfill(self.client, since=since, seed=seed, tap=self._tap) if fetches_back else None
+            may_ask = fetches_back and self.client.dialect.has_rest
+            self.backfill = Backfill(self.client, since=since, seed=seed, tap=self._tap) if may_ask else None
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise

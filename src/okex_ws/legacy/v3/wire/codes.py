@@ -7,7 +7,6 @@ from __future__ import annotations
 
 AGAIN = ("30009", "30014", "30026", "30030", "30037", "30043")
 """Errors that may pass by themselves."""
-NOT_LOGGED_IN = ("30041",)
 LOGIN = ("30001", "30002", "30003", "30004", "30005", "30006", "30008", "30012", "30013", "30015", "30016", "30027", "30031")
 """Errors about the key, its signature or its time."""
 
