@@ -62,6 +62,10 @@ def test_tardis_trades(tmp_path: Path) -> None:
         assert rows(tmp_path / "s.csv")[1][0] == "okex-swap"
         since = (START + 350) * 1_000_000
         assert export_tardis(opened, tmp_path / "t.csv", "trades", "BTC-USDT", since=since) == 2
+        for kind, there in (("trades", "BTC-USDT, ETH-USDT-SWAP"), ("incremental_book_L2", "BTC-USDT")):
+            with pytest.raises(StoreError, match=f"BTC-USDX is not in .*; there are {there}$"):
+                export_tardis(opened, tmp_path / "t.csv", kind, "BTC-USDX")
+        assert len(rows(tmp_path / "t.csv")) == 3, "what was there is untouched"
 
 
 def test_tardis_incremental_book(tmp_path: Path) -> None:

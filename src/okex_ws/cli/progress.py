@@ -60,6 +60,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
+            self._live.transient = True  # the summary says how it ended
             self._live.stop()
         logging.getLogger("okex_ws").removeHandler(self._handler)
 

@@ -56,6 +56,8 @@ def export_tardis(
     microseconds since 1970; a name ending in .gz is compressed.
     """
     path = Path(target)
+    tables = ("trades",) if kind == "trades" else ("book_snapshots", "book_updates")
+    _need(store, [name for name in tables if name in store.table_names()], instrument)
     head = f"{literal(tardis_exchange(instrument))} AS exchange, {literal(instrument.upper())} AS symbol"
     if kind == "trades":
         query = (
@@ -140,6 +142,13 @@ def tardis_exchange(instrument: str) -> str:
     if parts[-1] == "SWAP":
         return "okex-swap"
     return "okex-options" if parts[-1] in ("C", "P") else "okex-futures"
+
+
+def _need(store: Store, tables: list[str], instrument: str) -> None:
+    """Say which instruments there are when this one is none of them, before a file is touched."""
+    found = {row[0] for table in tables for row in store.rows(f"SELECT DISTINCT instrument FROM raw_{table}")}
+    if tables and instrument not in found:
+        raise StoreError(f"{instrument} is not in {' or '.join(tables)}; there are {', '.join(sorted(found)) or 'none'}")
 
 
 def _where(instrument: str, since: int | None, until: int | None, channel: str = "") -> str:
