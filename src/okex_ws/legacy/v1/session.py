@@ -33,8 +33,10 @@ class Session(session.Session):
         return requests.remove_channels(names)
 
     def fitted(self, wish: session.Wish, events: list[Event], now: int) -> list[Event]:
-        """The first push of a whole book is its image, all others are changes; what is still on its way from before a renewal is
-        neither, and an image deletes nothing."""
+        """The rows with the image marked: the first push of a whole book, and it deletes nothing; all others are changes.
+
+        What is still on its way from before a renewal is neither.
+        """
         if not wish.awaits_image:
             return events
         if wish.renewals and wish.state is not session.State.CONFIRMED:
