@@ -24,9 +24,12 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/stream.py
+	$(BIN)/python bench/orders.py
 
 soak: $(READY) servers
 	$(BIN)/python -m tests.soak.run 1 1000
+	$(BIN)/python -m tests.soak.backfill 0 1000
+	$(BIN)/python -m tests.soak.floor 1 1000000
 	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest tests/journal/test_kill.py tests/recorder/test_recorder.py
 
 docs: $(READY)

@@ -20,6 +20,7 @@ DOCS = ("recording", "trading", "architecture", "okx-quirks", "glossary", "add-a
 PAGES = ["README.md", *(f"docs/{name}.md" for name in DOCS)]
 COMMANDS = ("stream", "price", "simulate", "plan", "doctor", "demo")
 COMMANDS += ("record", "replay", "verify", "gaps", "query", "compact", "export")
+COMMANDS += ("account", "orders", "order", "cancel", "halt")
 EXTRAS = ("h11", "trustme", "pytest", "hypothesis", "websockets", "websocket", "orjson", "sortedcontainers")
 EXTRAS += ("zstandard", "pyarrow", "duckdb", "numpy", "prometheus_client", "asyncpg", "redis", "nats")
 
