@@ -14,6 +14,7 @@ import pytest
 from tests.cli.shell import CLEAN
 
 from okex_ws import store
+from okex_ws.dialects import dialect
 from okex_ws.journal import JournalReader, JournalWriter, recorders
 from okex_ws.recorder.audit import audit
 from okex_ws.recorder.recovery import recover_tables
@@ -128,6 +129,31 @@ def test_E7_a_real_capture_of_three_connections_has_1494_updates(captured: list[
         assert merged.rows("SELECT count(*) FROM trades") == [(ids,)]
         assert raw > ids
     assert [finding for finding in audit(captured).report.findings if finding.kind == HOLE] == []
+
+
+def test_E7_a_real_capture_of_the_old_dialect_has_530_updates(tmp_path: Path) -> None:
+    corpus = CORPUS.with_name("cryptofeed-2021-04-okcoin-v3.jsonl")
+    if not corpus.exists():
+        pytest.skip(f"{corpus} is not here: the real captures are not part of the project")
+    journals: dict[str, JournalWriter] = {}
+    for record in JournalReader(corpus, dialect="v3").records():
+        if record.line not in journals:
+            folder = tmp_path / str(len(journals))
+            store.prepare(folder, now=1, software="test")
+            name = f"r{len(journals)}"
+            journals[record.line] = JournalWriter(folder / "journal", recorder=name, software="test", now=1, dialect="v3")
+        journals[record.line].write(record.ts, record.line, record.conn, record.kind, record.text)
+    for journal in journals.values():
+        journal.close(1)
+        tables = store.TableWriter(journal.folder.parents[1], journal.folder.name)
+        for n, i, event in played(JournalReader(journal.folder).records(), dialect("v3")):
+            tables.add(event, n, i)
+        tables.flush(1, journal.last)
+        tables.close()
+    with store.open(*sorted(tmp_path.iterdir())) as merged:
+        assert merged.rows("SELECT count(*) FROM raw_book_updates") == [(3 * 530,)]
+        assert merged.rows("SELECT count(*) FROM book_updates") == [(530,)]
+        assert merged.rows("SELECT count(*), count(DISTINCT (instrument, trade_id)) FROM trades") == [(10, 10)]
 
 
 def test_E12_a_real_capture_is_replayed_from_its_journal_as_from_its_file(captured: list[Path]) -> None:
