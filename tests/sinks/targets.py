@@ -11,7 +11,7 @@ import os
 import resource
 import sqlite3
 import threading
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,13 +103,15 @@ class SqliteTarget(Target):
         return rows
 
 
-class PostgresTarget(Target):
+class ServerTarget(Target):
+    """A server of ours: whatever happens to it happens to the sink."""
+
+    server: Any
+    start: Callable[[], Any]
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.server = servers.postgres()
-
-    def url(self) -> str:
-        return f"{self.server.url()}?schema={self.name}"
+        self.server = type(self).start()
 
     def kill(self) -> None:
         self.server.kill()
@@ -122,6 +124,14 @@ class PostgresTarget(Target):
 
     def resume(self) -> None:
         self.server.resume()
+
+
+class PostgresTarget(ServerTarget):
+    server: servers.PostgresServer
+    start = staticmethod(servers.postgres)
+
+    def url(self) -> str:
+        return f"{self.server.url()}?schema={self.name}"
 
     def rows(self) -> list[Row]:
         return asyncio.run(self._rows())
@@ -142,25 +152,12 @@ class PostgresTarget(Target):
         return rows
 
 
-class RedisTarget(Target):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.server = servers.redis()
+class RedisTarget(ServerTarget):
+    server: servers.RedisServer
+    start = staticmethod(servers.redis)
 
     def url(self) -> str:
         return f"{self.server.url()}?prefix={self.name}&maxlen=0"
-
-    def kill(self) -> None:
-        self.server.kill()
-
-    def mend(self) -> None:
-        self.server.start()
-
-    def pause(self) -> None:
-        self.server.pause()
-
-    def resume(self) -> None:
-        self.server.resume()
 
     def rows(self) -> list[Row]:
         with redis.Redis(port=self.server.port, password=servers.PASSWORD) as client:
@@ -168,25 +165,12 @@ class RedisTarget(Target):
         return [json.loads(fields[b"json"]) for _, fields in entries]
 
 
-class NatsTarget(Target):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.server = servers.nats()
+class NatsTarget(ServerTarget):
+    server: servers.NatsServer
+    start = staticmethod(servers.nats)
 
     def url(self) -> str:
         return f"{self.server.url()}?prefix={self.name}&stream={self.name}"
-
-    def kill(self) -> None:
-        self.server.kill()
-
-    def mend(self) -> None:
-        self.server.start()
-
-    def pause(self) -> None:
-        self.server.pause()
-
-    def resume(self) -> None:
-        self.server.resume()
 
     def rows(self) -> list[Row]:
         return [json.loads(line) for _, payload in self.messages() for line in payload.splitlines()]

@@ -128,14 +128,12 @@ class _Appender:
         return 0
 
 
-class JsonlSink:
-    """A file of JSON lines."""
+class _LinesSink:
+    """What is written in a thread of its own, a batch at a time."""
 
-    def __init__(self, path: str) -> None:
-        self.url = path
-        self._path = Path(path)
-        self._worker = Worker("okex-ws jsonl")
-        self._file: _Appender | None = None
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self._worker = Worker(f"okex-ws {name}")
 
     async def open(self) -> None:
         await self._worker.call(self._connect)
@@ -144,10 +142,30 @@ class JsonlSink:
         await self._worker.call(lambda: self._store(batch))
 
     async def close(self) -> None:
-        await _closed(self._worker, self._disconnect)
+        with contextlib.suppress(TimeoutError, OSError):
+            await asyncio.wait_for(self._worker.call(self._disconnect), CLOSE_TIMEOUT_S)
+        self._worker.retire()
 
     async def reached(self, recorder: str) -> Position | None:
         return None
+
+    def _connect(self) -> None:
+        """Open what is to be written to. Raises SinkError."""
+
+    def _disconnect(self) -> None:
+        """Let it go."""
+
+    def _store(self, batch: Batch) -> None:
+        raise NotImplementedError
+
+
+class JsonlSink(_LinesSink):
+    """A file of JSON lines."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "jsonl")
+        self._path = Path(path)
+        self._file: _Appender | None = None
 
     def _connect(self) -> None:
         self._disconnect()
@@ -171,27 +189,14 @@ class JsonlSink:
             raise
 
 
-class CsvSink:
+class CsvSink(_LinesSink):
     """A CSV file for each kind of event: `name.trades.csv`, `name.tickers.csv`, ..."""
 
     def __init__(self, path: str) -> None:
-        self.url = path
+        super().__init__(path, "csv")
         self._path = Path(path)
-        self._worker = Worker("okex-ws csv")
         self._is_open = False
         self._files: dict[Kind, _Appender] = {}
-
-    async def open(self) -> None:
-        await self._worker.call(self._connect)
-
-    async def put(self, batch: Batch) -> None:
-        await self._worker.call(lambda: self._store(batch))
-
-    async def close(self) -> None:
-        await _closed(self._worker, self._disconnect)
-
-    async def reached(self, recorder: str) -> Position | None:
-        return None
 
     def _connect(self) -> None:
         self._disconnect()
@@ -225,26 +230,13 @@ class CsvSink:
                 raise
 
 
-class StdoutSink:
+class StdoutSink(_LinesSink):
     """JSON lines on standard output, or another open descriptor. A slow reader slows this sink alone."""
 
     def __init__(self, fd: int = 1) -> None:
-        self.url = "-"
+        super().__init__("-", "stdout")
         self._fd = fd
-        self._worker = Worker("okex-ws stdout")
         self._reached: dict[str, Position] = {}
-
-    async def open(self) -> None:
-        await self._worker.call(lambda: None)
-
-    async def put(self, batch: Batch) -> None:
-        await self._worker.call(lambda: self._store(batch))
-
-    async def close(self) -> None:
-        await _closed(self._worker, lambda: None)
-
-    async def reached(self, recorder: str) -> Position | None:
-        return None
 
     def _store(self, batch: Batch) -> None:
         reached, lines = dict(self._reached), []
@@ -268,12 +260,6 @@ class StdoutSink:
                 raise SinkClosedError("-: the reader of standard output has ended") from None
             except OSError as error:
                 raise _file_error("-", Path("standard output"), error) from None
-
-
-async def _closed(worker: Worker, disconnect: Callable[[], None]) -> None:
-    with contextlib.suppress(TimeoutError, OSError):
-        await asyncio.wait_for(worker.call(disconnect), CLOSE_TIMEOUT_S)
-    worker.retire()
 
 
 def _cells(kind: Kind, event_id: str, event: Event) -> list[Any]:

@@ -38,6 +38,9 @@ _UNCOUNTED = {
     "refused", "resumed", "stale", "subscribed", "system_status", "unrecognized", "unsubscribed",
 }  # fmt: skip
 
+_RENAMED = {"kind": "request_kind"}
+"""Fields called as a column of ours is: `kind` is the kind of event."""
+
 
 class Column(NamedTuple):
     """One field of a kind of event."""
@@ -69,7 +72,7 @@ class Kind:
                 self._texts.append(place)
                 continue
             kind = _column_type(hints[name])
-            self.columns.append(Column(name, kind))
+            self.columns.append(Column(_RENAMED.get(name, name), kind))
             if kind == "json":
                 self._texts.append(place)
                 if _holds_struct(hints[name]):
