@@ -18,10 +18,12 @@ def main() -> int:
     first, count = int(sys.argv[1]), int(sys.argv[2])
     bad = 0
     with ProcessPoolExecutor() as pool:
-        for seed, wrong in pool.map(run, range(first, first + count), chunksize=5):
+        for done, (seed, wrong) in enumerate(pool.map(run, range(first, first + count), chunksize=5), 1):
             if wrong:
                 bad += 1
-                print(f"seed {seed}:", *wrong, sep="\n  ")
+                print(f"seed {seed}:", *wrong, sep="\n  ", flush=True)
+            if done % 50 == 0:
+                print(f"{done} done, {bad} of them wrong", flush=True)
     print(f"{count - bad} of {count} schedules: delivered and reported as missing together are what was published")
     return 1 if bad else 0
 
