@@ -30,7 +30,9 @@ soak: $(READY) servers
 	$(BIN)/python -m tests.soak.run 1 1000
 	$(BIN)/python -m tests.soak.backfill 0 1000
 	$(BIN)/python -m tests.soak.floor 1 1000000
-	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest tests/journal/test_kill.py tests/recorder/test_recorder.py
+	$(BIN)/python -m tests.soak.orders steps 100000
+	$(BIN)/python -m tests.soak.orders 1 100000
+	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest tests/journal/test_kill.py tests/recorder/test_recorder.py tests/client/test_order_kill.py
 
 docs: $(READY)
 	$(BIN)/python scripts/make_cli_docs.py
