@@ -87,7 +87,7 @@ def show(results: dict[str, list[dict[str, list[float]]]]) -> None:
         for what in ("ack", "cancel", "fill"):
             times = sorted(each for outcome in rounds for each in outcome[what])
             cells += [statistics.median(times), times[int(len(times) * 0.99)]]
-        cells.append(statistics.median(outcome["cpu"] for outcome in rounds))
+        cells.append(statistics.median(each for outcome in rounds for each in outcome["cpu"]))
         print(f"{name:28}" + "".join(f"{cell * 1e6:12.0f}" for cell in cells))
 
 

@@ -40,8 +40,8 @@ class Stopwatch:
 
     def report(self, cpu: float) -> None:
         requests = 3 * self.turns
-        times = {"ack": self.acks, "cancel": self.cancels, "fill": self.fills}
-        print(json.dumps({"cpu": cpu / requests, **times}), flush=True)
+        times = {"cpu": [cpu / requests], "ack": self.acks, "cancel": self.cancels, "fill": self.fills}
+        print(json.dumps(times), flush=True)
 
 
 async def paced(watch: Stopwatch, per_second: float, turn: Callable[[bool], Awaitable[None]]) -> None:
@@ -139,9 +139,10 @@ async def python_okx(ws_url: str, rest_url: str, turns: int, per_second: float) 
     async def ask(send: Callable[..., Awaitable[None]], **fields: Any) -> dict[str, Any]:
         nonlocal count
         count += 1
-        answer = replies[str(count)] = loop.create_future()
+        waiting = replies[str(count)] = loop.create_future()
         await send([{"instIdCode": code, **fields}], id=str(count))
-        return await answer
+        answer: dict[str, Any] = await waiting
+        return answer
 
     async def turn(counts: bool) -> None:
         nonlocal filled
