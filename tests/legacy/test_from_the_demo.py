@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -60,12 +61,18 @@ async def test_it_prints_subscription_pongs_every_trade_price_and_time_through_a
 
         price_and_time = r"\d{5}(\.\d+)? \w{3} \w{3} .\d \d\d:\d\d:\d\d \d{4}$"
         try:
-            await until(r"Subscribed\(.*'trades', key='BTC-USD-QUARTER'", r"pong$", r"Trade\(", price_and_time)
+            await until(r"Subscribed\(.*'trades', key='BTC-USD-QUARTER'")
+            assert "pong\n" not in lines, "before there was a ping"
+            await until(r"pong$", r"Trade\(", price_and_time)
             await first.stop()
             async with Server(exchange, port=port, speed=10):
                 await until(r"Disconnected\(", r"Subscribed\(", r"pong$", r"Trade\(", price_and_time)
+                process.send_signal(signal.SIGINT)
+                _, complaints = await process.communicate()
+                assert (process.returncode, complaints) == (0, b""), "Ctrl-C ends cleanly"
         finally:
-            process.kill()
-            await process.communicate()
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
     trades = [line for line in lines if line.startswith("Trade(")]
     assert len(trades) == len(set(trades)) > 10, "every one, and none twice"
