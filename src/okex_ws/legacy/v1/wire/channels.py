@@ -11,9 +11,9 @@ Source: OKEx's pages "WebSocket API for Spot" and "... for Futures", 2018-02 to 
 from __future__ import annotations
 
 import difflib
-import functools
 import re
 
+from okex_ws.legacy.v1.wire.nearest import nearest
 from okex_ws.wire.channels import Subscription, SubscriptionError
 
 BARS = {
@@ -41,8 +41,19 @@ _OKCOIN = re.compile(rf"ok_(?:sub_spot)?(?:(?P<money>usd|cny)_{_COIN}|(?P<pair>[
 _FUTURES = re.compile(rf"ok_sub_futureusd_{_COIN}_(?P<word>ticker|trade|depth|markprice)_{_CONTRACT}(?:_(?P<levels>\d+))?")
 _KLINE = re.compile(rf"ok_sub_futureusd_{_COIN}_kline_{_CONTRACT}_(?P<period>\w+)")
 _DEPTH = re.compile(rf"ok_sub_future_{_COIN}_depth_{_CONTRACT}_usd")
+_PREFIX = re.compile(r"^(?:ok_?)?(?:sub_?)?(?:spot|futures?(?:usd)?)?_?")
+_PAIR = re.compile(r"([a-z0-9]{2,10}?)_?(usdt|btc|eth|bch|okb|usd|cny)(?=_|$)")
 _INDEX = re.compile(rf"ok_sub_futureusd_{_COIN}_index")
 _FORECAST = re.compile(rf"{_COIN}_forecast_price")
+_OF = {
+    "index-tickers": "indices, e.g. BTC-USD",
+    "mark-price": "futures, e.g. BTC-USD-QUARTER",
+    "estimated-price": "indices, and comes by itself in the last hour before delivery",
+    "orders": "spot pairs, and of all futures at once: FUTURES",
+    "account": "spot pairs, and of all futures at once: FUTURES",
+    "positions": "all futures at once: FUTURES",
+}
+"""Channels that not every instrument has → whose they are."""
 _LEVELS = {"spot": ("5", "10", "20"), "okcoin": ("20", "60"), "futures": ("5", "10", "20")}
 """Depths a book can be asked for, besides the whole."""
 
@@ -147,6 +158,8 @@ def _usual(item: Subscription) -> str:
         if item.channel == channel and args == dict(FUTURES):
             return name
     instrument = args.get("instId", "")
+    if not instrument:
+        raise SubscriptionError(f"V1 has no {item.channel} of {item.key}{_whose(item.channel)}")
     parts = instrument.lower().split("-")
     contract = "_".join(parts[2:])
     if instrument != instrument.upper() or len(parts) < 2 or not all(parts):
@@ -178,13 +191,22 @@ def _usual(item: Subscription) -> str:
         return f"{stem}_kline{tail}_{_PERIODS[channel[6:]]}"
     if channel in ("orders", "account") and not is_future:
         return f"{stem}_{'order' if channel == 'orders' else 'balance'}"
-    near = difflib.get_close_matches(channel, _our_names(), 1, cutoff=0.3)
-    hint = f"; did you mean {near[0]}?" if near and near[0] != channel else ""
-    raise SubscriptionError(f"V1 has no {channel} of {instrument}{hint}")
+    raise SubscriptionError(f"V1 has no {channel} of {instrument}{_whose(channel)}")
+
+
+def _whose(channel: str) -> str:
+    """What to change about a channel that is not there, or not of that instrument."""
+    if channel in _OF:
+        return f"; it is a channel of {_OF[channel]}"
+    names = ("trades", "tickers", "books", "books5", "books10", "books20", *(f"candle{bar}" for bar in _PERIODS), *_OF)
+    near = difflib.get_close_matches(channel, names, 1)
+    if not near:
+        return f"; it has trades, tickers, books, candle1m and the like, {', '.join(_OF)}"
+    return f"; did you mean {near[0]}?" if near[0] != channel else "; they are of an instrument, e.g. BTC-USD-QUARTER"
 
 
 def _no_such(name: str) -> str:
-    near = difflib.get_close_matches(name, _names_like(name), 1, cutoff=0.0)[0]
+    near = nearest(name, _names_like(name))
     item = meaning(near)
     assert item is not None
     return f"V1 has no channel {name!r}; the nearest is {near}, here: {item.channel} {item.key}"
@@ -192,13 +214,18 @@ def _no_such(name: str) -> str:
 
 def _names_like(name: str) -> list[str]:
     """Every valid name for the coins and pairs this one may mean."""
-    words = [word.removeprefix("spot") for word in name.split("_") if word not in ("ok", "sub", "spot", "futureusd", "future")]
-    coins = [coin for coin in COINS if coin in name] or ["btc"]
-    pairs = [pair for pair in {"_".join(words[:2]), "btc_usdt"} if _SPOT.fullmatch(f"ok_sub_spot_{pair}_ticker")]
+    lower = name.lower()
+    rest = _PREFIX.sub("", lower)
     names = list(_FUTURES_OWN)
-    for pair in sorted(pairs):
+    for pair in ["_".join(found) for found in _PAIR.findall(rest)] or ["btc_usdt"]:
         kinds = ["ticker", "deals", "depth", *(f"depth_{n}" for n in _LEVELS["spot"]), *(f"kline_{p}" for p in BARS), *_SPOT_OWN]
         names += [f"ok_sub_spot_{pair}_{kind}" for kind in kinds]
+    for okcoin in re.finditer(rf"spot(?:usd|cny)_{_COIN}", lower):
+        kinds = ["ticker", "trades", "depth_20", "depth_60", *(f"kline_{p}" for p in BARS)]
+        names += [f"ok_sub_{okcoin[0]}_{kind}" for kind in kinds]
+    first = rest.partition("_")[0]
+    is_coin = "future" in lower and re.fullmatch(_COIN, first) is not None
+    coins = [coin for coin in COINS if coin in lower] or [first if is_coin else "btc"]
     for coin in coins:
         stem = f"ok_sub_futureusd_{coin}"
         names.append(f"{stem}_index")
@@ -207,10 +234,3 @@ def _names_like(name: str) -> list[str]:
             names += [f"{stem}_depth_{contract}_{levels}" for levels in _LEVELS["futures"]]
             names += [f"{stem}_kline_{contract}_{period}" for period in BARS]
     return names
-
-
-@functools.cache
-def _our_names() -> tuple[str, ...]:
-    books = ("books", "books5", "books10", "books20")
-    candles = (f"candle{bar}" for bar in _PERIODS)
-    return ("trades", "tickers", *books, *candles, "index-tickers", "mark-price", "orders", "account")
