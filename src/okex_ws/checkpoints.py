@@ -4,26 +4,30 @@ In: the lines of a client, or of a replay. Out: files beside the segments, `<rec
 cache and no part of the recording: without them, or with those of other software, a replay reads everything. May import:
 dialects, protocol, wire, events.
 
-The content is a pickle, and reading one is safe here: nothing is looked up but classes of rooms that know no socket, file or
-process, and a few containers. A key is never in it: who reads it gets nobody's key in its place.
+The content is plain data: a table of entries, what is shared there once. Nothing that it names is called: it can bring about
+containers, and objects of rooms that know no socket, file or process, with fields of their own and no others. A key is never in
+it: who reads it gets nobody's key in its place.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
 import hashlib
-import io
+import inspect
 import os
-import pickle
 import random
 import sys
 import types
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import zstandard
 
 from okex_ws.dialects import dialect
@@ -32,6 +36,7 @@ from okex_ws.protocol.dialect import Dialect
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import Window
 from okex_ws.wire.frames import PushDecoder
+from okex_ws.wire.requests import Sealed
 from okex_ws.wire.sign import Credentials
 
 SUFFIX = ".checkpoint"
@@ -39,19 +44,21 @@ NOBODY = Credentials("replay", "replay", "replay")
 """Stands for the key of a line that had one: what it signs is sent nowhere."""
 
 _ROOMS = ("events", "legacy", "protocol", "wire")
-_OTHERS = {
-    ("builtins", "frozenset"),
-    ("builtins", "set"),
-    ("collections", "deque"),
-    ("decimal", "Decimal"),
-    ("msgspec._utils", "rebuild"),
-    ("okex_ws.checkpoints", "_luck"),
-    ("okex_ws.dialects", "dialect"),
-}
-_LARGEST = 1 << 30
+_LARGEST = 64 << 20
+_SCALARS = frozenset((types.NoneType, bool, int, float, str, bytes))
+_LISTS: dict[str, Callable[..., Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_FIELDS = (types.NoneType, types.MemberDescriptorType, bool, int)
+"""What a class may have under the name of an object's field: nothing, a slot, a default."""
+_decode = msgspec.msgpack.Decoder(list[tuple[str, Any]]).decode
+
+
+class CheckpointError(ValueError):
+    """No checkpoint: something cannot be written down, or is not what was written."""
+
+
 _UNREADABLE = (
-    OSError, zstandard.ZstdError, pickle.UnpicklingError,
-    AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError,
+    OSError, zstandard.ZstdError,
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
 
 
@@ -72,10 +79,16 @@ class Checkpoint(NamedTuple):
 
 
 def freeze(standing: Standing) -> bytes:
-    """As bytes. Raises pickle.PicklingError, TypeError, AttributeError when something in it cannot be written down."""
-    file = io.BytesIO()
-    _Pickler(file, 5).dump(tuple(standing))
-    return file.getvalue()
+    """As bytes. Raises CheckpointError when something in it cannot be written down."""
+    table = _Table()
+    try:
+        table.value(tuple(standing))
+        content = msgspec.msgpack.encode(table.entries)
+    except (OverflowError, RecursionError, TypeError, UnicodeError) as error:
+        raise CheckpointError(str(error)) from error
+    if len(content) > _LARGEST // 2:
+        raise CheckpointError(f"{len(content)} bytes are more than a reader takes")
+    return content
 
 
 def write(folder: Path, n: int, latest: int, frozen: bytes) -> None:
@@ -103,56 +116,153 @@ def find(folder: Path, *, through: int | None = None, before: int | None = None)
 def read(path: Path) -> Standing | None:
     """What it says; None when it is damaged, gone, or of other software."""
     try:
-        content = zstandard.ZstdDecompressor().decompress(path.read_bytes(), max_output_size=_LARGEST)
+        packed = path.read_bytes() if path.stat().st_size <= _LARGEST else b""
+        if zstandard.get_frame_parameters(packed).content_size > _LARGEST:
+            return None
+        content = zstandard.ZstdDecompressor().decompress(packed)
         if not content.startswith(_software()):
             return None
-        return Standing(*_Unpickler(io.BytesIO(content[len(_software()) :])).load())
+        return Standing(*_thawed(_decode(memoryview(content)[len(_software()) :])))
     except _UNREADABLE:
         return None
 
 
-class _Pickler(pickle.Pickler):
-    """Writes decoders, dialects and luck as what makes them again, and no key at all."""
+class _Table:
+    """Objects as entries, (kind, content). In a content a scalar is itself, a tuple of scalars [itself], as there are many,
+    and everything else [number of its entry].
 
-    def persistent_id(self, obj: Any) -> str | None:
-        return "key" if isinstance(obj, Credentials) else None
+    What an entry is made of stands before it: nothing that stands here refers to itself.
+    """
 
-    def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is PushDecoder:
-            return PushDecoder, (obj.subscription,)
-        if type(obj) is Dialect:
-            return dialect, (obj.name,)
-        if isinstance(obj, types.BuiltinMethodType) and isinstance(obj.__self__, random.Random):
-            return _luck, (obj.__self__.getstate(),)
-        return NotImplemented
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, Any]] = []
+        self._numbers: dict[int, int] = {}
+        self._kept: list[Any] = []  # an id names an object only while that lives
+
+    def value(self, it: Any) -> Any:
+        if type(it) in _SCALARS:
+            return it
+        if type(it) is tuple and _SCALARS.issuperset(map(type, it)):
+            return [it]
+        if id(it) not in self._numbers:
+            self._kept.append(it)
+            entry = self._entry(it)
+            self._numbers[id(it)] = len(self.entries)
+            self.entries.append(entry)
+        return [self._numbers[id(it)]]
+
+    def _entry(self, it: Any) -> tuple[str, Any]:
+        match it:
+            case Credentials() | Sealed():
+                return "key" if isinstance(it, Credentials) else "login", None
+            case Decimal():
+                return "number", str(it)
+            case PushDecoder():
+                return "decoder", self.value(it.subscription)
+            case Dialect():
+                return "dialect", it.name
+            case types.BuiltinMethodType() if isinstance(it.__self__, random.Random):
+                return "luck", self.value(it.__self__.getstate())
+            case type():
+                return "class", _name(it)
+            case enum.Enum():
+                return _name(type(it)), it.name
+            case list() | tuple() | set() | frozenset():
+                is_plain = _LISTS.get(type(it).__name__) is type(it)
+                return type(it).__name__ if is_plain else _name(type(it)), [self.value(item) for item in it]
+            case deque():
+                return "deque", [it.maxlen, *map(self.value, it)]
+            case dict():
+                return "dict", [(self.value(key), self.value(item)) for key, item in it.items()]
+            case msgspec.Struct():
+                fields = {name: getattr(it, name) for name in it.__struct_fields__}
+            case _:
+                state = it.__getstate__() or {}
+                fields = state if isinstance(state, dict) else (state[0] or {}) | state[1]
+        return _name(type(it)), {name: self.value(field) for name, field in fields.items()}
 
 
-class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, pid: Any) -> Credentials:
-        return NOBODY
+def _thawed(entries: list[tuple[str, Any]]) -> Any:
+    """The last of these entries, and all that it is made of."""
+    made: list[Any] = []
 
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        room = module_name.split(".")
-        is_ours = room[0] == "okex_ws" and len(room) > 1 and room[1] in _ROOMS and "." not in global_name
-        if not is_ours and (module_name, global_name) not in _OTHERS:
-            raise pickle.UnpicklingError(f"a checkpoint has no {module_name}.{global_name}")
-        found = getattr(import_module(module_name), global_name)
-        if is_ours and not (isinstance(found, type) and found.__module__ == module_name):
-            raise pickle.UnpicklingError(f"{module_name}.{global_name} is no class")
-        return found
+    def value(content: Any) -> Any:
+        if type(content) is not list:
+            return content
+        return tuple(content[0]) if type(content[0]) is list else made[content[0]]
+
+    for kind, content in entries:
+        made.append(_made(kind, content, value))
+    return made[-1]
 
 
-def _luck(state: Any) -> Callable[[], float]:
-    made = random.Random()  # noqa: S311  # the jitter that was
-    made.setstate(state)
-    return made.random
+def _made(kind: str, content: Any, value: Callable[[Any], Any]) -> Any:
+    match kind:
+        case "list" | "tuple" | "set" | "frozenset":
+            return _LISTS[kind](map(value, content))
+        case "deque":
+            return deque(map(value, content[1:]), content[0])
+        case "dict":
+            return {value(key): value(item) for key, item in content}
+        case "key" | "login":
+            return NOBODY if kind == "key" else Sealed()
+        case "number":
+            return Decimal(content)
+        case "decoder":
+            return PushDecoder(value(content))
+        case "dialect":
+            return dialect(content)
+        case "luck":
+            luck = random.Random()  # noqa: S311  # the jitter that was
+            luck.setstate(value(content))
+            return luck.random
+        case "class":
+            return _classes()[content]
+    cls: Any = _classes()[kind]
+    if issubclass(cls, enum.Enum):
+        return cls[content]
+    if issubclass(cls, tuple):
+        return tuple.__new__(cls, map(value, content))
+    fields = {name: value(field) for name, field in content.items()}
+    if issubclass(cls, msgspec.Struct):
+        return cls(**fields)
+    it = cls.__new__(cls)
+    for name, field in fields.items():
+        if type(inspect.getattr_static(cls, name, None)) not in _FIELDS:
+            raise CheckpointError(f"{kind} has no field {name}")
+        object.__setattr__(it, name, field)
+    return it
+
+
+def _name(cls: type) -> str:
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if _classes().get(name) is not cls:
+        raise CheckpointError(f"a checkpoint has no {name}")
+    return name
+
+
+@functools.cache
+def _classes() -> dict[str, type[Any]]:
+    """Those that objects in a checkpoint may be of, by name."""
+    root = Path(__file__).parents[1]
+    names = [".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for path in _sources()]
+    return {
+        f"{name}.{cls.__qualname__}": cls
+        for name in names
+        for cls in vars(import_module(name)).values()
+        if isinstance(cls, type) and cls.__module__ == name
+    }
 
 
 @functools.cache
 def _software() -> bytes:
     """A digest of the code whose objects are in a checkpoint: no other code may go on from it."""
     digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-    root = Path(__file__).parent
-    for path in sorted(path for room in _ROOMS for path in (root / room).rglob("*.py")):
+    for path in _sources():
         digest.update(path.read_bytes())
     return digest.digest()
+
+
+def _sources() -> list[Path]:
+    root = Path(__file__).parent
+    return sorted(path for room in _ROOMS for path in (root / room).rglob("*.py"))

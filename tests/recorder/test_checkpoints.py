@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import random
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+import zstandard
 from tests.cli.shell import run
 from tests.faults.looped import looped
 from tests.recorder.recording import Until, market, recording
 
 from okex_ws import checkpoints, store
-from okex_ws.checkpoints import Standing
+from okex_ws.checkpoints import CheckpointError, Standing
 from okex_ws.events import Disconnected, Gap, Push, Recovered, Trade
 from okex_ws.journal import JournalReader, recorders
 from okex_ws.protocol.line import Line
@@ -28,10 +33,6 @@ TROUBLE = (
 )  # fmt: skip
 
 
-BEHIND = b"\x80\x05\x8c\x18okex_ws.protocol.session\x8c\x13msgspec.json.decode\x93."
-"""A name behind a name of ours."""
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with many checkpoints and small segments, whose tables were never written: its recorder died."""
@@ -41,11 +42,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def main() -> None:
         async with (
             Server(market(*TROUBLE), speed=5) as server,
-            recording(folder, server, checkpoint_s=0.05, segment_bytes=30_000) as recorder,
+            recording(folder, server, checkpoint_s=0.05, segment_bytes=10_000) as recorder,
         ):
             await Until(recorder.client, Disconnected, 1)
             await Until(recorder.client, Trade, 50)
-            while len(checkpoints.find(recorder.journal.folder)) < 4:
+            journal = recorder.journal.folder
+            while len(checkpoints.find(journal)) < 4 or len(list(journal.glob("*.zst"))) < 4:
                 await Until(recorder.client, Trade, 30)
 
     main()
@@ -118,19 +120,83 @@ def test_G_a_checkpoint_holds_no_key() -> None:
     line.subscribe([subscription("orders", instType="SPOT")], 1)
     line.start(1)
     line.opened(1, 2)
-    assert b"login" in b"".join(line.bytes_to_send(1))
-    frozen = checkpoints.freeze(Standing({"private/0": line}, connects, None))
+    standing = Standing({"private/0": line}, connects, None)
+    frozen = checkpoints.freeze(standing)
+    assert b"login" in b"".join(line.bytes_to_send(1)), "it was still to be sent"
+    frozen += checkpoints.freeze(standing)
     assert not any(part.encode() in frozen for part in parts)
 
 
-@pytest.mark.parametrize(
-    "evil", [b"cos\nsystem\n(S'true'\ntR.", pickle.dumps(print), pickle.dumps(Path("x")), BEHIND, b"", b"\x80\x05no"]
-)
-def test_G_a_foreign_checkpoint_is_not_believed(tmp_path: Path, evil: bytes) -> None:
-    checkpoints.write(tmp_path, 7, 1, evil)
+LINE = "okex_ws.protocol.line.Line"
+HOSTILE: dict[str, list[tuple[str, Any]]] = {
+    "a function": [("class", "os.system")],
+    "a function of ours": [("okex_ws.protocol.pacing.connects_per_ip", {})],
+    "a module behind a name of ours": [("class", "okex_ws.protocol.session.msgspec")],
+    "a class with a socket": [("okex_ws.client.client.Client", {})],
+    "a built-in": [("eval", "1"), ("builtins.print", [])],
+    "a method replaced": [(LINE, {"receive": 1})],
+    "a property set": [(LINE, {"settings": {}})],
+    "a class changed": [(LINE, {"__class__": 1})],
+    "a table of fields": [(LINE, {"__dict__": {}})],
+    "a slot that is none": [("okex_ws.protocol.ranges.Ranges", {"_more": 1})],
+    "what comes later": [("list", [[1]]), ("list", [])],
+    "nothing": [],
+    "no number": [("number", "__import__('os')")],
+    "luck of another kind": [("luck", [[3, [1, 2], None]])],
+    "no dialect": [("dialect", "v9")],
+    "keys that cannot be": [("list", []), ("dict", [[[0], 1]])],
+    "two parts of three": [("tuple", [1, 2])],
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_G7_a_forged_checkpoint_brings_nothing_about(tmp_path: Path, what: str) -> None:
+    forged = HOSTILE[what]
+    checkpoints.write(tmp_path, 7, 1, msgspec.msgpack.encode([("list", []), ("tuple", [{}, [0], None])]))
+    assert checkpoints.read(tmp_path / "000000000007-1.checkpoint") is not None, "this much is read"
+    if what != "two parts of three":
+        forged = [*forged, ("tuple", [{}, [len(forged) - 1], None])]
+    checkpoints.write(tmp_path, 7, 1, msgspec.msgpack.encode(forged))
     [checkpoint] = checkpoints.find(tmp_path)
     assert checkpoints.read(checkpoint.path) is None
     assert Replay().resume(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    "evil", [pickle.dumps(print), pickle.dumps(Path("x")), b"", b"\xc1", b"\x91" * 100_000, b"\xdd\xff\xff\xff\xff"]
+)
+def test_G7_what_is_no_checkpoint_is_not_believed(tmp_path: Path, evil: bytes) -> None:
+    checkpoints.write(tmp_path, 7, 1, evil)
+    assert Replay().resume(tmp_path) == 0
+
+
+def test_G7_a_checkpoint_that_would_be_huge_is_not_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "000000000007-1.checkpoint").write_bytes(zstandard.compress(bytes(65 << 20)))
+    tracemalloc.start()
+    try:
+        assert Replay().resume(tmp_path) == 0
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_G7_no_code_of_ours_runs_what_it_reads() -> None:
+    root = Path(checkpoints.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [node.func.id] if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else []
+            assert not {"pickle", "marshal", "shelve", "dill", "eval", "exec"} & set(names), path
+
+
+def test_what_refers_to_itself_is_no_checkpoint() -> None:
+    connects = connects_per_ip()
+    line = Line("public/0", luck=random.Random(1).random, connects=connects)
+    line.sessions[1] = line  # type: ignore[assignment]
+    with pytest.raises(CheckpointError):
+        checkpoints.freeze(Standing({"public/0": line}, connects, None))
 
 
 def test_E2_a_damaged_or_other_checkpoint_is_passed_over_for_an_older_one(recorded: Path, tmp_path: Path) -> None:

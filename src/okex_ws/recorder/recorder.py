@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import pickle
 import random
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -254,7 +253,7 @@ class Recorder:
         planner = self.backfill.planner if self.backfill is not None else None
         try:
             frozen = checkpoints.freeze(checkpoints.Standing(self.client.lines, self.client.connects, planner))
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
+        except checkpoints.CheckpointError as error:
             log.debug("no checkpoint: %s", error)  # a restart takes longer, nothing else
             return None
         return self.journal.last, self._latest, frozen
