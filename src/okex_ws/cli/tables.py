@@ -1,10 +1,15 @@
-"""Tables of what an account holds, for people: numbers in full, right-aligned, and "-" for what is not known."""
+"""Tables of what an account holds, for people: numbers in full, right-aligned, and "-" for what is not known.
+
+A terminal too narrow for a table gets a paragraph for each row instead.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -29,14 +34,14 @@ def exactly(value: Decimal | None, decimals: int | None = None) -> str:
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str]) -> None:
     """A table on stdout; `right` names the columns of numbers. Without rows: one line that says so.
 
-    Nothing is ever cut off to fit: half an id or number is worse than a line that runs over.
+    Nothing is ever cut off to fit: half an id or number is worse than more lines.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    rows = list(rows)
+    rows = [[escaped(cell) for cell in row] for row in rows]
     print(f"{title}:" if rows else f"{title}: none")
     if not rows:
         return
@@ -44,11 +49,29 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, r
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(escaped(cell)) for cell in row))
+        table.add_row(*(Text(cell) for cell in row))
     is_plain = bool(os.environ.get("NO_COLOR")) or not sys.stdout.isatty()
     out = io.StringIO()
-    Console(file=out, width=_WIDEST, force_terminal=not is_plain, highlight=False).print(table)
+    console = Console(file=out, width=_WIDEST, force_terminal=not is_plain, highlight=False)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST
+    if console.measure(table).maximum > width:
+        for row in rows:
+            first, *others = paragraph(columns, row, width)
+            console.print(Text(first, style="bold"), *map(Text, others), sep="\n", no_wrap=True)
+    else:
+        console.print(table)
     print("\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n")
+
+
+def paragraph(columns: Sequence[str], row: Sequence[str], width: int) -> list[str]:
+    """A row as lines of at most this width: its first cell, then names and values; those not known are left out."""
+    pairs = [
+        f"{name} {cell}".replace(" ", "\N{NO-BREAK SPACE}")
+        for name, cell in zip(columns[1:], row[1:], strict=True)
+        if cell != "-"
+    ]
+    wrapper = textwrap.TextWrapper(width, "  ", "  ", break_long_words=False, break_on_hyphens=False)
+    return [row[0], *(line.replace("\N{NO-BREAK SPACE}", " ") for line in wrapper.wrap("  ".join(pairs)))]
 
 
 def show_balances(balances: Iterable[Balance]) -> None:
