@@ -86,9 +86,31 @@ def test_a_capture_replays_in_the_dialect_it_is_of(name: str, events: int | None
         pytest.skip(f"../shared/corpora/{name}.jsonl is not here")
     capture = tmp_path / "capture.jsonl"
     shutil.copy(CORPORA / f"{name}.jsonl", capture)
-    done = here("replay", str(capture), "--flat")
+    done = here("replay", str(capture), "--flat", "--json")
     assert done.code == 0, done.err
     assert ", 0 gaps" in done.err
-    assert "malformed" not in done.err
+    assert '"Malformed"' not in done.out
+    if name == "legacy_samples":
+        assert "of 2630 records" in done.err, "V1 and V3, each by its own rules"
+        assert sum('"books-l2-tbt"' in line for line in done.lines) == 2398 + 1, "a session told whole, and an example"
     if events is not None:  # all rows of all pushes: every frame but the acks is one row, or counted by hand
         assert f"{events} events of" in done.err
+
+
+def test_a_capture_of_several_dialects_is_told_in_each_and_a_strange_one_is_named(tmp_path: Path) -> None:
+    deal = [{"channel": "ok_sub_spot_btc_usdt_deals", "data": [["1", "6395.1", "1", "14:45:28", "bid"]]}]
+    row = {"instrument_id": "BTC-USDT", "price": "3864.1", "side": "buy", "size": "1", "trade_id": "7"}
+    trade = {"table": "spot/trade", "data": [{**row, "timestamp": "2018-12-24T09:00:00.000Z"}]}
+    told = {"v1": deal, "v3": trade, "v9": {}}
+    lines = [json.dumps({"dialect": name, "raw": json.dumps(message)}) for name, message in told.items()]
+    capture = tmp_path / "capture.jsonl"
+    capture.write_text("\n".join([*lines, "no capture", ""]))
+    done = here("replay", str(capture), "--flat", "--json")
+    assert [event["trade_id"] for event in map(json.loads, done.lines) if event["event"] == "Trade"] == [1, 7]
+    assert "has frames of dialect 'v9'; known are v5, v3, v1; the others are told" in done.err
+    assert done.err.count("no capture") == 1
+    assert done.code == 1, "a line is damaged"
+    capture.write_text(lines[2])
+    done = here("replay", str(capture))
+    assert done.code == 2
+    assert "has frames of dialect 'v9'" in done.err

@@ -60,12 +60,12 @@ def replay(
 
 
 def _readers(source: Path, recorder: str | None) -> list[JournalReader]:
-    from okex_ws.journal import JournalReader, dialect_of, recorders
+    from okex_ws.journal import JournalReader, recorders
 
     if source.is_file():
         if not source.name.endswith((".jsonl", ".jsonl.zst")):
             raise BadInputError(f"{source} is neither a segment (.jsonl.zst) nor a capture (.jsonl)")
-        return [JournalReader(source, dialect=dialect_of(source) if source.suffix == ".jsonl" else "v5")]
+        return _readers_of(source) if source.suffix == ".jsonl" else [JournalReader(source)]
     from okex_ws import store
 
     store.check(source)
@@ -74,6 +74,21 @@ def _readers(source: Path, recorder: str | None) -> list[JournalReader]:
     if recorder is not None and recorder not in found:
         raise BadInputError(f"{source} has no recorder {recorder}; it has {', '.join(found) or 'none'}")
     return [JournalReader(path) for name, path in found.items() if recorder in (None, name)]
+
+
+def _readers_of(capture: Path) -> list[JournalReader]:
+    """One for each dialect the frames of a capture speak."""
+    from okex_ws.dialects import NAMES
+    from okex_ws.journal import JournalReader, dialects_of
+
+    found = dialects_of(capture)
+    strange = [repr(name) for name in found if name not in NAMES]
+    if strange:
+        known = f"{capture} has frames of dialect {' and '.join(strange)}; known are {', '.join(NAMES)}"
+        if len(strange) == len(found):
+            raise BadInputError(known)
+        print(f"okex-ws: {escaped(known)}; the others are told", file=sys.stderr)
+    return [JournalReader(capture, dialect=name) for name in found if name in NAMES]
 
 
 class _Counts:
@@ -115,7 +130,7 @@ async def _replay(
             show(place.event)
             shown += 1
     sys.stdout.flush()
-    problems = [problem for reader in readers for problem in reader.problems]
+    problems = dict.fromkeys(problem for reader in readers for problem in reader.problems)  # of a capture each may have them
     for problem in problems:
         print(f"okex-ws: {escaped(str(problem))}", file=sys.stderr)
     took = time.monotonic() - began

@@ -2,7 +2,7 @@
 Sans clock, loop and socket; it waits for the disk only in `flush` and the reader. May import: nothing of ours.
 """
 
-from okex_ws.journal.captures import captured, dialect_of
+from okex_ws.journal.captures import captured, dialects_of
 from okex_ws.journal.errors import (
     ForeignFileError,
     JournalError,
@@ -45,7 +45,7 @@ __all__ = [
     "StorageFailedError",
     "UnknownFormatError",
     "captured",
-    "dialect_of",
+    "dialects_of",
     "naming",
     "read_header",
     "recorders",

@@ -1,7 +1,8 @@
 """Captures: other people's recordings as records, from JSON lines of `dialect`, `kind`, `raw`, `recv_ts`, `conn`, `dir`, `path`.
 
 `raw` is the frame's text, `deflate_b64` the frame itself where it was deflated; `recv_ts` seconds as text; what is
-not of a WebSocket, or of another dialect, is passed over.
+not of a WebSocket, or of another dialect, is passed over. Frames of one `path` are one conversation; without it, those of one
+`source`, up to its " line ".
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class _Capture(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Capture).decode
 
 
-def dialect_of(path: Path) -> str:
-    """What the first frame of a capture speaks; v5 where none says."""
+def dialects_of(path: Path) -> list[str]:
+    """What the frames of a capture speak, in the order of their first; v5 where it has none."""
+    found: dict[str, None] = {}
     with naming("open", path):
         file = path.open("rb")
     with file:
@@ -45,8 +47,8 @@ def dialect_of(path: Path) -> str:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
             if capture.kind == "ws":
-                return capture.dialect
-    return "v5"
+                found[capture.dialect] = None
+    return list(found) or ["v5"]
 
 
 def captured(path: Path, dialect: str, problems: list[Problem]) -> Iterator[Record]:
@@ -73,7 +75,7 @@ def captured(path: Path, dialect: str, problems: list[Problem]) -> Iterator[Reco
                 problems.append(Problem(path.name, start, end, n, n, "damaged", f"no capture: {error}"))
             else:
                 if capture.kind == "ws" and capture.dialect == dialect:
-                    line = capture.path or capture.source or path.stem
+                    line = capture.path or (capture.source or path.stem).partition(" line ")[0]
                     conn = capture.conn
                     if not isinstance(conn, int):
                         conn = numbers.setdefault((line, conn), len(numbers) + 1) if conn is not None else 0
