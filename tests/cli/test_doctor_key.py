@@ -103,9 +103,10 @@ async def test_without_a_key_it_is_skipped_and_with_two_it_is_broken() -> None:
 
 
 def test_the_other_sites_are_named_for_a_key_that_does_not_exist() -> None:
-    text = because("60032", "60032 API key doesn't exist", site("eea"))
+    key = key_of(site("eea"))
+    text = because("60032", "60032 API key doesn't exist", site("eea"), key)
     assert text == "60032 API key doesn't exist; it may be of another site (--site global or us) or not of live trading"
-    assert "of demo trading" in because("50119", "", site("us", demo=True))
+    assert "of demo trading" in because("50119", "", site("us", demo=True), key)
 
 
 def test_the_command_itself_without_a_key(venue: Simulator) -> None:

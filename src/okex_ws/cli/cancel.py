@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
+from okex_ws.cli.checking import check_name
 from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError
 from okex_ws.cli.signed_in import ENDED_WITHIN_S, became_final, signed_in, tell
 from okex_ws.client.client import Client
 from okex_ws.client.stream import Policy
 from okex_ws.events import OrderUpdate, Verdict
 from okex_ws.protocol.tickets import Outcome
-from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import MOST_IN_BATCH, CancelOrder
 
 
@@ -36,7 +36,7 @@ def cancel(
 
     Example: okex-ws cancel BTC-USDT --all --demo
     """
-    subscription("trades", instrument)
+    check_name(instrument)
     if sum((order_id is not None, client_order_id is not None, everything)) != 1:
         raise BadInputError("give one of --id ID, --client-id ID or --all")
     place = options.account(profile, site, demo, url, rest_url, ca_file)

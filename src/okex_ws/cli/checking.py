@@ -11,7 +11,7 @@ from okex_ws.cli.errors import BadInputError
 from okex_ws.client.client import Client
 from okex_ws.client.rest import RestError
 from okex_ws.events import Instrument
-from okex_ws.wire.channels import Subscription
+from okex_ws.wire.channels import Subscription, SubscriptionError, subscription
 
 WITHIN_S = 3.0
 _INDEX_CHANNELS = ("index-tickers", "index-candle")
@@ -29,6 +29,14 @@ def list_of(instrument: str) -> tuple[str, str | None] | None:
     if len(parts) == 5:
         return "OPTION", "-".join(parts[:2])
     return None
+
+
+def check_name(instrument: str) -> None:
+    """Raises BadInputError for what no instrument can be called."""
+    try:
+        subscription("trades", instrument)
+    except SubscriptionError as error:
+        raise BadInputError(str(error).removeprefix("trades: ").removeprefix("instId=")) from None
 
 
 async def check_instruments(client: Client, items: Iterable[Subscription]) -> dict[str, Instrument]:

@@ -45,7 +45,7 @@ async def _ask_rest(report: Report, place: options.Target, key: AccountKey) -> b
         async with asyncio.timeout(PATIENCE_S):
             config = await client.rest.account_config()
     except RestError as error:
-        report.say("fail", "key", because(error.code, str(error), place.site))
+        report.say("fail", "key", because(error.code, str(error), place.site, key))
         return False
     except TimeoutError:
         report.say("fail", "key", f"REST does not answer within {PATIENCE_S:.0f} s")
@@ -89,4 +89,4 @@ async def _log_in(report: Report, site: Site, key: AccountKey, context: ssl.SSLC
         else:
             known = lookup(answer.code)
             text = f"{answer.code} {answer.message.rstrip('.')}{f'; {known.advice}' if known.advice else ''}"
-            report.say("fail", "login", because(answer.code, text, site))
+            report.say("fail", "login", because(answer.code, text, site, key))

@@ -80,7 +80,9 @@ async def _cancel_everything(place: options.Account) -> int:
             canceled |= {order.order_id for order in left}
             await _cancel(client, left)
     except RestError as error:
-        raise RunFailedError(f"open orders were not all canceled: {because(error.code, str(error), place.site)}") from None
+        raise RunFailedError(
+            f"open orders were not all canceled: {because(error.code, str(error), place.site, place.key)}"
+        ) from None
     finally:
         await client.close()
     raise RunFailedError(

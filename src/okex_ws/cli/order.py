@@ -12,11 +12,12 @@ import msgspec
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_instruments, list_of
+from okex_ws.cli.checking import check_instruments, check_name, list_of
 from okex_ws.cli.errors import BadInputError, RunFailedError
 from okex_ws.cli.signed_in import ENDED_WITHIN_S, asked, became_final, kind_of_place, signed_in, tell
 from okex_ws.cli.tables import exactly
 from okex_ws.client.client import Client
+from okex_ws.client.halting import HALT_FILE, pressed
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Policy
 from okex_ws.events import Instrument, OrderUpdate
@@ -89,6 +90,9 @@ def order(
     asks = not yes and not place.site.demo and not place.site.is_local
     if asks and not sys.stdin.isatty():
         raise BadInputError(f"this would go to {kind_of_place(place)}: add --yes, or type it at a terminal to be asked")
+    halted = pressed(HALT_FILE.expanduser())
+    if halted is not None:
+        raise RunFailedError(f"trading is halted: {halted}; nothing was sent; okex-ws halt --resume lets go")
     known = asyncio.run(_checked(place, wish))
     if asks and not agreed(place, wish, known):
         raise RunFailedError("nothing was sent")
@@ -110,7 +114,7 @@ def _order_type(limit: str | None, market: bool, **kinds: bool) -> str:
 def _wish(side: str, instrument: str, size: str, limit: str | None, order_type: str) -> PlaceOrder:
     if side not in ("buy", "sell"):
         raise BadInputError(f"{side!r} is no side: write okex-ws order buy INSTRUMENT SIZE, or sell")
-    subscription("trades", instrument)  # words what is wrong with a name
+    check_name(instrument)
     kind = list_of(instrument)
     if kind is None or kind[0] == "OPTION":
         raise BadInputError(f"{instrument}: spot, swaps and futures can be ordered from here; for others use the client")

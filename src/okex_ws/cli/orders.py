@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
+from okex_ws.cli.checking import check_name
 from okex_ws.cli.errors import OK
 from okex_ws.cli.lines import as_json as in_json
 from okex_ws.cli.refusals import ending
@@ -40,6 +41,8 @@ def orders(
 
     Example: okex-ws orders --demo
     """
+    if instrument is not None:
+        check_name(instrument)
     place = options.account(profile, site, demo, url, rest_url, ca_file)
     found = asyncio.run(_read(place, instrument, history))
     if as_json:
@@ -60,6 +63,6 @@ async def _read(place: options.Account, instrument: str | None, history: bool) -
             rows += await client.rest.all_pages("trade/orders-history", "ordId", instType=kind, instId=instrument)
         return decode_rows(rows, OrderUpdate, "orders")
     except RestError as error:
-        raise ending(error, place.site) from None
+        raise ending(error, place.site, place.key) from None
     finally:
         await client.close()

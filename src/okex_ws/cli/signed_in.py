@@ -46,7 +46,7 @@ async def signed_in(place: options.Account, *instruments: str, orders: bool = Fa
                 async with asyncio.timeout(READY_WITHIN_S):
                     await client.ready()
             except LoginRefusedError as error:
-                raise BadInputError(because("", str(error), place.site)) from None
+                raise BadInputError(because("", str(error), place.site, place.key)) from None
             except TimeoutError:
                 raise RunFailedError(f"{place.site.websocket} was not ready within {READY_WITHIN_S:.0f} s") from None
             yield client
@@ -59,7 +59,7 @@ async def asked(client: Client, place: options.Account) -> dict[str, Any]:
     try:
         return await client.rest.account_config()
     except RestError as error:
-        raise ending(error, place.site) from None
+        raise ending(error, place.site, place.key) from None
 
 
 def kind_of_place(place: options.Account) -> str:
