@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 from okex_ws.protocol.dialect import V5, Dialect
 from okex_ws.protocol.session import Timing
@@ -21,6 +22,12 @@ def dialect(name: str) -> Dialect:
         case "v1":
             return _v1()
     raise ValueError(f"no dialect is called {name!r}; dialects: {', '.join(NAMES)}")
+
+
+def named_in(url: str) -> str | None:
+    """The dialect a URL names in its path; None where it names none."""
+    found = re.search(r"/ws/(v[135])(?:/|$)", url)
+    return found[1] if found is not None else None
 
 
 def _v1() -> Dialect:

@@ -46,6 +46,15 @@ def test_it_connects_to_the_path_it_is_given_else_to_the_dialects_own(name: str,
     asyncio.run(client.close())
 
 
+@pytest.mark.parametrize(
+    ("name", "site", "there"),
+    [("v5", f"{HERE}/ws/v1", "v1"), ("v5", f"{HERE}/ws/v3?compress=true", "v3"), ("v1", f"{HERE}/ws/v3", "v3")],
+)
+def test_a_path_that_names_another_dialect_is_told_before_anything_is_opened(name: str, site: str, there: str) -> None:
+    with pytest.raises(okex_ws.EndpointError, match=f"is where {there} is spoken, not {name}; say dialect {there}"):
+        okex_ws.connect("BTC-USDT", channels=["trades"], site=site, dialect=name)
+
+
 def test_the_dead_dialects_ping_as_their_servers_wanted_it() -> None:
     assert dialect("v1").timing.ping_after_s == 30.0
     assert dialect("v3").timing.ping_after_s == 20.0

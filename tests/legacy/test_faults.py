@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.legacy.corpus import START, session_v1, session_v3
 from tests.legacy.world import World
 
 from okex_ws.events import Connected, Disconnected, Event, Gap, Malformed, Refused, Resumed, Subscribed, Trade
+from okex_ws.legacy.session import Session
 from okex_ws.market import OrderBook
 from okex_ws.simulator.rules import Rules
 
@@ -70,6 +73,37 @@ def test_A10_a_V1_server_that_answers_no_ping_is_left_although_data_flows() -> N
     world = World("v1", ["ignore_ping"], *WANTED)
     codes = [code for code, _ in lost(world.run(130))]
     assert codes == [1001] * 3
+
+
+V1S = b'[{"binary":0,"data":{"result":false,"error_msg":"The subscription event type is  invalid.","error_code":20103}}]'
+V3S = b'{"event":"error","message":"Unrecognized request: {\\"op\\":\\"login\\",\\"args\\":[\\"key-7\\"]}","errorCode":30039}'
+V5S = b'{"event":"error","code":"60012","msg":"Invalid request: {}","connId":"a4d3ae55"}'
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "there"),
+    [(session_v1, V3S, "V3"), (session_v1, V5S, "V5"), (session_v3, V1S, "V1"), (session_v3, V5S, "V5")],
+)
+def test_a_server_of_another_dialect_is_known_by_its_error_and_not_asked_again(
+    make: Callable[[], Session], error: bytes, there: str
+) -> None:
+    session = make()
+    (refused,) = session.receive(error, START)
+    assert isinstance(refused, Refused)
+    assert refused.message.startswith(f"the server speaks {there} (")
+    assert f"give dialect {there.lower()}, or the URL of one that speaks V" in refused.message
+    assert "key-7" not in repr(refused), "a login it quotes is not repeated"
+    assert session.ending is not None
+    assert session.ending.fatal
+
+
+@pytest.mark.parametrize(("make", "error"), [(session_v1, V1S), (session_v3, V3S)])
+def test_an_error_of_its_own_dialect_ends_nothing(make: Callable[[], Session], error: bytes) -> None:
+    session = make()
+    (refused,) = session.receive(error, START)
+    assert isinstance(refused, Refused)
+    assert "the server speaks" not in refused.message
+    assert session.ending is None
 
 
 @pytest.mark.parametrize("name", ["v1", "v3"])

@@ -22,6 +22,7 @@ from okex_ws.client.ordering import NotTradingError, Ordering
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.dialects import dialect as spoken
+from okex_ws.dialects import named_in
 from okex_ws.events import Event
 from okex_ws.market import Books, Instruments, Latest, OrderBook
 from okex_ws.market.books import deepest
@@ -88,6 +89,10 @@ class Client(Ordering):
         if isinstance(credentials, AccountKey):
             site = credentials.at(site)
         self.site = site or named_site()
+        there = named_in(self.site.websocket)
+        if there not in (None, dialect):
+            wrong = f"{self.site.websocket} is where {there} is spoken, not {dialect}"
+            raise EndpointError(f"{wrong}; say dialect {there}, or leave the path out")
         self.hub = Hub(keep_books=keep_books, pause=self._pause, resume=self._resume)
         self._credentials = credentials
         is_plain = self.site.websocket.startswith("ws://") and self.site.rest.startswith("http://")

@@ -50,6 +50,13 @@ class Replied(msgspec.Struct):
     events: list[Event] = []
 
 
+class Foreign(msgspec.Struct):
+    """An error of a server that speaks another dialect; message: what to change."""
+
+    code: str
+    message: str
+
+
 class Bad(msgspec.Struct):
     """Rows that cannot be read, of a channel that is known."""
 
@@ -63,4 +70,4 @@ class Unknown(msgspec.Struct):
     raw: bytes
 
 
-Frame = Pong | Acked | LoginAnswer | Failed | Rows | Replied | Bad | Unknown
+Frame = Pong | Acked | LoginAnswer | Failed | Rows | Replied | Foreign | Bad | Unknown

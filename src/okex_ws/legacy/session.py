@@ -30,7 +30,7 @@ from okex_ws.events import (
 )
 from okex_ws.legacy.continuity import CHAINED_BOOKS, Chains
 from okex_ws.legacy.deflate import inflated
-from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Replied, Rows, Unknown
+from okex_ws.legacy.frames import Acked, Bad, Failed, Foreign, Frame, LoginAnswer, Pong, Replied, Rows, Unknown
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import FrameError
 from okex_ws.wire.sign import Credentials
@@ -325,6 +325,9 @@ class Session(ABC):
                 return self._on_failed(frame, now)
             case Replied():
                 return self._on_reply(frame, now)
+            case Foreign(code=code, message=message):
+                self.ending = Ending(1002, message, fatal=True)
+                return [self._refused("", "", code, message, now)]
             case Bad(name=name, reason=reason):
                 return self._on_bad(name, reason, raw, now)
             case Unknown(raw=told):

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from okex_ws.legacy.foreign import foreign
 from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Replied, Rows, Unknown
 from okex_ws.legacy.v1.wire import rows
 from okex_ws.legacy.v1.wire.channels import meaning
@@ -80,7 +81,7 @@ def _without_data(told: dict[str, Any], name: str, now: int) -> Frame:
             return _rows(name, {"data": told}, now)
         except _ODD as error:
             return Bad(name, repr(error))
-    return Unknown(msgspec.json.encode(told))
+    return foreign(told, "V1") or Unknown(msgspec.json.encode(told))
 
 
 def _rows(name: str, told: dict[str, Any], now: int) -> Frame:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from okex_ws.legacy.foreign import foreign
 from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Rows, Unknown
 from okex_ws.legacy.v3.wire import rows
 from okex_ws.legacy.v3.wire.channels import channel_of, family_of, meaning
@@ -27,7 +28,7 @@ def frames_of(data: bytes, now: int) -> list[Frame]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(str(error) or type(error).__name__) from None
     if not isinstance(told, dict):
-        return [Unknown(data)]
+        return [foreign(told, "V3") or Unknown(data)]
     if "table" in told:
         return _rows(told, data, now)
     match told.get("event"):
@@ -35,15 +36,16 @@ def frames_of(data: bytes, now: int) -> list[Frame]:
             return [Acked(str(told["channel"]), verb == "subscribe")]
         case "login":
             return [LoginAnswer("0" if told.get("success") in (True, "true") else "30027", "")]
-        case "error":
+        case "error" if "errorCode" in told:
             return [_error(str(told.get("errorCode", "")), str(told.get("message", "")))]
-    return [Unknown(data)]
+    return [foreign(told, "V3") or Unknown(data)]
 
 
 def _error(code: str, message: str) -> Frame:
     """An unknown channel is named in the text, and nowhere else."""
-    if "login" in message:
-        message = f"{message.partition(':')[0]}: {_SECRET}"
+    head, _, quoted = message.partition(":")
+    if "login" in quoted:
+        message = f"{head}: {_SECRET}"
     if message.startswith("Channel ") and message.endswith(" doesn't exist"):
         return Failed(code, message, message.removeprefix("Channel ").removesuffix(" doesn't exist"))
     return Failed(code, message)
