@@ -104,6 +104,7 @@ class TradingBook:
     def __init__(self, market: Market, instrument: str) -> None:
         self.external = ExternalBook(market, instrument)
         self.bids, self.asks = Ladder(BIDS), Ladder(ASKS)
+        self._behind: dict[str, Order] = {}  # orders that may have something of the market's own ahead of them
         self._market = market
         self._instrument = instrument
         self._prints_seen = 0
@@ -130,6 +131,8 @@ class TradingBook:
             self.pass_over_prints()
         ladder = self.own(order)
         order.ahead = self.external.at(ladder.name, order.price)
+        if order.ahead > ZERO:
+            self._behind[order.order_id] = order
         ladder.add(order)
 
     def next_offer(self, is_buy: bool, limit: Decimal | None) -> Offer | None:
@@ -198,14 +201,18 @@ class TradingBook:
         for row in self._fresh_prints():
             yield from self._printed(row["side"] == "buy", Decimal(row["px"]), Decimal(row["sz"]))
         if self.external.refresh():
-            for ladder in (self.bids, self.asks):
-                for price, queue in ladder.queues():
-                    shown = self.external.at(ladder.name, price)
-                    for order in queue.values():
-                        if order.ahead > shown:
-                            order.ahead = shown
+            self._shorten_queues()
             yield from self._crossed(self.bids)
             yield from self._crossed(self.asks)
+
+    def _shorten_queues(self) -> None:
+        """Nobody waits behind more than the market shows. What rests far away waits behind nothing, and costs nothing."""
+        for order in list(self._behind.values()):
+            if order.is_open and order.ahead > ZERO:
+                assert order.price is not None
+                order.ahead = min(order.ahead, self.external.at(self.own(order).name, order.price))
+            else:
+                del self._behind[order.order_id]
 
     def _printed(self, by_buyer: bool, price: Decimal, size: Decimal) -> Iterator[Fill]:
         """A public print: through an order's price it fills it; at its price it eats the queue ahead first."""
