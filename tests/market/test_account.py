@@ -128,6 +128,8 @@ class Rest:
                 rows = [row for row in rows if int(row["billId"]) < int(query.get("after", 10**9))]
                 rows = [row for row in rows if wish.path == "trade/fills" or not row.get("old")]
                 rows = [row for row in rows if wish.path == "trade/fills-history" or not row.get("archived")]
+            case "trade/orders-history":
+                rows = []
             case "trade/order":
                 found = self.orders.get(query["ordId"])
                 return None if found is None else [copy.deepcopy(found)]
@@ -138,11 +140,21 @@ def live(now: float = 0, rest: Rest | None = None, **options: Any) -> tuple[Acco
     account, rest = Account(**options), rest or Rest()
     up(account, now)
     rest.answer(account, now)
-    account.on_deadline(at(now + 2))
-    rest.answer(account, now + 2)
-    assert account.quality is Quality.LIVE
+    account.on_deadline(at(now + 3))
+    rest.answer(account, now + 3)
+    assert (account.quality, account.next_deadline) == (Quality.LIVE, None)
     rest.asked.clear()
     return account, rest
+
+
+def asked_until(account: Account, rest: Rest, until: float = 100) -> float:
+    """Let time pass until it is LIVE or nothing is left to ask; when that was, in seconds."""
+    now = 0.0
+    while not account.is_live and account.next_deadline is not None and now < until:
+        now = (account.next_deadline - at(0)) / SECOND
+        account.on_deadline(account.next_deadline)
+        rest.answer(account, now)
+    return now
 
 
 def qualities(events: list[Event]) -> list[str]:
@@ -480,11 +492,8 @@ def test_after_a_disconnect_what_happened_meanwhile_is_found_out() -> None:
     rest.positions = [position("2", updated=9)]
     rest.balances = [balance("USDT", "250", updated=9)]
     rest.answer(account, 20)
-    assert account.quality is Quality.RECONCILING, "5 is neither open nor to be found, which is asked three times"
-    for _ in range(2):
-        assert account.next_deadline is not None
-        account.on_deadline(account.next_deadline)
-        rest.answer(account, 22)
+    assert account.quality is Quality.RECONCILING, "5 is neither open nor to be found, which is asked again and again"
+    asked_until(account, rest)
     assert account.is_live
     assert {key: row.price for key, row in account.orders.open.items()} == {"1": D(7), "2": D(2), "6": D(60000)}
     assert {key: row.state for key, row in account.orders.finished.items()} == {"3": "filled", "4": "canceled", "5": "canceled"}
@@ -493,7 +502,49 @@ def test_after_a_disconnect_what_happened_meanwhile_is_found_out() -> None:
     assert {name: row.cash for name, row in account.balances.items()} == {"USDT": D(250)}
     assert account.fills["BTC-USDT", 30].size == D(3)
     looked_up = sorted(wish.query["ordId"] for wish in rest.asked if wish.path == "trade/order")
-    assert looked_up == ["3", "4", "5", "5", "5"]
+    assert looked_up == ["3", "4", *["5"] * 6]
+
+
+def test_F4_an_order_that_is_not_shown_for_a_while_is_not_taken_for_gone() -> None:
+    account, rest = live()
+    feed(account, pushed("orders", order(), now=9))
+    down(account, 10)
+    up(account, 20)
+    rest.answer(account, 20)
+    for _ in range(5):
+        assert account.next_deadline is not None
+        now = (account.next_deadline - at(0)) / SECOND
+        account.on_deadline(account.next_deadline)
+        rest.pending = [order()] if now >= 23 else []  # the order by itself is still hidden
+        rest.answer(account, now)
+    assert account.orders.open["1"].state == "live"
+    asked_until(account, rest)
+    assert (account.orders.open["1"].state, account.is_live) == ("live", True)
+
+
+def test_F4_a_young_order_that_a_new_process_is_not_shown_at_first_is_found_by_a_second_look() -> None:
+    account, rest = Account(), Rest()
+    up(account, 20)
+    rest.answer(account, 20)
+    assert (account.is_live, len(account.orders)) == (True, 0)
+    rest.pending = [order()]
+    assert account.next_deadline == at(23)
+    account.on_deadline(at(23))
+    rest.answer(account, 23)
+    assert (account.orders.open.keys(), account.next_deadline) == ({"1"}, None)
+
+
+def test_what_is_heard_of_an_order_after_it_was_missed_outweighs_that() -> None:
+    account, _ = live()
+    feed(account, pushed("orders", order(), now=5))
+    resolved = OrderResolved(ts_recv=at(6), kind="amend", verdict=Verdict.CONFIRMED, order_id="1")
+    account.apply(resolved)
+    account.on_deadline(at(8))
+    (wish,) = account.wishes
+    account.wishes.clear()
+    feed(account, pushed("orders", order(px="61000", updated=9), now=8.1))
+    account.fetched(wish, None, at(8.2), "51603")
+    assert (account.next_deadline, account.orders.open["1"].price) == (None, D(61000))
 
 
 def test_pushes_that_come_while_it_is_read_win_over_rows_that_are_older_and_over_absence() -> None:

@@ -79,7 +79,8 @@ class Desk:
                     case LookUp():
                         self.reads.append(action)
                         if self.book is not None:
-                            self.found(*self.book)
+                            itself = action.path.endswith("/order")
+                            self.found(*self.book, code="51603" if itself and not self.book else "")
                     case ReadInstrument(instrument=instrument):
                         self.refreshes.append(instrument)
         self.events += self.orders.take_events()

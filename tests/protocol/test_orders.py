@@ -88,12 +88,37 @@ def test_what_was_absent_and_turns_up_later_is_corrected_out_loud() -> None:
     (ticket,) = desk.place()
     desk.lost()
     desk.book = []
-    desk.found()
+    desk.found(code="51603")
     desk.run(12)
     assert desk.verdicts == [("place", "rejected")]
     desk.feed(push(ticket.order.client_order_id))
     assert desk.verdicts == [("place", "rejected"), ("place", "confirmed")]
     assert desk.events[-1].late  # type: ignore[attr-defined]
+
+
+def test_a_change_that_was_accepted_and_never_told_of_is_read_and_corrected_when_it_had_no_effect() -> None:
+    for kind, change in (("amend", amend("c1")), ("cancel", cancel("c1"))):
+        for has_effect in (True, False):
+            desk = Desk()
+            after = row("c1", sz="2") if kind == "amend" else row("c1", "canceled")
+            desk.book = [after if has_effect else row("c1")]
+            (ticket,) = desk.place(change)
+            desk.reply()
+            desk.run(20)
+            told = [(kind, "confirmed")] if has_effect else [(kind, "confirmed"), (kind, "rejected")]
+            assert desk.verdicts == told
+            assert len(desk.sent) == 1
+            assert ticket.look is None
+
+
+def test_of_two_amendments_the_earlier_is_not_called_undone_because_the_later_is_what_shows() -> None:
+    desk = Desk()
+    desk.book = [row("c1", sz="3")]
+    for size in ("2", "3"):
+        desk.place(amend("c1", size))
+        desk.reply()
+    desk.run(20)
+    assert desk.verdicts == [("amend", "confirmed")] * 2
 
 
 def test_nobody_answers_and_after_25_seconds_it_is_reported_as_unknown() -> None:
@@ -117,7 +142,7 @@ def test_said_again_only_when_asked_for_and_under_the_same_id() -> None:
     (ticket,) = desk.place(may_resend=True)
     desk.lost()
     desk.book = []
-    desk.found()
+    desk.found(code="51603")
     desk.run(14)
     assert [said["args"][0]["clOrdId"] for said in desk.sent] == [ticket.order.client_order_id] * 2
     desk.reply("1", {"sCode": "51016"})
@@ -357,7 +382,7 @@ def test_memory_is_bounded() -> None:
         desk.place(cancel(f"c{number}"), second=number)
         desk.reply()
         desk.run(number)
-    desk.run(400)
+    desk.run(2000)
     assert len(desk.orders._shelf) == 0
     assert desk.orders._shelf.requests == {}
     assert desk.orders.deadline() is None

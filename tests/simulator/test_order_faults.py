@@ -88,6 +88,11 @@ def test_F4_an_order_is_not_found_by_its_first_lookups() -> None:
     assert answers == ["51603", "51603", "51603", "0", "0"]
     rest(exchange, "POST", "trade/order", {**ORDER, "clOrdId": "c2"})
     assert [len(rows(exchange, "trade/orders-pending")) for _ in range(4)] == [1, 1, 1, 2]
+    exchange = venue("hide_order lookups=3 seconds=2")
+    rest(exchange, "POST", "trade/order", ORDER)
+    made = exchange.floor.orders("44")[-1].created
+    shown = [exchange.desk.is_hidden(exchange.floor.orders("44")[-1], made + age * 10**9) for age in (1, 2)]
+    assert shown == [True, False], "however often it was asked for"
 
 
 def test_F5_a_client_id_that_lives_is_taken() -> None:

@@ -38,6 +38,8 @@ from okex_ws.events import (
 )
 from okex_ws.market.holdings import Balances, Positions
 from okex_ws.market.own_orders import OwnFill, OwnOrders
+from okex_ws.wire.absence import GRACE as SHOWN_WITHIN
+from okex_ws.wire.absence import NOT_FOUND, Absence
 from okex_ws.wire.frames import FrameError, decode_rows
 
 MS, SECOND = 1_000_000, 1_000_000_000
@@ -46,9 +48,6 @@ CHANNELS = ("orders", "account", "positions")
 PAGE = 100
 MOST_LOOKUPS = 20
 """Orders read one by one at a time."""
-ABSENT = ("51603", "51001")
-ABSENT_TRIES = 3
-"""How often an order must be said not to exist before that is believed."""
 GRACE = SECOND
 """How long a fill may be told after the order whose filled size it is part of."""
 PUSH_WITHIN = 2 * SECOND
@@ -94,14 +93,18 @@ class FillRow(msgspec.Struct, kw_only=True):
 
 
 class _Question:
-    """Something asked over REST, and who reads the answer. order_id: the one it is about, "" if about many."""
+    """Something asked over REST, and who reads the answer. order_id: the one it is about, "" if about many.
 
-    __slots__ = ("asked_at", "order_id", "path", "query", "then", "tries")
+    absence: of an order that is looked for, which then says where.
+    """
+
+    __slots__ = ("absence", "asked_at", "order_id", "path", "query", "then", "tries")
 
     def __init__(self, path: str, query: dict[str, str], then: _Reader, asked_at: int, order_id: str) -> None:
         self.path, self.query, self.then = path, query, then
         self.asked_at, self.order_id = asked_at, order_id
         self.tries = 0
+        self.absence: Absence | None = None
 
 
 _Reader = Callable[[_Question, list[Any]], None]
@@ -133,6 +136,8 @@ class Account:
         self._promised: dict[str, tuple[int, int]] = {}  # order OKX accepted to change → when, and when a push is overdue
         self._whole_until_ms: int | None = None  # OKX's time until which every fill is known
         self._pending: set[str] = set()
+        self._is_first_look = False
+        self._pending_again_at: int | None = None  # at first OKX may not show the youngest orders
         self._hear: dict[type[Event], Callable[[Any], list[Event] | None]] = {
             OrderUpdate: self._on_order,
             OrderResolved: self._on_resolved,
@@ -188,6 +193,7 @@ class Account:
             self._read(event, event.ts_recv)
             return
         self.orders.apply(event)
+        self._promised.pop(event.order_id, None)
         self._newest(event)
         self._suspect(event.order_id, event.ts_recv)
 
@@ -268,6 +274,7 @@ class Account:
         self._to_look_up.clear()
         self._suspects.clear()
         self._promised.clear()
+        self._pending_again_at = None
         self.wishes.clear()
         return self._become(Quality.STALE, reason, now)
 
@@ -283,10 +290,10 @@ class Account:
         """Read everything anew, from now on."""
         self._distrust(reason, now)
         events = self._become(Quality.RECONCILING, reason, now)
-        self._pending = set()
         self._ask("account/balance", {}, self._read_balance, now)
         self._ask("account/positions", {}, self._read_positions, now)
-        self._ask("trade/orders-pending", {"limit": str(PAGE)}, self._read_pending, now)
+        self._ask_pending(now)
+        self._is_first_look = True
         self._ask("trade/fills", {"limit": str(PAGE)}, self._read_fills, now)
         return events
 
@@ -296,20 +303,19 @@ class Account:
         if question is None:
             return []  # overtaken by a later interruption
         question.tries += 1
-        is_read = rows is not None
-        if rows is not None:
-            try:
+        absence = question.absence
+        try:
+            if absence is not None:
+                if self._looked_for(question, absence, rows, code):
+                    return self._go_on(now)
+                if rows is not None or code in NOT_FOUND:
+                    self._later.append((now + absence.pause, question))
+                    return []
+            elif rows is not None:
                 question.then(question, rows)
-            except (FrameError, msgspec.ValidationError, ValueError, KeyError, TypeError):
-                is_read = False
-        if is_read:
-            return self._go_on(now)
-        if code in ABSENT and question.then == self._read_order:
-            if question.tries < ABSENT_TRIES:
-                self._later.append((now + GRACE, question))
-            else:
-                self.orders.presume_gone(question.order_id)
-            return self._go_on(now)
+                return self._go_on(now)
+        except (FrameError, msgspec.ValidationError, ValueError, KeyError, TypeError):
+            pass  # as good as no answer
         pause = min(RETRY_LAST, RETRY_FIRST << min(question.tries - 1, 10))
         self._later.append((now + pause, question))
         if question.tries == TOLD_AFTER and not self.is_live:
@@ -322,14 +328,16 @@ class Account:
         times = [due for due, _ in self._later]
         times += self._suspects.values()
         times += (overdue_at for _, overdue_at in self._promised.values())
-        if self.holdings.deadline is not None:
-            times.append(self.holdings.deadline)
+        times += (due for due in (self.holdings.deadline, self._pending_again_at) if due is not None)
         return min(times, default=None)
 
     def on_deadline(self, now: int) -> list[Event]:
         """Time has passed."""
         if self.holdings.deadline is not None and self.holdings.deadline <= now:
             self.holdings.conclude()
+        if self._pending_again_at is not None and self._pending_again_at <= now:
+            self._pending_again_at = None
+            self._ask_pending(now)
         due = [question for at, question in self._later if at <= now]
         self._later = [(at, question) for at, question in self._later if at > now]
         for question in due:
@@ -347,8 +355,14 @@ class Account:
     def _ask(self, path: str, query: dict[str, str], then: _Reader, now: int, order_id: str = "") -> None:
         self._put(_Question(path, query, then, now, order_id), now)
 
+    def _ask_pending(self, now: int) -> None:
+        self._pending = set()
+        self._ask("trade/orders-pending", {"limit": str(PAGE)}, self._read_pending, now)
+
     def _put(self, question: _Question, now: int) -> None:
         question.asked_at = now
+        if question.absence is not None:
+            question.path, question.query = question.absence.path, question.absence.query
         self._number += 1
         self._asked[self._number] = question
         self.wishes.append(ReadWish(self._number, question.path, question.query))
@@ -364,9 +378,13 @@ class Account:
 
     def _look_up(self, order_id: str, now: int) -> None:
         order = self.orders.get(order_id)
-        if order is not None:
-            query = {"instId": order.instrument, "ordId": order_id}
-            self._ask("trade/order", query, self._read_order, now, order_id)
+        under_way = (*self._asked.values(), *(question for _, question in self._later))
+        is_looked_for = any(question.absence is not None and question.order_id == order_id for question in under_way)
+        if order is not None and not is_looked_for:
+            itself = ("trade/order", {"instId": order.instrument, "ordId": order_id})
+            question = _Question(*itself, self._read_order, now, order_id)
+            question.absence = Absence(order.instrument, itself, made_ms=order.created_ms or 0)
+            self._put(question, now)
 
     def _suspect(self, order_id: str, now: int) -> None:
         """The fills of an order should add up to what is filled of it, if not at once then within the grace."""
@@ -410,6 +428,8 @@ class Account:
             further = {**question.query, "after": updates[-1].order_id}
             self._ask(question.path, further, self._read_pending, question.asked_at)
             return
+        if self._is_first_look:
+            self._is_first_look, self._pending_again_at = False, question.asked_at + SHOWN_WITHIN
         for order in self.orders:  # open as far as we know, and not in OKX's list
             if order.order_id not in self._pending and self.orders.heard_at(order.order_id) <= question.asked_at:
                 self._to_look_up.append(order.order_id)
@@ -417,6 +437,22 @@ class Account:
     def _read_order(self, question: _Question, rows: list[Any]) -> None:
         for update in decode_rows(rows, OrderUpdate, "orders"):
             self._read(update, question.asked_at)
+
+    def _looked_for(self, question: _Question, absence: Absence, rows: list[Any] | None, code: str) -> bool:
+        """What an answer says of one order; True when nothing is left to ask. What was heard of it since outweighs absence."""
+        found = [row for row in rows or [] if row["ordId"] == question.order_id]
+        if found:
+            self._read_order(question, found)
+            return True
+        heard_at = self.orders.heard_at(question.order_id)
+        if question.order_id not in self.orders.open or heard_at > question.asked_at:
+            return True
+        if absence.since is not None and heard_at >= absence.since:
+            absence.found()
+        if not absence.missed(rows, code, question.asked_at):
+            return False
+        self.orders.presume_gone(question.order_id)
+        return True
 
     def _read(self, update: OrderUpdate, asked_at: int) -> None:
         update.ts_recv = asked_at

@@ -1,8 +1,7 @@
 """Lookups: reading an order over REST until it is certain that it exists, or that it does not.
 
-OKX may not show an order at first (51603), and a request may reach it late. So absence is proven only by a read that was asked
-for after the request's expiry, a grace window after the first absent answer, and by the lists of open and of past orders too.
-Source: docs-v5 "Get order details", "Order List", "Order history (last 7 days)"; their spread twins.
+A request may reach OKX late. So `wire.absence` is asked for a verdict only by reads after the request's expiry.
+Source: docs-v5 "Get order details"; its spread twin.
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ from okex_ws.events import OrderUpdate, SpreadOrderUpdate, Verdict
 from okex_ws.protocol.pacing import SECOND, Window
 from okex_ws.protocol.tickets import Look, LookUp, Patience, Ticket, ns
 from okex_ws.protocol.verdicts import OwnOrder
+from okex_ws.wire.absence import Absence
 from okex_ws.wire.frames import FrameError, decode_rows
-from okex_ws.wire.orders import MassCancel, lookup_query
+from okex_ws.wire.orders import MassCancel, PlaceOrder, lookup_query
 
 LATEST_ARRIVAL = SECOND
 """How long after expTime the effect of a request may still show."""
-ABSENT = ("51603",)
-PAUSES_S = (0.25, 0.5, 1.0, 1.0, 2.0)
-"""Between reads; the last one from then on."""
 SLOW_S = 10.0
 """Between reads once it was reported as UNKNOWN."""
 
@@ -44,7 +41,7 @@ class Lookups:
     def begin(self, ticket: Ticket, now: int) -> None:
         """Look for it, or at once if it is looked for already."""
         if ticket.look is None:
-            ticket.look = Look(now)
+            ticket.look = Look(now, _absence(ticket))
         elif not ticket.look.is_reading:
             ticket.look.at = now
 
@@ -58,34 +55,26 @@ class Lookups:
             return None
         self._reads.take(now)
         look.is_reading, look.asked_at = True, now
-        look.reads += 1
-        path, query = _sources(ticket)[look.source]
-        return LookUp(ticket.number, path, query)
+        return LookUp(ticket.number, look.absence.path, look.absence.query)
 
-    def answered(self, ticket: Ticket, found: bool, code: str, now: int) -> Finding:
-        """What the answer to a read means. code: OKX's, "0" when rows came, "" when nobody answered."""
+    def answered(self, ticket: Ticket, rows: list[Any] | None, code: str, now: int, *, is_found: bool) -> Finding:
+        """What the answer to a read means: its rows, the order among them or not, or None and OKX's code, "" for no answer."""
         look = ticket.look
         if look is None:
             return Finding.AGAIN
         look.is_reading = False
+        finding = self._judge(ticket, look, rows, code, is_found)
         is_reported = ticket.outcome is not None and ticket.outcome.verdict is Verdict.UNKNOWN
-        look.at = now + ns(SLOW_S if is_reported else PAUSES_S[min(look.reads, len(PAUSES_S)) - 1])
-        if found:
-            look.source, look.absent_since = 0, None
+        look.at = now + (ns(SLOW_S) if is_reported and look.absence.pause else look.absence.pause)
+        return finding
+
+    def _judge(self, ticket: Ticket, look: Look, rows: list[Any] | None, code: str, is_found: bool) -> Finding:
+        if is_found:
+            look.absence.found()
             return Finding.FOUND
-        if code != "0" and code not in ABSENT:
-            return Finding.AGAIN
-        if look.absent_since is None:
-            look.absent_since = look.asked_at
         may_come = ticket.expires_at is not None and look.asked_at < ticket.expires_at + LATEST_ARRIVAL
-        if may_come or look.asked_at - look.absent_since < ns(self._patience.grace_s):
-            return Finding.AGAIN
-        look.source += 1
-        if look.source < len(_sources(ticket)):
-            look.at = now
-            return Finding.AGAIN
-        look.source = 0
-        return Finding.ABSENT
+        is_certain = look.absence.missed(rows, code, look.asked_at, grace=ns(self._patience.grace_s), may_come=may_come)
+        return Finding.ABSENT if is_certain else Finding.AGAIN
 
 
 def order_in(ticket: Ticket, rows: list[Any]) -> OwnOrder | None:
@@ -102,23 +91,9 @@ def order_in(ticket: Ticket, rows: list[Any]) -> OwnOrder | None:
     return None
 
 
-def _sources(ticket: Ticket) -> list[tuple[str, dict[str, str]]]:
-    """Where it is read, one after the other: by itself, among the open ones, among the past ones."""
+def _absence(ticket: Ticket) -> Absence:
     order = ticket.order
     assert not isinstance(order, MassCancel)
-    if order.is_spread:
-        of_spread = {"sprdId": order.instrument}
-        return [lookup_query(order), ("sprd/orders-pending", of_spread), ("sprd/orders-history", of_spread)]
-    pending = {"instId": order.instrument}
-    history = {"instType": _type_of(order.instrument), "instId": order.instrument}
-    return [lookup_query(order), ("trade/orders-pending", pending), ("trade/orders-history", history)]
-
-
-def _type_of(instrument: str) -> str:
-    """What kind of instrument an id names; OKX builds ids by this rule."""
-    parts = instrument.split("-")
-    if parts[-1] == "SWAP":
-        return "SWAP"
-    if parts[-1] in ("C", "P") and len(parts) > 3:
-        return "OPTION"
-    return "FUTURES" if len(parts) > 2 else "SPOT"
+    # An order that is only amended or canceled here may be of any age.
+    made_ms = ticket.first_sent_at // (SECOND // 1000) if isinstance(order, PlaceOrder) else 0
+    return Absence(order.instrument, lookup_query(order), is_spread=order.is_spread, made_ms=made_ms)

@@ -70,7 +70,7 @@ LATEST_CANCEL = 10 * SECOND
 PAUSE_UNAVAILABLE = 5 * SECOND
 """How long new orders are refused here after OKX said that it takes none."""
 UNSEEN_FOR = 2 * SECOND
-"""An order that was accepted and that no push tells of for so long is read: it may have come and gone while the line was down."""
+"""What was accepted and no push tells of for so long is read: accepted is not done, and the push may have been lost."""
 SETTLED_FOR = 30 * SECOND
 """How long a verdict can still be corrected by what comes late."""
 OTHERS_CLOCK = 10 * SECOND
@@ -275,7 +275,7 @@ class Orders:
         if ticket is None or ticket.look is None:
             return
         order = order_in(ticket, rows or [])
-        finding = self._lookups.answered(ticket, order is not None, "0" if rows is not None else code, now)
+        finding = self._lookups.answered(ticket, rows, code, now, is_found=order is not None)
         asked_at = ticket.look.asked_at
         if finding is Finding.FOUND and order is not None:
             order.ts_recv, order.backfilled = asked_at, True  # as old as the question, and news to everyone else too
@@ -283,9 +283,11 @@ class Orders:
             self._seen(order, now, via="lookup", ticket=ticket)
             if ticket.is_open:
                 self._not_yet(ticket, order, asked_at, now)
+            elif ticket.rank < Rank.ORDER:
+                self._not_done(ticket, order, asked_at, now)
         elif finding is Finding.ABSENT and ticket.is_open:
             self._absent(ticket, now)
-        if not ticket.is_open and (finding is not Finding.AGAIN or ticket.rank is Rank.ORDER):
+        if not ticket.is_open and (finding is Finding.ABSENT or ticket.rank is Rank.ORDER):
             ticket.look = None
         if ticket.look is not None:
             self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
@@ -505,6 +507,15 @@ class Orders:
             proof = Proof(Verdict.REJECTED, "", f"had no effect, said {ticket.attempts} times; the order is {order.state}")
             self._settle(ticket, proof, Rank.ABSENCE, now, via="lookup", state=order.state)
 
+    def _not_done(self, ticket: Ticket, order: OwnOrder, asked_at: int, now: int) -> None:
+        """It was accepted, no push told of it, and it does not show: in time that says that it had no effect."""
+        others = [item for item in self._shelf.of(order) if isinstance(item.order, AmendOrder) and item is not ticket]
+        if isinstance(ticket.order, AmendOrder) and (others or order.request_id not in ("", ticket.order.request_id)):
+            ticket.look = None  # amended again since, so what it looks like now proves nothing
+        elif ticket.look is not None and asked_at - ticket.look.since >= ns(self.patience.grace_s):
+            proof = Proof(Verdict.REJECTED, "", f"accepted, and it had no effect; the order is {order.state}")
+            self._settle(ticket, proof, Rank.ORDER, now, via="lookup", state=order.state)
+
     def _absent(self, ticket: Ticket, now: int) -> None:
         """It is certain that there is no such order."""
         if ticket.may_resend and ticket.attempts == 1 and not self.is_halted and isinstance(ticket.order, PlaceOrder):
@@ -543,7 +554,7 @@ class Orders:
         if proof.verdict is not Verdict.UNKNOWN:
             if ticket.is_recorded:
                 self.actions.append(Record([Intent(ticket.key, done=True)]))
-            if isinstance(ticket.order, PlaceOrder) and proof.verdict is Verdict.CONFIRMED and rank < Rank.ORDER:
+            if proof.verdict is Verdict.CONFIRMED and rank < Rank.ORDER and not isinstance(ticket.order, MassCancel):
                 self._timers.at(now + UNSEEN_FOR, lambda now: self._look(ticket, now) if ticket.rank < Rank.ORDER else None)
             self._timers.at(now + SETTLED_FOR, lambda now: self._forget_settled(ticket, now))
 

@@ -8,6 +8,7 @@ import msgspec
 
 from okex_ws.events import OrderResolved, Verdict
 from okex_ws.protocol.pacing import SECOND
+from okex_ws.wire.absence import GRACE_S, Absence
 from okex_ws.wire.orders import Kind, OrderRequest, kind_of
 
 
@@ -21,7 +22,7 @@ class Patience(msgspec.Struct, frozen=True):
 
     expires_s: float = 5.0
     ack_within_s: float = 3.0
-    grace_s: float = 3.0
+    grace_s: float = GRACE_S
     report_s: float = 25.0
     linger_s: float = 900.0
 
@@ -52,18 +53,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Look:
-    """Where the search for one order stands. at: when to read next; source: which list, see `lookups`."""
+    """Where the search for one order stands. at: when to read next."""
 
-    __slots__ = ("absent_since", "asked_at", "at", "is_reading", "reads", "since", "source")
+    __slots__ = ("absence", "asked_at", "at", "is_reading", "since")
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, now: int, absence: Absence) -> None:
         self.since = now
         self.at = now
         self.is_reading = False
         self.asked_at = 0
-        self.reads = 0
-        self.source = 0
-        self.absent_since: int | None = None
+        self.absence = absence
 
 
 class Ticket:

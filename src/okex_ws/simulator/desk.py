@@ -48,7 +48,7 @@ class Desk:
         self._last_fills: dict[str, Execution] = {}
         self._bills: dict[str, list[tuple[int, Execution]]] = {}
         self._bill_count = 600_000_000_000
-        self._lookups: dict[str, int] = {}
+        self._hidden: dict[str, tuple[int, int]] = {}  # order id -> (lookups that do not find it yet, until which age; 0: any)
         self._extra: list[Happening] = []
         self._untold_spreads: list[tuple[str, str, dict[str, Any], str]] = []
         self._order_dice = Dice(exchange.seed).fork("ack and push")
@@ -156,15 +156,13 @@ class Desk:
         """Whether a read does not find this order yet (fault hide_order)."""
         if not self.exchange.running.has("lookup"):
             return False
-        asked = self._lookups.get(order.order_id, 0)
-        if asked == 0:
+        if order.order_id not in self._hidden:
             struck = self.exchange.running.strikes("lookup", now, 0, key=order.instrument, path="rest")
-            if not struck:
-                self._lookups[order.order_id] = -1
-                return False
-            self._lookups[order.order_id] = asked = max(fault.options["lookups"] for fault in struck)
-        if asked < 0:
+            ways = [(fault.options["lookups"], fault.options["seconds"]) for fault in struck]
+            self._hidden[order.order_id] = max(ways, default=(0, 0))
+        lookups, age = self._hidden[order.order_id]
+        if not lookups or (age and now >= order.created + age):
             return False
+        self._hidden[order.order_id] = (lookups - 1, age)
         self.exchange.note("hide_order", now, "", "lookup", order.instrument, order.order_id)
-        self._lookups[order.order_id] = asked - 1 or -1
         return True

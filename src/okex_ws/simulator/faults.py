@@ -148,7 +148,10 @@ KINDS: dict[str, Kind] = {
     ),
     "amend_fails": _kind("item", "accept an amend, then tell that it failed (amendResult -1 or 1) [F10]"),
     "code_unknown": _kind("item", "refuse the instIdCode that the exchange itself publishes: 51001 [F10]", lasting=True),
-    "hide_order": _kind("lookup", "an order is not found (51603) by its first lookups on REST [F4]", lookups=(_count, 3)),
+    "hide_order": _kind(
+        "lookup", "an order is not found (51603) by its first lookups on REST; seconds=: only while it is that young [F4]",
+        lookups=(_count, 3), seconds=(nanoseconds, 0),
+    ),
     "maintenance": _kind(
         "service", "orders and private REST are unavailable: 50001 [F23]", lasting=True,
         code=(str, "50001"), status=(_count, 503),
