@@ -345,6 +345,27 @@ def test_okx_unavailable_new_orders_are_refused_at_once_and_cancels_are_not() ->
     assert len(desk.sent) == 3
 
 
+def test_F20_halted_while_its_instrument_is_read_anew_an_order_does_not_leave_again() -> None:
+    desk = Desk()
+    desk.place()
+    desk.reply("1", {"sCode": "51001"})
+    desk.orders.is_halted = True
+    desk.codes[BTC] = 124
+    desk.orders.instrument_read(BTC, desk.now)
+    desk.settle()
+    assert (len(desk.sent), desk.posted) == (1, [])
+    assert desk.verdicts == [("place", "rejected")]
+
+
+def test_a_guard_s_reason_is_told_rather_than_that_of_the_orders_themselves() -> None:
+    desk = Desk()
+    desk.orders.is_halted = True
+    (ticket,) = desk.place(refusal=("halted", "trading is halted by file: looks wrong", "resume trading first"))
+    assert ticket.outcome is not None
+    assert ticket.outcome.reason == "trading is halted by file: looks wrong"
+    assert not desk.orders.is_busy
+
+
 def test_when_halted_nothing_new_leaves_not_even_what_waits_for_its_turn() -> None:
     desk = Desk()
     for _ in range(60):

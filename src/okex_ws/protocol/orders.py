@@ -139,7 +139,8 @@ class Orders:
         for ticket in tickets:
             ticket.asked_at = now
         request = self._shelf.request(tickets)
-        refusal, due = self._refusal(request, now) or refusal, now
+        own, due = self._refusal(request, now), now
+        refusal = refusal or own  # a guard knows better why
         if refusal is None:
             try:
                 due = self.budget.claim(named, now, urgent=urgent)
