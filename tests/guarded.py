@@ -14,7 +14,7 @@ from okex_ws.market.account import ReadWish
 from okex_ws.protocol.dead_man import Arm, CancelAllAfter
 from okex_ws.protocol.guard import Guard, Limits, Surroundings
 from okex_ws.protocol.safety import Safety
-from okex_ws.protocol.tickets import Ticket
+from okex_ws.protocol.tickets import Intent, Ticket
 from okex_ws.simulator.faces.http import RestReply
 from okex_ws.simulator.faults import Faults
 from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
@@ -25,10 +25,13 @@ class GuardedTrader(Trader):
 
     safety: Safety | None = None
 
-    def __init__(self, world: World, *, limits: Limits, switch: CancelAllAfter | None, run: int, **options: Any) -> None:
+    def __init__(
+        self, world: World, *, limits: Limits, switch: CancelAllAfter | None, run: int, kept: dict[str, Intent] | None = None,
+        **options: Any,
+    ) -> None:
         self.arms: list[tuple[float, int]] = []
         self.since = world.now
-        super().__init__(world, world.client, kept={}, run=run, **options)
+        super().__init__(world, world.client, kept=kept or {}, run=run, **options)
         self.safety = Safety(
             self.orders, guard=Guard(limits), switch=switch, open_orders=lambda: self.account.orders.open.values()
         )

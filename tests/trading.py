@@ -274,10 +274,14 @@ def trading(*faults: Any, run: int = 1, orders: dict[str, Any] | None = None, **
 
 def restart(world: World, trader: Trader, *, run: int) -> Trader:
     """The process is killed, and another one starts with what was written down."""
+    killed(world, trader, run=run)
+    return Trader(world, world.client, kept=dict(trader.kept), run=run)
+
+
+def killed(world: World, trader: Trader, *, run: int) -> None:
+    """The process is killed; another client of this world takes its place."""
     trader.client.kill()
-    kept = trader.kept
     world.client = VirtualClient(world, seed=run, credentials=KEY)
-    return Trader(world, world.client, kept=dict(kept), run=run)
 
 
 def _body(reply: RestReply) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Seeded trouble on the order path: what the client believes in the end is what the exchange's own ledger says.
 
-A schedule is a minute of random orders under random faults of rows F1 to F16, kills and restarts among them, then calm. Run many:
+A schedule is a minute of random orders under random faults of rows F1 to F16, kills and restarts among them, then calm. One in
+three goes through guard and switches, half of those presses the kill switch, and what is canceled for it is right. Run many:
 `python -m tests.soak.orders FIRST COUNT`, and one long calm run of COUNT orders, compared after every step:
 `python -m tests.soak.orders steps COUNT [SEED]`.
 """
@@ -14,13 +15,17 @@ from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 from typing import Any
 
-from tests.trading import SPOT, SWAP, best, restart, trading
+from tests.guarded import GuardedTrader, guarded
+from tests.trading import SPOT, SWAP, best, killed, restart, trading
 from tests.virtual import START
 
-from okex_ws.events import OrderResolved, Verdict
+from okex_ws.events import Halted, OrderResolved, SwitchFailed, Verdict
+from okex_ws.protocol.dead_man import CancelAllAfter
+from okex_ws.protocol.guard import Limits
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.tickets import Ticket
 from okex_ws.simulator.dice import Dice
+from okex_ws.simulator.orders import CANCELED_BY_TIMER as BY_SWITCH
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.wire.absence import GRACE_S
@@ -29,6 +34,9 @@ from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
 TROUBLE_S, CALM_S = 40, 50
 REPORT_WITHIN = 30 * SECOND
 TICK = Decimal("0.1")
+WIDE = Limits(price_distance=None, open_orders=None, orders_per_second=None, trip_after=None)
+"""A guard that refuses only what it must: while the account is not LIVE, and after the kill switch."""
+MOST_RESTING, CLEARED_OUT = 60, 10
 NEWEST = 100
 """Past orders and fills compared after every step; all of them at the end."""
 
@@ -46,12 +54,11 @@ class Schedule:
             # What a new process is never shown it cannot know: an order that a former one placed, saw accepted and was done
             # with, hidden from every read of the new one. So a young order is hidden then, for as long as F4 gives OKX.
             faults = [f"{line} seconds={GRACE_S:g}" if line.startswith("hide_order") else line for line in faults]
-        self.world, self.trader = trading(
-            *faults,
-            seed=seed,
-            rules=rules,
-            latency_ms=dice.choice((1, 5, 40, 200)),
-            market=market(seed),
+        options = {"rules": rules, "latency_ms": dice.choice((1, 5, 40, 200)), "market": market(seed)}
+        self.is_guarded = seed % 3 == 0
+        self.halts_at = START + (10 + dice.below(TROUBLE_S - 10)) * SECOND if self.is_guarded and dice.chance(0.5) else None
+        self.world, self.trader = guarded(*faults, seed=seed, limits=WIDE, **options) if self.is_guarded else trading(
+            *faults, seed=seed, **options
         )
         self.asked: list[tuple[Ticket, int]] = []
         self.told: dict[tuple[int, int], int] = {}  # (process, ticket) → when first
@@ -66,6 +73,8 @@ class Schedule:
             if kills and world.now >= START + int(kills[0] * SECOND):
                 kills.pop(0)
                 self._restart()
+            if self.halts_at is not None and world.now >= self.halts_at and isinstance(self.trader, GuardedTrader):
+                self.trader.halt("the schedule says so")
             self._act()
             world.run(dice.choice((0.001, 0.02, 0.3, 1.0, 3.0)) * (0.5 + dice.uniform()))
         world.run(CALM_S)
@@ -75,7 +84,12 @@ class Schedule:
         self._hear()
         self.trader.on_step = lambda step: None
         self.processes += 1
-        self.trader = restart(self.world, self.trader, run=self.processes)
+        if self.is_guarded:
+            killed(self.world, self.trader, run=self.processes)
+            kept = dict(self.trader.kept)
+            self.trader = GuardedTrader(self.world, limits=WIDE, switch=CancelAllAfter(), run=self.processes, kept=kept)
+        else:
+            self.trader = restart(self.world, self.trader, run=self.processes)
         self.asked += [(ticket, self.world.now) for ticket in self.trader.tickets]
 
     def _act(self) -> None:
@@ -102,6 +116,13 @@ class Schedule:
             self.wrong.append(str(error))
             return
         self.asked += [(ticket, now) for ticket in tickets]
+
+    def clear_out(self) -> None:
+        """Cancel the oldest orders when too many are open, as whoever trades for long must."""
+        resting = list(self.trader.account.orders)
+        if len(resting) > MOST_RESTING:
+            oldest = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in resting[:CLEARED_OUT]]
+            self.asked += [(ticket, self.world.now) for ticket in self.trader.submit(*oldest)]
 
     def _order(self) -> PlaceOrder:
         dice = self.dice
@@ -189,7 +210,27 @@ def audit(made: Schedule) -> list[str]:
                 wrong.append(f"{ticket.kind} {ticket.order.client_order_id}: first told of at {told}, asked at {asked_at}")
     if made.trader.kept:
         wrong.append(f"intents left open: {list(made.trader.kept)}")
+    if isinstance(made.trader, GuardedTrader):
+        wrong += _audit_switches(made, made.trader)
     return wrong + made.trader.settled_differences()
+
+
+def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
+    """The kill switch left nothing open and let nothing leave; OKX's own canceled only what it had a reason for."""
+    wrong, world = [], made.world
+    halted = [event for event in world.client.events if isinstance(event, Halted)]
+    if trader.guard.is_halted:
+        wrong += [f"{order.client_order_id}: open though halted" for order in world.exchange.floor.open_orders(DEMO_KEY.uid)]
+        for ticket in trader.tickets:
+            if not isinstance(ticket.order, CancelOrder) and ticket.last_sent_at > halted[-1].ts_recv:
+                wrong.append(f"{ticket.kind} {ticket.order.client_order_id}: left after the kill switch was pressed")
+    elif made.halts_at is not None:
+        wrong.append("the kill switch did not stay pressed")
+    failed = any(isinstance(event, SwitchFailed) for event in world.client.events)
+    if not (halted or failed or made.processes > 1):
+        orders = world.exchange.floor.orders(DEMO_KEY.uid)
+        wrong += [f"{o.client_order_id}: canceled by OKX's switch for nothing" for o in orders if o.cancel_source == BY_SWITCH]
+    return wrong
 
 
 def _audit_verdict(made: Schedule, ticket: Ticket, theirs: list[Any]) -> list[str]:
@@ -223,6 +264,7 @@ def steps(count: int, seed: int = 1) -> tuple[int, list[str]]:
     while done < count:
         before = len(made.asked)
         made._act()
+        made.clear_out()
         done += len(made.asked) - before
         world.run(0.2)
         found = made.wrong or trader.settled_differences(NEWEST)
@@ -245,10 +287,12 @@ def main() -> None:
     first, count = int(sys.argv[1]), int(sys.argv[2])
     failed = 0
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for seed, wrong in pool.map(run, range(first, first + count), chunksize=4):
+        for done, (seed, wrong) in enumerate(pool.map(run, range(first, first + count), chunksize=4), 1):
             failed += bool(wrong)
             for line in wrong:
-                print(f"seed {seed}: {line}")
+                print(f"seed {seed}: {line}", flush=True)
+            if done % 100 == 0:
+                print(f"{done} done, {failed} of them wrong", flush=True)
     print(f"{count} schedules in {time.perf_counter() - begun:.0f} s, {failed} with something wrong")
     sys.exit(bool(failed))
 
