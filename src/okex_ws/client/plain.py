@@ -5,4 +5,4 @@ from __future__ import annotations
 
 def one_line(text: str) -> str:
     """The text with line breaks, terminal codes and other control characters written out: `\\n`, `\\x1b`."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -244,7 +244,7 @@ class Trader:
             future = self._waiting[ticket.number] = asyncio.get_running_loop().create_future()
             futures.append(future)
         self._say()
-        return list(await asyncio.gather(*futures))
+        return [await future for future in futures]
 
     def _fitted(self, order: OrderRequest) -> OrderRequest:
         """Rounded to the instrument's steps and checked against its limits. Raises SizeError, UnknownInstrumentError."""
@@ -298,7 +298,7 @@ class Trader:
 
     def hear(self, events: list[Event]) -> list[Event]:
         """What lines say, with what follows from it right behind each event."""
-        if not any(isinstance(event, _HEARS) for event in events):
+        if _HEARS.isdisjoint(map(type, events)):
             return events
         out: list[Event] = []
         for event in events:
@@ -311,7 +311,7 @@ class Trader:
                 self.orders.feed(event, self._now())
             if isinstance(event, (Refused, Disconnected)):
                 self._note_refusal(event)
-            if isinstance(event, _HEARS):
+            if type(event) in _HEARS:
                 out += self._settle()
         self._changed.set()
         return out
@@ -351,7 +351,7 @@ class Trader:
                 self._resolve(event)
                 self.safety.feed(event, self._now())
                 told += [event, *self.account.apply(event)]
-            if not actions and not events and not self.orders.actions:
+            if not events and not self.orders.actions:
                 break
         wishes, self.account.wishes = self.account.wishes, []
         for wish in wishes:
@@ -454,7 +454,8 @@ class Trader:
         if not isinstance(event, OrderResolved):
             return
         level = logging.INFO if event.verdict is Verdict.CONFIRMED else logging.WARNING
-        log.log(level, "%s", audit_line(event))
+        if log.isEnabledFor(level):
+            log.log(level, "%s", audit_line(event))
         future = self._waiting.pop(event.ticket, None)
         ticket = self.orders.ticket(event.ticket)
         if future is not None and not future.done() and ticket is not None and ticket.outcome is not None:
@@ -463,13 +464,15 @@ class Trader:
     def _arm(self) -> None:
         dues = (self.orders.deadline(), self.account.next_deadline, self.safety.next_deadline)
         due = min((due for due in dues if due is not None), default=None)
-        if self._timer is not None and (due is None or due != self._timer_at or self._is_closed):
+        if due is None or self._is_closed:
+            return
+        if self._timer is not None:
+            if self._timer_at <= due:
+                return  # what is due later by now is found out when it rings
             self._timer.cancel()
-            self._timer = None
-        if due is not None and self._timer is None and not self._is_closed:
-            self._timer_at = due
-            delay = max(0.0, (due - self._now()) / 1e9)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+        self._timer_at = due
+        delay = max(0.0, (due - self._now()) / 1e9)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -518,4 +521,4 @@ def _left_open(ticket: Ticket, now: int) -> Outcome:
 
 
 _OF_ACCOUNT = (AccountUpdate, BalanceAndPosition, Fill, PositionUpdate, Malformed, Stale, Subscribed, Unsubscribed)
-_HEARS = (*Orders.HEARS, *_OF_ACCOUNT, LoggedIn, Refused)
+_HEARS = frozenset((*Orders.HEARS, *_OF_ACCOUNT, LoggedIn, Refused))

@@ -311,6 +311,8 @@ class Session:
             frame = decode(data, now)
         except FrameError as error:
             return self._foreign_frame(data, now) if _is_foreign(data) else self._bad_frame(data, str(error), now)
+        if isinstance(frame, ReplyFrame):
+            return [self._replied(frame, now)]  # nothing that was asked for, or is due, changes by it
         events = self._on_push(frame, data, now) if isinstance(frame, PushFrame) else self._on_control(frame, data, now)
         self.asking.ask(now)
         self._schedule(now)
@@ -376,8 +378,6 @@ class Session:
             case NoticeFrame():
                 self.is_leaving = self.is_leaving or frame.code == UPGRADE_NOTICE
                 return [Notice(ts_recv=now, line=self.line, code=frame.code, message=frame.message)]
-            case ReplyFrame():
-                return [self._replied(frame, now)]
             case CountFrame(channel=channel, count=count, is_error=False):
                 return [ConnectionCount(ts_recv=now, line=self.line, channel=channel, count=count)]
             case CountFrame(channel=channel, count=count):
