@@ -8,7 +8,7 @@ Source: docs-v5 "Place order" and its neighbours, "Order channel", "Error Code".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -129,7 +129,6 @@ class Orders:
         as (rule, reason, advice).
         """
         named = [self._named(order) for order in orders]
-        op_of(named)
         rest_request(named)  # raises for what cannot be said
         fresh = [order.client_order_id for order in named if isinstance(order, PlaceOrder)]
         for name in fresh:
@@ -183,10 +182,9 @@ class Orders:
         return [ticket for ticket in self._shelf if ticket.is_open]
 
     @property
-    def placing(self) -> list[PlaceOrder]:
-        """New orders that may be open by now, whether or not a push has told of them."""
-        made = (ticket for ticket in self._shelf if ticket.outcome is None or ticket.outcome.verdict is not Verdict.REJECTED)
-        return [ticket.order for ticket in made if isinstance(ticket.order, PlaceOrder)]
+    def placing(self) -> Collection[PlaceOrder]:
+        """New orders that may be open by now, and that nothing has shown yet."""
+        return self._shelf.unseen.values()
 
     @property
     def is_busy(self) -> bool:
@@ -395,7 +393,7 @@ class Orders:
     def _await_answer(self, request: Request, now: int) -> None:
         due = request.answer_by = now + ns(self.patience.ack_within_s)
         said = f"no answer within {self.patience.ack_within_s:g} s"
-        self._timers.at(due, lambda now: self._unanswered(request, said, now) if request.answer_by == due else None)
+        self._timers.at(due, lambda now: self._unanswered(request, said, now), lambda: request.answer_by == due)
 
     def _expires_ms(self, expires_at: int) -> int:
         return self._server_time(expires_at) // MS
@@ -529,6 +527,8 @@ class Orders:
 
     def _settle(self, ticket: Ticket, proof: Proof, rank: Rank, now: int, *, via: str, state: str = "", advice: str = "") -> None:
         """A verdict, or a better one: only better proof corrects what was said before."""
+        if rank is Rank.ORDER:
+            self._shelf.unseen.pop(ticket.number, None)
         former = ticket.outcome
         if former is not None and former.verdict is not Verdict.UNKNOWN:
             if rank <= ticket.rank or former.verdict is proof.verdict:
@@ -552,12 +552,14 @@ class Orders:
             resolved_at=now,
         )
         self._events.append(ticket.resolved(now))
+        if proof.verdict is Verdict.REJECTED:
+            self._shelf.unseen.pop(ticket.number, None)
         if proof.verdict is not Verdict.UNKNOWN:
             if ticket.is_recorded:
                 self.actions.append(Record([Intent(ticket.key, done=True)]))
             if proof.verdict is Verdict.CONFIRMED and rank < Rank.ORDER and not isinstance(ticket.order, MassCancel):
-                self._timers.at(now + UNSEEN_FOR, lambda now: self._look(ticket, now) if ticket.rank < Rank.ORDER else None)
-            self._timers.at(now + SETTLED_FOR, lambda now: self._forget_settled(ticket, now))
+                self._timers.at(now + UNSEEN_FOR, lambda now: self._look(ticket, now), lambda: ticket.rank < Rank.ORDER)
+            self._forget_later(ticket, now)
 
     def _note_unavailable(self, code: str, now: int) -> None:
         if code in UNAVAILABLE:
@@ -586,8 +588,6 @@ class Orders:
         """Report it as UNKNOWN in good time, and give it up in the end."""
 
         def report(now: int) -> None:
-            if ticket.outcome is not None:
-                return
             if ticket.answer in STALE_CODE:  # refused for its number, which could not be read anew: nothing happened
                 self._settle(ticket, Proof(Verdict.REJECTED, ticket.answer, ticket.reason), Rank.ANSWER, now, via="websocket")
                 return
@@ -595,15 +595,20 @@ class Orders:
             if not isinstance(ticket.order, MassCancel):
                 self._look(ticket, now)
             left = ns(self.patience.linger_s - self.patience.report_s)
-            self._timers.at(now + left, lambda _: self._forget(ticket) if ticket.is_open else None)
+            self._timers.at(now + left, lambda _: self._forget(ticket), lambda: ticket.is_open)
 
-        self._timers.at(now + ns(self.patience.report_s), report)
+        self._timers.at(now + ns(self.patience.report_s), report, lambda: ticket.outcome is None)
+
+    def _forget_later(self, ticket: Ticket, now: int) -> None:
+        """Up to a second later than need be, so that many are forgotten in one go."""
+        due = (now + SETTLED_FOR) // SECOND * SECOND + SECOND
+        self._timers.at(due, lambda now: self._forget_settled(ticket, now))
 
     def _forget_settled(self, ticket: Ticket, now: int) -> None:
         if ticket.look is None or now > ticket.first_sent_at + ns(self.patience.linger_s):
             self._forget(ticket)
         else:
-            self._timers.at(now + SETTLED_FOR, lambda now: self._forget_settled(ticket, now))
+            self._forget_later(ticket, now)
 
     def _forget(self, ticket: Ticket) -> None:
         if ticket.is_open:

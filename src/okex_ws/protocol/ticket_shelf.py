@@ -7,14 +7,18 @@ from collections.abc import Iterator
 
 from okex_ws.protocol.tickets import Request, Ticket
 from okex_ws.protocol.verdicts import OwnOrder
-from okex_ws.wire.orders import OrderRequest
+from okex_ws.wire.orders import OrderRequest, PlaceOrder
 
 
 class TicketShelf:
-    """Every ticket that may still change. run: what tells this process from others, in the tickets' keys."""
+    """Every ticket that may still change. run: what tells this process from others, in the tickets' keys.
+
+    unseen: new orders that may be open, and that neither a push nor a read has shown yet, by their tickets' numbers.
+    """
 
     def __init__(self, run: str) -> None:
         self.requests: dict[str, Request] = {}
+        self.unseen: dict[int, PlaceOrder] = {}
         self._run = run
         self._tickets: dict[int, Ticket] = {}
         self._by_id: dict[str, list[Ticket]] = {}
@@ -36,6 +40,8 @@ class TicketShelf:
         ticket = self._tickets[number] = Ticket(number, key or f"{self._run}-{number}", order, may_resend=may_resend)
         for name in _names(order):
             self._by_id.setdefault(name, []).append(ticket)
+        if isinstance(order, PlaceOrder):
+            self.unseen[number] = order
         return ticket
 
     def request(self, tickets: list[Ticket]) -> Request:
@@ -60,6 +66,7 @@ class TicketShelf:
         """Take it off, and the requests that carried nothing else."""
         if self._tickets.pop(ticket.number, None) is None:
             return
+        self.unseen.pop(ticket.number, None)
         for name in _names(ticket.order):
             left = [other for other in self._by_id.get(name, []) if other is not ticket]
             if left:
