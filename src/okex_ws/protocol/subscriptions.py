@@ -80,7 +80,8 @@ class Subscriptions:
     @property
     def are_settled(self) -> bool:
         """True when every subscription is confirmed or refused."""
-        return all(state in (State.CONFIRMED, State.REFUSED) for state in self.states.values())
+        states = self.states.values()
+        return State.WANTED not in states and State.ASKED not in states
 
     @property
     def is_waiting(self) -> bool:
