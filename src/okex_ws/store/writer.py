@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -36,8 +36,19 @@ _Line = tuple[int, str, bytes]
 _LARGEST_BUFFER = 256 << 20
 
 
+class _Sealed(NamedTuple):
+    """Rows as columns. first, last: the journal records they are from."""
+
+    first: int
+    last: int
+    columns: Any
+
+
 class _Part:
-    """Rows of one table, instrument and day that wait to be written."""
+    """Rows of one table, instrument and day that wait to be written, in the order of their journal records.
+
+    Where a batch ends is known without looking into it: whoever writes has to wait for the interpreter at every look.
+    """
 
     __slots__ = ("batches", "day", "events", "indexes", "instrument", "ns", "table")
 
@@ -46,32 +57,45 @@ class _Part:
         self.events: list[Event] = []
         self.ns: list[int] = []
         self.indexes: list[int] = []
-        self.batches: list[Any] = []
+        self.batches: list[_Sealed] = []
 
     def seal(self, recorder: str) -> int:
         """Turn the events into columns; returns the bytes they take."""
         if not self.events:
             return 0
-        batch = self.table.batch(self.events, self.ns, self.indexes, recorder)
+        columns = self.table.batch(self.events, self.ns, self.indexes, recorder)
+        self.batches.append(_Sealed(self.ns[0], self.ns[-1], columns))
         self.events, self.ns, self.indexes = [], [], []
-        self.batches.append(batch)
-        return int(batch.nbytes)
+        return int(columns.nbytes)
 
     @property
     def rows(self) -> int:
-        return len(self.events) + sum(int(batch.num_rows) for batch in self.batches)
+        return len(self.events) + sum(int(batch.columns.num_rows) for batch in self.batches)
 
-    def due(self, through: int, recorder: str) -> Any:
-        """Rows of journal records up to `through`, as a pyarrow Table."""
+    @property
+    def oldest(self) -> int:
+        """When the first of them was received."""
+        return self.batches[0].columns["ts_recv"][0].as_py() if self.batches else self.events[0].ts_recv
+
+    def split(self, through: int, recorder: str) -> None:
+        """Let a batch end with journal record `through`, if one goes on beyond it."""
         self.seal(recorder)
-        due = [batch.filter(pc.less_equal(batch["n"], through)) for batch in self.batches]
-        return pa.Table.from_batches(due, self.table.schema)
+        for place, (first, last, columns) in enumerate(self.batches):
+            if first <= through < last:
+                is_due = pc.less_equal(columns["n"], through)
+                rest = columns.filter(pc.invert(is_due))
+                due = _Sealed(first, through, columns.filter(is_due))
+                self.batches[place : place + 1] = [due, _Sealed(through + 1, last, rest)]
+                return
+
+    def due(self, through: int) -> Any:
+        """Rows of journal records up to `through`, as a pyarrow Table; `split` there first."""
+        return pa.Table.from_batches([batch.columns for batch in self.batches if batch.last <= through], self.table.schema)
 
     def drop(self, through: int, recorder: str) -> None:
         """Forget rows of journal records up to `through`."""
-        self.seal(recorder)
-        rest = [batch.filter(pc.greater(batch["n"], through)) for batch in self.batches]
-        self.batches = [batch for batch in rest if batch.num_rows]
+        self.split(through, recorder)
+        self.batches = [batch for batch in self.batches if batch.last > through]
 
 
 class TableWriter:
@@ -195,10 +219,8 @@ class TableWriter:
         for part in batch.parts.values():
             self._take_back(part)
         self._lines = [line for line in batch.lines if line[0] > self.committed] + self._lines
-        received = [pc.min(each["ts_recv"]).as_py() for part in self._parts.values() for each in part.batches]
-        received += [part.events[0].ts_recv for part in self._parts.values() if part.events]
-        if received:
-            self._oldest = min(received)
+        if self._parts:
+            self._oldest = min(part.oldest for part in self._parts.values())
         elif self._oldest is None and self._lines:
             self._oldest = now
         self._flushed_at = now
@@ -207,17 +229,15 @@ class TableWriter:
     def _take_back(self, part: _Part) -> None:
         key = (part.table.event, part.instrument, part.day)
         part.seal(self.recorder)
+        if not part.batches:
+            return
+        self.rows += part.rows
+        self._bytes += sum(batch.columns.nbytes for batch in part.batches)
         since = self._parts.get(key)
         if since is not None:
             part.batches += since.batches
-            part.events += since.events
-            part.ns += since.ns
-            part.indexes += since.indexes
-            self.rows -= since.rows
-        if part.rows:
-            self._parts[key] = part
-            self.rows += part.rows
-            self._bytes += sum(each.nbytes for each in part.batches) - (sum(e.nbytes for e in since.batches) if since else 0)
+            part.events, part.ns, part.indexes = since.events, since.ns, since.indexes
+        self._parts[key] = part
 
     def _append_news(self, lines: list[_Line], acknowledged: int) -> None:
         for name, ledger in self._news.items():
@@ -266,7 +286,9 @@ class TableBatch:
         writer._append_news(self.lines, self._through)
         if self._through <= self.committed:
             return
-        ready = [(part, part.due(self._through, writer.recorder)) for _, part in sorted(self.parts.items(), key=_place)]
+        for part in self.parts.values():
+            part.split(self._through, writer.recorder)
+        ready = [(part, part.due(self._through)) for _, part in sorted(self.parts.items(), key=_place)]
         files = [self._write(part, table) for part, table in ready if table.num_rows]
         for folder in sorted({(writer.root / file.path).parent for file in files}):
             self._storage.fsync_dir(folder)
