@@ -15,11 +15,14 @@ import zstandard
 from tests.cli.shell import run
 from tests.faults.looped import looped
 from tests.recorder.recording import Until, market, recording
+from tests.recorder.test_replay import START, messages
 
 from okex_ws import checkpoints, store
 from okex_ws.checkpoints import CheckpointError, Standing
 from okex_ws.events import Disconnected, Gap, Push, Recovered, Trade
-from okex_ws.journal import JournalReader, recorders
+from okex_ws.journal import JournalReader, JournalWriter, recorders
+from okex_ws.journal.records import Record
+from okex_ws.journal.storage import OsStorage
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.recorder.recovery import recover_tables
@@ -211,3 +214,66 @@ def test_E2_a_damaged_or_other_checkpoint_is_passed_over_for_an_older_one(record
     assert Replay().resume(tmp_path) == older.n
     assert Replay().resume(tmp_path, through=older.n - 1) == 0
     assert Replay().resume(tmp_path, before=older.latest) == 0
+
+
+def left_behind(folder: Path, count: int, *, checkpoint: int, committed: int) -> Path:
+    """A dead recorder's data folder: so many prints in its journal, a checkpoint, and tables that do not go to the end."""
+    store.prepare(folder, now=START, software="test")
+    writer = JournalWriter(folder / "journal", recorder="dead", software="test", now=START, segment_bytes=50_000)
+    tables = store.TableWriter(folder, "dead")
+    replay = Replay()
+    args = [{"channel": "trades", "instId": "BTC-USDT"}]
+    told = [
+        (START, 0, "start", msgspec.json.encode({"seed": 1, "args": args})),
+        (START, 1, "open", b"{}"),
+        (START, 1, "in", msgspec.json.encode({"id": "1", "event": "subscribe", "arg": args[0]})),
+    ]
+    for ts, conn, kind, text in (*told, *((ts, 1, "in", text) for ts, text in messages(count))):
+        n = writer.write(ts, "public/0", conn, kind, text)
+        if n <= committed:
+            for i, event in enumerate(replay.feed(Record(n, ts, "public/0", conn, kind, text, 1))):
+                tables.add(event, n, i)
+        if n == checkpoint:
+            frozen = checkpoints.freeze(Standing(replay.lines, replay._connects, replay._planner))
+            checkpoints.write(writer.folder, n, ts, frozen)
+        if n % 1_000 == 0:
+            writer.flush(ts)
+    writer.flush(ts)
+    tables.flush(ts, committed)
+    tables.close()
+    return writer.folder
+
+
+def test_E1_a_restart_reads_the_journal_from_the_checkpoint_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes a restart quick however long the journal is: counted in bytes, not in seconds."""
+    amount = 30_000
+    path = left_behind(tmp_path, amount, checkpoint=28_000, committed=29_000)
+    total = sum(segment.stat().st_size for segment in path.glob("*.zst"))
+    read = []
+    read_at = OsStorage.read_at
+
+    def counted(storage: OsStorage, file: int, offset: int, length: int) -> bytes:
+        content = read_at(storage, file, offset, length)
+        read.append(len(content))
+        return content
+
+    @looped
+    async def restart() -> None:
+        async with Server(market(), speed=5) as server, recording(tmp_path, server) as recorder:
+            assert recorder._recovery is not None
+            await recorder._recovery
+
+    monkeypatch.setattr(OsStorage, "read_at", counted)
+    restart()
+    after_checkpoint = sum(read)
+    assert after_checkpoint < total / 5, "three in thirty thousand of it follow the checkpoint"
+    with store.open(tmp_path) as opened:
+        assert opened.rows("SELECT count(*), max(trade_id) FROM raw_trades WHERE recorder = 'dead'") == [(amount, amount)]
+    read.clear()
+    restart()
+    assert sum(read) < total / 20, "nothing is left to be taken up"
+    whole = tmp_path / "again"
+    path = left_behind(whole, amount, checkpoint=0, committed=29_000)
+    read.clear()
+    recover_tables(whole, path, START)
+    assert sum(read) > total * 0.9, "without a checkpoint, all of it"
