@@ -141,7 +141,7 @@ async def _websocket(report: Report, place: options.Target) -> None:
     context = _context(place) if probes.place_of(place.site.websocket).tls else None
     for endpoint in ("public", "business"):
         try:
-            opened, answered = await probes.ping_ms(place.site.url(endpoint), context, PATIENCE_S)
+            opened, answered = await _ping(place.site.url(endpoint), context)
             report.say("ok", endpoint, f"WebSocket opens in {opened:.1f} ms, ping to pong {answered:.1f} ms")
             continue
         except TimeoutError:
@@ -149,6 +149,14 @@ async def _websocket(report: Report, place: options.Target) -> None:
         except OSError as error:
             report.say("fail", endpoint, f"WebSocket: {_reason(error)}")
         report.unreachable.add(place.site.websocket)
+
+
+async def _ping(url: str, context: ssl.SSLContext | None) -> tuple[float, float]:
+    try:
+        return await probes.ping_ms(url, context, PATIENCE_S)
+    except probes.TooOftenError:  # somebody here just connected: no fault of the exchange's
+        await asyncio.sleep(CONNECT_PAUSE_S)
+        return await probes.ping_ms(url, context, PATIENCE_S)
 
 
 async def _rest(report: Report, place: options.Target) -> None:

@@ -22,6 +22,10 @@ from okex_ws.wire.frames import MAX_FRAME
 from okex_ws.wire.sign import Credentials
 
 
+class TooOftenError(OSError):
+    """Too many connections were opened from this address within a second; a moment later another one may."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """Host and port of a URL, and whether it wants TLS."""
 
@@ -132,7 +136,8 @@ async def _opened(url: str, context: ssl.SSLContext | None, listener: WSListener
         )
     except WSHandshakeError as error:
         status = f"HTTP {int(error.response.status)}" if error.response is not None else str(error)
-        raise OSError(f"the server answered {status} instead of opening a WebSocket") from None
+        kind = TooOftenError if status == "HTTP 429" else OSError
+        raise kind(f"the server answered {status} instead of opening a WebSocket") from None
     except ValueError as error:
         raise OSError(str(error)) from None
     try:
