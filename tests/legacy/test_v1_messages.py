@@ -108,6 +108,7 @@ def test_both_sides_of_a_book_come_from_the_highest_price_down_and_leave_from_th
     assert (book.channel, book.instrument) == ("books5", "BTC-USD-QUARTER")
     assert book.raw_asks[0][:2] == ("6406.43", "320"), "numbers keep the text they were written with"
     assert book.raw_bids[0][:2] == ("6406.39", "18")
+    assert {level.order_count for level in (*book.bids, *book.asks)} == {None}, "V1 does not tell it, and it is not zero"
     assert [level.price for level in book.asks] == sorted(level.price for level in book.asks)
     assert [level.price for level in book.bids] == sorted((level.price for level in book.bids), reverse=True)
 

@@ -60,7 +60,7 @@ class Naive:
         return [self.sides[name][price] for price in self.prices(name)]
 
     def numbers(self) -> tuple[Any, Any]:
-        return tuple([(float(r[0]), float(r[1]), int(r[3])) for r in self.rows(name)] for name in ("bids", "asks"))  # type: ignore[return-value]
+        return tuple([(float(r[0]), float(r[1]), int(r[3]) or None) for r in self.rows(name)] for name in ("bids", "asks"))  # type: ignore[return-value]
 
     def checksum(self) -> int:
         bids, asks = self.rows("bids")[:25], self.rows("asks")[:25]

@@ -305,13 +305,17 @@ def test_numbers_no_column_can_hold_do_not_stop_the_recorder(tmp_path: Path) -> 
     writer.add(trade(3, side="\ud800"), 3, 0)
     strange = change(4)
     strange.raw_bids = [("abc", "1e-3", "0", "x"), ("1", "2", "0", "3")]
+    uncounted = change(4)  # of V1, which tells no order counts; a level that is gone has none
+    uncounted.raw_bids = [("1", "2", "0", "0"), ("1", "0", "0", "0")]
     writer.add(strange, 4, 0)
     writer.add(Deposit(ts_recv=START * 1_000_000, deposit_id="d", size=Decimal("1e-25")), 5, 0)
-    writer.flush(1, 5)
+    writer.add(uncounted, 6, 0)
+    writer.flush(1, 6)
     with store.open(root) as opened:
         assert opened.rows("SELECT trade_id FROM trades ORDER BY n") == [(None,), (1_002,), (1_003,)]
-        assert opened.rows("SELECT bids FROM book_updates") == [
-            ([{"price": None, "size": 0.001, "order_count": None}, {"price": 1.0, "size": 2.0, "order_count": 3}],)
+        assert opened.rows("SELECT bids FROM raw_book_updates ORDER BY n") == [
+            ([{"price": None, "size": 0.001, "order_count": None}, {"price": 1.0, "size": 2.0, "order_count": 3}],),
+            ([{"price": 1.0, "size": 2.0, "order_count": None}, {"price": 1.0, "size": 0.0, "order_count": 0}],),
         ]
 
 

@@ -15,22 +15,23 @@ type_spread_levels = list[tuple[str, str, str]]
 
 
 class Level(NamedTuple):
-    """One price of a book: price, size (contracts on derivatives, base currency on spot), number of orders."""
+    """One price of a book: price, size (contracts on derivatives, base currency on spot), number of orders; None: not told."""
 
     price: float
     size: float
-    order_count: int
+    order_count: int | None
 
 
 def level_of(row: tuple[str, ...]) -> Level:
     """A level from OKX's texts; the order count is the last column, the fourth, or the third on spreads.
 
+    A size that no order stands for is of a dialect that does not count orders: None.
     Raises ValueError for a text that is no number, NaN and Infinity included.
     """
     price, size = float(row[0]), float(row[1])
     if not isfinite(price) or not isfinite(size):
         raise ValueError(f"{row[:2]} are no price and size")
-    return Level(price, size, int(row[-1]))
+    return Level(price, size, int(row[-1]) or (None if size else 0))
 
 
 class BookEvent(Timed, kw_only=True, gc=False):

@@ -24,7 +24,7 @@ from okex_ws.sinks.sink import Batch
 ColumnType = Literal["text", "int", "float", "bool", "decimal", "bytes", "json"]
 
 _encode = msgspec.json.Encoder().encode
-_check_levels = msgspec.json.Decoder(list[tuple[float, float, int]]).decode
+_check_levels = msgspec.json.Decoder(list[tuple[float, float, int | None]]).decode
 
 # Where the plural of the class name is no good name of a table.
 _TABLES = {
@@ -149,14 +149,17 @@ def safe_token(text: str) -> str:
 
 
 def levels_json(levels: Sequence[tuple[str, ...]]) -> msgspec.Raw:
-    """Book levels as JSON numbers with OKX's own digits; as JSON texts where one of them is no number."""
-    rows = [(row[0], row[1], row[-1]) for row in levels]
+    """Book levels as JSON numbers with OKX's own digits; as JSON texts where one of them is no number.
+
+    The order count is null where nobody counted: 0 orders of a size that is not 0.
+    """
+    rows = [(row[0], row[1], row[-1] if row[-1] != "0" or not row[1].strip("0.") else "null") for row in levels]
     text = _encode(rows)
     digits = text.replace(b'"', b"")
     try:
         _check_levels(digits)
     except msgspec.DecodeError:
-        return msgspec.Raw(text)
+        return msgspec.Raw(text.replace(b'"null"', b"null"))
     return msgspec.Raw(digits)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 from msgspec import inspect
 
 from okex_ws import events
@@ -152,11 +153,11 @@ def _level_column(name: str) -> Callable[[Sequence[Any]], Any]:
     def make(rows: Sequence[Any]) -> Any:
         sides = [read(row) for row in rows]
         levels = list(chain.from_iterable(sides))
-        parts = [
-            _numbers([level[0] for level in levels], pa.float64(), float),
-            _numbers([level[1] for level in levels], pa.float64(), float),
-            _numbers([level[-1] for level in levels], pa.int64(), int),
-        ]
+        sizes = _numbers([level[1] for level in levels], pa.float64(), float)
+        counts = _numbers([level[-1] for level in levels], pa.int64(), int)
+        is_counted = pc.or_kleene(pc.not_equal(counts, 0), pc.equal(sizes, 0))  # 0 orders of a size: nobody counted
+        counts = pc.if_else(is_counted, counts, pa.scalar(None, pa.int64()))
+        parts = [_numbers([level[0] for level in levels], pa.float64(), float), sizes, counts]
         offsets = pa.array([0, *accumulate(map(len, sides))], pa.int32())
         struct = pa.StructArray.from_arrays(parts, fields=list(LEVELS.value_type))
         return pa.ListArray.from_arrays(offsets, struct, type=LEVELS)
