@@ -33,7 +33,11 @@ class GuardedTrader(Trader):
         self.since = world.now
         super().__init__(world, world.client, kept=kept or {}, run=run, **options)
         self.safety = Safety(
-            self.orders, guard=Guard(limits), switch=switch, open_orders=lambda: self.account.orders.open.values()
+            self.orders,
+            guard=Guard(limits),
+            switch=switch,
+            open_orders=lambda: self.account.orders.open.values(),
+            open_spreads=lambda: self.account.spreads.open.values(),
         )
 
     @property

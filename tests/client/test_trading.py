@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from okex_ws.events import (
     AccountQuality,
     Event,
     Instrument,
+    OrderRefused,
     OrderReplied,
     OrderResolved,
     OrderUpdate,
@@ -130,6 +132,61 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
                 assert again.order_id != made.order_id
 
     asyncio.run(main())
+
+
+def test_F20_halted_no_spread_order_leaves_and_open_ones_are_canceled() -> None:
+    async def main() -> None:
+        async with Server(exchange()) as server, asyncio.timeout(20):
+            client = trading_client(server, spreads=True, halt_file=None)
+            live, gone = asyncio.Event(), asyncio.Event()
+            client.on(SpreadOrderUpdate, lambda event: (live if event.state == "live" else gone).set())
+            async with client:
+                await client.ready()
+                made = await client.place_spread(SPREAD, "buy", 1, price="-500")
+                await live.wait()
+                assert client.account.spreads.open.keys() == {made.order_id}
+                client.halt("enough")
+                late = await client.place_spread(SPREAD, "buy", 1, price="-500")
+                changed = await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)
+                assert [(o.verdict, o.via) for o in (late, changed)] == [(Verdict.REJECTED, "here")] * 2
+                assert "enough" in late.reason
+                await gone.wait()
+                assert [order.state for order in server.exchange.desk.spreads.orders(DEMO_KEY.uid)] == ["canceled"]
+                assert len(client.account.spreads) == 0
+
+    asyncio.run(main())
+
+
+def test_F19_spread_orders_count_for_the_limits_of_the_whole_account() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> list[str]:
+        said = []
+        client.on(OrderRefused, lambda event: said.append(event.rule))
+        for _ in range(3):
+            await client.place_spread(SPREAD, "buy", 1, price="-500")
+        await client.place_spread(SPREAD, "buy", 9, price="-500")
+        assert len(server.exchange.desk.spreads.orders(DEMO_KEY.uid)) == 2
+        return said
+
+    strict = {"limits_by_instrument": {SPREAD: okex_ws.Limits(order_size=Decimal(5))}}
+    assert traded(life, limits=okex_ws.Limits(open_orders=2), **strict) == ["open_orders", "open_orders"]
+    assert traded(life, limits=okex_ws.Limits(orders_per_second=2, open_orders=5), **strict) == ["orders_per_second"] * 2
+
+
+@pytest.mark.parametrize(("level", "said"), [("2", (Verdict.REJECTED, "51411")), ("4", (Verdict.CONFIRMED, ""))])
+def test_a_mass_cancel_ends_an_option_family_s_orders_for_those_who_may_and_no_others(level: str, said: Any) -> None:
+    async def main() -> okex_ws.Outcome:
+        keys = [dataclasses.replace(DEMO_KEY, level=level)]
+        async with Server(exchange(keys=keys)) as server, asyncio.timeout(20):
+            async with trading_client(server, halt_file=None) as client:
+                await client.ready()
+                await client.place(SPOT, "buy", "0.01", price="59000")
+                outcome = await client.mass_cancel("BTC-USD")
+            assert [order.state for order in server.exchange.floor.orders(DEMO_KEY.uid)] == ["live"]
+            return outcome
+
+    outcome = asyncio.run(main())
+    assert (outcome.kind, outcome.via, outcome.instrument) == ("mass_cancel", "websocket", "BTC-USD")
+    assert (outcome.verdict, outcome.code) == said
 
 
 def test_F1_a_spread_order_whose_answer_was_lost_is_read_by_its_id_too() -> None:

@@ -472,6 +472,25 @@ def test_a_cancel_or_amendment_that_was_accepted_and_not_told_of_makes_the_order
 # -- reconciling -----------------------------------------------------------------------------------
 
 
+def test_spread_orders_are_read_when_their_channel_starts_and_a_list_that_fails_does_not_keep_it_from_being_live() -> None:
+    account, rest = live()
+    spread = {"sprdId": "A_B", "ordId": "7", "clOrdId": "s7", "state": "live", "side": "buy", "uTime": str(MS0)}
+    feed(account, [Subscribed(ts_recv=at(5), channel="sprd-orders", key="")])
+    (wish,) = account.wishes
+    account.wishes.clear()
+    account.fetched(wish, [spread], at(5))
+    assert account.spreads.open.keys() == {"7"}
+    down(account, 10)
+    up(account, 20)
+    (wish,) = [wish for wish in account.wishes if wish.path == "sprd/orders-pending"]
+    account.wishes.remove(wish)
+    rest.answer(account, 20)
+    assert account.is_live
+    account.fetched(wish, None, at(21), "50120")
+    assert account.is_live
+    assert account.spreads.open.keys() == {"7"}, "what was last known"
+
+
 def test_after_a_disconnect_what_happened_meanwhile_is_found_out() -> None:
     account, rest = live()
     feed(

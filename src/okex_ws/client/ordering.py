@@ -141,6 +141,7 @@ class Ordering:
         order_type: str = "limit",
         client_order_id: str = "",
         tag: str = "",
+        override: str = "",
     ) -> Outcome:
         """A new spread order, such as of BTC-USDT_BTC-USDT-SWAP; its price may be below zero. Needs Trading(spreads=True)."""
         order = PlaceOrder(
@@ -153,7 +154,7 @@ class Ordering:
             client_order_id=client_order_id,
             tag=tag,
         )
-        return (await self.trader.ask([order]))[0]
+        return (await self.trader.ask([order], override=override))[0]
 
     async def amend_spread(
         self,
@@ -163,6 +164,7 @@ class Ordering:
         order_id: str = "",
         size: Number | None = None,
         price: Number | None = None,
+        override: str = "",
     ) -> Outcome:
         """Change a spread order."""
         order = AmendOrder(
@@ -173,7 +175,7 @@ class Ordering:
             size=None if size is None else exact(size),
             price=None if price is None else exact(price, "price"),
         )
-        return (await self.trader.ask([order]))[0]
+        return (await self.trader.ask([order], override=override))[0]
 
     async def cancel_spread(self, spread: str, *, client_order_id: str = "", order_id: str = "") -> Outcome:
         """End a spread order."""

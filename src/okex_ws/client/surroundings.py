@@ -30,7 +30,7 @@ def surroundings(
     """What the guard must know to let this order pass. in_flight: new orders asked for, of which nothing final is known."""
     amended = _amended(order, account) if isinstance(order, AmendOrder) else None
     side = order.side if isinstance(order, PlaceOrder) else amended.side if amended is not None else ""
-    coming = [other for other in in_flight if account.orders.get(client_order_id=other.client_order_id) is None]
+    coming = [other for other in in_flight if not _is_known(other, account)]
     book, middle = _book(order.instrument, books)
     if middle is None and book is None:
         last = latest.price(order.instrument)
@@ -44,10 +44,17 @@ def surroundings(
         middle=middle,
         notional=_worth(order, rules, size, price, side),
         side=side,
-        open_orders=len(account.orders) + len(coming),
+        open_orders=len(account.orders) + len(account.spreads) + len(coming),
         position=_position(order, account, rules, amended),
         working=_working(order, account, coming, side, amended),
     )
+
+
+def _is_known(order: PlaceOrder, account: Account) -> bool:
+    """Whether the account tells of it already."""
+    if order.is_spread:
+        return account.spreads.has_heard(order.client_order_id)
+    return account.orders.get(client_order_id=order.client_order_id) is not None
 
 
 def _amended(order: AmendOrder, account: Account) -> OrderUpdate | None:

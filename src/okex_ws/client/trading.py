@@ -143,6 +143,7 @@ class Trader:
             guard=Guard(settings.limits, settings.limits_by_instrument),
             switch=dead_man,
             open_orders=lambda: self.account.orders.open.values(),
+            open_spreads=lambda: self.account.spreads.open.values(),
         )
         self._rest, self._driver, self._instruments = rest, driver, instruments
         self._books, self._latest = books, latest

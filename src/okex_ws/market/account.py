@@ -31,6 +31,7 @@ from okex_ws.events import (
     OrderUpdate,
     PositionUpdate,
     Refused,
+    SpreadOrderUpdate,
     Stale,
     Subscribed,
     Unsubscribed,
@@ -38,6 +39,7 @@ from okex_ws.events import (
 )
 from okex_ws.market.holdings import Balances, Positions
 from okex_ws.market.own_orders import OwnFill, OwnOrders
+from okex_ws.market.spread_orders import SpreadOrders
 from okex_ws.wire.absence import GRACE as SHOWN_WITHIN
 from okex_ws.wire.absence import NOT_FOUND, Absence
 from okex_ws.wire.frames import FrameError, decode_rows
@@ -114,13 +116,14 @@ class Account:
     """One account's picture. Feed it every event, in order.
 
     channels: those that must run for it to be LIVE. as_of: OKX's time of the newest thing in it, ns. unaccounted: orders whose
-    fills are not all known and could not be had.
+    fills are not all known and could not be had. spreads: open spread orders, where `sprd-orders` is subscribed.
     """
 
     def __init__(self, *, channels: tuple[str, ...] = CHANNELS, keep_orders: int = 1_000, keep_fills: int = 10_000) -> None:
         self.orders = OwnOrders(keep_orders=keep_orders, keep_fills=keep_fills)
         self.holdings = Positions()
         self.money = Balances()
+        self.spreads = SpreadOrders()
         self.quality = Quality.STALE
         self.as_of = 0
         self.wishes: list[ReadWish] = []
@@ -136,10 +139,11 @@ class Account:
         self._promised: dict[str, tuple[int, int]] = {}  # order OKX accepted to change → when, and when a push is overdue
         self._whole_until_ms: int | None = None  # OKX's time until which every fill is known
         self._pending: set[str] = set()
-        self._is_first_look = False
+        self._is_first_look = self._has_spreads = False
         self._pending_again_at: int | None = None  # at first OKX may not show the youngest orders
         self._hear: dict[type[Event], Callable[[Any], list[Event] | None]] = {
             OrderUpdate: self._on_order,
+            SpreadOrderUpdate: self.spreads.apply,
             OrderResolved: self._on_resolved,
             Fill: self._on_fill,
             PositionUpdate: self._on_position,
@@ -229,6 +233,9 @@ class Account:
     # -- what happens to the line ----------------------------------------------------------------------------------------
 
     def _on_subscribed(self, event: Subscribed) -> list[Event]:
+        if event.channel == "sprd-orders":
+            self._has_spreads = True
+            self._ask_spreads(event.ts_recv)
         if event.channel not in self._channels:
             return []
         place = (event.channel, event.key)
@@ -294,6 +301,8 @@ class Account:
         self._ask("account/positions", {}, self._read_positions, now)
         self._ask_pending(now)
         self._is_first_look = True
+        if self._has_spreads:
+            self._ask_spreads(now)
         self._ask("trade/fills", {"limit": str(PAGE)}, self._read_fills, now)
         return events
 
@@ -359,6 +368,9 @@ class Account:
         self._pending = set()
         self._ask("trade/orders-pending", {"limit": str(PAGE)}, self._read_pending, now)
 
+    def _ask_spreads(self, now: int) -> None:
+        self._ask("sprd/orders-pending", {"limit": str(PAGE)}, self._read_spreads, now)
+
     def _put(self, question: _Question, now: int) -> None:
         question.asked_at = now
         if question.absence is not None:
@@ -371,7 +383,8 @@ class Account:
         """Look up further orders; LIVE when nothing is left to be read."""
         while self._to_look_up and len(self._asked) < MOST_LOOKUPS:
             self._look_up(self._to_look_up.pop(), now)
-        is_busy = self._asked or self._later or self._to_look_up or self._suspects
+        asked = (*self._asked.values(), *(question for _, question in self._later))
+        is_busy = self._to_look_up or self._suspects or any(question.then != self._read_spreads for question in asked)
         if self.quality is Quality.RECONCILING and not is_busy:
             return self._become(Quality.LIVE, "everything was read anew", now)
         return []
@@ -437,6 +450,15 @@ class Account:
     def _read_order(self, question: _Question, rows: list[Any]) -> None:
         for update in decode_rows(rows, OrderUpdate, "orders"):
             self._read(update, question.asked_at)
+
+    def _read_spreads(self, question: _Question, rows: list[Any]) -> None:
+        """Open spread orders, newest first; of more than a page the older ones are as they were last told of."""
+        updates = decode_rows(rows, SpreadOrderUpdate, "sprd-orders")
+        for update in updates:
+            update.ts_recv = question.asked_at
+            self.spreads.apply(update)
+        if len(rows) < PAGE:
+            self.spreads.only({update.order_id for update in updates}, question.asked_at)
 
     def _looked_for(self, question: _Question, absence: Absence, rows: list[Any] | None, code: str) -> bool:
         """What an answer says of one order; True when nothing is left to ask. What was heard of it since outweighs absence."""

@@ -25,7 +25,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     order_size, position: in the instrument's own sizes (base currency on spot, contracts on derivatives), position with all that
     is open on the order's side. order_notional: in quote currency, on inverse contracts dollars. price_distance: a fraction, from
     the middle of the book or the last price, where one is known. open_orders, orders_per_second: new and amended orders of the
-    whole account; in flight counts. trip_after: so many refusals by limits within a second trip the kill switch.
+    whole account; in flight counts. trip_after: so many refusals by limits within a second trip the kill switch. Of spread
+    orders only order_size and what counts for the whole account is checked: their price is a difference, often near zero.
     """
 
     order_size: Decimal | None = None
@@ -152,6 +153,8 @@ class Guard:
         """The first limit of its instrument this order breaks, as (rule, reason, advice)."""
         if order.size is not None and limits.order_size is not None and order.size > limits.order_size:
             return "order_size", f"size {plain(order.size)} is more than {plain(limits.order_size)}", "make it smaller"
+        if order.is_spread:
+            return None
         if limits.order_notional is not None:
             if around.notional is None and not is_blind:
                 return "order_notional", "its worth is not known", "keep a book of the instrument, or give a price"

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from okex_ws.events import AccountQuality, Disconnected, Event, OrderResolved, OrderUpdate, Verdict
+from okex_ws.events import (
+    AccountQuality,
+    Disconnected,
+    Event,
+    OrderResolved,
+    OrderUpdate,
+    SpreadOrderUpdate,
+    Verdict,
+)
 from okex_ws.protocol.dead_man import Arm, CancelAllAfter
 from okex_ws.protocol.guard import LIVE, Guard, Surroundings
 from okex_ws.protocol.orders import Orders
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.tickets import Ticket
-from okex_ws.wire.orders import MOST_IN_BATCH, AmendOrder, CancelOrder, OrderRequest, PlaceOrder
+from okex_ws.wire.orders import MOST_IN_BATCH, AmendOrder, CancelOrder, MassCancel, OrderRequest, PlaceOrder
 
 CANCEL_AGAIN = 5 * SECOND
 """After a cancel that did not succeed, until what is still open is canceled once more; only while halted."""
@@ -24,7 +32,10 @@ Around = Callable[[PlaceOrder | AmendOrder], Surroundings]
 
 
 class Safety:
-    """Guard, switches and Orders of one account. open_orders: those the account knows to be open; switch: None for none."""
+    """Guard, switches and Orders of one account.
+
+    open_orders, open_spreads: those the account knows to be open. switch: None for none; OKX's knows nothing of spread orders.
+    """
 
     def __init__(
         self,
@@ -33,11 +44,12 @@ class Safety:
         guard: Guard,
         switch: CancelAllAfter | None,
         open_orders: Callable[[], Collection[OrderUpdate]],
+        open_spreads: Callable[[], Collection[SpreadOrderUpdate]] = tuple,
     ) -> None:
         self.orders = orders
         self.guard = guard
         self.switch = switch
-        self._open_orders = open_orders
+        self._open_orders, self._open_spreads = open_orders, open_spreads
         self._canceled: set[str] = set()
         self._cancel_again_at: int | None = None
         self._events: list[Event] = []
@@ -57,7 +69,7 @@ class Safety:
         """Ask for these, if the guard lets every one of them pass; of a batch in which it refuses one, none leaves."""
         refusal = None
         for order in orders:
-            if isinstance(order, (PlaceOrder, AmendOrder)) and not order.is_spread:
+            if isinstance(order, (PlaceOrder, AmendOrder)):
                 broken = self.guard.check(order, around(order), now, override=override)
                 if broken is not None:
                     refusal = (broken.rule, broken.reason, broken.advice)
@@ -94,9 +106,13 @@ class Safety:
                 # It was on its way when the switch was pressed, and no push may have told of it yet.
                 if order_id not in self._canceled:
                     self._canceled.add(order_id)
-                    named = CancelOrder(instrument=event.instrument, client_order_id=event.client_order_id)
+                    made = self.orders.ticket(event.ticket)
+                    is_spread = made is not None and made.order.is_spread
+                    named = CancelOrder(
+                        instrument=event.instrument, client_order_id=event.client_order_id, is_spread=is_spread
+                    )
                     self.orders.submit([named], now, urgent=True)
-            case OrderResolved(kind="cancel") if event.verdict is not Verdict.CONFIRMED:
+            case OrderResolved(kind="cancel" | "mass_cancel") if event.verdict is not Verdict.CONFIRMED:
                 self._cancel_again_at = self._cancel_again_at or now + CANCEL_AGAIN
             case AccountQuality(quality=quality) if quality == LIVE:
                 self._canceled.clear()  # read anew: what is open now is open indeed
@@ -152,6 +168,10 @@ class Safety:
     def _cancel_open(self, now: int) -> None:
         left = [order for order in self._open_orders() if order.order_id not in self._canceled]
         self._canceled |= {order.order_id for order in left}
+        spreads = {order.order_id for order in self._open_spreads()} - self._canceled
+        if spreads:
+            self._canceled |= spreads
+            self.orders.submit([MassCancel(instrument="", is_spread=True)], now, urgent=True)
         for start in range(0, len(left), MOST_IN_BATCH):
             batch = left[start : start + MOST_IN_BATCH]
             cancels = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in batch]
