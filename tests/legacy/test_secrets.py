@@ -52,7 +52,7 @@ def test_an_answer_that_quotes_a_login_is_journaled_without_it(tmp_path: Path) -
 
 def test_an_error_about_a_login_that_quotes_none_is_told_whole() -> None:
     (event,) = session_v3().receive(b'{"event":"error","message":"login failure","errorCode":30027}', START)
-    assert (event.message, event.advice) == ("login failure", "login failed")  # type: ignore[attr-defined]
+    assert (event.message, event.advice) == ("login failure", "check the key and what it may do")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("make", [session_v1, session_v3])

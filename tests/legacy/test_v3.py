@@ -316,7 +316,7 @@ def test_an_unknown_channel_is_refused_by_the_name_in_its_text() -> None:
         b'{"event":"error","message":"Channel spot/ticker:NEO-USDT doesn\'t exist","errorCode":30040}', START
     )
     assert isinstance(event, Refused)
-    assert (event.channel, event.key, event.advice) == ("tickers", "NEO-USDT", "no such channel")
+    assert (event.channel, event.key, event.advice) == ("tickers", "NEO-USDT", "correct the channel's name, or ask for an instrument that trades there")
 
 
 def test_an_error_that_quotes_a_login_is_told_without_it() -> None:
@@ -385,6 +385,7 @@ def test_sound_JSON_of_no_known_shape_is_kept(text: str) -> None:
 
 def test_every_code_of_the_sheet_has_a_meaning() -> None:
     assert len(codes.MEANINGS) == 42
-    assert codes.advice("30041") == "not logged in"
+    assert codes.advice("30041") == "give credentials; this channel needs a login"
+    assert codes.advice("30036") == "no data"
     assert codes.advice("33017") == "an error of spot and margin trading"
     assert codes.advice("x") == ""

@@ -42,6 +42,7 @@ MEANINGS: dict[str, str] = dict(
     for entry in line.split("|")
 )
 _ADVICE = {
+    **dict.fromkeys(("10002", "10005", "20024"), "check the key and its secret; V1 signs with MD5 in capitals"),
     "20102": "check the key; V1 signs with MD5 in capitals",
     "20116": "correct the channel's name",
     "20103": "the events are addChannel, removeChannel, login and ping",

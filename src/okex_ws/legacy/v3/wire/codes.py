@@ -26,12 +26,25 @@ MEANINGS: dict[str, str] = dict(
     for line in _TEXT.strip().splitlines()
     for entry in line.split("|")
 )
+_ADVICE = {
+    **dict.fromkeys(("30006", "30012", "30027", "30028"), "check the key and what it may do"),
+    "30005": "set this machine's clock",
+    "30008": "set this machine's clock: V3 takes a login for 30 s",
+    "30013": "check the secret of the key",
+    "30014": "ask less often",
+    "30015": "check the passphrase of the key",
+    "30016": "take a key made for V3; this one is of V1",
+    "30026": "ask less often",
+    "30039": "a request is JSON with op and args, or the text ping",
+    "30040": "correct the channel's name, or ask for an instrument that trades there",
+    "30041": "give credentials; this channel needs a login",
+}
 _FAMILIES = ((32001, 32029, "futures"), (33001, 33029, "spot and margin"), (34001, 34022, "funding"), (35001, 35999, "swap"))
 
 
 def advice(code: str) -> str:
-    """What the code means; of a trading code at least what it is about."""
+    """What to change, or at least what the code means; of a trading code what it is about."""
     if code in MEANINGS:
-        return MEANINGS[code]
+        return _ADVICE.get(code) or MEANINGS[code]
     number = int(code) if code.isdecimal() else 0
     return next((f"an error of {name} trading" for low, high, name in _FAMILIES if low <= number <= high), "")
