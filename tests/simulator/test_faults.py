@@ -54,6 +54,7 @@ def test_parse_reads_selectors_options_and_durations() -> None:
     ("drop chanel=books", "'channel'"),
     ("drop nth=many", "nth='many'"),
     ("drop probability=3", "between 0 and 1"),
+    ("abort path=/ws/v5/business", "paths are public, business, private, rest, v1, v3"),
     ("drop nth", "name=value"),
     ("", "empty fault"),
 ])

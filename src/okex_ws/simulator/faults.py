@@ -174,10 +174,19 @@ KINDS: dict[str, Kind] = {
                           target=(str, "*")),
 }
 
+PATHS = ("public", "business", "private", "rest", "v1", "v3")
+
+
+def _path(value: Any) -> str:
+    if value not in PATHS:
+        raise ValueError(f"paths are {', '.join(PATHS)}")
+    return str(value)
+
+
 SELECTORS: dict[str, Callable[[Any], Any]] = {
     "channel": str,
     "instrument": str,
-    "path": str,
+    "path": _path,
     "action": str,
     "nth": _count,
     "every": _count,
@@ -190,7 +199,7 @@ SELECTORS: dict[str, Callable[[Any], Any]] = {
 """What any fault may say about when it strikes. channel and instrument may hold "*"; nth and every count per
 connection; at, for and repeat are times from the exchange's start; times bounds the strokes on the whole exchange. action:
 of a book push snapshot or update, of an order push the order's state, of an account push snapshot or event_update, of a
-request about orders order, amend, cancel or mass-cancel. path: public, business, private or rest."""
+request about orders order, amend, cancel or mass-cancel. path: one of PATHS."""
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
