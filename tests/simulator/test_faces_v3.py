@@ -172,6 +172,24 @@ def test_every_public_table_tells_something() -> None:
     assert expected - told <= {"option/trade"}, "an option may not have traded yet"
 
 
+def test_instruments_are_listed_whole_and_then_what_changes() -> None:
+    future = seeded().instruments("FUTURES")[0]
+    venue = seeded(f"instrument_change instrument={future['instId']} at=3s tickSz=0.5")
+    talker = OldTalker(venue, "/ws/v3", 2)
+    acks = talker.say(ask("futures/instruments", "option/instruments:BTC-USD", "option/instruments:XRP-USD"), 2)
+    assert [each.get("channel") for each in acks[:2]] == ["futures/instruments", "option/instruments:BTC-USD"]
+    assert acks[2]["errorCode"] == 30040
+    listed, options = (rows(acks, table) for table in ("futures/instruments", "option/instruments"))
+    assert [row["instrument_id"] for row in listed] == [row["instId"] for row in venue.instruments("FUTURES")]
+    assert {row["underlying"] for row in options} == {"BTC-USD"}
+    assert listed[0]["delivery"] == v3.iso(future["expTime"])[:10]
+    changed = rows(talker.until(5), "futures/instruments")
+    assert [(row["instrument_id"], row["tick_size"]) for row in changed] == [(future["instId"], "0.5")]
+    assert rows(OldTalker(venue, "/ws/v3", 6).say(ask("futures/instruments"), 6), "futures/instruments")[0]["tick_size"] == "0.5"
+    for wrong in ("futures/instruments:BTC-USD", "option/instruments", "swap/instruments", "spot/trade"):
+        assert talker.say(ask(wrong), 7)[-1]["errorCode"] == 30040, wrong
+
+
 def test_shapes_are_those_recorded() -> None:
     venue = seeded()
     talker = OldTalker(venue, "/ws/v3", 60)

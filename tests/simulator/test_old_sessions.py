@@ -11,7 +11,7 @@ from typing import Any
 from tests.simulator.fixed_market import START
 from tests.simulator.talk import exchange, seconds
 
-from okex_ws.events import AccountUpdate, BookEvent, OrderReplied, OrderUpdate, PositionUpdate, Trade
+from okex_ws.events import AccountUpdate, BookEvent, Instrument, OrderReplied, OrderUpdate, PositionUpdate, Trade
 from okex_ws.legacy.v1.session import Session as SessionV1
 from okex_ws.legacy.v1.wire import channels as v1_channels
 from okex_ws.legacy.v1.wire import orders, requests
@@ -32,6 +32,7 @@ V3 = (
     "spot/order:BTC-USDT", "spot/account:USDT", "futures/order:{0}", "futures/position:{0}", "futures/account:BTC",
     "swap/order:BTC-USD-SWAP", "swap/position:BTC-USD-SWAP", "swap/depth_l2_tbt:BTC-USD-SWAP", "futures/trade:{0}",
     "swap/funding_rate:BTC-USD-SWAP", "option/summary:BTC-USD", "futures/ticker:{0}", "spot/candle60s:BTC-USDT",
+    "futures/instruments", "option/instruments:BTC-USD",
 )  # fmt: skip
 
 
@@ -121,3 +122,8 @@ def test_nothing_either_says_is_strange_to_the_other() -> None:
         assert session.is_settled
         for kind in (BookEvent, Trade, OrderUpdate, AccountUpdate):
             assert meeting.all(which, kind), (which, kind)
+    listed = {event.instrument: event for event in meeting.all(1, Instrument)}
+    rows = {row["instId"]: row for kind in ("FUTURES", "OPTION") for row in meeting.venue.instruments(kind)}
+    assert listed.keys() == rows.keys()
+    for name, event in listed.items():
+        assert (event.tick_size, event.contract_value) == (Decimal(rows[name]["tickSz"]), Decimal(rows[name]["ctVal"]))

@@ -99,8 +99,8 @@ class ConversationV3(OldLine):
         if not self._is_listed(channel):
             raise v3.unknown(channel.name)
         struck = self._acknowledge_channel(channel, now)
-        found = feed(channel, self._exchange.market)
-        topic = Topic(v5.CHANNELS[channel.source], channel.filter, channel.name.encode())
+        found = feed(channel, self._exchange.market, self._exchange.instruments)
+        topic = Topic(v5.CHANNELS[channel.source], channel.key, channel.name.encode())
         self.subscriptions[topic.identity] = topic
         self._feeds[topic.identity] = found
         self._exchange.watch(self, topic, now)
@@ -127,8 +127,11 @@ class ConversationV3(OldLine):
 
     def _is_listed(self, channel: Channel) -> bool:
         """Whether the market has this instrument, and in this business."""
-        if not self._exchange.market.knows(channel.source, channel.filter):
+        if not self._exchange.market.knows(channel.source, channel.key):
             return False
+        if channel.kind == "instruments":
+            listed = self._exchange.instruments(channel.key)
+            return not channel.filter or any(row["uly"] == channel.filter for row in listed)
         if channel.business == "index" or channel.kind in ("summary", "trades"):
             return True
         return any(row["instId"] == channel.filter for row in self._exchange.instruments(channel.business.upper()))

@@ -54,6 +54,7 @@ _SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
     "estimated_price": ("estimated-price", ("futures",)),
     "summary": ("opt-summary", ("option",)),
     "trades": ("option-trades", ("option",)),
+    "instruments": ("instruments", ("futures", "option")),
 }
 """Kind -> the market's channel, and the businesses that have it."""
 
@@ -64,7 +65,9 @@ PRIVATE: dict[str, tuple[str, ...]] = {
     "position": ("futures", "swap"),
 }
 
-_CHANNEL = re.compile(r"(?P<business>[a-z]+)/(?P<kind>[a-z_0-9]+):(?P<filter>[A-Za-z0-9_.-]+)")
+_CHANNEL = re.compile(r"(?P<business>[a-z]+)/(?P<kind>[a-z_0-9]+)(?::(?P<filter>[A-Za-z0-9_.-]+))?")
+_WHOLE = "futures/instruments"
+"""The channel without a filter."""
 _CANDLE = re.compile(r"candle(\d+)s")
 
 
@@ -100,6 +103,11 @@ class Channel:
         """What its pushes are called."""
         return f"{self.business}/{self.kind}"
 
+    @property
+    def key(self) -> str:
+        """What the market publishes it by: instruments are of a whole type."""
+        return self.business.upper() if self.kind == "instruments" else self.filter
+
 
 def read_request(message: bytes) -> Request:
     """Parse one message; `args` may be one text instead of a list. Raises RequestError 30039, which quotes the message."""
@@ -119,9 +127,9 @@ def read_request(message: bytes) -> Request:
 def read_channel(arg: Any) -> Channel:
     """What one arg asks for; raises RequestError 30040."""
     found = _CHANNEL.fullmatch(arg) if isinstance(arg, str) else None
-    if found is None:
+    if found is None or (found["filter"] is None) != (arg.partition(":")[0] == _WHOLE):
         raise unknown(arg)
-    business, kind, wanted = found["business"], found["kind"], found["filter"]
+    business, kind, wanted = found["business"], found["kind"], found["filter"] or ""
     candle = _CANDLE.fullmatch(kind)
     source = ""
     if candle is not None and candle[1] in BARS and business in (*_ANY, "index"):

@@ -6,6 +6,7 @@ the channels' pages; the fields and their order are those recorded in 2021.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from okex_ws.simulator.faces.v1_feeds import recent_trades
@@ -90,6 +91,48 @@ class Trade(Feed):
         size = "size" if self.channel.business in ("spot", "swap") else "qty"
         head = {"side": row["side"], "trade_id": row["tradeId"], "price": row["px"], size: row["sz"]}
         return {**head, **self._named(row)}
+
+
+class Instruments(Feed):
+    """`futures/instruments`, all of them, and `option/instruments` of an underlying: at first the list, then what changes."""
+
+    def __init__(self, channel: Channel, market: Market, listed: Callable[[str], list[Row]]) -> None:
+        super().__init__(channel, market)
+        self._listed = listed
+
+    def first(self) -> list[tuple[list[Any], str | None]]:
+        rows = self._written(self._listed(self.channel.key))
+        return [(rows, None)] if rows else []
+
+    def _written(self, rows: list[Any]) -> list[Any]:
+        return [self._row(row) for row in rows if self.channel.filter in ("", row["uly"])]
+
+    def _row(self, row: Row) -> Row:
+        shared = {
+            "instrument_id": row["instId"],
+            "underlying": row["uly"],
+            "settlement_currency": row["settleCcy"],
+            "contract_val": row["ctVal"],
+            "tick_size": row["tickSz"],
+            "category": row["category"],
+        }
+        listing, delivery = iso(row["listTime"]), iso(row["expTime"])
+        if self.channel.business == "option":
+            own = {"option_type": row["optType"], "strike": row["stk"], "lot_size": row["lotSz"], "state": "2"}
+            return {**shared, **own, "listing": listing, "delivery": delivery}
+        base, quote = row["uly"].split("-")
+        return {
+            **shared,
+            "underlying_index": base,
+            "base_currency": base,
+            "quote_currency": quote,
+            "contract_val_currency": row["ctValCcy"],
+            "trade_increment": row["lotSz"],
+            "alias": row["alias"],
+            "is_inverse": "true" if row["ctType"] == "inverse" else "false",
+            "listing": listing[:10],
+            "delivery": delivery[:10],
+        }
 
 
 class OptionTrades(Feed):
@@ -216,8 +259,10 @@ _KINDS: dict[str, type[Feed]] = {
 }
 
 
-def feed(channel: Channel, market: Market) -> Feed:
-    """The feed of a public channel."""
+def feed(channel: Channel, market: Market, listed: Callable[[str], list[Row]]) -> Feed:
+    """The feed of a public channel. listed: the instruments of a type, as they are now published."""
+    if channel.source == "instruments":
+        return Instruments(channel, market, listed)
     if channel.source == "index-tickers":
         return IndexTicker(channel, market)
     return _KINDS.get(channel.kind, Candle)(channel, market)
