@@ -97,6 +97,16 @@ def test_a_capture_replays_in_the_dialect_it_is_of(name: str, events: int | None
         assert f"{events} events of" in done.err
 
 
+def test_the_pages_own_line_of_a_capture_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "from-the-2018-demo.md").read_text()
+    capture = tmp_path / "capture.jsonl"
+    capture.write_text(page.split("```json\n")[1].split("```")[0])
+    done = here("replay", str(capture), "--flat", "--json")
+    assert done.code == 0, done.err
+    (trade,) = map(json.loads, done.lines)
+    assert (trade["event"], trade["trade_id"], trade["ts_event"]) == ("Trade", 1, 1541052000 * 10**9)
+
+
 def test_a_capture_of_several_dialects_is_told_in_each_and_a_strange_one_is_named(tmp_path: Path) -> None:
     deal = [{"channel": "ok_sub_spot_btc_usdt_deals", "data": [["1", "6395.1", "1", "14:45:28", "bid"]]}]
     row = {"instrument_id": "BTC-USDT", "price": "3864.1", "side": "buy", "size": "1", "trade_id": "7"}
