@@ -88,8 +88,8 @@ def check_size(instrument: Instrument, size: Decimal, *, order_type: str = "limi
         nearest = size_down(instrument, most)
         text = f"{instrument.instrument}: size {plain(size)} is more than {plain(most)} for order type {order_type}"
         raise SizeError(text, rule=rule, nearest=nearest)
-    lots = size_down(instrument, size)
-    if lots != size:
+    if _EXACT.remainder(size, _lot(instrument)):
+        lots = size_down(instrument, size)
         text = f"{instrument.instrument}: size {plain(size)} is no multiple of the lot {plain(_lot(instrument))}"
         raise SizeError(text, rule="lot_size", nearest=max(lots, least))
 
@@ -99,8 +99,8 @@ def check_price(instrument: Instrument, price: Decimal, side: str, limit: PriceL
     tick = _tick(instrument)
     if price <= 0:
         raise SizeError(f"{instrument.instrument}: price {plain(price)} is not above zero", rule="price", nearest=tick)
-    nearest = price_nearest(instrument, price) or tick
-    if nearest != price:
+    if _EXACT.remainder(price, tick):
+        nearest = price_nearest(instrument, price) or tick
         text = f"{instrument.instrument}: price {plain(price)} is no multiple of the tick {plain(tick)}"
         raise SizeError(text, rule="tick_size", nearest=nearest)
     if limit is None or limit.is_enabled is False:
