@@ -334,11 +334,15 @@ class Account:
     @property
     def next_deadline(self) -> int | None:
         """When to call `on_deadline`, ns; None: nothing is waiting."""
-        times = [due for due, _ in self._later]
-        times += self._suspects.values()
-        times += (overdue_at for _, overdue_at in self._promised.values())
-        times += (due for due in (self.holdings.deadline, self._pending_again_at) if due is not None)
-        return min(times, default=None)
+        times = list(self._suspects.values())
+        if self._later:
+            times += [due for due, _ in self._later]
+        if self._promised:
+            times += [overdue_at for _, overdue_at in self._promised.values()]
+        for due in (self.holdings.deadline, self._pending_again_at):
+            if due is not None:
+                times.append(due)
+        return min(times) if times else None
 
     def on_deadline(self, now: int) -> list[Event]:
         """Time has passed."""

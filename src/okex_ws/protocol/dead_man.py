@@ -68,9 +68,11 @@ class CancelAllAfter:
 
     def orders_live(self, count: int, now: int) -> None:
         """So many orders are open, or on their way, by now. The first one arms the switch at once."""
-        if count == 0 and self._live:
+        had, self._live = self._live, count
+        if (count > 0) == (had > 0):
+            return  # whether there are any is all that counts
+        if count == 0:
             self._idle_since = now
-        self._live = count
         self._ask(now)
 
     def fire(self, now: int) -> None:
