@@ -302,19 +302,22 @@ class Trader:
         if _HEARS.isdisjoint(map(type, events)):
             return events
         out: list[Event] = []
+        now = self._now()
         for event in events:
             out.append(event)
+            if type(event) not in _HEARS:
+                continue
             said = self.account.apply(event)
+            if type(event) in _OF_PICTURE and not said:
+                continue  # the picture is another one, and nothing follows from that
             out += said
             for heard in (event, *said):
-                self.safety.feed(heard, self._now())
-            if isinstance(event, Orders.HEARS):
-                self.orders.feed(event, self._now())
+                self.safety.feed(heard, now)
+            self.orders.feed(event, now)
             if isinstance(event, (Refused, Disconnected)):
                 self._note_refusal(event)
-            if type(event) in _HEARS:
-                out += self._settle()
-        self._changed.set()
+            out += self._settle()
+        self._plan()
         return out
 
     def _note_refusal(self, event: Refused | Disconnected) -> None:
@@ -332,8 +335,17 @@ class Trader:
 
     def _tell(self, events: list[Event]) -> None:
         events = [*events, *self._settle()]
+        self._plan()
         if events:
             self._publish(events)
+
+    def _plan(self) -> None:
+        """What is to be read for the account, and when to look again."""
+        if self.account.wishes:
+            wishes, self.account.wishes = self.account.wishes, []
+            for wish in wishes:
+                self._spawn(self._read(wish))
+        self._arm()
         self._changed.set()
 
     # -- doing -----------------------------------------------------------------------------------------------------------
@@ -341,23 +353,20 @@ class Trader:
     def _settle(self) -> list[Event]:
         """Carry out what is wanted, in order; returns what there is to tell."""
         told: list[Event] = []
+        now = self._now()
         while not self._is_closed:
             actions = self.orders.take_actions()
             for action in actions:
                 self._do(action)
-            events = [*self.orders.take_events(), *self.safety.settle(self._now())]
+            events = [*self.orders.take_events(), *self.safety.settle(now)]
             for arm in self.safety.arms:
                 self._spawn(self._arm_switch(arm))
             for event in events:
                 self._resolve(event)
-                self.safety.feed(event, self._now())
+                self.safety.feed(event, now)
                 told += [event, *self.account.apply(event)]
             if not events and not self.orders.actions:
                 break
-        wishes, self.account.wishes = self.account.wishes, []
-        for wish in wishes:
-            self._spawn(self._read(wish))
-        self._arm()
         return told
 
     def _do(self, action: Action) -> None:
@@ -521,5 +530,5 @@ def _left_open(ticket: Ticket, now: int) -> Outcome:
     )
 
 
-_OF_ACCOUNT = (AccountUpdate, BalanceAndPosition, Fill, PositionUpdate, Malformed, Stale, Subscribed, Unsubscribed)
-_HEARS = frozenset((*Orders.HEARS, *_OF_ACCOUNT, LoggedIn, Refused))
+_OF_PICTURE = frozenset((AccountUpdate, BalanceAndPosition, Fill, PositionUpdate))
+_HEARS = _OF_PICTURE | {*Orders.HEARS, Malformed, Stale, Subscribed, Unsubscribed, LoggedIn, Refused}
