@@ -7,18 +7,23 @@ import os
 import random
 import signal
 import sys
+import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from tests.faults.looped import looped
 from tests.recorder.recording import INSTRUMENTS, Until, market, recording, texts
+from tests.recorder.test_replay import messages
 
+import okex_ws
 from okex_ws import store
 from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, Disconnected, Event, Gap, Push, Resumed, Trade
 from okex_ws.journal import JournalReader, recorders
+from okex_ws.journal.storage import OsStorage
 from okex_ws.market import Books
 from okex_ws.recorder.audit import WAITING, audit
+from okex_ws.recorder.recorder import Recorder
 from okex_ws.replay import played
 from okex_ws.simulator.server import Server
 from okex_ws.store.verify import HOLE
@@ -230,3 +235,43 @@ async def test_every_row_is_in_its_table_once(tmp_path: Path) -> None:
     with store.open(tmp_path) as opened:
         for kind, table in ((Trade, "trades"), (BookUpdate, "book_updates"), (BookSnapshot, "book_snapshots")):
             assert opened.rows(f"SELECT count(*) FROM {table}") == [(sum(type(event) is kind for event in said),)]
+
+
+@looped
+async def test_a_long_turn_of_the_loop_holds_neither_journal_nor_tables_up(tmp_path: Path) -> None:
+    """The loop gets no turn at all: what has come is on disk nevertheless, by the frames' own clock."""
+    recorder = Recorder(tmp_path, site=okex_ws.at("ws://127.0.0.1:9"), fetches_back=False, table_flush_s=0.2)
+    try:
+        recorder._loop = asyncio.get_running_loop()
+        heard = 0
+        for heard, (ts, text) in enumerate(messages(300_000), 1):
+            recorder._tap(ts, "public/0", 1, "in", text)
+            recorder._on_event(
+                Trade(instrument="BTC-USDT", trade_id=heard, price=1, size=1, side="buy", ts_ms=ts // 10**6, ts_recv=ts)
+            )
+            if recorder.tables.committed > 3_000:
+                break
+        assert 3_000 < recorder.tables.committed <= recorder.journal.acknowledged < heard
+    finally:
+        await recorder.close()
+
+
+@looped
+async def test_tables_that_take_long_hold_the_journal_up_no_longer(tmp_path: Path) -> None:
+    held = threading.Event()
+
+    class Slow(OsStorage):
+        def fsync(self, file: int) -> None:
+            held.wait()
+
+    async with Server(market(), speed=5) as server, recording(tmp_path, server) as recorder:
+        recorder.tables._storage = Slow()
+        while recorder._tabling is None:
+            await Until(recorder.client, Trade, 10)
+        for _ in range(3):
+            before = recorder.journal.acknowledged
+            while recorder.journal.acknowledged == before:
+                await Until(recorder.client, Trade, 10)
+        assert recorder.tables.committed == 0
+        held.set()
+    assert recorder.tables.committed == recorder.journal.last

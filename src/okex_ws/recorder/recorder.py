@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -22,17 +23,19 @@ from okex_ws.client.backfill import Backfill
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.events import Event, Gap, Push, Trade, Unrecoverable
-from okex_ws.journal import INCOMING, Batch, FolderLock, JournalError, JournalWriter, StorageFailedError
+from okex_ws.journal import INCOMING, Batch, FolderLock, JournalError, JournalWriter
 from okex_ws.recorder.recovery import recover_tables
 from okex_ws.recorder.source import JournalSource
 from okex_ws.sinks import SinkError, Spool, SpoolStatus, open_sink, spool_name
 from okex_ws.store.folder import prepare
-from okex_ws.store.writer import TableWriter
+from okex_ws.store.writer import TableBatch, TableWriter
 
 log = logging.getLogger("okex_ws.recorder")
 
 HEARTBEAT_S = 1.0
 CLOSE_WITHIN_S = 5.0
+LOOK_AGAIN = 100_000_000
+"""How long a busy line may keep the loop from looking after the disk, ns: then its next frame does."""
 
 
 class RecorderStatus(msgspec.Struct, frozen=True):
@@ -111,12 +114,16 @@ class Recorder:
         self.client.on(Event, self._on_event)
         self._n = self._i = 0
         self._failed: str = ""
-        self._stop = asyncio.Event()
+        self._is_stopping = False
+        self._wake = asyncio.Event()
         self._frames = self._rows = self._trades = self._gaps = self._unrecoverable = self._backfilled = 0
         self._lag = 0
         self._disk_errors, self._last_error = 0, ""
         self._spools: dict[Spool, asyncio.Task[None]] = {}
-        self._batch: Batch | None = None
+        self._disk = ThreadPoolExecutor(2, thread_name_prefix="disk")
+        self._storing: tuple[Batch, Future[None]] | None = None
+        self._tabling: tuple[TableBatch, Future[None]] | None = None
+        self._look_at = 0
         self._latest = now
         self._checkpoint_ns, self._checkpoint_at = int(checkpoint_s * 1e9), now
         self._recovery: asyncio.Task[None] | None = None
@@ -124,7 +131,7 @@ class Recorder:
     # -- life ------------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         for sink in self.targets:
             older = [JournalSource(path, path.name) for path in self._older()]
             live = JournalSource(self.journal.folder, self.name, journal=self.journal)
@@ -142,10 +149,11 @@ class Recorder:
 
     async def run(self) -> None:
         """Keep the promise until `stop`, or until the disk can take no more; then raise JournalError."""
-        while not self._stop.is_set() and not self._failed:
+        while not self._is_stopping and not self._failed:
+            self._wake.clear()
             now = self._clock.now()
             (self.folder / "heartbeat").touch()
-            await self._store(now)
+            self._advance(now)
             due = min(
                 (due for due in (self.journal.deadline(), self.tables.deadline()) if due is not None),
                 default=now + int(HEARTBEAT_S * 1e9),
@@ -153,13 +161,14 @@ class Recorder:
             pause_s = min(HEARTBEAT_S, max(0.01, (due - self._clock.now()) / 1e9))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
-                    await self._stop.wait()
+                    await self._wake.wait()
         if self._failed:
             raise JournalError(self._failed)
 
     def stop(self) -> None:
         """End `run`: from a signal handler, for one."""
-        self._stop.set()
+        self._is_stopping = True
+        self._wake.set()
 
     async def close(self) -> None:
         """Hang up, write everything that came, let the sinks catch up within reason."""
@@ -169,12 +178,12 @@ class Recorder:
         if self.backfill is not None:
             await self.backfill.close()
         await self.client.close()
+        await asyncio.to_thread(self._disk.shutdown)
         now = self._clock.now()
-        try:
+        self._take_back(now)
+        with self._noting():
             self.journal.close(now)
             self.tables.flush(now, self.journal.acknowledged)
-        except (JournalError, OSError) as error:
-            self._note_failure(error)
         if self._spools:  # each ends when it has delivered the closed journal
             await asyncio.wait(self._spools.values(), timeout=CLOSE_WITHIN_S)
         for spool in self._spools:
@@ -187,12 +196,14 @@ class Recorder:
     def _tap(self, now: int, line: str, conn: int, kind: str, text: bytes) -> None:
         if self._failed:
             return
+        if now >= self._look_at and kind in INCOMING:  # all that came before has been heard, and its events are in the tables
+            self._advance(now, is_hurried=True)
         try:
             self._n = self.journal.write(now, line, conn, kind, text)
         except JournalError as error:
             # What cannot be written must not be passed on as recorded: stop, and say so.
             self._failed = f"recording stopped: {error}"
-            self._stop.set()
+            self.stop()
             return
         self._i = 0
         if now > self._latest:
@@ -218,32 +229,54 @@ class Recorder:
 
     # -- to the disk -----------------------------------------------------------------------------------------------------
 
-    async def _store(self, now: int) -> None:
-        """What is due, journal first. A failing disk is an alarm, not the end: records wait in bounded memory."""
+    def _advance(self, now: int, *, is_hurried: bool = False) -> None:
+        """Begin to write what is due, journal first, and take back what is written. Waits for nothing: neither a long turn of the
+        loop nor the tables, which take longer, may hold the journal up. A failing disk is an alarm, not the end: records wait in
+        bounded memory. is_hurried: called from within a turn, where no line may be looked into and no bug be raised.
+        """
+        self._look_at = now + LOOK_AGAIN
+        self._take_back(now, is_hurried=is_hurried)
         due = self.journal.deadline()
-        try:
-            if due is not None and due <= now:
-                checkpoint = self._checkpoint(now)  # of the very records that are written now
-                self._batch = self.journal.prepare(now)
-                if self._batch is not None:
-                    try:
-                        await asyncio.to_thread(self._batch.store)
-                    finally:
-                        batch, self._batch = self._batch, None
-                        self.journal.settle(batch, self._clock.now())
-                if checkpoint is not None:
-                    await asyncio.to_thread(checkpoints.write, self.journal.folder, *checkpoint)
-                self.tables.flush_news(self.journal.acknowledged)
+        if self._storing is None and due is not None:
+            checkpoint = None if is_hurried else self._checkpoint(now)  # of the very records that are written now
+            batch = self.journal.prepare(now) if checkpoint is not None or due <= now else None
+            if batch is not None:
+                self._storing = batch, self._write(self._store, batch, checkpoint)
+        if self._tabling is not None:
+            return
+        with self._noting():
+            self.tables.flush_news(self.journal.acknowledged)
             due = self.tables.deadline()
-            if due is not None and due <= now:
-                rows = self.tables.prepare(self.journal.acknowledged)
-                if rows is not None:
-                    try:
-                        await asyncio.to_thread(rows.store, now)
-                    finally:
-                        self.tables.settle(rows, now)
-        except (StorageFailedError, OSError) as error:
-            self._note_failure(error)
+            rows = self.tables.prepare(self.journal.acknowledged) if due is not None and due <= now else None
+            if rows is not None:
+                self._tabling = rows, self._write(rows.store, now)
+
+    def _take_back(self, now: int, *, is_hurried: bool = False) -> None:
+        if self._storing is not None and _is_over(self._storing[1], is_hurried):
+            (batch, written), self._storing = self._storing, None
+            with self._noting():
+                try:
+                    written.result()
+                finally:
+                    self.journal.settle(batch, now)
+        if self._tabling is not None and _is_over(self._tabling[1], is_hurried):
+            (rows, written), self._tabling = self._tabling, None
+            with self._noting():
+                try:
+                    written.result()
+                finally:
+                    self.tables.settle(rows, now)
+
+    def _write(self, store: Callable[..., None], *args: Any) -> Future[None]:
+        """In another thread; `run` wakes up when it is done."""
+        written = self._disk.submit(store, *args)
+        written.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._wake.set))
+        return written
+
+    def _store(self, batch: Batch, checkpoint: tuple[int, int, bytes] | None) -> None:
+        batch.store()
+        if checkpoint is not None and batch.is_stored:
+            checkpoints.write(self.journal.folder, *checkpoint)
 
     def _checkpoint(self, now: int) -> tuple[int, int, bytes] | None:
         """Where lines and backfill stand after the last record, when it is time again: a restart goes on from there."""
@@ -279,6 +312,13 @@ class Recorder:
         folder = self.folder / "journal"
         return sorted(path for path in folder.iterdir() if path.is_dir() and path.name != self.name) if folder.is_dir() else []
 
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except (JournalError, OSError) as error:
+            self._note_failure(error)
+
     def _note_failure(self, error: Exception) -> None:
         self._disk_errors += 1
         self._last_error = str(error)
@@ -305,6 +345,10 @@ class Recorder:
             last_error=self._last_error,
             sinks=tuple(spool.status for spool in self._spools),
         )
+
+
+def _is_over(written: Future[None], is_hurried: bool) -> bool:
+    return written.done() and not (is_hurried and written.exception())
 
 
 def _software() -> str:
