@@ -19,6 +19,7 @@ from okex_ws.wire.orders import (
     PlaceOrder,
     endpoint_of,
     lookup_query,
+    op_of,
     plain,
     rest_request,
     socket_request,
@@ -29,7 +30,7 @@ SPREAD = "BTC-USDT_BTC-USDT-SWAP"
 
 
 def frame(*orders: OrderRequest, code: int | None = 123456, expires_ms: int | None = 1790000001000) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(socket_request("a1", orders, [code] * len(orders), expires_ms))
+    made: dict[str, Any] = json.loads(socket_request("a1", op_of(orders), orders, [code] * len(orders), expires_ms))
     return made
 
 

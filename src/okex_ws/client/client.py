@@ -366,8 +366,10 @@ class Client(Ordering):
 
     def _trading_driver(self, endpoint: str) -> Driver | None:
         """The connection that can take an order right now, if any."""
-        drivers = (driver for name, driver in self._drivers.items() if name.startswith(endpoint))
-        return next((driver for driver in drivers if driver.line.trading_session() is not None), None)
+        for name, driver in self._drivers.items():
+            if name.startswith(endpoint) and driver.line.trading_session() is not None:
+                return driver
+        return None
 
     async def _consume(self, stream: Stream, callback: Callable[[Any], Any], name: str) -> None:
         async for event in stream:

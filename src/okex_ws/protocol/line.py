@@ -164,9 +164,12 @@ class Line:
 
     def trading_session(self) -> AnySession | None:
         """The connection an order request may go by now; the newer one once the old is about to be closed."""
-        sessions = [self.sessions.get(number or 0) for number in (self._primary, self._successor)]
-        able = [session for session in sessions if session is not None and session.can_trade]
-        return next((session for session in able if not session.is_leaving), able[0] if able else None)
+        best = None
+        for number in (self._primary, self._successor):
+            session = self.sessions.get(number or 0)
+            if session is not None and session.can_trade and (best is None or best.is_leaving > session.is_leaving):
+                best = session
+        return best
 
     def send(self, request_id: str, op: str, data: bytes, now: int) -> int | None:
         """Say an order request by the connection that can carry it, and return its number; None, and nothing said, if none can.

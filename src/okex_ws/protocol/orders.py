@@ -366,8 +366,9 @@ class Orders:
         )
         if is_addressable and self._can_send(endpoint_of(orders)):
             request.via = "websocket"
-            data = socket_request(request.request_id, orders, codes, self._expires_ms(expires_at))
-            self.actions.append(SendSocket(request.request_id, endpoint_of(orders), op_of(orders), data))
+            op = op_of(orders)
+            data = socket_request(request.request_id, op, orders, codes, self._expires_ms(expires_at))
+            self.actions.append(SendSocket(request.request_id, endpoint_of(orders), op, data))
             self._await_answer(request, now)
         else:
             self._send_rest(request, now)

@@ -168,10 +168,12 @@ def endpoint_of(orders: Sequence[OrderRequest]) -> str:
     return "business" if orders[0].is_spread else "private"
 
 
-def socket_request(request_id: str, orders: Sequence[OrderRequest], codes: Sequence[int | None], expires_ms: int | None) -> bytes:
+def socket_request(
+    request_id: str, op: str, orders: Sequence[OrderRequest], codes: Sequence[int | None], expires_ms: int | None
+) -> bytes:
     """One frame. codes: the instIdCode of each order's instrument; expires_ms: when OKX is to refuse it, ms UTC."""
     args = [_addressed(order, code) for order, code in zip(orders, codes, strict=True)]
-    frame: dict[str, Any] = {"id": request_id, "op": op_of(orders), "args": args}
+    frame: dict[str, Any] = {"id": request_id, "op": op, "args": args}
     if expires_ms is not None and isinstance(orders[0], (PlaceOrder, AmendOrder)):
         frame["expTime"] = str(expires_ms)
     return _encode(frame)
