@@ -34,7 +34,8 @@ from okex_ws.events import (
     Unrecognized,
 )
 from okex_ws.market import Books
-from okex_ws.protocol.session import MALFORMED_MOST, MALFORMED_WITHIN, Session
+from okex_ws.protocol.bad_frames import MALFORMED_MOST, MALFORMED_WITHIN
+from okex_ws.protocol.session import Session
 from okex_ws.simulator.faults import Fault
 
 DEEP = 200_000
@@ -390,7 +391,7 @@ def _read(line: Session, books: Books, data: bytes) -> None:
             assert isinstance(event.ts_event, int)
             repr(event)
     for book in books:
-        assert all(math.isfinite(number) for level in (*book.bids(), *book.asks()) for number in level), data
+        assert all(math.isfinite(number) for level in (*book.bids(), *book.asks()) for number in level if number is not None), data
     line.on_deadline(START + 2)
 
 

@@ -19,6 +19,8 @@ RECOVERY_RESERVE = 60
 """Hourly requests kept back from first subscriptions, for renewals."""
 GATHER = SECOND // 10
 """After a request, how long further wishes are gathered before the next one: a loop over a hundred instruments is two frames."""
+LOGIN_ERRORS = ("60004", "60005", "60006", "60007", "60009", "60023", "60024", "60026", "60031", "60032", "63999")
+"""Errors that are about a login and nothing else; they come without an id."""
 BURST, EVERY_S = 180, 15.3
 """Requests at once, and the pace after that: together less than the hourly limit without its reserve."""
 

@@ -22,6 +22,8 @@ MOST_TRIES = 5
 HEALTHY_AFTER = 60 * SECOND
 """After so long without trouble the next renewal is at once again."""
 UNANSWERED_S = 10.0
+REST_BOOKS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
+"""Book channels whose image REST `market/books` can give, and its depth."""
 
 
 class Renewal:

@@ -7,7 +7,6 @@ Source: docs-v5 "WebSocket: Overview, Connect, Login, Subscribe".
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -25,10 +24,12 @@ from okex_ws.events import (
     Unrecognized,
     Unsubscribed,
 )
-from okex_ws.protocol.asking import Asking, Login
-from okex_ws.protocol.continuity import BookChain, Chain, Chains
+from okex_ws.protocol.asking import LOGIN_ERRORS, Asking, Login
+from okex_ws.protocol.bad_frames import BadFrames, is_foreign
+from okex_ws.protocol.continuity import BookChain, Chains
 from okex_ws.protocol.pacing import SECOND, Backoff
-from okex_ws.protocol.recovery import FIRST_WORD_WITHIN, IMAGE_WITHIN, Images, Renewal
+from okex_ws.protocol.recovery import FIRST_WORD_WITHIN, IMAGE_WITHIN, REST_BOOKS, Images, Renewal
+from okex_ws.protocol.routes import Route, Routes
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.subscriptions import TOO_FREQUENT, State, Subscriptions, Verdict
 from okex_ws.wire import requests
@@ -43,7 +44,6 @@ from okex_ws.wire.frames import (
     LoginFrame,
     NoticeFrame,
     PongFrame,
-    PushDecoder,
     PushFrame,
     ReplyFrame,
     decode,
@@ -51,15 +51,10 @@ from okex_ws.wire.frames import (
 from okex_ws.wire.sign import Credentials
 
 UPGRADE_NOTICE = "64008"
-LOGIN_ERRORS = ("60004", "60005", "60006", "60007", "60009", "60023", "60024", "60026", "60031", "60032", "63999")
-"""Errors that are about a login and nothing else; they come without an id."""
-MALFORMED_MOST, MALFORMED_WITHIN = 20, 10 * SECOND
 MOST_UNANSWERED = 4096
 """Order requests remembered until they are answered, so that an error without an op is known to be about one."""
 MOST_LEAVING = 4096
 """Ended subscriptions remembered, so that their late pushes are not taken for news."""
-REST_BOOKS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
-"""Book channels whose image REST `market/books` can give, and its depth."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -88,17 +83,6 @@ class BookWish(msgspec.Struct):
 
 class ClockWish(msgspec.Struct):
     """OKX's time is to be asked for over REST and handed to `clock_measured`: a login was found too old or too new."""
-
-
-class _Route:
-    """Where the pushes of one subscription go: decoder, then chain."""
-
-    __slots__ = ("chain", "decoder", "subscription")
-
-    def __init__(self, subscription: Subscription, chain: Chain) -> None:
-        self.subscription = subscription
-        self.decoder = PushDecoder(subscription)
-        self.chain = chain
 
 
 class Session:
@@ -141,15 +125,14 @@ class Session:
         self._unanswered: dict[str, str] = {}  # order requests by id → op
         self._asked_again: set[Subscription] = set()
         self._retries: dict[Subscription, Backoff] = {}
-        self._routes: dict[bytes, _Route] = {}
-        self._route_of: dict[Subscription, _Route] = {}
+        self._routes = Routes(self.chains)
         self._leaving: dict[Subscription, int] = {}  # ended → goodbyes that may still be said or answered
         self._announced: set[Subscription] = set()
         self._renewals: dict[Subscription, Renewal] = {}
         self._images = Images()
         self._last_in = now
         self._pinged_at: int | None = None
-        self._bad_frames: deque[int] = deque(maxlen=MALFORMED_MOST)
+        self._bad_frames = BadFrames()
         self._opened_at = now
         self.subscribe(subscriptions, now)
 
@@ -159,7 +142,7 @@ class Session:
         """One whole text message in, events out, in order."""
         self._last_in = now
         end = data.find(b"}") + 1
-        route = self._routes.get(data[:end])
+        route = self._routes.by_prefix.get(data[:end])
         if route is None:
             return self._receive_other(data, now)
         try:
@@ -250,7 +233,7 @@ class Session:
 
     def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
         """Distrust what a subscription said and ask for it anew; one renewal at a time, ever slower if it does not help."""
-        route = self._route_of.get(subscription)
+        route = self._routes.of.get(subscription)
         events = route.chain.interrupt(now, cause) if route else []
         self._plan_resync(subscription, now)
         self._schedule(now)
@@ -258,7 +241,7 @@ class Session:
 
     def book_fetched(self, subscription: Subscription, image: Event | None, now: int) -> list[Event]:
         """The answer to a BookWish: a BookSnapshot, or None when REST had none to give."""
-        route = self._route_of.get(subscription)
+        route = self._routes.of.get(subscription)
         if route is None or not isinstance(route.chain, BookChain):
             return []
         events = None
@@ -289,7 +272,7 @@ class Session:
         self.registry.excuse(now)
         for chain in self.chains.all():
             chain.excuse(now)
-        for route in self._route_of.values():
+        for route in self._routes.of.values():
             if route.chain.last:
                 route.chain.last = now
         self._schedule(now)
@@ -310,7 +293,7 @@ class Session:
         try:
             frame = decode(data, now)
         except FrameError as error:
-            return self._foreign_frame(data, now) if _is_foreign(data) else self._bad_frame(data, str(error), now)
+            return self._foreign_frame(data, now) if is_foreign(data) else self._bad_frame(data, str(error), now)
         if isinstance(frame, ReplyFrame):
             return [self._replied(frame, now)]  # nothing that was asked for, or is due, changes by it
         events = self._on_push(frame, data, now) if isinstance(frame, PushFrame) else self._on_control(frame, data, now)
@@ -325,31 +308,14 @@ class Session:
             return []
         if subscription not in self.registry.states:
             return frame.events  # nobody asked, yet nothing is lost
-        route = self._route_to(subscription)
-        self._remember_prefix(data, route)
+        route = self._routes.to(subscription)
+        self._routes.remember(data, route)
         self.first_push_at = self.first_push_at or now
         events: list[Event] = route.chain.feed(frame.events, self.number, now)
         self._after_feed(route, now)
         return events
 
-    def _route_to(self, subscription: Subscription) -> _Route:
-        route = self._route_of.get(subscription)
-        if route is None:
-            route = self._route_of[subscription] = _Route(subscription, self.chains.of(subscription))
-        return route
-
-    def _remember_prefix(self, data: bytes, route: _Route) -> None:
-        """From now on frames that begin with the same bytes, `{"arg":{...}`, go straight to this route."""
-        end = data.find(b"}") + 1
-        prefix = data[:end]
-        if prefix.startswith(b'{"arg":{') and len(self._routes) < 4096:
-            try:
-                msgspec.json.decode(prefix[7:])
-            except msgspec.DecodeError:
-                return  # a brace inside a text: these bytes do not name the subscription
-            self._routes[prefix] = route
-
-    def _after_feed(self, route: _Route, now: int) -> None:
+    def _after_feed(self, route: Route, now: int) -> None:
         chain = route.chain
         subscription = route.subscription
         if chain.needs_resync:
@@ -396,7 +362,7 @@ class Session:
                 self.asking.forget(item)
                 self._retries.pop(item, None)
                 self._asked_again.discard(item)
-                chain = self._route_to(item).chain
+                chain = self._routes.to(item).chain
                 if isinstance(chain, BookChain) and chain.is_broken:
                     self._images.expect(item, now + FIRST_WORD_WITHIN)
                 if item not in self._announced:
@@ -491,7 +457,7 @@ class Session:
     def _refuse(self, item: Subscription, error: ErrorFrame, now: int) -> list[Event]:
         """It does not run, and a book it gave cannot be trusted any more. Its chain stays: another connection may feed it."""
         self.registry.states[item] = State.REFUSED
-        route = self._route_of.get(item)
+        route = self._routes.of.get(item)
         events = route.chain.interrupt(now, "refused") if route else []
         self._forget(item)
         return [self._refused(item.channel, item.key, error, now, will_retry=False), *events]
@@ -516,13 +482,11 @@ class Session:
         self.unrecognized += 1
         return [Unrecognized(ts_recv=now, line=self.line, raw=data)]
 
-    def _bad_frame(self, data: bytes, reason: str, now: int, of: _Route | None = None) -> list[Event]:
+    def _bad_frame(self, data: bytes, reason: str, now: int, of: Route | None = None) -> list[Event]:
         self.malformed += 1
-        self._bad_frames.append(now)
-        if not _is_utf8(data):
-            self.ending = Ending(1007, "a text frame was not UTF-8")
-        elif len(self._bad_frames) == MALFORMED_MOST and now - self._bad_frames[0] < MALFORMED_WITHIN:
-            self.ending = Ending(1002, f"{MALFORMED_MOST} unreadable frames within {MALFORMED_WITHIN // SECOND} s")
+        too_bad = self._bad_frames.add(data, now)
+        if too_bad is not None:
+            self.ending = Ending(*too_bad)
         channel, key = (of.subscription.channel, of.subscription.key) if of else ("", "")
         events: list[Event] = [Malformed(ts_recv=now, line=self.line, raw=data, reason=reason, channel=channel, key=key)]
         if of is not None and isinstance(of.chain, BookChain) and of.chain.primary == self.number:
@@ -537,9 +501,7 @@ class Session:
         self._renewals.pop(item, None)
         self._images.drop(item)
         self._announced.discard(item)
-        route = self._route_of.pop(item, None)
-        if route is not None:
-            self._routes = {prefix: other for prefix, other in self._routes.items() if other is not route}
+        self._routes.forget(item)
 
     # -- time ------------------------------------------------------------------------------------------------------------
 
@@ -560,7 +522,7 @@ class Session:
         verdict = self.registry.expire(now)
         events = self._act_on(verdict, now)
         for item in verdict.lost:
-            route = self._route_of.get(item)
+            route = self._routes.of.get(item)
             if route is not None and route.chain.last >= self._opened_at:
                 self.registry.states[item] = State.CONFIRMED  # it flows: only the ack was lost
             elif item in self._asked_again:
@@ -575,7 +537,7 @@ class Session:
 
     def _silence(self, now: int) -> list[Event]:
         events: list[Event] = []
-        for item, route in self._route_of.items():
+        for item, route in self._routes.of.items():
             limit, chain = self._silence_limit(item), route.chain
             if limit is None or not chain.last or chain.broken_since or now - chain.last < limit:
                 continue
@@ -629,24 +591,8 @@ class Session:
         renewals = [renewal.due for renewal in self._renewals.values() if renewal.due is not None]
         if renewals:
             times.append(max(min(renewals), self.asking.renewal_at(now)))
-        for item, route in self._route_of.items():
+        for item, route in self._routes.of.items():
             limit = self._silence_limit(item)
             if limit is not None and route.chain.last and not route.chain.broken_since:
                 times.append(route.chain.last + limit)
         self.next_deadline = max(now, min(times))  # what is overdue now is due now, and no sign that we slept
-
-
-def _is_foreign(data: bytes) -> bool:
-    """Whether this is sound JSON, only not an object, as every frame of V5 is: V1 speaks in arrays."""
-    try:
-        return not isinstance(msgspec.json.decode(data), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
