@@ -77,6 +77,8 @@ class Schedule:
                 self.trader.halt("the schedule says so")
             self._act()
             world.run(dice.choice((0.001, 0.02, 0.3, 1.0, 3.0)) * (0.5 + dice.uniform()))
+        if self.halts_at is not None and isinstance(self.trader, GuardedTrader):
+            self.trader.halt("the schedule says so")
         world.run(CALM_S)
         return [*self.wrong, *audit(self)]
 
@@ -247,6 +249,8 @@ def _audit_verdict(made: Schedule, ticket: Ticket, theirs: list[Any]) -> list[st
     else:
         others = [t for t, _ in made.asked if isinstance(t.order, CancelOrder) and _same(t, ticket) and t is not ticket]
         right = outcome.is_confirmed == (order.state == "canceled") or bool(others) or order.order_type != "limit"
+        # The kill switch cancels too, and a cancel that comes after it may be refused for what it is.
+        right = right or (made.is_guarded and not outcome.is_confirmed and order.updated < ticket.first_sent_at)
     return [] if right else [f"{name}: {outcome}, and it is {order}"]
 
 
