@@ -259,6 +259,25 @@ def test_before_it_is_ready_nothing_is_sent_and_closing_ends_the_wait() -> None:
     asyncio.run(main())
 
 
+def test_what_is_missing_is_told_when_it_does_not_become_ready_in_time() -> None:
+    async def ready_at(site: okex_ws.Site) -> str:
+        key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
+        settings = okex_ws.Trading(halt_file=None, instrument_types=())
+        async with okex_ws.Client(site, credentials=key, trading=settings) as client:
+            with pytest.raises(okex_ws.NotReadyError) as late:
+                await client.ready(within_s=0.5)
+        return str(late.value)
+
+    async def check() -> None:
+        text = await ready_at(okex_ws.at("ws://127.0.0.1:1"))
+        assert text.startswith("not ready for orders within 0.5 s: private/0 has no connection: ")
+        async with Server(exchange("maintenance")) as server:
+            text = await ready_at(okex_ws.at(server.ws_url, rest_url=server.rest_url))
+            assert text == "not ready for orders within 0.5 s: the account is RECONCILING"
+
+    asyncio.run(check())
+
+
 def test_while_the_socket_cannot_take_it_a_cancel_goes_over_rest() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         made = await client.place(SPOT, "buy", "0.01", price="50000")

@@ -17,7 +17,7 @@ from okex_ws.client.client import Client
 from okex_ws.client.halting import HALT_FILE
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Stream
-from okex_ws.client.trading import LoginRefusedError, Trading
+from okex_ws.client.trading import LoginRefusedError, NotReadyError, Trading
 from okex_ws.events import OrderUpdate, Verdict
 from okex_ws.protocol.tickets import Outcome
 from okex_ws.protocol.verdicts import FINAL
@@ -43,12 +43,11 @@ async def signed_in(place: options.Account, *instruments: str, orders: bool = Fa
         await asked(client, place)
         async with client:
             try:
-                async with asyncio.timeout(READY_WITHIN_S):
-                    await client.ready()
+                await client.ready(READY_WITHIN_S)
             except LoginRefusedError as error:
                 raise BadInputError(because("", str(error), place.site, place.key)) from None
-            except TimeoutError:
-                raise RunFailedError(f"{place.site.websocket} was not ready within {READY_WITHIN_S:.0f} s") from None
+            except NotReadyError as error:
+                raise RunFailedError(f"{place.site.websocket}: {error}") from None
             yield client
     finally:
         await client.close()

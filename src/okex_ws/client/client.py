@@ -49,7 +49,8 @@ class Client(Ordering):
 
     site: where to, see `client.endpoints`: a Site, the name of one of OKX's, or a URL; without it the key's own, or global.
     keep_books: also keep order books; their checksums, where there are any, are verified and a book that is wrong is asked for
-    anew. ca_file: a further certificate authority to trust.
+    anew. credentials: a key, for channels that want a login. trading: how to send orders with it, see `Trading`.
+    ca_file: a further certificate authority to trust.
     stale_after_s: seconds of silence after which a channel counts as stale, over the documented cadence.
     open_within_s: how long TCP, TLS and the WebSocket upgrade together may take.
     policy, size: of the client's own iterator, `async for event in client`. dialect: what the site speaks: v5, or OKEx's dead v3

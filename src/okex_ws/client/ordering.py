@@ -41,9 +41,13 @@ class Ordering:
         """Own orders, fills, positions and balances, and how far they can be trusted."""
         return self.trader.account
 
-    async def ready(self) -> None:
-        """Wait until orders can be sent. Raises LoginRefusedError, with what to change, when that will never be."""
-        await self.trader.ready()
+    async def ready(self, within_s: float | None = 30.0) -> None:
+        """Wait until orders can be sent.
+
+        Raises LoginRefusedError, with what to change, when that will never be, and NotReadyError, with what is missing, after so
+        many seconds; None waits for ever.
+        """
+        await self.trader.ready(within_s)
 
     async def place(
         self,

@@ -102,6 +102,10 @@ class Trading(msgspec.Struct, frozen=True, kw_only=True):
     cancel_all_after_s: int | None = 30
 
 
+class NotReadyError(TimeoutError):
+    """No order could be sent within the time given; the text says what was missing last. The client goes on trying."""
+
+
 class LoginRefusedError(Exception):
     """OKX refuses the key, and trying again is pointless; the text says what to change."""
 
@@ -155,6 +159,7 @@ class Trader:
         self._timer_at = 0
         self._changed = asyncio.Event()
         self._is_prepared = False
+        self._missing = "no connection yet"
         self._is_closed = False
         self._refused: LoginRefusedError | None = None
         self._switch = Switch(
@@ -173,15 +178,21 @@ class Trader:
         self._spawn(self._prepare())
         self._spawn(self._look_at_key())
 
-    async def ready(self) -> None:
-        """Wait until orders can be sent. Raises LoginRefusedError when that will never be."""
-        while not self.is_ready:
-            if self._refused is not None:
-                raise self._refused
-            if self._is_closed:
-                raise NotTradingError("the client was closed before it was ready")
-            self._changed.clear()
-            await self._changed.wait()
+    async def ready(self, within_s: float | None) -> None:
+        """Wait until orders can be sent. Raises LoginRefusedError when that will never be, NotReadyError when it takes longer."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not self.is_ready:
+                    if self._refused is not None:
+                        raise self._refused
+                    if self._is_closed:
+                        raise NotTradingError("the client was closed before it was ready")
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            is_connected = self._is_prepared and self._driver("private") is not None
+            missing = f"the account is {self.account.quality}" if is_connected else self._missing
+            raise NotReadyError(f"not ready for orders within {within_s:g} s: {missing}") from None
 
     @property
     def is_ready(self) -> bool:
@@ -211,7 +222,8 @@ class Trader:
                     self._instruments.load(await self._rest().instruments(kind))
                     break
                 except RestError as error:
-                    log.warning("reference data of %s is not there yet: %s", kind, one_line(str(error)))
+                    self._missing = f"reference data of {kind} is not there yet: {one_line(str(error))}"
+                    log.warning("%s", self._missing)
                     await asyncio.sleep(AGAIN_S)
         if self._log is not None:
             self.orders.adopt(list(self._log.open.values()), self._now())
@@ -328,6 +340,8 @@ class Trader:
             self._refused = LoginRefusedError(f"OKX refused the login: {why}; {event.advice}")
         elif isinstance(event, Disconnected) and event.fatal and self._refused is None:
             self._refused = LoginRefusedError(one_line(event.reason))
+        elif isinstance(event, Disconnected):
+            self._missing = f"{event.line} has no connection: {one_line(event.reason)}"
 
     def _say(self) -> None:
         """Do what is wanted by now, and tell it."""

@@ -4,7 +4,7 @@ May import: wire, events.
 
 from okex_ws.market.book import BookState, OrderBook
 from okex_ws.market.books import Books
-from okex_ws.market.instruments import Instruments
+from okex_ws.market.instruments import Instruments, UnknownInstrumentError
 from okex_ws.market.latest import Latest
 
-__all__ = ["BookState", "Books", "Instruments", "Latest", "OrderBook"]
+__all__ = ["BookState", "Books", "Instruments", "Latest", "OrderBook", "UnknownInstrumentError"]
