@@ -391,7 +391,8 @@ def _read(line: Session, books: Books, data: bytes) -> None:
             assert isinstance(event.ts_event, int)
             repr(event)
     for book in books:
-        assert all(math.isfinite(number) for level in (*book.bids(), *book.asks()) for number in level if number is not None), data
+        numbers = [number for level in (*book.bids(), *book.asks()) for number in level if number is not None]
+        assert all(map(math.isfinite, numbers)), data
     line.on_deadline(START + 2)
 
 

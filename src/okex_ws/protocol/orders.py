@@ -43,6 +43,7 @@ from okex_ws.protocol.verdicts import (
     Rank,
     of_answer,
     of_order,
+    of_unchanged,
     result_of,
     results_in,
 )
@@ -65,8 +66,6 @@ MOST_OPEN = 2000
 """Requests without a verdict at a time; more are refused."""
 MOST_CANCELS = 4
 """How often one cancel is said at most."""
-LATEST_CANCEL = 10 * SECOND
-"""A cancel has no expiry; how long one may be on its way before an order that still lives proves that it got lost."""
 PAUSE_UNAVAILABLE = 5 * SECOND
 """How long new orders are refused here after OKX said that it takes none."""
 UNSEEN_FOR = 2 * SECOND
@@ -280,10 +279,8 @@ class Orders:
             order.ts_recv, order.backfilled = asked_at, True  # as old as the question, and news to everyone else too
             self._events.append(order)
             self._seen(order, now, via="lookup", ticket=ticket)
-            if ticket.is_open:
+            if ticket.is_open or ticket.rank < Rank.ORDER:
                 self._not_yet(ticket, order, asked_at, now)
-            elif ticket.rank < Rank.ORDER:
-                self._not_done(ticket, order, asked_at, now)
         elif finding is Finding.ABSENT and ticket.is_open:
             self._absent(ticket, now)
         if not ticket.is_open and (finding is Finding.ABSENT or ticket.rank is Rank.ORDER):
@@ -347,7 +344,7 @@ class Orders:
         if self.is_halted and not isinstance(tickets[0].order, (CancelOrder, MassCancel)):
             self._refuse(request, "halted", "trading is halted", "resume trading first", now)
             return
-        if any(self._is_overdue(ticket, now) for ticket in tickets):
+        if any(ticket.is_overdue(now, ns(self.patience.expires_s)) for ticket in tickets):
             self._refuse(request, "overdue", "it could not leave within its own expiry", "place it anew if still wanted", now)
             return
         expires_at = now + ns(self.patience.expires_s)
@@ -375,12 +372,6 @@ class Orders:
         for ticket in tickets:
             if ticket.attempts == 1:
                 self._watch(ticket, now)
-
-    def _is_overdue(self, ticket: Ticket, now: int) -> bool:
-        """Whether its price is of another time: this process stood still, or an instrument could not be read."""
-        waits_for_first_time = not ticket.attempts or ticket.refreshes > 0
-        is_dated = isinstance(ticket.order, (PlaceOrder, AmendOrder))
-        return is_dated and waits_for_first_time and now - ticket.asked_at > ns(self.patience.expires_s)
 
     def _send_rest(self, request: Request, now: int) -> None:
         orders = [ticket.order for ticket in request.tickets if ticket.is_open]
@@ -491,30 +482,21 @@ class Orders:
 
     def _not_yet(self, ticket: Ticket, order: OwnOrder, asked_at: int, now: int) -> None:
         """The order is there, and what was asked of it does not show: in time that proves something too."""
-        look = ticket.look
-        if look is None:
+        if ticket.look is None:
             return
-        if ticket.answer and asked_at - look.since >= ns(self.patience.grace_s):
-            known = lookup(ticket.answer)
-            proof = Proof(Verdict.REJECTED, ticket.answer, f"{ticket.reason or known.meaning}; the order is {order.state}")
-            self._settle(ticket, proof, Rank.ANSWER, now, via="lookup", state=order.state)
-        elif isinstance(ticket.order, AmendOrder) and ticket.expires_at is not None and asked_at > ticket.expires_at + SECOND:
-            proof = Proof(Verdict.REJECTED, "", f"never took effect: {ticket.reason}; the order is {order.state}")
-            self._settle(ticket, proof, Rank.ABSENCE, now, via="lookup", state=order.state)
-        elif isinstance(ticket.order, CancelOrder) and not ticket.answer and ticket.attempts < MOST_CANCELS:
+        is_cancel = isinstance(ticket.order, CancelOrder)
+        if ticket.is_open and is_cancel and not ticket.answer and ticket.attempts < MOST_CANCELS:
             self._again(ticket, now)
-        elif isinstance(ticket.order, CancelOrder) and asked_at > ticket.last_sent_at + LATEST_CANCEL:
-            proof = Proof(Verdict.REJECTED, "", f"had no effect, said {ticket.attempts} times; the order is {order.state}")
-            self._settle(ticket, proof, Rank.ABSENCE, now, via="lookup", state=order.state)
+        elif not ticket.is_open and isinstance(ticket.order, AmendOrder) and self._is_amended_again(ticket, order):
+            ticket.look = None  # what it looks like now proves nothing
+        else:
+            found = of_unchanged(ticket, order, asked_at, grace=ns(self.patience.grace_s))
+            if found is not None:
+                self._settle(ticket, *found, now, via="lookup", state=order.state)
 
-    def _not_done(self, ticket: Ticket, order: OwnOrder, asked_at: int, now: int) -> None:
-        """It was accepted, no push told of it, and it does not show: in time that says that it had no effect."""
-        others = [item for item in self._shelf.of(order) if isinstance(item.order, AmendOrder) and item is not ticket]
-        if isinstance(ticket.order, AmendOrder) and (others or order.request_id not in ("", ticket.order.request_id)):
-            ticket.look = None  # amended again since, so what it looks like now proves nothing
-        elif ticket.look is not None and asked_at - ticket.look.since >= ns(self.patience.grace_s):
-            proof = Proof(Verdict.REJECTED, "", f"accepted, and it had no effect; the order is {order.state}")
-            self._settle(ticket, proof, Rank.ORDER, now, via="lookup", state=order.state)
+    def _is_amended_again(self, ticket: Ticket, order: OwnOrder) -> bool:
+        others = (item for item in self._shelf.of(order) if isinstance(item.order, AmendOrder) and item is not ticket)
+        return order.request_id not in ("", getattr(ticket.order, "request_id", "")) or any(True for _ in others)
 
     def _absent(self, ticket: Ticket, now: int) -> None:
         """It is certain that there is no such order."""

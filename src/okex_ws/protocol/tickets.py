@@ -9,7 +9,7 @@ import msgspec
 from okex_ws.events import OrderResolved, Verdict
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.wire.absence import GRACE_S, Absence
-from okex_ws.wire.orders import Kind, OrderRequest, kind_of
+from okex_ws.wire.orders import AmendOrder, Kind, OrderRequest, PlaceOrder, kind_of
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -118,6 +118,11 @@ class Ticket:
     def is_open(self) -> bool:
         """True while nothing final is known of it."""
         return self.outcome is None or self.outcome.verdict is Verdict.UNKNOWN
+
+    def is_overdue(self, now: int, within: int) -> bool:
+        """Whether its price is of another time: this process stood still, or an instrument could not be read."""
+        waits_for_first_time = not self.attempts or self.refreshes > 0
+        return isinstance(self.order, (PlaceOrder, AmendOrder)) and waits_for_first_time and now - self.asked_at > within
 
     def resolved(self, now: int) -> OrderResolved:
         """Its verdict as an event."""

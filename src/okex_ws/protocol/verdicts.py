@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from okex_ws.events import OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
+from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.tickets import Ticket
 from okex_ws.wire.codes import Policy, lookup
-from okex_ws.wire.orders import AmendOrder, PlaceOrder
+from okex_ws.wire.orders import AmendOrder, CancelOrder, PlaceOrder
 
 OwnOrder = OrderUpdate | SpreadOrderUpdate
 
@@ -25,6 +26,8 @@ UNAVAILABLE = ("50001", "50013")
 TOO_FREQUENT = ("50011", "50040", "50061", "60014")
 UNCLEAR = ("1", "2", "50004", "50026", "51054", "51149", "51412")
 """Neither success nor failure, says OKX; 1 and 2 without a result for the order are no better."""
+LATEST_CANCEL = 10 * SECOND
+"""A cancel has no expiry; how long one may be on its way before an order that still lives proves that it got lost."""
 ALREADY_DONE = ("51405",)
 FINAL = ("filled", "canceled", "mmp_canceled")
 
@@ -94,6 +97,25 @@ def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None
         return Proof(Verdict.CONFIRMED)
     if order.state == "filled":
         return Proof(Verdict.REJECTED, "51400", "filled before it could be canceled")
+    return None
+
+
+def of_unchanged(ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int) -> tuple[Proof, Rank] | None:
+    """What it proves that the order, read at `asked_at`, does not show what was asked of it; None while that may still come."""
+    look = ticket.look
+    is_patient = look is not None and asked_at - look.since >= grace
+    if not ticket.is_open:
+        reason = f"accepted, and it had no effect; the order is {order.state}"
+        return (Proof(Verdict.REJECTED, "", reason), Rank.ORDER) if is_patient else None
+    if ticket.answer and is_patient:
+        reason = f"{ticket.reason or lookup(ticket.answer).meaning}; the order is {order.state}"
+        return Proof(Verdict.REJECTED, ticket.answer, reason), Rank.ANSWER
+    if isinstance(ticket.order, AmendOrder) and ticket.expires_at is not None and asked_at > ticket.expires_at + SECOND:
+        reason = f"never took effect: {ticket.reason}; the order is {order.state}"
+        return Proof(Verdict.REJECTED, "", reason), Rank.ABSENCE
+    if isinstance(ticket.order, CancelOrder) and asked_at > ticket.last_sent_at + LATEST_CANCEL:
+        reason = f"had no effect, said {ticket.attempts} times; the order is {order.state}"
+        return Proof(Verdict.REJECTED, "", reason), Rank.ABSENCE
     return None
 
 
