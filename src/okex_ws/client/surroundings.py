@@ -63,7 +63,7 @@ def _amended(order: AmendOrder, account: Account) -> OrderUpdate | None:
 
 def _book(instrument: str, books: Books) -> tuple[str | None, Decimal | None]:
     """State and middle of the deepest book there is of an instrument; (None, None) when none is kept."""
-    kept = [book for book in books if book.instrument == instrument]
+    kept = books.of(instrument)
     if not kept:
         return None, None
     book = next((book for book in kept if book.is_live), kept[0])

@@ -21,6 +21,7 @@ class Books:
 
     def __init__(self) -> None:
         self._books: dict[tuple[str, str], OrderBook] = {}
+        self._channels: dict[str, None] = {}  # those of any book
 
     def __iter__(self) -> Iterator[OrderBook]:
         return iter(self._books.values())
@@ -34,13 +35,18 @@ class Books:
         Asked for without a channel before there is any, it is a book of nothing, and not kept.
         """
         if channel is None:
-            channel = deepest(name for name, key in self._books if key == instrument)
+            channel = deepest(book.channel for book in self.of(instrument))
             if channel is None:
                 return OrderBook(instrument)
         book = self._books.get((channel, instrument))
         if book is None:
             book = self._books[channel, instrument] = OrderBook(instrument, channel, DEPTHS.get(channel, 400))
+            self._channels[channel] = None
         return book
+
+    def of(self, instrument: str) -> list[OrderBook]:
+        """The books there are of an instrument, one per channel."""
+        return [book for channel in self._channels if (book := self._books.get((channel, instrument))) is not None]
 
     def apply(self, event: Event) -> str | None:
         """Take any event. Returns what is wrong with the book it changed, then STALE and in need of a new image, else None."""
