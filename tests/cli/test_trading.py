@@ -203,6 +203,7 @@ WORDS = [
     ("order buy BTC-USDT nan --market", "size 'nan' is no number"),
     ("order buy BTC-USDT 1 --limit 1e999", "price '1e999' is no number"),
     ("order hold BTC-USDT 1 --market", "'hold' is no side"),
+    ("order sell BTC-USDT -1.5 --market", "okex-ws: a number below zero means nothing here; see okex-ws order --help"),
     ("order buy BTCUSDT 1 --market", "okex-ws: 'BTCUSDT' is not an OKX id; ids look like BTC-USDT"),
     ("cancel btc-usdt --all", "okex-ws: OKX writes ids in capitals; did you mean BTC-USDT?"),
     ("orders BTCUSDT", "okex-ws: 'BTCUSDT' is not an OKX id"),

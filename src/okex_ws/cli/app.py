@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -165,6 +166,8 @@ def _say(text: str, code: int) -> int:
 def _say_usage(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     message = str(getattr(error, "format_message", lambda: error)()).replace("\n", " ").rstrip(".")
+    if re.match(r"-[\d.]", str(getattr(error, "option_name", ""))):
+        message = "a number below zero means nothing here"  # it was taken for an option
     where = f"; see {context.command_path} --help" if context is not None else ""
     return _say(f"{message}{where}", BAD_INPUT)
 
