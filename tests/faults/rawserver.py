@@ -8,9 +8,9 @@ import hashlib
 import json
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from typing import Any
 
-from tests.faults.toxics import reset
+from tests.faults.listening import Listening, reset
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -82,57 +82,33 @@ class Peer:
 Script = Callable[[Peer], Awaitable[object]]
 
 
-class RawServer:
+class RawServer(Listening):
     """`async with RawServer(script) as server`: `url`, `port`, and `connections` accepted so far."""
 
     def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
-        self.connections = 0
-        self.port = 0
+        super().__init__(tls)
         self._script = script
-        self._tls = tls
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
         self._errors: list[BaseException] = []
-        self._server: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
         return f"{'wss' if self._tls else 'ws'}://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports let go of their sockets
+    async def __aexit__(self, *reason: object) -> None:
+        await super().__aexit__(*reason)
         if self._errors:
             raise self._errors[0]
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self._writers.add(writer)
-        task = asyncio.get_running_loop().create_task(self._run(Peer(reader, writer, self.connections)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, peer: Peer) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         try:
-            await self._script(peer)
+            await self._script(Peer(reader, writer, number))
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client went
         except Exception as error:
             self._errors.append(error)
         finally:
-            peer.writer.close()
-            self._writers.discard(peer.writer)
+            writer.close()
+            self.writers.discard(writer)
 
 
 def accepted(head: bytes) -> bytes:

@@ -7,23 +7,13 @@ otherwise.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Self
+
+from tests.faults.listening import Listening, reset
 
 CHUNK = 65_536
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """End TCP with RST, whatever is still to be sent."""
-    handle = writer.get_extra_info("socket")
-    with contextlib.suppress(OSError):
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 @dataclass
@@ -47,43 +37,17 @@ class Toxics:
     seed: int = 7
 
 
-class Proxy:
+class Proxy(Listening):
     """`connections` counts what was accepted, `down` the bytes that went to clients, ever."""
 
     def __init__(self, upstream_port: int, toxics: Toxics | None = None) -> None:
+        super().__init__()
         self.toxics = toxics or Toxics()
-        self.connections = 0
         self.down = 0
-        self.port = 0
         self._upstream_port = upstream_port
         self._luck = random.Random(self.toxics.seed)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports let go of their sockets
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         upper: asyncio.StreamWriter | None = None
         try:
             if self.toxics.holds:
@@ -94,7 +58,7 @@ class Proxy:
             if self.toxics.gate is not None:
                 await self.toxics.gate(first)
             from_above, upper = await asyncio.open_connection("127.0.0.1", self._upstream_port)
-            self._writers.add(upper)
+            self.writers.add(upper)
             upper.write(first)
             await asyncio.gather(self._up(reader, upper), self._down(from_above, writer))
         except ConnectionError:
@@ -102,7 +66,7 @@ class Proxy:
         finally:
             for end in (writer, upper):
                 if end is not None:
-                    self._writers.discard(end)
+                    self.writers.discard(end)
                     end.close()
 
     async def _up(self, reader: asyncio.StreamReader, upper: asyncio.StreamWriter) -> None:
