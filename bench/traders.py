@@ -45,13 +45,14 @@ class Stopwatch:
 
 
 async def paced(watch: Stopwatch, per_second: float, turn: Callable[[bool], Awaitable[None]]) -> None:
-    """Some turns to warm up, then the measured ones at this pace; reports CPU per request."""
-    for _ in range(WARM_UP):
-        await turn(False)
-    began, start = time.process_time(), time.perf_counter()
-    for number in range(watch.turns):
-        await turn(True)
-        await asyncio.sleep(max(0.0, start + (number + 1) / per_second - time.perf_counter()))
+    """Some turns to warm up, then the measured ones; no two closer than this pace. Reports CPU per request."""
+    began = 0.0
+    for number in range(-WARM_UP, watch.turns):
+        if number == 0:
+            began = time.process_time()
+        start = time.perf_counter()
+        await turn(number >= 0)
+        await asyncio.sleep(max(0.0, start + 1 / per_second - time.perf_counter()))
     watch.report(time.process_time() - began)
 
 
