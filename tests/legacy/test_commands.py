@@ -39,6 +39,7 @@ def test_price_speaks_V3(venue: Simulator) -> None:
     done = here("price", "BTC-USDT", "--every", "700ms", "-n", "3", "--dialect", "v3", "--url", url)
     assert done.code == 0, done.err
     assert all(line.startswith("BTC-USDT ") for line in done.lines[:2])
+    assert " trades, " in done.lines[-1], "what happened over all"
 
 
 def test_record_and_replay_and_verify(venue: Simulator, tmp_path: Path) -> None:

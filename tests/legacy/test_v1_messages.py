@@ -304,3 +304,13 @@ def test_every_event_of_a_message_carries_the_moment_it_came() -> None:
     for row in rows("legacy_samples", dialect="v1"):
         for event in told(row["raw"], now=START + 7 * SECOND):
             assert event.ts_recv == START + 7 * SECOND
+
+
+def test_a_futures_order_opens_or_closes_a_side_by_its_type() -> None:
+    row = {"orderid": 1, "contract_name": "BTC0928", "contract_type": "quarter", "status": 0, "amount": 1, "deal_amount": 0}
+    sides = []
+    for kind in (1, 2, 3, 4):
+        (order,) = told([{"channel": "ok_sub_futureusd_trades", "data": {**row, "type": kind}}], "ok_sub_futureusd_trades")
+        assert isinstance(order, OrderUpdate)
+        sides.append((order.side, order.position_side))
+    assert sides == [("buy", "long"), ("sell", "short"), ("sell", "long"), ("buy", "short")]

@@ -390,3 +390,12 @@ def test_every_code_of_the_sheet_has_a_meaning() -> None:
     assert codes.advice("30036") == "no data"
     assert codes.advice("33017") == "an error of spot and margin trading"
     assert codes.advice("x") == ""
+
+
+def test_a_funding_rate_and_the_next_one_are_told() -> None:
+    row = {"estimated_rate": "0.00019", "funding_rate": "0.00022993", "funding_time": "2019-10-11T16:00:00.000Z"}
+    row |= {"instrument_id": "BTC-USD-SWAP", "interest_rate": "0", "settlement_time": "2019-10-12T08:00:00.000Z"}
+    (event,) = told(json.dumps({"table": "swap/funding_rate", "data": [row]}), "swap/funding_rate:BTC-USD-SWAP")
+    assert isinstance(event, FundingRate)
+    assert (event.rate, event.next_rate, event.interest_rate) == (0.00022993, 0.00019, 0.0)
+    assert (event.funding_ms, event.next_funding_ms) == (1570809600000, 1570867200000)
