@@ -10,7 +10,9 @@ import sys
 import pytest
 from tests.cli.shell import CLEAN
 
-from okex_ws.cli.tables import paragraph
+from okex_ws.cli.tables import paragraph, show_orders
+from okex_ws.events import OrderUpdate
+from okex_ws.wire.frames import decode_rows
 
 COLUMNS = ("since", "instrument", "state", "average", "id", "client id")
 ROW = ("11-26 16:28:28", "BTC-USDT-SWAP", "partially filled", "-", "680932994844858464", "longlonglonglonglonglonglong1233")
@@ -43,3 +45,10 @@ def test_where_there_is_none_no_line_is_longer_and_no_word_is_lost(width: int) -
 
 def test_a_word_longer_than_a_line_stands_alone_and_whole() -> None:
     assert paragraph(("a", "id"), ("x", "9" * 30), 20) == ["x", "  id " + "9" * 30]
+
+
+def test_open_orders_with_ids_of_ours_fit_into_120_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"instId": "BTC-USDT", "side": "sell", "ordType": "limit", "sz": "0.001", "px": "59923.2", "accFillSz": "0"}
+    row |= {"ordId": "680932994844858464", "clOrdId": "w0ayo6lhl7kbdhpkj1", "state": "live", "cTime": "1790000000000"}
+    show_orders("Orders", decode_rows([row], OrderUpdate, "orders"))
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 120

@@ -45,7 +45,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, r
     print(f"{title}:" if rows else f"{title}: none")
     if not rows:
         return
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
     for row in rows:
