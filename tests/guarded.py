@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tests.trading import KEY, SPOT, SWAP, Trader
 from tests.virtual import World
 
 from okex_ws.client.surroundings import surroundings
-from okex_ws.events import Event
+from okex_ws.events import AccountQuality, Event
 from okex_ws.market.account import ReadWish
 from okex_ws.protocol.dead_man import Arm, CancelAllAfter
 from okex_ws.protocol.guard import Guard, Limits, Surroundings
@@ -65,9 +66,14 @@ class GuardedTrader(Trader):
     # -- what a shell does -----------------------------------------------------------------------------------------------
 
     def hear(self, event: Event) -> list[Event]:
-        if self.safety is not None:
-            self.safety.feed(event, self.world.now)
-        return super().hear(event)
+        if self.safety is None:
+            return super().hear(event)
+        self.safety.feed(event, self.world.now)
+        said = super().hear(event)
+        qualities = [heard for heard in said if isinstance(heard, AccountQuality)]
+        for heard in qualities:
+            self.safety.feed(heard, self.world.now)
+        return said + (self._settle() if qualities else [])
 
     def deadline(self) -> int | None:
         dues = (super().deadline(), self.safety.next_deadline if self.safety is not None else None)
@@ -78,10 +84,10 @@ class GuardedTrader(Trader):
             self.safety.on_deadline(self.world.now)
         super().on_deadline()
 
-    def _around(self, order: PlaceOrder | AmendOrder) -> Surroundings:
+    def _around(self, order: PlaceOrder | AmendOrder, others: Sequence[PlaceOrder | AmendOrder]) -> Surroundings:
         client = self.client
         known = {"account": self.account, "instruments": self.instruments, "books": client.books, "latest": client.latest}
-        return surroundings(order, **known, in_flight=self.orders.placing)
+        return surroundings(order, **known, in_flight=[*self.orders.changing, *others])
 
     def _settle(self) -> list[Event]:
         said = super()._settle()

@@ -15,6 +15,7 @@ from tests.test_replay import Record
 from tests.trading import SPOT, SPREAD, SWAP
 
 import okex_ws
+from okex_ws.client.halting import press, release
 from okex_ws.client.intents import IntentLogError
 from okex_ws.events import (
     AccountQuality,
@@ -187,6 +188,49 @@ def test_a_mass_cancel_ends_an_option_family_s_orders_for_those_who_may_and_no_o
     outcome = asyncio.run(main())
     assert (outcome.kind, outcome.via, outcome.instrument) == ("mass_cancel", "websocket", "BTC-USD")
     assert (outcome.verdict, outcome.code) == said
+
+
+def test_started_while_the_halt_file_is_there_a_client_cancels_what_a_former_one_left_open(tmp_path: Path) -> None:
+    async def main() -> None:
+        file = tmp_path / "halt"
+        async with Server(exchange()) as server, asyncio.timeout(20):
+            async with trading_client(server, halt_file=file, cancel_all_after_s=None) as client:
+                await client.ready()
+                assert (await client.place(SPOT, "buy", "0.01", price="59000")).is_confirmed
+            press(file, "not now")
+            client, gone = trading_client(server, halt_file=file, cancel_all_after_s=None), asyncio.Event()
+            client.on(OrderUpdate, lambda event: gone.set() if event.state == "canceled" else None)
+            async with client:
+                await gone.wait()
+                await client.ready()
+                assert (await client.place(SPOT, "buy", "0.01", price="59000")).via == "here"
+                client.halt("and I say so too")
+                release(file)
+                client.trader._switch._look()
+                assert (await client.place(SPOT, "buy", "0.01", price="59000")).via == "here", "the file was not the only reason"
+            assert [order.state for order in server.exchange.floor.orders(DEMO_KEY.uid)] == ["canceled"]
+
+    asyncio.run(main())
+
+
+def test_where_no_price_is_known_it_is_said_once_that_none_is_checked(caplog: pytest.LogCaptureFixture) -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        for _ in range(2):
+            assert (await client.place(SPOT, "buy", "0.01", price="1000")).is_confirmed
+
+    traded(life)
+    said = [record.getMessage() for record in caplog.records if "price_distance" in record.getMessage()]
+    assert said == [f"no price of {SPOT} is known here, so price_distance is not checked: keep its book, or subscribe to it"]
+
+
+def test_a_channel_that_is_refused_for_good_ends_the_wait_and_says_which() -> None:
+    async def main() -> None:
+        refused = exchange("error_ack channel=positions code=60018")
+        async with Server(refused) as server, asyncio.timeout(20), trading_client(server, halt_file=None) as client:
+            with pytest.raises(okex_ws.NotTradingError, match=r"OKX refused positions, without which .*60018"):
+                await client.ready()
+
+    asyncio.run(main())
 
 
 def test_F1_a_spread_order_whose_answer_was_lost_is_read_by_its_id_too() -> None:

@@ -349,6 +349,53 @@ def test_F19_a_position_never_goes_beyond_its_limit_not_even_by_what_is_on_its_w
     assert out.outcome.is_confirmed, "making it smaller is always allowed"
 
 
+def test_F19_what_leaves_together_counts_together() -> None:
+    limits = Limits(position=D(5), open_orders=6, orders_per_second=100, price_distance=None, trip_after=None)
+    world, trader = guarded(limits=limits)
+
+    def batch(count: int, size: str) -> list[Any]:
+        price = best(world, SWAP)[0] - 500
+        made = PlaceOrder(instrument=SWAP, side="buy", size=D(size), price=price, trade_mode="cross")
+        tickets = trader.submit(*[made] * count)
+        world.run(1)
+        return [ticket.outcome for ticket in tickets]
+
+    too_large = batch(6, "1")
+    assert {(outcome.verdict, outcome.via) for outcome in too_large} == {(Verdict.REJECTED, "here")}
+    assert {outcome.reason for outcome in too_large} == {
+        "number 6 of a batch of 6, none of which left: the position could become 6, more than 5"
+    }
+    assert {outcome.verdict for outcome in batch(7, "0.1")} == {Verdict.REJECTED}
+    assert (len(open_there(world)), set(refusals(trader))) == (0, {"position", "open_orders"})
+    assert {outcome.verdict for outcome in batch(5, "1")} == {Verdict.CONFIRMED}
+    assert len(open_there(world)) == 5
+
+
+def test_F19_amendments_on_their_way_count_for_the_position_they_may_lead_to() -> None:
+    limits = Limits(position=D(5), orders_per_second=None, price_distance=None, trip_after=None)
+    world, trader = guarded(limits=limits)
+    price = str(best(world, SWAP)[0] - 500)
+    made = [trader.place("1", price, instrument=SWAP) for _ in range(3)]
+    world.run(1)
+    for ticket in made:  # all in one instant
+        trader.amend(ticket, size="2")
+    world.run(1)
+    assert sorted(order.size for order in open_there(world)) == [D(1), D(2), D(2)]
+    assert refusals(trader) == ["position"]
+
+
+def test_F13_what_waits_for_its_turn_does_not_leave_once_the_account_is_not_live() -> None:
+    limits = Limits(orders_per_second=None, open_orders=None, price_distance=None)
+    world, trader = guarded("abort path=private at=10", "refuse_connect path=private at=10 for=20", limits=limits)
+    trader.orders.budget.longest_s = 5
+    world.run(7.5)
+    for number in range(70):
+        order = PlaceOrder(instrument=SPOT, side="buy", size=D("0.001"), price=D(resting(world)))
+        trader.submit(order, override="cannot wait" if number == 69 else "")
+    world.run(20)
+    assert (refusals(trader), len(ledger(world))) == (["account"] * 9, 61)
+
+
 def test_F19_open_orders_are_bounded_those_in_flight_included() -> None:
     world, trader = guarded(limits=Limits(open_orders=7, orders_per_second=None, trip_after=None))
     for _ in range(30):

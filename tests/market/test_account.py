@@ -333,6 +333,15 @@ def test_an_older_push_of_an_open_position_changes_nothing() -> None:
     assert account.position("BTC-USDT-SWAP") == D(3)
 
 
+def test_a_channel_let_go_under_one_key_that_runs_under_another_is_no_lasting_reason_for_doubt() -> None:
+    account, rest = live()
+    up(account, 4, ("orders", "SPOT"))
+    told = account.apply(Unsubscribed(ts_recv=at(5), channel="orders", key="SPOT"))
+    assert qualities(told) == ["STALE", "RECONCILING"]
+    rest.answer(account, 6)
+    assert account.is_live
+
+
 def test_every_subscription_of_a_channel_has_to_run_again() -> None:
     account, rest = live()
     down(account, 5, ("orders", "SPOT"), *PLACES)

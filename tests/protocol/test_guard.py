@@ -108,18 +108,27 @@ def test_a_doubt_can_be_overridden_which_is_told_and_a_limit_cannot() -> None:
 
 def test_the_kill_switch_stays_on_until_it_is_released_by_hand() -> None:
     guard = Guard()
-    assert guard.halt("looks wrong", "file", T0)
+    assert guard.halt("looks wrong", "signal", T0)
     assert not guard.halt("again", "call", T0 + 1)
     (told,) = guard.take_events()
     assert isinstance(told, Halted)
-    assert (told.reason, told.by) == ("looks wrong", "file")
+    assert (told.reason, told.by) == ("looks wrong", "signal")
     refusal = guard.check(order(), around(), T0 + 10**15)
     assert refusal is not None
-    assert (refusal.rule, refusal.reason) == ("halted", "trading is halted by file: looks wrong")
+    assert (refusal.rule, refusal.reason) == ("halted", "trading is halted by signal: looks wrong")
     assert guard.resume("looked at", T0 + 2)
     assert not guard.resume("twice", T0 + 2)
     assert [type(event) for event in guard.take_events()] == [TradingResumed]
     assert rule(guard, order()) == ""
+
+
+def test_halted_by_more_than_the_file_the_other_reason_outlasts_it() -> None:
+    guard = Guard()
+    assert guard.halt("from the shell", "file", T0)
+    assert not guard.halt("from the shell", "file", T0 + 1)
+    assert guard.halt("lost too much", "call", T0 + 2)
+    assert not guard.halt("from the shell", "file", T0 + 3)
+    assert (guard.halted_by, guard.halted_reason) == ("call", "lost too much")
 
 
 def test_a_rate_is_of_any_second_and_only_what_left_counts() -> None:

@@ -372,7 +372,7 @@ def test_when_halted_nothing_new_leaves_not_even_what_waits_for_its_turn() -> No
         desk.place()
     desk.place(second=1.5)
     desk.orders.is_halted = True
-    desk.orders.refuse_waiting("halted by hand", desk.now)
+    desk.orders.refuse_waiting("halted", "halted by hand", "resume", desk.now)
     desk.settle()
     desk.place()
     desk.place(cancel("abc"))

@@ -250,7 +250,8 @@ def _audit_verdict(made: Schedule, ticket: Ticket, theirs: list[Any]) -> list[st
         others = [t for t, _ in made.asked if isinstance(t.order, CancelOrder) and _same(t, ticket) and t is not ticket]
         right = outcome.is_confirmed == (order.state == "canceled") or bool(others) or order.order_type != "limit"
         # The kill switch cancels too, and a cancel that comes after it may be refused for what it is.
-        right = right or (made.is_guarded and not outcome.is_confirmed and order.updated < ticket.first_sent_at)
+        is_late = order.updated < (ticket.first_sent_at or outcome.resolved_at)
+        right = right or (made.is_guarded and not outcome.is_confirmed and is_late)
     return [] if right else [f"{name}: {outcome}, and it is {order}"]
 
 

@@ -25,12 +25,19 @@ def surroundings(
     instruments: Instruments,
     books: Books,
     latest: Latest,
-    in_flight: Iterable[PlaceOrder],
+    in_flight: Iterable[PlaceOrder | AmendOrder],
 ) -> Surroundings:
-    """What the guard must know to let this order pass. in_flight: new orders asked for, of which nothing final is known."""
+    """What the guard must know to let this order pass. in_flight: what was asked for, and may not be told of yet."""
     amended = _amended(order, account) if isinstance(order, AmendOrder) else None
     side = order.side if isinstance(order, PlaceOrder) else amended.side if amended is not None else ""
-    coming = [other for other in in_flight if not _is_known(other, account)]
+    coming: list[PlaceOrder] = []
+    changed: dict[str, Decimal] = {}
+    for other in in_flight:
+        if isinstance(other, PlaceOrder):
+            if not _is_known(other, account):
+                coming.append(other)
+        elif other.size is not None and (known := _amended(other, account)) is not None:
+            changed[known.order_id] = max(other.size, changed.get(known.order_id, NOTHING))
     book, middle = _book(order.instrument, books)
     if middle is None and book is None:
         last = latest.price(order.instrument)
@@ -46,12 +53,14 @@ def surroundings(
         side=side,
         open_orders=len(account.orders) + len(account.spreads) + len(coming),
         position=_position(order, account, rules, amended),
-        working=_working(order, account, coming, side, amended),
+        working=_working(order, account, coming, changed, side, amended),
     )
 
 
 def _is_known(order: PlaceOrder, account: Account) -> bool:
     """Whether the account tells of it already."""
+    if not order.client_order_id:
+        return False
     if order.is_spread:
         return account.spreads.has_heard(order.client_order_id)
     return account.orders.get(client_order_id=order.client_order_id) is not None
@@ -102,13 +111,19 @@ def _position(
 
 
 def _working(
-    order: PlaceOrder | AmendOrder, account: Account, coming: list[PlaceOrder], side: str, amended: OrderUpdate | None
+    order: PlaceOrder | AmendOrder,
+    account: Account,
+    coming: list[PlaceOrder],
+    changed: dict[str, Decimal],
+    side: str,
+    amended: OrderUpdate | None,
 ) -> Decimal:
-    """Sizes still open on this side of the instrument, but for the order that is amended."""
+    """Sizes open on this side of the instrument, but for the order that is amended. changed: what they may be by now, by id."""
     total = NOTHING
     for other in account.orders:
         if other.instrument == order.instrument and other.side == side and other is not amended and not other.reduce_only:
-            total += (other.size or NOTHING) - (other.filled_size or NOTHING)
+            size = max(other.size or NOTHING, changed.get(other.order_id, NOTHING))
+            total += size - (other.filled_size or NOTHING)
     for new in coming:
         if new.instrument == order.instrument and new.side == side and not new.reduce_only:
             total += new.size

@@ -46,10 +46,10 @@ from okex_ws.events import (
     Verdict,
 )
 from okex_ws.market import Books, Instruments, Latest
-from okex_ws.market.account import Account, ReadWish
+from okex_ws.market.account import CHANNELS, Account, ReadWish
 from okex_ws.market.sizing import fit, fit_change
 from okex_ws.protocol.dead_man import Arm, CancelAllAfter
-from okex_ws.protocol.guard import Guard, Limits, Surroundings
+from okex_ws.protocol.guard import FILE, Guard, Limits, Surroundings
 from okex_ws.protocol.order_budget import OrderBudget
 from okex_ws.protocol.order_ids import PREFIX_BITS, OrderIds
 from okex_ws.protocol.orders import Orders
@@ -161,12 +161,12 @@ class Trader:
         self._is_prepared = False
         self._missing = "no connection yet"
         self._is_closed = False
-        self._refused: LoginRefusedError | None = None
+        self._refused: LoginRefusedError | NotTradingError | None = None
         self._switch = Switch(
             Path(settings.halt_file).expanduser() if settings.halt_file is not None else None,
             settings.halt_signal,
             halt=self.halt,
-            resume=self.resume,
+            resume=self._let_go,
             is_halted=lambda: self.orders.is_halted,
         )
 
@@ -252,6 +252,8 @@ class Trader:
         tickets = self.safety.submit(
             fitted, self._around, self._now(), override=override, urgent=urgent, may_resend=may_resend
         )
+        for name in self.safety.guard.take_unpriced():
+            log.warning("no price of %s is known here, so price_distance is not checked: keep its book, or subscribe to it", name)
         futures = []
         for ticket in tickets:
             future = self._waiting[ticket.number] = asyncio.get_running_loop().create_future()
@@ -278,14 +280,14 @@ class Trader:
         )
         return msgspec.structs.replace(order, size=size, price=price)
 
-    def _around(self, order: PlaceOrder | AmendOrder) -> Surroundings:
+    def _around(self, order: PlaceOrder | AmendOrder, others: Sequence[PlaceOrder | AmendOrder]) -> Surroundings:
         return surroundings(
             order,
             account=self.account,
             instruments=self._instruments,
             books=self._books,
             latest=self._latest,
-            in_flight=self.orders.placing,
+            in_flight=[*self.orders.changing, *others],
         )
 
     def trade_mode(self, instrument: str) -> str:
@@ -306,6 +308,11 @@ class Trader:
         """New orders may leave again."""
         self.safety.resume(reason, self._now())
         self._say()
+
+    def _let_go(self, reason: str) -> None:
+        """The file is gone; what else has halted meanwhile stays halted."""
+        if self.safety.guard.halted_by == FILE:
+            self.resume(reason)
 
     # -- hearing ---------------------------------------------------------------------------------------------------------
 
@@ -335,9 +342,13 @@ class Trader:
     def _note_refusal(self, event: Refused | Disconnected) -> None:
         if not event.line.startswith("private"):
             return
-        if isinstance(event, Refused) and event.channel == "login" and not event.will_retry:
+        if isinstance(event, Refused) and not event.will_retry:
             why = f"{one_line(event.message)} ({event.code})" if event.message else event.code
-            self._refused = LoginRefusedError(f"OKX refused the login: {why}; {event.advice}")
+            if event.channel == "login":
+                self._refused = LoginRefusedError(f"OKX refused the login: {why}; {event.advice}")
+            elif event.channel in CHANNELS and self._refused is None:
+                why = f"OKX refused {event.channel}, without which the account is not known: {why}; {event.advice}"
+                self._refused = NotTradingError(why)
         elif isinstance(event, Disconnected) and event.fatal and self._refused is None:
             self._refused = LoginRefusedError(one_line(event.reason))
         elif isinstance(event, Disconnected):

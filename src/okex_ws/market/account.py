@@ -241,8 +241,7 @@ class Account:
         place = (event.channel, event.key)
         self._down.discard(place)
         self._up.add(place)
-        running = {channel for channel, _ in self._up}
-        if self.quality is Quality.STALE and not self._down and running.issuperset(self._channels):
+        if self.quality is Quality.STALE and self._is_complete:
             return self.begin(event.ts_recv, "every channel runs")
         return []
 
@@ -250,7 +249,14 @@ class Account:
         if event.channel not in self._channels:
             return []
         self._up.discard((event.channel, event.key))
-        return self._distrust(f"{event.channel} was unsubscribed", event.ts_recv)
+        told = self._distrust(f"{event.channel} was unsubscribed", event.ts_recv)
+        if self._is_complete:  # it runs under another key too
+            told += self.begin(event.ts_recv, f"{event.channel} runs still, though less of it was subscribed")
+        return told
+
+    @property
+    def _is_complete(self) -> bool:
+        return not self._down and {channel for channel, _ in self._up}.issuperset(self._channels)
 
     def _on_disconnected(self, event: Disconnected) -> list[Event]:
         lost = {place for place in event.channels if place[0] in self._channels}

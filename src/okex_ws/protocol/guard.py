@@ -17,6 +17,8 @@ from okex_ws.protocol.pacing import SECOND
 from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder, kind_of, plain
 
 LIVE = "LIVE"
+FILE = "file"
+"""What halts as long as it is there, and lets go by itself."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,12 +75,17 @@ class Guard:
         self._events: list[Event] = []
         self._passed: deque[int] = deque()  # new and amended orders of the last second
         self._refused: deque[int] = deque()  # by limits, of the last second
+        self._unpriced: set[str] = set()
+        self._new_unpriced: list[str] = []
 
     # -- the kill switch -------------------------------------------------------------------------------------------------
 
     def halt(self, reason: str, by: str, now: int) -> bool:
-        """From now on no order passes, but for cancels. False when that was so already."""
-        if self.is_halted:
+        """From now on no order passes, but for cancels. False when that was so already.
+
+        A reason of its own outlasts the file's: when the file goes, that is no leave to trade again.
+        """
+        if self.is_halted and (self.halted_by != FILE or by == FILE):
             return False
         self.is_halted, self.halted_by, self.halted_reason = True, by, reason
         self._events.append(Halted(ts_recv=now, line="guard", reason=reason, by=by))
@@ -98,6 +105,11 @@ class Guard:
         """What there is to tell: switches pressed and released, checks overridden."""
         events, self._events = self._events, []
         return events
+
+    def take_unpriced(self) -> list[str]:
+        """Instruments whose orders now pass without a check of their price, as none is known here; each is said once."""
+        names, self._new_unpriced = self._new_unpriced, []
+        return names
 
     # -- the check -------------------------------------------------------------------------------------------------------
 
@@ -135,6 +147,11 @@ class Guard:
             self._events.append(told)
         return None
 
+    def take_back(self, count: int) -> None:
+        """The last orders that passed did not leave after all."""
+        for _ in range(min(count, len(self._passed))):
+            self._passed.pop()
+
     def _too_many(self, order: PlaceOrder | AmendOrder, around: Surroundings, now: int) -> tuple[str, str, str] | None:
         """The first limit of the whole account this order breaks, as (rule, reason, advice)."""
         while self._passed and self._passed[0] <= now - SECOND:
@@ -166,6 +183,10 @@ class Guard:
             if abs(order.price - around.middle) > share * around.middle:
                 reason = f"price {plain(order.price)} is more than {plain(share * 100)} % off {plain(around.middle)}"
                 return "price_distance", reason, "look at the price again"
+        is_unpriced = order.price is not None and limits.price_distance is not None and around.middle is None
+        if is_unpriced and order.instrument not in self._unpriced:
+            self._unpriced.add(order.instrument)
+            self._new_unpriced.append(order.instrument)
         is_reducing = isinstance(order, PlaceOrder) and order.reduce_only
         return None if is_reducing else self._too_large(order, around, limits)
 

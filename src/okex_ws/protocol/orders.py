@@ -8,7 +8,7 @@ Source: docs-v5 "Place order" and its neighbours, "Order channel", "Error Code".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -41,6 +41,7 @@ from okex_ws.protocol.verdicts import (
     OwnOrder,
     Proof,
     Rank,
+    is_another,
     of_answer,
     of_order,
     of_unchanged,
@@ -72,8 +73,6 @@ UNSEEN_FOR = 2 * SECOND
 """What was accepted and no push tells of for so long is read: accepted is not done, and the push may have been lost."""
 SETTLED_FOR = 30 * SECOND
 """How long a verdict can still be corrected by what comes late."""
-OTHERS_CLOCK = 10 * SECOND
-"""An order made earlier than this before we asked for it is another one of the same id."""
 
 
 class Orders:
@@ -169,11 +168,12 @@ class Orders:
             tickets.append(ticket)
         return tickets
 
-    def refuse_waiting(self, reason: str, now: int) -> None:
-        """Let none of the new orders leave that still wait for their turn: the kill switch."""
+    def refuse_waiting(self, rule: str, reason: str, advice: str, now: int, *, but: Container[int] = ()) -> None:
+        """Let none of the new orders leave that still wait for their turn. but: numbers of tickets that may all the same."""
         for request in list(self._shelf.requests.values()):
-            if not request.via and not isinstance(request.tickets[0].order, (CancelOrder, MassCancel)):
-                self._refuse(request, "halted", reason, "resume trading first", now)
+            first = request.tickets[0]
+            if not request.via and not isinstance(first.order, (CancelOrder, MassCancel)) and first.number not in but:
+                self._refuse(request, rule, reason, advice, now)
 
     @property
     def unresolved(self) -> list[Ticket]:
@@ -181,8 +181,8 @@ class Orders:
         return [ticket for ticket in self._shelf if ticket.is_open]
 
     @property
-    def placing(self) -> Collection[PlaceOrder]:
-        """New orders that may be open by now, and that nothing has shown yet."""
+    def changing(self) -> Collection[PlaceOrder | AmendOrder]:
+        """New orders and amendments that may hold by now, and that nothing has shown yet."""
         return self._shelf.unseen.values()
 
     @property
@@ -467,7 +467,7 @@ class Orders:
         for item in concerned:
             if item.order.instrument != order.instrument and not item.order.is_spread:
                 continue
-            if isinstance(item.order, PlaceOrder) and self._is_another(item, order):
+            if isinstance(item.order, PlaceOrder) and is_another(order, self._server_time(item.first_sent_at)):
                 proof: Proof | None = Proof(Verdict.REJECTED, "51016", "an earlier order has this client order id")
                 proof = proof if item.answer == "51016" else None
             else:
@@ -475,10 +475,6 @@ class Orders:
             item.order_id = order.order_id or item.order_id
             if proof is not None:
                 self._settle(item, proof, Rank.ORDER, now, via=via, state=order.state)
-
-    def _is_another(self, ticket: Ticket, order: OwnOrder) -> bool:
-        made = order.created_ms
-        return made is not None and made * MS < self._server_time(ticket.first_sent_at) - OTHERS_CLOCK
 
     def _not_yet(self, ticket: Ticket, order: OwnOrder, asked_at: int, now: int) -> None:
         """The order is there, and what was asked of it does not show: in time that proves something too."""

@@ -28,7 +28,8 @@ CANCEL_AGAIN = 5 * SECOND
 """After a cancel that did not succeed, until what is still open is canceled once more; only while halted."""
 DEAD_MAN = "cancel-all-after"
 
-Around = Callable[[PlaceOrder | AmendOrder], Surroundings]
+Around = Callable[[PlaceOrder | AmendOrder, Sequence[PlaceOrder | AmendOrder]], Surroundings]
+"""What is known around an order, with others that are about to leave with it."""
 
 
 class Safety:
@@ -51,6 +52,7 @@ class Safety:
         self.switch = switch
         self._open_orders, self._open_spreads = open_orders, open_spreads
         self._canceled: set[str] = set()
+        self._overridden: set[int] = set()  # tickets that may leave though the account is not LIVE
         self._cancel_again_at: int | None = None
         self._events: list[Event] = []
 
@@ -68,13 +70,21 @@ class Safety:
     ) -> list[Ticket]:
         """Ask for these, if the guard lets every one of them pass; of a batch in which it refuses one, none leaves."""
         refusal = None
+        earlier: list[PlaceOrder | AmendOrder] = []  # of this batch, which count as on their way
         for order in orders:
             if isinstance(order, (PlaceOrder, AmendOrder)):
-                broken = self.guard.check(order, around(order), now, override=override)
+                broken = self.guard.check(order, around(order, earlier), now, override=override)
                 if broken is not None:
-                    refusal = (broken.rule, broken.reason, broken.advice)
+                    reason = broken.reason
+                    if len(orders) > 1:
+                        reason = f"number {len(earlier) + 1} of a batch of {len(orders)}, none of which left: {reason}"
+                        self.guard.take_back(len(earlier))
+                    refusal = (broken.rule, reason, broken.advice)
                     break
+                earlier.append(order)
         tickets = self.orders.submit(orders, now, urgent=urgent, may_resend=may_resend, refusal=refusal)
+        if override and refusal is None:
+            self._overridden |= {ticket.number for ticket in tickets}
         if self.switch is not None and refusal is None:
             self._count_live(now)
         return tickets
@@ -99,6 +109,13 @@ class Safety:
         """Take any event, also those that Orders said."""
         if isinstance(event, Disconnected) and event.fatal and event.line.startswith("private"):
             self.halt(f"the private line is gone for good: {event.reason}", "line", now)
+        match event:
+            case AccountQuality(quality=quality) if quality != LIVE:
+                # What waits for its turn was let pass by a picture that no longer holds.
+                reason = f"the account's picture is {quality} since: {event.reason}"
+                self.orders.refuse_waiting("account", reason, "wait until it is LIVE, or override", now, but=self._overridden)
+            case OrderResolved():
+                self._overridden.discard(event.ticket)
         if not self.guard.is_halted:
             return
         match event:
@@ -161,7 +178,7 @@ class Safety:
 
     def _stop(self, now: int) -> None:
         self.orders.is_halted = True
-        self.orders.refuse_waiting(self.guard.halted_reason, now)
+        self.orders.refuse_waiting("halted", self.guard.halted_reason, "resume trading first", now)
         if self.switch is not None:
             self.switch.fire(now)
 

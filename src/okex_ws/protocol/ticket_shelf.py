@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 from okex_ws.protocol.tickets import Request, Ticket
 from okex_ws.protocol.verdicts import OwnOrder
-from okex_ws.wire.orders import OrderRequest, PlaceOrder
+from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
 
 
 class TicketShelf:
     """Every ticket that may still change. run: what tells this process from others, in the tickets' keys.
 
-    unseen: new orders that may be open, and that neither a push nor a read has shown yet, by their tickets' numbers.
+    unseen: new orders and amendments that may hold, and that neither a push nor a read has shown yet, by their tickets' numbers.
     """
 
     def __init__(self, run: str) -> None:
         self.requests: dict[str, Request] = {}
-        self.unseen: dict[int, PlaceOrder] = {}
+        self.unseen: dict[int, PlaceOrder | AmendOrder] = {}
         self._run = run
         self._tickets: dict[int, Ticket] = {}
         self._by_id: dict[str, list[Ticket]] = {}
@@ -40,7 +40,7 @@ class TicketShelf:
         ticket = self._tickets[number] = Ticket(number, key or f"{self._run}-{number}", order, may_resend=may_resend)
         for name in _names(order):
             self._by_id.setdefault(name, []).append(ticket)
-        if isinstance(order, PlaceOrder):
+        if isinstance(order, (PlaceOrder, AmendOrder)):
             self.unseen[number] = order
         return ticket
 

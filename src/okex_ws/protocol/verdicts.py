@@ -28,6 +28,8 @@ UNCLEAR = ("1", "2", "50004", "50026", "51054", "51149", "51412")
 """Neither success nor failure, says OKX; 1 and 2 without a result for the order are no better."""
 LATEST_CANCEL = 10 * SECOND
 """A cancel has no expiry; how long one may be on its way before an order that still lives proves that it got lost."""
+OTHERS_CLOCK = 10 * SECOND
+"""An order made earlier than this before we asked for it is another one of the same id."""
 ALREADY_DONE = ("51405",)
 FINAL = ("filled", "canceled", "mmp_canceled")
 
@@ -85,6 +87,11 @@ def of_answer(ticket: Ticket, code: str, *, by_number: bool) -> Next:
     if code in UNCLEAR or code == "51410" or lookup(code).policy is Policy.LOOK_UP:
         return Next.LOOK
     return Next.REJECTED
+
+
+def is_another(order: OwnOrder, asked_at: int) -> bool:
+    """Whether this is an earlier order than the one of the same id asked for at `asked_at`, by OKX's clock."""
+    return order.created_ms is not None and order.created_ms * (SECOND // 1000) < asked_at - OTHERS_CLOCK
 
 
 def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None:
