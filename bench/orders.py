@@ -10,7 +10,7 @@ They do not do the same. python-okx writes the request and hands over text, of w
 push means, lost answers, rounding and limits are left to its caller. Ours rounds to the instrument's steps, asks the guard, keeps
 within the rate limits, makes one verdict of ack and pushes, keeps orders, fills, balances and positions as typed events in
 Decimal, renews cancel-all-after over REST every 5 s, and looks for the halt file; with the intent log it also waits for the disk
-(fdatasync) before each request. At this pace more than half of the CPU is the price of waking up with cold caches, for each of them.
+(fdatasync) before each request. At this pace more than half of the CPU, everybody's, is the price of waking up with cold caches.
 """
 
 from __future__ import annotations
