@@ -360,3 +360,21 @@ def test_A19_a_signal_ends_the_process_cleanly(name: str) -> None:
             assert said == [], "no traceback, no warning"
 
     check()
+
+
+@looped
+async def test_A18_a_long_turn_of_the_loop_in_which_messages_come_is_no_standstill() -> None:
+    """A socket's whole backlog is read in one turn: timers fire in it too, by the messages' own clock."""
+    heard: list[Event] = []
+    async with market_server() as server:
+        client = client_of(server.port)
+        client.subscribe("trades", "BTC-USDT")
+        async with following(client) as stream:
+            last = (await until(stream, Trade)).trade_id
+            client.on(Event, heard.append)
+            [driver] = client._drivers.values()
+            for trade_id in range(last + 1, last + 60):
+                client._clock.offset += 1_000_000_000
+                driver.on_text(1, json.dumps(trade(trade_id), separators=(",", ":")).encode())
+            assert len([event for event in heard if isinstance(event, Trade)]) == 59
+            assert not [event for event in heard if isinstance(event, Disconnected)]
