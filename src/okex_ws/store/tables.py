@@ -58,10 +58,10 @@ class Table(msgspec.Struct, frozen=True):
         """Whether a trade id names a row once per instrument and day."""
         return "trade_id" in self.own and "price" in self.own and "order_id" not in self.own
 
-    def batch(self, rows: Sequence[Any], ns: Sequence[int], indexes: Sequence[int], recorder: str) -> Any:
-        """Events of this class, their journal records and places in them → one pyarrow RecordBatch."""
+    def batch(self, rows: Sequence[Any], times: Sequence[int], ns: Sequence[int], indexes: Sequence[int], recorder: str) -> Any:
+        """Events of this class, their `event_ns`, journal records and places in them → one pyarrow RecordBatch."""
         received = _integers([row.ts_recv for row in rows])
-        happened = _integers([event_ns(row) for row in rows])
+        happened = _integers(times)
         columns = [
             happened.cast(pa.timestamp("ns")).cast(pa.timestamp("us"), safe=False),
             happened,
@@ -179,7 +179,7 @@ def _parsed(text: str, parse: Callable[[str], float]) -> float | None:
         return None
 
 
-def _integers(values: list[int]) -> Any:
+def _integers(values: Sequence[int]) -> Any:
     try:
         return pa.array(values, pa.int64())
     except (pa.ArrowException, OverflowError):

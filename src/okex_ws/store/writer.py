@@ -50,11 +50,12 @@ class _Part:
     Where a batch ends is known without looking into it: whoever writes has to wait for the interpreter at every look.
     """
 
-    __slots__ = ("batches", "day", "events", "indexes", "instrument", "ns", "table")
+    __slots__ = ("batches", "day", "events", "indexes", "instrument", "ns", "table", "times")
 
     def __init__(self, table: Table, instrument: str, day: int) -> None:
         self.table, self.instrument, self.day = table, instrument, day
         self.events: list[Event] = []
+        self.times: list[int] = []
         self.ns: list[int] = []
         self.indexes: list[int] = []
         self.batches: list[_Sealed] = []
@@ -63,9 +64,9 @@ class _Part:
         """Turn the events into columns; returns the bytes they take."""
         if not self.events:
             return 0
-        columns = self.table.batch(self.events, self.ns, self.indexes, recorder)
+        columns = self.table.batch(self.events, self.times, self.ns, self.indexes, recorder)
         self.batches.append(_Sealed(self.ns[0], self.ns[-1], columns))
-        self.events, self.ns, self.indexes = [], [], []
+        self.events, self.times, self.ns, self.indexes = [], [], [], []
         return int(columns.nbytes)
 
     @property
@@ -151,11 +152,13 @@ class TableWriter:
             return
         kind = type(event)
         if isinstance(event, Push):
-            key = (kind, getattr(event, "instrument", ""), event_ns(event) // DAY)
+            time = event_ns(event)
+            key = (kind, getattr(event, "instrument", ""), time // DAY)
             part = self._parts.get(key)
             if part is None:
                 part = self._parts[key] = _Part(table_of(kind), key[1], key[2])
             part.events.append(event)
+            part.times.append(time)
             part.ns.append(n)
             part.indexes.append(i)
             self.rows += 1
@@ -236,7 +239,7 @@ class TableWriter:
         since = self._parts.get(key)
         if since is not None:
             part.batches += since.batches
-            part.events, part.ns, part.indexes = since.events, since.ns, since.indexes
+            part.events, part.times, part.ns, part.indexes = since.events, since.times, since.ns, since.indexes
         self._parts[key] = part
 
     def _append_news(self, lines: list[_Line], acknowledged: int) -> None:
