@@ -65,3 +65,32 @@ def test_an_order_that_would_wait_too_long_says_how_long() -> None:
         budget.claim([limit()], at(0))
     with pytest.raises(BudgetError, match=r"would have to wait 2\.10 s"):
         budget.claim([limit()], at(0))
+
+
+def test_ordinary_cancels_leave_a_reserve_that_urgent_ones_use_up_and_no_more() -> None:
+    budget = OrderBudget(longest_s=0)
+
+    def leave(count: int, *, urgent: bool) -> int:
+        left = 0
+        for _ in range(count):
+            try:
+                left += budget.claim([cancel("c")], at(0), urgent=urgent) == at(0)
+            except BudgetError:
+                break
+        return left
+
+    assert leave(60, urgent=False) == 50
+    assert leave(60, urgent=True) == 10
+
+
+def test_batches_of_many_instruments_stay_within_the_account_s_own() -> None:
+    budget = OrderBudget(longest_s=0)
+    left = 0
+    for number in range(10):
+        orders = [PlaceOrder(instrument=f"C{number}-USDT", side="buy", size=Decimal(1), price=Decimal(1))] * 19
+        for _ in range(15):
+            try:
+                left += budget.claim(orders, at(0)) // at(0) * len(orders)
+            except BudgetError:
+                break
+    assert 1000 - 19 < left <= 1000
