@@ -75,7 +75,7 @@ def test_F15_kill_9_at_every_step_of_the_order_path(tmp_path: Path) -> None:
             return Exchange(market, seed=7, now=now, rules=Rules(connects_per_s=0))
 
         log = tmp_path / "intents"
-        async with Server(exchange) as server, Traders(server, log) as traders, asyncio.timeout(30 + LOOPS):
+        async with Server(exchange) as server, Traders(server, log) as traders, asyncio.timeout(30 + 5 * LOOPS):
             for loop in range(LOOPS):
                 # The 1st to 4th time at each step: in a new order, an amendment, a batch, a cancel.
                 assert await traders.life(STEPS[loop % len(STEPS)], 1 + loop // len(STEPS) % 4) == ["dead"]
