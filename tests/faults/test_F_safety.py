@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.faults.test_F_orders import exchange, trading_client
 from tests.guarded import GuardedTrader, guarded
-from tests.trading import SPOT, SWAP, best, ledger
+from tests.trading import SPOT, SWAP, best, killed, ledger
 from tests.virtual import START, World
 
 import okex_ws
@@ -466,6 +466,20 @@ def test_F20_what_turns_up_later_is_canceled_too() -> None:
     assert len(open_there(world)) == 1
     world.run(90)
     assert open_there(world) == []
+
+
+def test_F20_halted_before_the_account_could_be_read_okx_cancels_what_a_former_process_left() -> None:
+    world, former = guarded("refuse_connect path=private at=4 for=60", switch=CancelAllAfter(timeout_s=120))
+    former.place("0.01", resting(world))
+    world.run(2.5)
+    assert len(open_there(world)) == 1
+    killed(world, former, run=2)
+    trader = GuardedTrader(world, limits=Limits(), switch=CancelAllAfter(), run=2, kept=dict(former.kept))
+    trader.halt("the file is there", "file")
+    world.run(12)
+    assert not trader.account.is_live
+    assert open_there(world) == []
+    assert [timeout for _, timeout in trader.arms] == [10]
 
 
 def test_F20_pressed_on_a_client_over_sockets() -> None:

@@ -9,7 +9,7 @@ from tests.soak.orders import Schedule, audit, run, steps
 
 from okex_ws.simulator.rules import DEMO_KEY
 
-SCHEDULES = 64
+SCHEDULES = 90
 STEPS = 750
 
 

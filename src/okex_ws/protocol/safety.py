@@ -51,6 +51,7 @@ class Safety:
         self.guard = guard
         self.switch = switch
         self._open_orders, self._open_spreads = open_orders, open_spreads
+        self._is_known = False  # whether the account is LIVE, so that what is open is known
         self._canceled: set[str] = set()
         self._overridden: set[int] = set()  # tickets that may leave though the account is not LIVE
         self._cancel_again_at: int | None = None
@@ -109,6 +110,8 @@ class Safety:
         """Take any event, also those that Orders said."""
         if isinstance(event, Disconnected) and event.fatal and event.line.startswith("private"):
             self.halt(f"the private line is gone for good: {event.reason}", "line", now)
+        if isinstance(event, AccountQuality):
+            self._is_known = event.quality == LIVE
         match event:
             case AccountQuality(quality=quality) if quality != LIVE:
                 # What waits for its turn was let pass by a picture that no longer holds.
@@ -196,4 +199,6 @@ class Safety:
 
     def _count_live(self, now: int) -> None:
         assert self.switch is not None
-        self.switch.orders_live(len(self._open_orders()) + self.orders.is_busy, now)
+        # Halted without knowing what is open, a former process's orders perhaps: let OKX cancel whatever there is.
+        may_be_open = self.guard.is_halted and not self._is_known
+        self.switch.orders_live(len(self._open_orders()) + (self.orders.is_busy or may_be_open), now)
