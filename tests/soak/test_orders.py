@@ -9,7 +9,7 @@ from tests.soak.orders import Schedule, audit, run, steps
 
 from okex_ws.simulator.rules import DEMO_KEY
 
-SCHEDULES = 90
+SCHEDULES = 72
 STEPS = 750
 
 
@@ -27,9 +27,9 @@ def test_after_every_step_the_account_is_the_exchange_s_ledger() -> None:
 
 
 def test_the_audit_notices_a_second_placement_and_a_wrong_belief() -> None:
-    made = Schedule(3)
+    made = Schedule(5)
     assert made.run() == []
-    placed = next(ticket for ticket, _ in made.asked if ticket.kind == "place" and ticket.outcome and ticket.outcome.is_confirmed)
+    placed = next(t for t in made.trader.tickets if t.kind == "place" and t.outcome and t.outcome.is_confirmed)
     known = made.world.exchange.floor.accounts[DEMO_KEY.uid].known
     order = next(order for order in known.values() if order.client_order_id == placed.order.client_order_id)
     known["twin"] = order.copy()
