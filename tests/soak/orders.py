@@ -1,7 +1,8 @@
 """Seeded trouble on the order path: what the client believes in the end is what the exchange's own ledger says.
 
 A schedule is a minute of random orders under random faults of rows F1 to F16, kills and restarts among them, then calm. One in
-three goes through guard and switches, half of those presses the kill switch, and what is canceled for it is right. Run many:
+three goes through guard and switches, half of those presses the kill switch, and what is canceled for it is right; one in six trades
+spreads too. Run many:
 `python -m tests.soak.orders FIRST COUNT`, and one long calm run of COUNT orders, compared after every step:
 `python -m tests.soak.orders steps COUNT [SEED]`.
 """
@@ -16,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.guarded import GuardedTrader, guarded
-from tests.trading import SPOT, SWAP, best, killed, restart, trading
+from tests.trading import SPOT, SPREAD, SWAP, best, killed, restart, trading
 from tests.virtual import START
 
 from okex_ws.events import Halted, OrderResolved, SwitchFailed, Verdict
@@ -29,6 +30,7 @@ from okex_ws.simulator.orders import CANCELED_BY_TIMER as BY_SWITCH
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.wire.absence import GRACE_S
+from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
 
 TROUBLE_S, CALM_S = 40, 50
@@ -54,12 +56,14 @@ class Schedule:
             # What a new process is never shown it cannot know: an order that a former one placed, saw accepted and was done
             # with, hidden from every read of the new one. So a young order is hidden then, for as long as F4 gives OKX.
             faults = [f"{line} seconds={GRACE_S:g}" if line.startswith("hide_order") else line for line in faults]
-        options = {"rules": rules, "latency_ms": dice.choice((1, 5, 40, 200)), "market": market(seed)}
+        self.has_spreads = seed % 6 == 1
+        options = {"rules": rules, "latency_ms": dice.choice((1, 5, 40, 200)), "market": market(seed, spreads=self.has_spreads)}
         self.is_guarded = seed % 3 == 0
         self.halts_at = START + (10 + dice.below(TROUBLE_S - 10)) * SECOND if self.is_guarded and dice.chance(0.5) else None
         self.world, self.trader = guarded(*faults, seed=seed, limits=WIDE, **options) if self.is_guarded else trading(
             *faults, seed=seed, **options
         )
+        self._hear_of_spreads()
         self.asked: list[tuple[Ticket, int]] = []
         self.told: dict[tuple[int, int], int] = {}  # (process, ticket) → when first
         self.processes = 1
@@ -92,11 +96,30 @@ class Schedule:
             self.trader = GuardedTrader(self.world, limits=WIDE, switch=CancelAllAfter(), run=self.processes, kept=kept)
         else:
             self.trader = restart(self.world, self.trader, run=self.processes)
+        self._hear_of_spreads()
         self.asked += [(ticket, self.world.now) for ticket in self.trader.tickets]
+
+    def _hear_of_spreads(self) -> None:
+        if self.has_spreads:
+            self.world.client.want(subscription("sprd-orders", None))
+
+    def _act_on_spreads(self, known: list[Ticket]) -> list[Ticket]:
+        """A spread order, or the end of one."""
+        dice = self.dice
+        if not known or dice.chance(0.6):
+            price = Decimal(dice.choice((-500, -500, 500)))
+            order = PlaceOrder(instrument=SPREAD, is_spread=True, side="buy", size=Decimal(1), price=price, order_type="limit")
+            return self.trader.submit(order, may_resend=dice.chance(0.3))
+        name = dice.choice(known[-4:]).order.client_order_id
+        return self.trader.submit(CancelOrder(instrument=SPREAD, is_spread=True, client_order_id=name))
 
     def _act(self) -> None:
         dice, trader, now = self.dice, self.trader, self.world.now
         known = [t for t, _ in self.asked if t.kind == "place" and (t.outcome is None or t.outcome.is_confirmed)]
+        spreads, known = [t for t in known if t.order.is_spread], [t for t in known if not t.order.is_spread]
+        if self.has_spreads and dice.chance(0.25):
+            self.asked += [(ticket, now) for ticket in self._act_on_spreads(spreads)]
+            return
         what = dice.choice(("place", "place", "place", "batch", "amend", "cancel", "cancel", "cancel batch"))
         try:
             if what == "place":
@@ -151,9 +174,10 @@ class Schedule:
                 self.told.setdefault((self.processes, event.ticket), event.ts_recv)
 
 
-def market(seed: int) -> SeededMarket:
+def market(seed: int, *, spreads: bool = False) -> SeededMarket:
     """A calm one: what takes time here is to be the orders."""
-    return SeededMarket(seed, start=START, instruments=[SPOT, SWAP], rate=0.1, levels=10)
+    instruments = [SPOT, SWAP, SPREAD] if spreads else [SPOT, SWAP]
+    return SeededMarket(seed, start=START, instruments=instruments, rate=0.1, levels=10)
 
 
 def fault(dice: Dice) -> str:
@@ -202,6 +226,8 @@ def audit(made: Schedule) -> list[str]:
     theirs: dict[str, list[Any]] = {}
     for order in world.exchange.floor.orders(DEMO_KEY.uid):
         theirs.setdefault(order.client_order_id, []).append(order)
+    for spread in world.exchange.desk.spreads.orders(DEMO_KEY.uid):
+        theirs.setdefault(spread.asked.client_order_id, []).append(spread)
     wrong += [f"{name}: placed {len(orders)} times" for name, orders in theirs.items() if len(orders) > 1]
     alive = set(made.trader.tickets)
     for ticket, asked_at in made.asked:
@@ -214,6 +240,9 @@ def audit(made: Schedule) -> list[str]:
         wrong.append(f"intents left open: {list(made.trader.kept)}")
     if isinstance(made.trader, GuardedTrader):
         wrong += _audit_switches(made, made.trader)
+    if made.has_spreads:
+        open_there = {order.order_id for order in world.exchange.desk.spreads.orders(DEMO_KEY.uid) if order.is_open}
+        wrong += [f"spread order {name}: open here or there" for name in open_there ^ made.trader.account.spreads.open.keys()]
     return wrong + made.trader.settled_differences()
 
 
@@ -248,7 +277,8 @@ def _audit_verdict(made: Schedule, ticket: Ticket, theirs: list[Any]) -> list[st
         right = outcome.is_confirmed == (order.size == ticket.order.size)
     else:
         others = [t for t, _ in made.asked if isinstance(t.order, CancelOrder) and _same(t, ticket) and t is not ticket]
-        right = outcome.is_confirmed == (order.state == "canceled") or bool(others) or order.order_type != "limit"
+        is_plain = ticket.order.is_spread or order.order_type == "limit"
+        right = outcome.is_confirmed == (order.state == "canceled") or bool(others) or not is_plain
         # The kill switch cancels too, and a cancel that comes after it may be refused for what it is.
         is_late = order.updated < (ticket.first_sent_at or outcome.resolved_at)
         right = right or (made.is_guarded and not outcome.is_confirmed and is_late)
@@ -265,6 +295,7 @@ def steps(count: int, seed: int = 1) -> tuple[int, list[str]]:
     world, trader = trading(seed=seed, rules=Rules(order_limits=False), market=market(seed))
     made = Schedule.__new__(Schedule)
     made.dice, made.world, made.trader, made.asked, made.wrong = Dice(f"steps {seed}"), world, trader, [], []
+    made.has_spreads = False
     done = 0
     while done < count:
         before = len(made.asked)
