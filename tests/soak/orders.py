@@ -1,10 +1,9 @@
 """Seeded trouble on the order path: what the client believes in the end is what the exchange's own ledger says.
 
 A schedule is a minute of random orders under random faults of rows F1 to F16, kills and restarts among them, then calm. One in
-three goes through guard and switches, half of those presses the kill switch, and what is canceled for it is right; one in six trades
-spreads too. Run many:
-`python -m tests.soak.orders FIRST COUNT`, and one long calm run of COUNT orders, compared after every step:
-`python -m tests.soak.orders steps COUNT [SEED]`.
+three goes through guard and switches, half of those presses the kill switch, and what is canceled for it is right; one in six
+trades spreads too. Run many: `python -m tests.soak.orders FIRST COUNT`, and one long calm run of COUNT orders, compared after
+every step: `python -m tests.soak.orders steps COUNT [SEED]`.
 """
 
 from __future__ import annotations
@@ -228,11 +227,14 @@ def audit(made: Schedule) -> list[str]:
         theirs.setdefault(order.client_order_id, []).append(order)
     for spread in world.exchange.desk.spreads.orders(DEMO_KEY.uid):
         theirs.setdefault(spread.asked.client_order_id, []).append(spread)
+    by_id = {order.order_id: order for orders in theirs.values() for order in orders}
     wrong += [f"{name}: placed {len(orders)} times" for name, orders in theirs.items() if len(orders) > 1]
     alive = set(made.trader.tickets)
     for ticket, asked_at in made.asked:
         if ticket in alive:
-            wrong += _audit_verdict(made, ticket, theirs.get(ticket.order.client_order_id, []))
+            named = theirs.get(ticket.order.client_order_id, [])
+            # What the kill switch cancels it names by OKX's id.
+            wrong += _audit_verdict(made, ticket, named or [by_id[i] for i in (ticket.order.order_id,) if i in by_id])
             told = made.told.get((made.processes, ticket.number))
             if told is None or told - asked_at > REPORT_WITHIN:
                 wrong.append(f"{ticket.kind} {ticket.order.client_order_id}: first told of at {told}, asked at {asked_at}")
