@@ -121,6 +121,18 @@ def test_of_two_amendments_the_earlier_is_not_called_undone_because_the_later_is
     assert desk.verdicts == [("amend", "confirmed")] * 2
 
 
+def test_a_cancel_that_a_dead_socket_swallowed_is_said_again_over_rest() -> None:
+    desk = Desk()
+    desk.book = [row("c1")]
+    desk.place(cancel("c1"))
+    desk.run(4)
+    assert [said["op"] for said in desk.sent] == ["cancel-order"]
+    assert [post.path for post in desk.posted] == ["trade/cancel-order"]
+    desk.book = [row("c1", "canceled")]
+    desk.run(10)
+    assert desk.verdicts == [("cancel", "confirmed")]
+
+
 def test_nobody_answers_and_after_25_seconds_it_is_reported_as_unknown() -> None:
     desk = Desk()
     (ticket,) = desk.place()
@@ -190,7 +202,7 @@ def test_a_cancel_without_an_answer_is_said_again_until_the_order_is_seen_to_be_
     desk.lost()
     desk.found(row("abc"))
     desk.run(1)
-    assert [said["op"] for said in desk.sent] == ["cancel-order"] * 2
+    assert ([said["op"] for said in desk.sent], [post.path for post in desk.posted]) == (["cancel-order"], ["trade/cancel-order"])
     desk.feed(push("abc", "canceled"))
     assert desk.verdicts == [("cancel", "confirmed")]
 

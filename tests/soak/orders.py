@@ -25,7 +25,7 @@ from okex_ws.protocol.guard import Limits
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.tickets import Ticket
 from okex_ws.simulator.dice import Dice
-from okex_ws.simulator.orders import CANCELED_BY_TIMER as BY_SWITCH
+from okex_ws.simulator.floor.orders import CANCELED_BY_TIMER as BY_SWITCH
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.wire.absence import GRACE_S
@@ -281,9 +281,9 @@ def _audit_verdict(made: Schedule, ticket: Ticket, theirs: list[Any]) -> list[st
         others = [t for t, _ in made.asked if isinstance(t.order, CancelOrder) and _same(t, ticket) and t is not ticket]
         is_plain = ticket.order.is_spread or order.order_type == "limit"
         right = outcome.is_confirmed == (order.state == "canceled") or bool(others) or not is_plain
-        # The kill switch cancels too, and a cancel that comes after it may be refused for what it is.
-        is_late = order.updated < (ticket.first_sent_at or outcome.resolved_at)
-        right = right or (made.is_guarded and not outcome.is_confirmed and is_late)
+        # The kill switch cancels too, before or after a cancel of ours that was not for it to count.
+        was_ours = (ticket.first_sent_at or outcome.resolved_at) <= order.updated <= outcome.resolved_at
+        right = right or (made.is_guarded and not outcome.is_confirmed and not was_ours)
     return [] if right else [f"{name}: {outcome}, and it is {order}"]
 
 

@@ -361,7 +361,9 @@ class Orders:
             code is not None and code != self._refused_codes.get(order.instrument)
             for order, code in zip(orders, codes, strict=True)
         )
-        if is_addressable and self._can_send(endpoint_of(orders)):
+        # A socket that seems alive may be dead: a cancel that had no effect is said the other way next.
+        is_other_way = isinstance(orders[0], (CancelOrder, MassCancel)) and tickets[0].attempts % 2 == 0
+        if is_addressable and not is_other_way and self._can_send(endpoint_of(orders)):
             request.via = "websocket"
             op = op_of(orders)
             data = socket_request(request.request_id, op, orders, codes, self._expires_ms(expires_at))
