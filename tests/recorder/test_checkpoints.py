@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import pickle
 import random
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,7 @@ def test_G_a_checkpoint_holds_no_key() -> None:
     assert not any(part.encode() in frozen for part in parts)
 
 
+WAYS = r"pickle|marshal|shelve|dill|eval|exec"
 LINE = "okex_ws.protocol.line.Line"
 HOSTILE: dict[str, list[tuple[str, Any]]] = {
     "a function": [("class", "os.system")],
@@ -186,12 +188,13 @@ def test_G7_a_checkpoint_that_would_be_huge_is_not_unpacked(tmp_path: Path) -> N
 
 def test_G7_no_code_of_ours_runs_what_it_reads() -> None:
     root = Path(checkpoints.__file__).parent
-    for path in root.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    suspects = {path: text for path in root.rglob("*.py") if re.search(WAYS, text := path.read_text(encoding="utf-8"))}
+    for path, text in suspects.items():
+        for node in ast.walk(ast.parse(text)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [node.func.id] if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else []
-            assert not {"pickle", "marshal", "shelve", "dill", "eval", "exec"} & set(names), path
+            assert not any(re.fullmatch(WAYS, name) for name in names), path
 
 
 def test_what_refers_to_itself_is_no_checkpoint() -> None:
@@ -246,8 +249,8 @@ def left_behind(folder: Path, count: int, *, checkpoint: int, committed: int) ->
 
 def test_E1_a_restart_reads_the_journal_from_the_checkpoint_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What makes a restart quick however long the journal is: counted in bytes, not in seconds."""
-    amount = 30_000
-    path = left_behind(tmp_path, amount, checkpoint=28_000, committed=29_000)
+    amount = 15_000
+    path = left_behind(tmp_path, amount, checkpoint=14_000, committed=14_500)
     total = sum(segment.stat().st_size for segment in path.glob("*.zst"))
     read = []
     read_at = OsStorage.read_at
@@ -266,14 +269,14 @@ def test_E1_a_restart_reads_the_journal_from_the_checkpoint_on(tmp_path: Path, m
     monkeypatch.setattr(OsStorage, "read_at", counted)
     restart()
     after_checkpoint = sum(read)
-    assert after_checkpoint < total / 5, "three in thirty thousand of it follow the checkpoint"
+    assert after_checkpoint < total / 5, "a fifteenth of it follows the checkpoint"
     with store.open(tmp_path) as opened:
         assert opened.rows("SELECT count(*), max(trade_id) FROM raw_trades WHERE recorder = 'dead'") == [(amount, amount)]
     read.clear()
     restart()
     assert sum(read) < total / 20, "nothing is left to be taken up"
     whole = tmp_path / "again"
-    path = left_behind(whole, amount, checkpoint=0, committed=29_000)
+    path = left_behind(whole, amount, checkpoint=0, committed=14_500)
     read.clear()
     recover_tables(whole, path, START)
     assert sum(read) > total * 0.9, "without a checkpoint, all of it"
