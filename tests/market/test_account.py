@@ -342,6 +342,15 @@ def test_a_channel_let_go_under_one_key_that_runs_under_another_is_no_lasting_re
     assert account.is_live
 
 
+def test_after_a_hand_over_it_is_read_once_more_as_a_late_push_may_have_gone_with_the_old_connection() -> None:
+    account, rest = live()
+    feed(account, pushed("orders", order(), now=5))
+    assert account.apply(Disconnected(ts_recv=at(6), line="private/0", reason="handed over", handed_over=True)) == []
+    rest.orders["1"] = order(state="canceled", updated=2)
+    rest.answer(account, 6.1)
+    assert (account.orders.finished["1"].state, account.is_live) == ("canceled", True)
+
+
 def test_every_subscription_of_a_channel_has_to_run_again() -> None:
     account, rest = live()
     down(account, 5, ("orders", "SPOT"), *PLACES)

@@ -260,6 +260,10 @@ class Account:
 
     def _on_disconnected(self, event: Disconnected) -> list[Event]:
         lost = {place for place in event.channels if place[0] in self._channels}
+        if event.handed_over and event.line.startswith("private") and self.is_live:
+            # The channels run on elsewhere, yet a late push may have gone with the old connection.
+            self._whole_until_ms = self.as_of // MS
+            self._read_all(event.ts_recv)
         if event.handed_over or not lost:
             return []
         self._up -= lost
@@ -303,6 +307,10 @@ class Account:
         """Read everything anew, from now on."""
         self._distrust(reason, now)
         events = self._become(Quality.RECONCILING, reason, now)
+        self._read_all(now)
+        return events
+
+    def _read_all(self, now: int) -> None:
         self._ask("account/balance", {}, self._read_balance, now)
         self._ask("account/positions", {}, self._read_positions, now)
         self._ask_pending(now)
@@ -310,7 +318,6 @@ class Account:
         if self._has_spreads:
             self._ask_spreads(now)
         self._ask("trade/fills", {"limit": str(PAGE)}, self._read_fills, now)
-        return events
 
     def fetched(self, wish: ReadWish, rows: list[Any] | None, now: int, code: str = "") -> list[Event]:
         """The answer to a wish: its rows, or None and OKX's code when there was none."""
