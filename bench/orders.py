@@ -28,7 +28,7 @@ from pathlib import Path
 
 from okex_ws.simulator.conversation import Conversation
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.orders import NewOrder
+from okex_ws.simulator.floor.orders import NewOrder
 from okex_ws.simulator.rules import ApiKey, Rules
 from okex_ws.simulator.seeded import SeededMarket
 

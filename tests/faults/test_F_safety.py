@@ -29,7 +29,7 @@ from okex_ws.market.sizing import SizeError
 from okex_ws.protocol.dead_man import CancelAllAfter
 from okex_ws.protocol.guard import Limits
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.simulator.floor import NewOrder
+from okex_ws.simulator.floor.floor import NewOrder
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.server import Server
 from okex_ws.wire.codes import cancel_reason

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.floor import Floor, NewOrder
+from okex_ws.simulator.floor.floor import Floor, NewOrder
 from okex_ws.simulator.markets import HOUR, SECOND, Publication, stamp
 from okex_ws.simulator.reference import instrument_row, type_of
 

@@ -13,7 +13,7 @@ from tests.simulator.talk import Talker, exchange
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faces.v1 import snowflake
 from okex_ws.simulator.faces.v3 import iso
-from okex_ws.simulator.ladder import Ladder
+from okex_ws.simulator.old.ladder import Ladder
 from okex_ws.simulator.seeded import SeededMarket
 
 BEGIN, END = 5, 30

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from okex_ws.simulator.captures import CaptureMarket
-from okex_ws.simulator.floor import Floor, NewOrder, Rejection
+from okex_ws.simulator.floor.floor import Floor, NewOrder, Rejection
 from okex_ws.simulator.markets import SECOND, Market
 from okex_ws.simulator.seeded import SeededMarket
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tests.simulator.staged_market import INVERSE, LINEAR, SPOT, START, limit, staged
 
-from okex_ws.simulator.floor import BalanceChanged, Fees, Floor, PositionChanged
+from okex_ws.simulator.floor.floor import BalanceChanged, Fees, Floor, PositionChanged
 from okex_ws.simulator.markets import HOUR
 
 D = Decimal

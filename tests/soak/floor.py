@@ -17,7 +17,7 @@ from typing import Any
 from tests.simulator.staged_market import COIN, INSTRUMENTS, INVERSE, LINEAR, SPOT, START, StagedMarket
 from tests.soak.queues import Fills, Queues
 
-from okex_ws.simulator.floor import (
+from okex_ws.simulator.floor.floor import (
     BalanceChanged,
     Execution,
     Fees,

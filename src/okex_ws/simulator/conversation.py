@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from okex_ws.simulator import order_talk
+from okex_ws.simulator.desk import order_talk
 from okex_ws.simulator.faces import v5
 from okex_ws.simulator.faces.orders import OPS, Op
 from okex_ws.simulator.faces.v5 import Channel, RequestError, Topic

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from okex_ws.simulator.conversation import Conversation
-from okex_ws.simulator.conversation_v1 import ConversationV1, plain
-from okex_ws.simulator.conversation_v3 import ConversationV3
 from okex_ws.simulator.line import Line
+from okex_ws.simulator.old.conversation_v1 import ConversationV1, plain
+from okex_ws.simulator.old.conversation_v3 import ConversationV3
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange

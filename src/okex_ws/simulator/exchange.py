@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.simulator.conversation import Push
-from okex_ws.simulator.desk import Desk
+from okex_ws.simulator.desk.desk import Desk
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.doors import NO_DOOR, door
 from okex_ws.simulator.faces import v5
@@ -24,7 +24,7 @@ from okex_ws.simulator.faces.http import RestReply
 from okex_ws.simulator.faces.rest import RestFace
 from okex_ws.simulator.faces.v5 import Channel, Topic
 from okex_ws.simulator.faults import Fault, Faults, Running
-from okex_ws.simulator.floor import Floor
+from okex_ws.simulator.floor.floor import Floor
 from okex_ws.simulator.ledger import FaultApplied, Ledger
 from okex_ws.simulator.line import Line
 from okex_ws.simulator.markets import Market, Publication

@@ -20,7 +20,7 @@ from okex_ws.simulator.rules import ApiKey
 if TYPE_CHECKING:
     from okex_ws.simulator.conversation import Push
     from okex_ws.simulator.exchange import Exchange
-    from okex_ws.simulator.floor import Happening
+    from okex_ws.simulator.floor.floor import Happening
 
 _ACK_KINDS = {
     "subscribe": ("drop_ack", "delay_ack", "error_ack", "conn_count_error", "no_snapshot"),

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.accounts import Position
 from okex_ws.simulator.faces.order_rows import Facts, plain
+from okex_ws.simulator.floor.accounts import Position
 from okex_ws.simulator.markets import stamp
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.floor import Floor
+    from okex_ws.simulator.floor.floor import Floor
 
 _DOLLARS = frozenset({"USD", "USDT", "USDC"})
 _CENT = Decimal("0.00000001")

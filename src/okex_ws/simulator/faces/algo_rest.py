@@ -8,12 +8,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.algos import CANCELED, EFFECTIVE, FAILED, LIVE, AlgoOrder, Trigger
+from okex_ws.simulator.desk.algos import CANCELED, EFFECTIVE, FAILED, LIVE, AlgoOrder, Trigger
 from okex_ws.simulator.faces import orders as grammar
 from okex_ws.simulator.faces.http import Wrong, integer, number, required
 from okex_ws.simulator.faces.orders import Refused
 from okex_ws.simulator.faces.private_rest import Answer, Call, Endpoint
-from okex_ws.simulator.orders import Rejection
+from okex_ws.simulator.floor.orders import Rejection
 
 _KINDS = ("conditional", "oco", "trigger")
 _PRICE_TYPES = ("last", "mark", "index")

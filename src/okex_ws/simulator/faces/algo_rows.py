@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.algos import AlgoOrder
+from okex_ws.simulator.desk.algos import AlgoOrder
 from okex_ws.simulator.faces.order_rows import Facts, plain
 from okex_ws.simulator.markets import stamp
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from okex_ws.simulator.floor.orders import FILLED, Execution, Order
 from okex_ws.simulator.markets import stamp
-from okex_ws.simulator.orders import FILLED, Execution, Order
 
 
 @dataclass(frozen=True, slots=True)

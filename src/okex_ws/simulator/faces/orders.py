@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from okex_ws.simulator.faces import v5
+from okex_ws.simulator.floor.orders import NewOrder, Rejection
 from okex_ws.simulator.markets import stamp
-from okex_ws.simulator.orders import NewOrder, Rejection
 
 MAX_BATCH = 20
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from okex_ws.simulator.desk.limits import Windows
 from okex_ws.simulator.faces import signed
 from okex_ws.simulator.faces.http import Query, RestReply, Wrong, reply, status_of
-from okex_ws.simulator.limits import Windows
+from okex_ws.simulator.floor.orders import Rejection
 from okex_ws.simulator.markets import SECOND
-from okex_ws.simulator.orders import Rejection
 from okex_ws.simulator.rules import ApiKey
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from okex_ws.simulator.desk.spreads import NewSpreadOrder, SpreadFill, SpreadOrder
 from okex_ws.simulator.faces import orders as grammar
 from okex_ws.simulator.faces.http import integer, number
 from okex_ws.simulator.faces.order_rows import plain
 from okex_ws.simulator.faces.orders import Refused
 from okex_ws.simulator.faces.private_rest import Answer, Call, Endpoint
 from okex_ws.simulator.markets import MILLISECOND, SECOND, stamp
-from okex_ws.simulator.spreads import NewSpreadOrder, SpreadFill, SpreadOrder
 
 _TYPES = ("limit", "post_only", "ioc", "market")
 

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator import order_talk
+from okex_ws.simulator.desk import order_talk
 from okex_ws.simulator.faces import order_rows
 from okex_ws.simulator.faces import orders as grammar
 from okex_ws.simulator.faces.http import RestReply, Wrong, integer, number, reply, required
 from okex_ws.simulator.faces.orders import OPS, Op, Refused
 from okex_ws.simulator.faces.private_rest import Answer, Call, Endpoint, decoded
+from okex_ws.simulator.floor.orders import CANCELED, Execution, NewOrder, Order, Rejection
 from okex_ws.simulator.markets import DAY, MILLISECOND, SECOND
-from okex_ws.simulator.orders import CANCELED, Execution, NewOrder, Order, Rejection
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange

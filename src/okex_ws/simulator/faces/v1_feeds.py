@@ -15,8 +15,8 @@ from typing import Any
 
 from okex_ws.simulator.faces.v1 import Channel, clock, number, said, snowflake
 from okex_ws.simulator.faces.v1_listings import Listed
-from okex_ws.simulator.ladder import Ladder
 from okex_ws.simulator.markets import Market
+from okex_ws.simulator.old.ladder import Ladder
 
 LEVELS = 200
 """Levels a side of the incremental books."""

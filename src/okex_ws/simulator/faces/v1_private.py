@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.accounts import Position
 from okex_ws.simulator.faces.v1_listings import Listed, date
-from okex_ws.simulator.floor import Floor
+from okex_ws.simulator.floor.accounts import Position
+from okex_ws.simulator.floor.floor import Floor
+from okex_ws.simulator.floor.orders import ZERO, Order
 from okex_ws.simulator.markets import DAY, HOUR, MILLISECOND
-from okex_ws.simulator.orders import ZERO, Order
 
 _STATES = {"live": 0, "partially_filled": 1, "filled": 2, "canceled": -1}
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from okex_ws.simulator.faces.v1_feeds import recent_trades
 from okex_ws.simulator.faces.v3 import Channel, iso
-from okex_ws.simulator.ladder import Ladder
 from okex_ws.simulator.markets import Market
+from okex_ws.simulator.old.ladder import Ladder
 
 Row = dict[str, Any]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.accounts import Position
 from okex_ws.simulator.faces.v1_private import move, plain, status
 from okex_ws.simulator.faces.v3 import Channel, iso
-from okex_ws.simulator.floor import Floor
+from okex_ws.simulator.floor.accounts import Position
+from okex_ws.simulator.floor.floor import Floor
+from okex_ws.simulator.floor.orders import ZERO, Execution, Order
 from okex_ws.simulator.markets import MILLISECOND
-from okex_ws.simulator.orders import ZERO, Execution, Order
 
 _STATUS_WORDS = {-1: "cancelled", 0: "open", 1: "part_filled", 2: "filled"}
 _ORDER_TYPES = {"post_only": "1", "fok": "2", "ioc": "3", "optimal_limit_ioc": "3", "market": "4"}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from okex_ws.simulator.accounts import PositionChanged
-from okex_ws.simulator.dealing import Dealing
-from okex_ws.simulator.orders import ZERO, BalanceChanged
-from okex_ws.simulator.readings import Readings
-from okex_ws.simulator.terms import Terms
+from okex_ws.simulator.floor.accounts import PositionChanged
+from okex_ws.simulator.floor.dealing import Dealing
+from okex_ws.simulator.floor.orders import ZERO, BalanceChanged
+from okex_ws.simulator.floor.readings import Readings
+from okex_ws.simulator.floor.terms import Terms
 
 
 class Funding:

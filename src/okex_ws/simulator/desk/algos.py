@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from okex_ws.simulator.faces.order_rows import Origin
-from okex_ws.simulator.orders import NewOrder, Order, Rejection
+from okex_ws.simulator.floor.orders import NewOrder, Order, Rejection
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.desk import Desk
+    from okex_ws.simulator.desk.desk import Desk
 
 LIVE, EFFECTIVE, CANCELED, FAILED = "live", "effective", "canceled", "order_failed"
 _KEPT = 10_000

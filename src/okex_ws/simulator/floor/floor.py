@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
-from okex_ws.simulator import entry
-from okex_ws.simulator.accounts import (
+from okex_ws.simulator.floor import entry
+from okex_ws.simulator.floor.accounts import (
     LONG,
     LONG_SHORT_MODE,
     NET,
@@ -26,11 +26,10 @@ from okex_ws.simulator.accounts import (
     Position,
     PositionChanged,
 )
-from okex_ws.simulator.dealing import Dealing, FloorRules, Happening, short_of
-from okex_ws.simulator.funding import Funding
-from okex_ws.simulator.markets import Market
-from okex_ws.simulator.matching import TradingBook
-from okex_ws.simulator.orders import (
+from okex_ws.simulator.floor.dealing import Dealing, FloorRules, Happening, short_of
+from okex_ws.simulator.floor.funding import Funding
+from okex_ws.simulator.floor.matching import TradingBook
+from okex_ws.simulator.floor.orders import (
     AMENDED_BY_USER,
     AMENDED_REDUCE_ONLY,
     CANCELED,
@@ -46,8 +45,9 @@ from okex_ws.simulator.orders import (
     OrderChanged,
     Rejection,
 )
-from okex_ws.simulator.readings import Readings
-from okex_ws.simulator.terms import Terms
+from okex_ws.simulator.floor.readings import Readings
+from okex_ws.simulator.floor.terms import Terms
+from okex_ws.simulator.markets import Market
 
 __all__ = [
     "DEFAULT_FUNDS",

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Protocol
 
-from okex_ws.simulator.accounts import LONG_SHORT_MODE, NET, Account
-from okex_ws.simulator.orders import ZERO, NewOrder, Rejection
-from okex_ws.simulator.terms import DOLLARS, Terms
+from okex_ws.simulator.floor.accounts import LONG_SHORT_MODE, NET, Account
+from okex_ws.simulator.floor.orders import ZERO, NewOrder, Rejection
+from okex_ws.simulator.floor.terms import DOLLARS, Terms
 
 IMMEDIATE = frozenset({"market", "ioc", "fok", "optimal_limit_ioc"})
 UNPRICED = frozenset({"market", "optimal_limit_ioc"})

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from okex_ws.simulator.accounts import Position
 from okex_ws.simulator.conversation import Push
 from okex_ws.simulator.faces import account_rows, order_rows, v5
 from okex_ws.simulator.faces.v5 import Channel, Topic
+from okex_ws.simulator.floor.accounts import Position
+from okex_ws.simulator.floor.orders import BalanceChanged, Execution, OrderChanged
 from okex_ws.simulator.line import Line, Text
 from okex_ws.simulator.markets import MILLISECOND, SECOND, stamp
-from okex_ws.simulator.orders import BalanceChanged, Execution, OrderChanged
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.desk import Desk
-    from okex_ws.simulator.floor import Happening
+    from okex_ws.simulator.desk.desk import Desk
+    from okex_ws.simulator.floor.floor import Happening
 
 _INTERVALS = {"account": (0,), "positions": (0, 2000, 3000, 4000)}
 """What extraParams may ask for as updateInterval (ms); 0 is events only."""

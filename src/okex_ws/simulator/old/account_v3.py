@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.accounts import Position, PositionChanged
 from okex_ws.simulator.faces import v3_private
 from okex_ws.simulator.faces.v3 import Channel
-from okex_ws.simulator.orders import BalanceChanged, OrderChanged
+from okex_ws.simulator.floor.accounts import Position, PositionChanged
+from okex_ws.simulator.floor.orders import BalanceChanged, OrderChanged
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
-    from okex_ws.simulator.floor import Happening
+    from okex_ws.simulator.floor.floor import Happening
 
 _TYPES = {"spot": ("SPOT", "MARGIN"), "futures": ("FUTURES",), "swap": ("SWAP",)}
 

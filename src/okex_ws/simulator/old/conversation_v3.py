@@ -9,18 +9,18 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.account_v3 import AccountV3
 from okex_ws.simulator.conversation import Push
 from okex_ws.simulator.faces import v3, v5
 from okex_ws.simulator.faces.v3 import Channel, RequestError
 from okex_ws.simulator.faces.v3_feeds import Feed, feed
 from okex_ws.simulator.faces.v5 import Topic
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.old_line import OldLine
+from okex_ws.simulator.old.account_v3 import AccountV3
+from okex_ws.simulator.old.old_line import OldLine
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
-    from okex_ws.simulator.floor import Happening
+    from okex_ws.simulator.floor.floor import Happening
 
 _HOUR = 3600 * 1_000_000_000
 _BOOKS = ("depth", "depth_l2_tbt")

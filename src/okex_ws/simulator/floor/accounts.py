@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from operator import attrgetter
 
-from okex_ws.simulator.orders import ZERO, Execution, Order
-from okex_ws.simulator.terms import Terms, money
+from okex_ws.simulator.floor.orders import ZERO, Execution, Order
+from okex_ws.simulator.floor.terms import Terms, money
 
 NET, LONG, SHORT = "net", "long", "short"
 NET_MODE, LONG_SHORT_MODE = "net_mode", "long_short_mode"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.external import ASKS, BIDS, ExternalBook
+from okex_ws.simulator.floor.external import ASKS, BIDS, ExternalBook
+from okex_ws.simulator.floor.orders import ZERO, Order
 from okex_ws.simulator.markets import Market
-from okex_ws.simulator.orders import ZERO, Order
 
 Queue = dict[str, Order]
 """Orders of one price by order id, first come first."""

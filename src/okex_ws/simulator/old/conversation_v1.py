@@ -15,13 +15,13 @@ from okex_ws.simulator.faces.v1 import Channel, RequestError
 from okex_ws.simulator.faces.v1_feeds import Feed, feed, forecast
 from okex_ws.simulator.faces.v1_listings import Listed, futures, spot
 from okex_ws.simulator.faces.v5 import Topic
-from okex_ws.simulator.old_line import OldLine
+from okex_ws.simulator.old.old_line import OldLine
+from okex_ws.simulator.old.trading_v1 import TradingV1
 from okex_ws.simulator.spoiling import Scene
-from okex_ws.simulator.trading_v1 import TradingV1
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
-    from okex_ws.simulator.floor import Happening
+    from okex_ws.simulator.floor.floor import Happening
 
 _SECOND = 1_000_000_000
 

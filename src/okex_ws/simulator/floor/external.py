@@ -9,8 +9,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from okex_ws.simulator.floor.orders import ZERO
 from okex_ws.simulator.markets import Market
-from okex_ws.simulator.orders import ZERO
 
 BIDS, ASKS = "bids", "asks"
 _DEPTHS = (5, 50, 400)

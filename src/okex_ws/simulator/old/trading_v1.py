@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.accounts import LONG_SHORT_MODE, PositionChanged
 from okex_ws.simulator.faces import v1_listings, v1_private
 from okex_ws.simulator.faces.v1 import CONTRACTS, RequestError
 from okex_ws.simulator.faces.v1_listings import Listed
-from okex_ws.simulator.orders import BalanceChanged, NewOrder, Order, OrderChanged, Rejection
+from okex_ws.simulator.floor.accounts import LONG_SHORT_MODE, PositionChanged
+from okex_ws.simulator.floor.orders import BalanceChanged, NewOrder, Order, OrderChanged, Rejection
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
-    from okex_ws.simulator.floor import Happening
+    from okex_ws.simulator.floor.floor import Happening
 
 _SPOT_CODES = {
     "51008": 10010, "51020": 10011, "51120": 10011, "51121": 1028, "51150": 1028, "51006": 10014,

@@ -13,11 +13,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from okex_ws.simulator.external import ASKS, BIDS, ExternalBook
-from okex_ws.simulator.orders import CANCELED, CANCELED_BY_USER, CANCELED_IOC_REST, CANCELED_POST_ONLY, FILLED, LIVE, Rejection
+from okex_ws.simulator.floor.external import ASKS, BIDS, ExternalBook
+from okex_ws.simulator.floor.orders import (
+    CANCELED,
+    CANCELED_BY_USER,
+    CANCELED_IOC_REST,
+    CANCELED_POST_ONLY,
+    FILLED,
+    LIVE,
+    Rejection,
+)
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.desk import Desk
+    from okex_ws.simulator.desk.desk import Desk
 
 _PARTLY = "partially_filled"
 _KEPT = 10_000

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from okex_ws.simulator.floor.orders import ZERO, Rejection
+from okex_ws.simulator.floor.terms import Terms, read_terms
 from okex_ws.simulator.markets import MILLISECOND, Market
-from okex_ws.simulator.orders import ZERO, Rejection
 from okex_ws.simulator.reference import type_of
-from okex_ws.simulator.terms import Terms, read_terms
 
 Band = tuple[Decimal, Decimal]
 """The highest price a buyer may bid, the lowest a seller may ask."""

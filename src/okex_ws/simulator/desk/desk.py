@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.algos import AlgoOrder, Algos
-from okex_ws.simulator.clerk import Clerk
+from okex_ws.simulator.desk.algos import AlgoOrder, Algos
+from okex_ws.simulator.desk.clerk import Clerk
+from okex_ws.simulator.desk.listings import Listings
+from okex_ws.simulator.desk.private import Private
+from okex_ws.simulator.desk.spreads import SpreadFill, SpreadOrder, Spreads
+from okex_ws.simulator.desk.switches import Switches
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.faces import spreads as spread_words
 from okex_ws.simulator.faces.algo_rows import algo_row
 from okex_ws.simulator.faces.order_rows import BY_CLIENT, Origin
-from okex_ws.simulator.floor import DEFAULT_FUNDS, Floor, Happening
-from okex_ws.simulator.listings import Listings
-from okex_ws.simulator.orders import Execution, Order, OrderChanged
-from okex_ws.simulator.private import Private
+from okex_ws.simulator.floor.floor import DEFAULT_FUNDS, Floor, Happening
+from okex_ws.simulator.floor.orders import Execution, Order, OrderChanged
 from okex_ws.simulator.rules import ApiKey
-from okex_ws.simulator.spreads import SpreadFill, SpreadOrder, Spreads
-from okex_ws.simulator.switches import Switches
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from okex_ws.simulator.faces.orders import Refused
+from okex_ws.simulator.floor.orders import CANCELED_BY_TIMER
 from okex_ws.simulator.markets import SECOND
-from okex_ws.simulator.orders import CANCELED_BY_TIMER
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.desk import Desk
+    from okex_ws.simulator.desk.desk import Desk
 
 MAX_TAGS = 20
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from okex_ws.simulator.orders import ZERO
+from okex_ws.simulator.floor.orders import ZERO
 
 MONEY = Decimal("1e-16")
 """The grain to which quotients of money are rounded, half to even; sums and products are never rounded."""

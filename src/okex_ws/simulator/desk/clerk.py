@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from okex_ws.simulator.desk.limits import OrderLimits
+from okex_ws.simulator.desk.spreads import SpreadOrder
 from okex_ws.simulator.faces import orders as grammar
 from okex_ws.simulator.faces import spreads as spread_words
 from okex_ws.simulator.faces.orders import Answer, Op, Refused
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.limits import OrderLimits
+from okex_ws.simulator.floor.orders import Order, Rejection
 from okex_ws.simulator.markets import MILLISECOND
-from okex_ws.simulator.orders import Order, Rejection
 from okex_ws.simulator.rules import ApiKey
-from okex_ws.simulator.spreads import SpreadOrder
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.desk import Desk
+    from okex_ws.simulator.desk.desk import Desk
 
 
 @dataclass(slots=True)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from okex_ws.simulator.accounts import NET, Account, Books, Leg, Pending, Position, PositionChanged
 from okex_ws.simulator.dice import Dice
-from okex_ws.simulator.entry import IMMEDIATE, UNPRICED
-from okex_ws.simulator.markets import Market
-from okex_ws.simulator.matching import TradingBook
-from okex_ws.simulator.orders import (
+from okex_ws.simulator.floor.accounts import NET, Account, Books, Leg, Pending, Position, PositionChanged
+from okex_ws.simulator.floor.entry import IMMEDIATE, UNPRICED
+from okex_ws.simulator.floor.matching import TradingBook
+from okex_ws.simulator.floor.orders import (
     AMENDED_REDUCE_ONLY,
     CANCELED,
     CANCELED_FOK,
@@ -31,8 +30,9 @@ from okex_ws.simulator.orders import (
     OrderChanged,
     Rejection,
 )
-from okex_ws.simulator.readings import Readings
-from okex_ws.simulator.terms import AVERAGE, Terms, money
+from okex_ws.simulator.floor.readings import Readings
+from okex_ws.simulator.floor.terms import AVERAGE, Terms, money
+from okex_ws.simulator.markets import Market
 
 FIRST_TRADE_ID = 8_000_000_000_000_000
 """Trades among and with clients are counted from here: public prints count from far below, and 2**53 lies above."""

@@ -13,8 +13,8 @@ from okex_ws.simulator.faces import v5
 from okex_ws.simulator.faces.orders import Op, Refused
 from okex_ws.simulator.faces.v5 import RequestError
 from okex_ws.simulator.faults import KINDS, Fault
+from okex_ws.simulator.floor.orders import Rejection
 from okex_ws.simulator.line import Text
-from okex_ws.simulator.orders import Rejection
 
 if TYPE_CHECKING:
     from okex_ws.simulator.conversation import Conversation
