@@ -25,6 +25,8 @@ SHORTEST = 8
 _CHUNK = 1 << 22
 _TO_COPY = re.compile(rb"^ *export OKX_\w+=.*$", re.M)
 _MAY_HOLD_KEYS = ("config.toml",)
+_NOT_OURS = "foreign-venv"
+"""Installed by pip, before a test had a key."""
 
 secrets: set[bytes] = set()
 hits: list[str] = []
@@ -48,7 +50,9 @@ def scan(folders: Iterable[Path], since: float = 0.0) -> None:
     for folder in folders:
         for path in folder.rglob("*"):
             with contextlib.suppress(FileNotFoundError, PermissionError):
-                if path.is_file() and path.name not in _MAY_HOLD_KEYS and path.stat().st_mtime >= since:
+                if _NOT_OURS in path.parts or path.name in _MAY_HOLD_KEYS:
+                    continue
+                if path.is_file() and path.stat().st_mtime >= since:
                     for piece in _pieces(path):
                         note(str(path), piece)
 
@@ -109,9 +113,7 @@ class Canary:
         self._began = time.time()
         self._took_s = 0.0
         self._log = _Logged(logging.DEBUG)
-        logger = logging.getLogger("okex_ws")
-        logger.addHandler(self._log)
-        logger.setLevel(logging.DEBUG)
+        logging.getLogger("okex_ws").addHandler(self._log)
         made = Credentials.__init__
 
         def watched(self: Credentials, api_key: str, secret: str, passphrase: str) -> None:
@@ -119,6 +121,9 @@ class Canary:
             made(self, api_key, secret, passphrase)
 
         Credentials.__init__ = watched  # type: ignore[method-assign]  # whatever key a test makes is one to look for
+
+    def pytest_runtest_setup(self) -> None:
+        logging.getLogger("okex_ws").setLevel(logging.DEBUG)  # a command that ran in this process has chosen its own
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.passed:  # a failure quotes the test's own source

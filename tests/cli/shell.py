@@ -53,15 +53,24 @@ class Command(subprocess.Popen[str]):
 
 def started(*args: str, **environment: str) -> Command:
     """A running command."""
+    return launched([*COMMAND, *args], **environment)
+
+
+def launched(words: list[str], **environment: str) -> Command:
+    """A running process."""
     env = {**CLEAN, "NO_COLOR": "1", "COLUMNS": "120", **environment}
     return Command(
-        [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     )
 
 
 def run(*args: str, **environment: str) -> Result:
     """A command run to its end."""
-    process = started(*args, **environment)
+    return ended(started(*args, **environment))
+
+
+def ended(process: Command) -> Result:
+    """A process run to its end."""
     try:
         out, err = process.communicate(timeout=PATIENCE_S)
     except BaseException:

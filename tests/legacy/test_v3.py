@@ -44,7 +44,7 @@ from okex_ws.market import Books
 from okex_ws.wire.channels import SubscriptionError
 from okex_ws.wire.sign import Credentials
 
-KEY = Credentials("key", "secret", "passphrase")
+KEY = Credentials("key", "secret", "words-of-v3")
 EVENTS = {
     "tickers": {Ticker, OpenInterest},
     "trades": {Trade},
@@ -296,7 +296,7 @@ def test_requests_are_split_where_they_would_be_too_long() -> None:
 def test_the_login_signs_the_time_and_its_vector_verifies() -> None:
     session = session_v3("spot/order:BTC-USDT", now=1545186489_379000000, credentials=KEY)
     assert said(session) == [
-        {"op": "login", "args": ["key", "passphrase", "1545186489.379", "ZaMaUR53SHwnM2n/42Nvq3dRMlYbnZy9Hs15OxC/07U="]}
+        {"op": "login", "args": ["key", "words-of-v3", "1545186489.379", "ZaMaUR53SHwnM2n/42Nvq3dRMlYbnZy9Hs15OxC/07U="]}
     ]
     for text in ('{"event":"login","success":true}', '{"event":"login","success":"true"}'):
         again = session_v3("spot/order:BTC-USDT", credentials=KEY)
