@@ -24,6 +24,9 @@ COMMANDS += ("account", "orders", "order", "cancel", "halt")
 EXTRAS = ("h11", "trustme", "pytest", "hypothesis", "websockets", "websocket", "orjson", "sortedcontainers")
 EXTRAS += ("zstandard", "pyarrow", "duckdb", "numpy", "prometheus_client", "asyncpg", "redis", "nats")
 
+FAULTS = {"A": 19, "B": 17, "C": 15, "D": 21, "E": 14, "F": 23, "G": 9, "H": 3}
+"""Rows of the fault catalogue whose tests bear their names, by letter."""
+
 
 def pyproject() -> dict[str, dict[str, object]]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -160,3 +163,9 @@ assert not hasattr(okex_ws, "nothing")
 """
     done = python(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_row_of_the_fault_catalogue_has_a_test_of_its_name() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"^(?:async )?def test_([A-H]\d+)_", code, re.M))
+    assert {f"{letter}{n}" for letter, most in FAULTS.items() for n in range(1, most + 1)} <= named

@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 from typing import Any
 
 import msgspec
 import pytest
-from tests.faults import test_C_frames
 from tests.faults.messages import BTC, GOOD, WANTED, change, encoded, image, only, push, session, ticker
 from tests.faults.rawserver import trade
 from tests.virtual import START, World
@@ -540,8 +538,3 @@ def test_C7_a_push_without_its_instrument_is_nobodys_and_breaks_nothing() -> Non
     without = trade(5)
     del without["data"][0]["instId"]
     assert isinstance(only(line.receive(encoded(without), START), Malformed), Malformed)
-
-
-def test_every_row_is_here_or_with_the_sockets() -> None:
-    names = {*globals(), *vars(test_C_frames)}
-    assert {f"C{n}" for n in range(1, 13)} == {name.split("_")[1] for name in names if re.match(r"test_C\d", name)}

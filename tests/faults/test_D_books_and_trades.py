@@ -575,8 +575,3 @@ async def test_D21_an_instrument_that_changes_is_patched_while_the_session_runs(
         assert known[BTC].state == "expired"
         assert known[BTC].quote_currency == before.quote_currency
         assert known["ETH-USDT"] == other
-
-
-def test_every_row_is_here() -> None:
-    rows = {f"D{n}" for n in (*range(1, 15), 18, 19, 20, 21)}
-    assert rows == {name.split("_")[1] for name in globals() if name.startswith("test_D")}
