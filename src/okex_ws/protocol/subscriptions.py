@@ -166,9 +166,6 @@ class Subscriptions:
             self._stray_errors = 0
         return verdict
 
-    def knows_request(self, request_id: str) -> bool:
-        return request_id in self._requests
-
     def _attribute(self, request: Request, verdict: Verdict) -> None:
         for frame in list(request.errors):
             named = _named(frame, request.open)

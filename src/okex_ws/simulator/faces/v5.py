@@ -219,11 +219,6 @@ class Topic:
 _MAIN_KEYS = ("instId", "sprdId", "algoId", "instFamily", "instType", "ccy")
 
 
-def channel_named(name: str) -> Channel | None:
-    """The channel of this exact name, None if OKX has none."""
-    return CHANNELS.get(name)
-
-
 def read_topic(arg: Any) -> Topic:
     """Resolve one element of a subscribe or unsubscribe request.
 
