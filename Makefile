@@ -32,7 +32,7 @@ soak: $(READY) servers
 	$(BIN)/python -m tests.soak.floor 1 1000000
 	$(BIN)/python -m tests.soak.orders steps 100000
 	$(BIN)/python -m tests.soak.orders 1 100000
-	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest tests/journal/test_kill.py tests/recorder/test_recorder.py tests/client/test_order_kill.py
+	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest --timeout=7200 tests/journal/test_kill.py tests/recorder/test_recorder.py tests/client/test_order_kill.py
 
 docs: $(READY)
 	$(BIN)/python scripts/make_cli_docs.py
@@ -42,7 +42,7 @@ check: lint types test
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try: make PYTHON=python3.12 demo")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
 clean:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
 from tests.simulator.fixed_market import FixedMarket
+from tests.soak.workers import workers
 from tests.virtual import MS, START, World
 
 from okex_ws.events import Event, Gap, Subscribed, Trade, Unrecoverable
@@ -307,7 +307,7 @@ def main() -> int:
     seconds = float(sys.argv[3]) if len(sys.argv) > 3 else RUN_S
     bad = 0
     totals: Counter[str] = Counter()
-    with ProcessPoolExecutor(2) as pool:
+    with workers(2) as pool:
         jobs = [(seed, seconds) for seed in range(first, first + count)]
         for seed, wrong, numbers in pool.map(one, jobs, chunksize=5):
             totals.update(numbers)

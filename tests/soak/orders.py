@@ -8,14 +8,13 @@ every step: `python -m tests.soak.orders steps COUNT [SEED]`.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 from tests.guarded import GuardedTrader, guarded
+from tests.soak.workers import workers
 from tests.trading import SPOT, SPREAD, SWAP, best, killed, restart, trading
 from tests.virtual import START
 
@@ -324,7 +323,7 @@ def main() -> None:
         sys.exit(bool(found))
     first, count = int(sys.argv[1]), int(sys.argv[2])
     failed = 0
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with workers() as pool:
         for done, (seed, wrong) in enumerate(pool.map(run, range(first, first + count), chunksize=4), 1):
             failed += bool(wrong)
             for line in wrong:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ProcessPoolExecutor
 
 from tests.soak.schedule import MINUTES, audit, world
+from tests.soak.workers import workers
 
 
 def run(seed: int) -> tuple[int, list[str]]:
@@ -17,7 +17,7 @@ def run(seed: int) -> tuple[int, list[str]]:
 def main() -> int:
     first, count = int(sys.argv[1]), int(sys.argv[2])
     bad = 0
-    with ProcessPoolExecutor() as pool:
+    with workers() as pool:
         for done, (seed, wrong) in enumerate(pool.map(run, range(first, first + count), chunksize=5), 1):
             if wrong:
                 bad += 1

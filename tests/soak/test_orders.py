@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ProcessPoolExecutor
-
 from tests.soak.orders import Schedule, audit, run, steps
+from tests.soak.workers import workers
 
 from okex_ws.simulator.rules import DEMO_KEY
 
@@ -14,13 +12,13 @@ STEPS = 750
 
 
 def test_no_schedule_places_twice_or_ends_in_a_wrong_belief() -> None:
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with workers() as pool:
         wrong = {seed: found for seed, found in pool.map(run, range(1, 1 + SCHEDULES), chunksize=2) if found}
     assert wrong == {}
 
 
 def test_after_every_step_the_account_is_the_exchange_s_ledger() -> None:
-    with ProcessPoolExecutor(2) as pool:
+    with workers(2) as pool:
         for done, differences in pool.map(steps, (STEPS, STEPS), (1, 2)):
             assert differences == []
             assert done >= STEPS

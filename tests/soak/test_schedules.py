@@ -6,11 +6,10 @@ A hundred of ten virtual minutes each here, a thousand by `make soak`; the same 
 from __future__ import annotations
 
 import asyncio
-import os
-from concurrent.futures import ProcessPoolExecutor
 
 from tests.soak.run import run
 from tests.soak.schedule import INSTRUMENTS, audit, faults, world
+from tests.soak.workers import workers
 
 import okex_ws
 from okex_ws.events import BookSnapshot, Connected, Event, Trade
@@ -26,7 +25,7 @@ OVER_SOCKETS = 4
 
 
 def test_a_hundred_fault_schedules_leave_nothing_unexplained() -> None:
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with workers() as pool:
         wrong = {seed: found for seed, found in pool.map(run, range(1, 1 + SCHEDULES), chunksize=2) if found}
     assert wrong == {}
 
