@@ -188,8 +188,12 @@ class Blocking:
                 else "the client does not run"
             )
             raise RuntimeError(why)
-        future = asyncio.run_coroutine_threadsafe(work, loop)
         until = None if timeout_s is None else time.monotonic() + timeout_s
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, loop)
+        except RuntimeError:  # closed just now
+            work.close()
+            raise
         try:
             while True:
                 left = _LOOK_S if until is None else min(_LOOK_S, until - time.monotonic())
@@ -197,7 +201,8 @@ class Blocking:
                 if future.done():
                     return future.result()
                 if self._thread is None or not self._thread.is_alive():
-                    raise RuntimeError("the client does not run")  # it ended while this was on its way to it
+                    work.close()  # it ended while this was on its way to it
+                    raise RuntimeError("the client does not run")
                 if until is not None and time.monotonic() >= until:
                     raise TimeoutError
         except BaseException:
