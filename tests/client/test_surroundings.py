@@ -110,3 +110,26 @@ def test_an_amended_order_counts_with_its_new_size_alone() -> None:
     assert at.notional == D(500)
     unknown = known.around(AmendOrder(instrument="BTC-USD-SWAP", order_id="99", size=D(1)))
     assert unknown.side == ""
+
+
+def test_where_long_and_short_are_held_apart_each_side_counts_alone() -> None:
+    known = Known()
+    swap = {"instId": "BTC-USD-SWAP"}
+    feed(
+        known.account,
+        pushed(
+            "positions",
+            position("9", posId="1", posSide="long", **swap),
+            position("7", posId="2", posSide="short", **swap),
+        ),
+        pushed("orders", order("1", sz="3", posSide="long", tdMode="cross", **swap)),
+        pushed("orders", order("2", sz="2", posSide="short", tdMode="cross", **swap)),
+    )
+    hedged = {"instrument": "BTC-USD-SWAP", "trade_mode": "cross"}
+    flying = place("4", client_order_id="n2", position_side="long", **hedged)
+    at = known.around(place(position_side="long", **hedged), flying)
+    assert (at.position, at.working) == (D(9), D(7)), "not the net of 2"
+    at = known.around(place(position_side="short", side="sell", **hedged), flying)
+    assert (at.position, at.working) == (D(-7), D(0))
+    at = known.around(AmendOrder(instrument="BTC-USD-SWAP", order_id="1", size=D(6)), flying)
+    assert (at.position, at.working) == (D(9), D(4))

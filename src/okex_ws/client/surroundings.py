@@ -30,6 +30,7 @@ def surroundings(
     """What the guard must know to let this order pass. in_flight: what was asked for, and may not be told of yet."""
     amended = _amended(order, account) if isinstance(order, AmendOrder) else None
     side = order.side if isinstance(order, PlaceOrder) else amended.side if amended is not None else ""
+    held_on = _held_on(order if isinstance(order, PlaceOrder) else amended)
     coming: list[PlaceOrder] = []
     changed: dict[str, Decimal] = {}
     for other in in_flight:
@@ -52,8 +53,8 @@ def surroundings(
         notional=_worth(order, rules, size, price, side),
         side=side,
         open_orders=len(account.orders) + len(account.spreads) + len(coming),
-        position=_position(order, account, rules, amended),
-        working=_working(order, account, coming, changed, side, amended),
+        position=_position(order, account, rules, amended, held_on),
+        working=_working(order, account, coming, changed, side, amended, held_on),
     )
 
 
@@ -64,6 +65,11 @@ def _is_known(order: PlaceOrder, account: Account) -> bool:
     if order.is_spread:
         return account.spreads.has_heard(order.client_order_id)
     return account.orders.get(client_order_id=order.client_order_id) is not None
+
+
+def _held_on(order: PlaceOrder | OrderUpdate | None) -> str:
+    """long or short where the account holds these apart, "" where it nets them."""
+    return order.position_side if order is not None and order.position_side in ("long", "short") else ""
 
 
 def _amended(order: AmendOrder, account: Account) -> OrderUpdate | None:
@@ -93,9 +99,9 @@ def _worth(
 
 
 def _position(
-    order: PlaceOrder | AmendOrder, account: Account, rules: Instrument | None, amended: OrderUpdate | None
+    order: PlaceOrder | AmendOrder, account: Account, rules: Instrument | None, amended: OrderUpdate | None, held_on: str
 ) -> Decimal:
-    """What is held of the instrument: on cash spot the base currency, else the net of its positions.
+    """What is held of the instrument: on cash spot the base currency, else the position on the order's side, or the net.
 
     What of an amended order is filled already is in there; its new size counts it again, so it is taken out.
     """
@@ -104,7 +110,7 @@ def _position(
         held = account.balances.get(rules.base_currency)
         position = (held.cash or NOTHING) if held is not None else NOTHING
     else:
-        position = account.position(order.instrument)
+        position = account.position(order.instrument, held_on)
     if amended is not None and amended.filled_size:
         position -= amended.filled_size if amended.side == "buy" else -amended.filled_size
     return position
@@ -117,14 +123,20 @@ def _working(
     changed: dict[str, Decimal],
     side: str,
     amended: OrderUpdate | None,
+    held_on: str,
 ) -> Decimal:
     """Sizes open on this side of the instrument, but for the order that is amended. changed: what they may be by now, by id."""
+
+    def counts(other: OrderUpdate | PlaceOrder) -> bool:
+        is_same = other.instrument == order.instrument and other.side == side and _held_on(other) == held_on
+        return is_same and other is not amended and not other.reduce_only
+
     total = NOTHING
     for other in account.orders:
-        if other.instrument == order.instrument and other.side == side and other is not amended and not other.reduce_only:
+        if counts(other):
             size = max(other.size or NOTHING, changed.get(other.order_id, NOTHING))
             total += size - (other.filled_size or NOTHING)
     for new in coming:
-        if new.instrument == order.instrument and new.side == side and not new.reduce_only:
+        if counts(new):
             total += new.size
     return total

@@ -178,9 +178,9 @@ class Account:
         """Balances by currency; one that is not there is zero."""
         return self.money.by_currency
 
-    def position(self, instrument: str) -> Decimal:
-        """Net size of all positions in an instrument, negative when short; zero without any."""
-        rows = self.holdings.of(instrument)
+    def position(self, instrument: str, side: str = "") -> Decimal:
+        """Net size of all positions in an instrument, negative when short; zero without any. side: of long or short alone."""
+        rows = (row for row in self.holdings.of(instrument) if not side or row.position_side == side)
         return sum(((-1 if row.position_side == "short" else 1) * (row.size or Decimal(0)) for row in rows), Decimal(0))
 
     # -- what is told ----------------------------------------------------------------------------------------------------
