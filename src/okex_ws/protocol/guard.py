@@ -25,10 +25,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Bounds on single orders and on what they add up to; None is no bound.
 
     order_size, position: in the instrument's own sizes (base currency on spot, contracts on derivatives), position with all that
-    is open on the order's side, long and short each by itself where they are held apart. order_notional: in quote currency, on inverse contracts dollars. price_distance: a fraction, from
-    the middle of the book or the last price, where one is known. open_orders, orders_per_second: new and amended orders of the
-    whole account; in flight counts. trip_after: so many refusals by limits within a second trip the kill switch. Of spread
-    orders only order_size and what counts for the whole account is checked: their price is a difference, often near zero.
+    is open on the order's side, and long and short each by itself where they are held apart. order_notional: in quote currency,
+    on inverse contracts dollars. price_distance: a fraction, from the middle of the book or the last price, where one is known.
+    open_orders, orders_per_second: new and amended orders of the whole account; in flight counts. trip_after: so many refusals
+    by limits within a second trip the kill switch. Of spread orders only order_size and what counts for the whole account is
+    checked: their price is a difference, often near zero.
     """
 
     order_size: Decimal | None = None
