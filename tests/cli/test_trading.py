@@ -80,7 +80,7 @@ def test_from_the_first_look_to_the_last_cancel(desk: Simulator, nobody: pytest.
     assert told(bought)["state"].startswith("filled, 0.01 at ")
     assert told(bought)["state"].endswith(" BTC")
 
-    resting = say("order", "buy", "BTC-USDT", "0.02", "--limit", "50000", "--client-id", "rests")
+    resting = say("order", "buy", "BTC-USDT", "0.02", "--limit", "58000", "--client-id", "rests")
     assert told(resting) | {"order id": ""} == {
         "verdict": "CONFIRMED",
         "instrument": "BTC-USDT",
@@ -89,9 +89,9 @@ def test_from_the_first_look_to_the_last_cancel(desk: Simulator, nobody: pytest.
         "state": "live",
     }
     listed = [json.loads(line) for line in say("orders", "--json").lines]
-    assert [(row["client_order_id"], row["price"], row["state"]) for row in listed] == [("rests", "50000", "live")]
+    assert [(row["client_order_id"], row["price"], row["state"]) for row in listed] == [("rests", "58000", "live")]
     table = say("orders").out
-    for word in ("50,000", "0.02", "rests", told(resting)["order id"]):
+    for word in ("58,000", "0.02", "rests", told(resting)["order id"]):
         assert word in table
 
     after = json.loads(say("account", "--json").out)
@@ -130,12 +130,29 @@ def test_a_position_and_cancel_all(desk: Simulator, nobody: pytest.MonkeyPatch) 
 
 
 def test_what_okx_rejects_is_told_with_its_reason(desk: Simulator) -> None:
-    done = run("order", "buy", "BTC-USDT", "0.01", "--limit", "90000", *desk.where, **desk.key)
+    done = run("order", "buy", "BTC-USDT", "0.01", "--limit", "90000", "--price-distance", "100", *desk.where, **desk.key)
     assert done.code == 1
     said = told(done)
     assert said["verdict"] == "REJECTED"
     assert said["reason"].startswith("51006 ")
     assert "order id" not in said
+
+
+def test_a_price_far_off_the_market_does_not_leave_unless_that_is_meant(
+    desk: Simulator, nobody: pytest.MonkeyPatch
+) -> None:
+    for name, value in desk.key.items():
+        nobody.setenv(name, value)
+    far = ("order", "buy", "BTC-USDT", "0.01", "--limit", "50000", *desk.where)
+    done = here(*far)
+    assert done.code == 1
+    said = told(done)
+    assert (said["verdict"], said["sent"]) == ("REJECTED", "no, it was refused here")
+    assert said["reason"].startswith("price 50000 is more than 5 % off ")
+    assert said["advice"] == "look at the price again, or allow a larger price distance"
+    meant = here(*far, "--price-distance", "30")
+    assert told(meant)["verdict"] == "CONFIRMED"
+    assert here("cancel", "BTC-USDT", "--id", told(meant)["order id"], *desk.where).code == 0
 
 
 def test_an_outcome_that_is_not_known_is_never_called_anything_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,6 +229,8 @@ WORDS = [
     ("order buy BTC-USDT 1 --market --client-id no-hyphen", "letters and digits"),
     ("order buy BTC-USDT 1 --market --trade-mode lever", "modes are cash, cross, isolated"),
     ("order buy BTC-USDT 1 --market --position-side up", "long or short"),
+    ("order buy BTC-USDT 1 --limit 5 --price-distance 0", "--price-distance 0: write percent of the last price, above zero"),
+    ("order buy BTC-USDT 1 --limit 5 --price-distance far", "--price-distance 'far' is no number"),
     ("cancel BTC-USDT", "one of --id ID, --client-id ID or --all"),
     ("cancel BTC-USDT --all --id 5", "one of --id ID, --client-id ID or --all"),
     (

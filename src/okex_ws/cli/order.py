@@ -14,15 +14,18 @@ import typer
 from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments, check_name, list_of
 from okex_ws.cli.errors import BadInputError, RunFailedError
+from okex_ws.cli.refusals import ending
 from okex_ws.cli.signed_in import ENDED_WITHIN_S, asked, became_final, kind_of_place, signed_in, tell
 from okex_ws.cli.tables import exactly
 from okex_ws.client.client import Client
 from okex_ws.client.halting import HALT_FILE, pressed
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Policy
-from okex_ws.events import Instrument, OrderUpdate
+from okex_ws.events import Instrument, OrderUpdate, Ticker
 from okex_ws.market.sizing import check_price, check_size, exact, notional
+from okex_ws.protocol.guard import Limits
 from okex_ws.wire.channels import subscription
+from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import PlaceOrder
 
 SEEN_WITHIN_S = {"limit": 0.5, "post_only": 0.5}
@@ -54,6 +57,10 @@ def order(
     client_order_id: Annotated[
         str | None, typer.Option("--client-id", metavar="ID", help="An id of yours: at most 32 letters and digits.")
     ] = None,
+    price_distance: Annotated[
+        str,
+        typer.Option("--price-distance", metavar="PERCENT", help="With --limit: how far off the last price it may be at most."),
+    ] = "5",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Send to a live site without asking.")] = False,
     profile: options.Profile = None,
     site: options.SiteName = None,
@@ -64,7 +71,8 @@ def order(
 ) -> int:
     """Send one order, and print how that ended, with its ids and what became of it.
 
-    Before anything is sent, the instrument, its steps and limits and the balance are checked. A live site asks first.
+    Before anything is sent, the instrument, its steps and limits, the balance and how far a limit price is off the market are
+    checked. A live site asks first.
 
     CONFIRMED: OKX accepted it; its state tells what was filled. REJECTED: certainly nothing happened.
 
@@ -86,6 +94,9 @@ def order(
         client_order_id=client_order_id or "",
         target_currency="base_ccy" if is_spot and market else "",
     )
+    distance = exact(price_distance, "--price-distance")
+    if distance <= 0:
+        raise BadInputError(f"--price-distance {price_distance}: write percent of the last price, above zero")
     place = options.account(profile, site, demo, url, rest_url, ca_file)
     asks = not yes and not place.site.demo and not place.site.is_local
     if asks and not sys.stdin.isatty():
@@ -96,7 +107,7 @@ def order(
     known = asyncio.run(_checked(place, wish))
     if asks and not agreed(place, wish, known):
         raise RunFailedError("nothing was sent")
-    return asyncio.run(send(place, wish))
+    return asyncio.run(send(place, wish, Limits(price_distance=distance / 100)))
 
 
 def _order_type(limit: str | None, market: bool, **kinds: bool) -> str:
@@ -170,9 +181,21 @@ def _words(wish: PlaceOrder, known: Instrument | None) -> str:
     return f"{wish.side} {exactly(wish.size)}{unit} {wish.instrument}, {price}{worth}"
 
 
-async def send(place: options.Account, wish: PlaceOrder) -> int:
+async def _learn_price(client: Client, place: options.Account, instrument: str) -> None:
+    """The last price, by which the guard judges a limit; nothing is subscribed here that would tell it."""
+    try:
+        rows = await client.rest.get("market/ticker", instId=instrument)
+    except RestError as error:
+        raise ending(error, place.site, place.key) from None
+    for ticker in decode_rows(rows, Ticker, "tickers"):
+        client.latest.apply(ticker)
+
+
+async def send(place: options.Account, wish: PlaceOrder, limits: Limits = Limits()) -> int:
     """Send it and tell how that ended; an interruption in between tells that it may have happened."""
-    async with signed_in(place, wish.instrument, orders=True) as client:
+    async with signed_in(place, wish.instrument, orders=True, limits=limits) as client:
+        if wish.price is not None:
+            await _learn_price(client, place, wish.instrument)
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="order")
         try:
             outcome = await client.place(

@@ -19,6 +19,7 @@ from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Stream
 from okex_ws.client.trading import LoginRefusedError, NotReadyError, Trading
 from okex_ws.events import OrderUpdate, Verdict
+from okex_ws.protocol.guard import Limits
 from okex_ws.protocol.tickets import Outcome
 from okex_ws.protocol.verdicts import FINAL
 
@@ -29,7 +30,9 @@ _EXIT = {Verdict.CONFIRMED: OK, Verdict.REJECTED: FAILED, Verdict.UNKNOWN: UNKNO
 
 
 @contextlib.asynccontextmanager
-async def signed_in(place: options.Account, *instruments: str, orders: bool = False) -> AsyncIterator[Client]:
+async def signed_in(
+    place: options.Account, *instruments: str, orders: bool = False, limits: Limits = Limits()
+) -> AsyncIterator[Client]:
     """A client that is logged in and whose account is known. Raises BadInputError or RunFailedError before anything is ordered.
 
     instruments: of which kinds reference data is needed. orders: whether it sends new ones, which the halt file stops.
@@ -37,7 +40,8 @@ async def signed_in(place: options.Account, *instruments: str, orders: bool = Fa
     kinds = dict.fromkeys(kind[0] for name in instruments if (kind := list_of(name)) is not None)
     types = tuple(kind for kind in kinds if kind != "OPTION")
     # An order that rests shall stay when this command ends: nobody is there to renew a switch.
-    trading = Trading(instrument_types=types, halt_file=HALT_FILE if orders else None, cancel_all_after_s=None)
+    halt_file = HALT_FILE if orders else None
+    trading = Trading(instrument_types=types, halt_file=halt_file, cancel_all_after_s=None, limits=limits)
     client = Client(place.site, ca_file=place.ca_file, credentials=place.key, keep_books=False, trading=trading)
     try:
         await asked(client, place)

@@ -183,8 +183,9 @@ class Guard:
         if order.price is not None and limits.price_distance is not None and around.middle is not None:
             share = limits.price_distance
             if abs(order.price - around.middle) > share * around.middle:
-                reason = f"price {plain(order.price)} is more than {plain(share * 100)} % off {plain(around.middle)}"
-                return "price_distance", reason, "look at the price again"
+                percent = plain((share * 100).normalize())
+                reason = f"price {plain(order.price)} is more than {percent} % off {plain(around.middle)}"
+                return "price_distance", reason, "look at the price again, or allow a larger price distance"
         is_unpriced = order.price is not None and limits.price_distance is not None and around.middle is None
         if is_unpriced and order.instrument not in self._unpriced:
             self._unpriced.add(order.instrument)
