@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.faults.looped import looped, until
 from tests.simulator.fixed_market import START, FixedMarket
+from tests.waiting import attended, turns_until
 
 from okex_ws import BookSnapshot, Client, Event, Gap, Ticker, Trade, at
 from okex_ws.client.stream import Policy, Stream
@@ -39,18 +40,12 @@ NEVER = Timing(ping_after_s=3600, pong_within_s=3600)
 
 def serving(market: FixedMarket, *faults: str, speed: float, **rules: Any) -> Server:
     habits = Rules(**{"connects_per_s": 0, "idle_close_s": 0.0, **rules})
-    return Server(Exchange(market, seed=7, now=START, rules=habits, faults=Faults.parse(faults)), speed=speed)
+    return attended(Exchange(market, seed=7, now=START, rules=habits, faults=Faults.parse(faults)), speed=speed)
 
 
 def client_of(server: Server, **options: Any) -> Client:
     settings = {"backoff_s": (0.01, 0.05), "timing": NEVER, **options}
     return Client(at(server.ws_url, rest_url=server.rest_url), **settings)
-
-
-async def come_true(what: Callable[[], bool]) -> None:
-    """Let the loop run until something holds."""
-    while not what():  # noqa: ASYNC110  # a turn of the loop, not a time: an event for each would need hooks in what is tested
-        await asyncio.sleep(0)
 
 
 async def read_on(stream: Stream, seen: list[Event], *conditions: Callable[[Event], bool]) -> None:
@@ -102,7 +97,7 @@ class Watch:
 @looped
 async def test_C13_in_a_burst_slow_consumers_are_bounded_and_every_loss_is_counted() -> None:
     """Ten channels, a thousand pushes a second each: fifty times the busiest second known."""
-    async with serving(FixedMarket(lasts=4, step_ms=1, trades_ms=1), speed=4) as server:
+    async with serving(FixedMarket(lasts=4, step_ms=1, trades_ms=1), speed=4, max_pending=0) as server:
         client = client_of(server)
         dropping = client.stream(Push, policy=Policy.DROP_OLDEST, size=200, name="dropping")
         newest = client.stream(Push, policy=Policy.CONFLATE, size=200, name="newest")
@@ -111,7 +106,7 @@ async def test_C13_in_a_burst_slow_consumers_are_bounded_and_every_loss_is_count
         for channel in ("trades", "books", "books5", "bbo-tbt", "tickers"):
             client.subscribe(channel, "BTC-USDT", "ETH-USDT")
         async with client:
-            await come_true(lambda: watch.reached_s >= 3.9)
+            await turns_until(lambda: watch.reached_s >= 3.9)
     total = len(watch.pushes)
     assert total > 20_000
     assert max(watch.longest) <= 200
@@ -130,7 +125,7 @@ async def test_C13_in_a_burst_slow_consumers_are_bounded_and_every_loss_is_count
 
 @looped
 async def test_C13_a_burst_loses_nothing_where_the_consumer_is_waited_for() -> None:
-    async with serving(FixedMarket(lasts=4, step_ms=2, trades_ms=2), speed=8) as server:
+    async with serving(FixedMarket(lasts=4, step_ms=2, trades_ms=2), speed=8, max_pending=0) as server:
         client = client_of(server)
         slow = client.stream(Trade, Gap, Disconnected, size=50, name="slow")
         watch = Watch(client, slow)
@@ -164,10 +159,10 @@ async def test_C14_a_consumer_that_stops_for_a_minute_costs_no_healthy_connectio
         async with client:
             await until(stream, Trade, seen)
             keep_little_in_the_kernel(client)
-            await come_true(lambda: client.hub.is_paused)
+            await turns_until(lambda: client.hub.is_paused)
             client.subscribe("books5", "BTC-USDT")  # its ack, too, stays unread
             began, held = passed_s(server), len(stream)
-            await come_true(lambda: passed_s(server) > began + 60)
+            await turns_until(lambda: passed_s(server) > began + 60)
             assert len(stream) == held, "paused, however much comes"
             client._clock.offset += 60 * SECOND  # our clock knows of the minute as well
             await read_on(
@@ -196,7 +191,7 @@ async def test_C14_closed_4005_for_reading_too_slowly_it_comes_back_and_says_wha
         seen: list[Event] = []
         async with client:
             await until(stream, Trade, seen)
-            await come_true(lambda: any(line.closed == "closed 4005" for line in server.exchange.ledger.traffic.values()))
+            await turns_until(lambda: any(line.closed == "closed 4005" for line in server.exchange.ledger.traffic.values()))
             await read_on(
                 stream,
                 seen,
@@ -217,12 +212,12 @@ async def test_C14_closed_4005_for_reading_too_slowly_it_comes_back_and_says_wha
 
 @looped
 async def test_C14_a_stream_that_is_closed_while_it_holds_everybody_up_lets_them_go() -> None:
-    async with serving(FixedMarket(lasts=60, step_ms=100, trades_ms=10), speed=20) as server:
+    async with serving(FixedMarket(lasts=60, step_ms=100, trades_ms=10), speed=20, max_pending=0) as server:
         client = client_of(server)
         stuck, brisk = client.stream(Trade, size=10, name="stuck"), client.stream(Trade, size=100_000, name="brisk")
         client.subscribe("trades", "BTC-USDT")
         async with client:
-            await come_true(lambda: client.hub.is_paused)
+            await turns_until(lambda: client.hub.is_paused)
             stuck.close()
             assert not client.hub.is_paused
             trades = [await until(brisk, Trade) for _ in range(300)]
@@ -254,7 +249,7 @@ async def test_C15_a_consumer_that_raises_fails_alone_and_is_told_once_per_kind_
         async with client:
             for _ in range(60):
                 await until(stream, Trade, seen)
-            await come_true(lambda: len(coroutines) >= 60)
+            await turns_until(lambda: len(coroutines) >= 60)
         seen += [event async for event in stream]
     trades = [event for event in seen if isinstance(event, Trade)]
     assert complete(trades)

@@ -12,10 +12,11 @@ import tracemalloc
 import zlib
 
 import pytest
-from tests.faults.looped import QUICK, client_of, following, looped, until
+from tests.faults.looped import CURIOUS, client_of, following, looped, until
 from tests.faults.messages import BTC, GOOD, change, encoded, image, only, session
 from tests.faults.rawserver import BINARY, CLOSE, TEXT, Peer, RawServer, frame, text_frame, trade
 from tests.virtual import START
+from tests.waiting import turns_until
 
 from okex_ws.events import (
     Connected,
@@ -62,6 +63,7 @@ def test_C2_text_that_is_not_utf8_is_closed_1007_and_the_break_is_told(text: byt
                 assert (await until(stream, Disconnected)).code == 1007
                 assert (await until(stream, Gap)).cause == "disconnected"
                 await until(stream, Resumed, channel="books")
+            await turns_until(lambda: len(codes) == 2)
             assert codes == [1007, 1000]
 
     check()
@@ -85,7 +87,7 @@ async def test_C7_a_wrong_image_that_is_nobodys_does_not_end_the_connection() ->
         await peer.answer_pings()
 
     async with RawServer(script) as server:
-        client = client_of(server.port, timing=QUICK)
+        client = client_of(server.port, timing=CURIOUS)
         client.subscribe("trades", BTC)
         async with following(client) as stream:
             assert (await until(stream, Trade)).trade_id == 1

@@ -12,6 +12,7 @@ import pytest
 from tests.faults.looped import looped, until
 from tests.simulator.fixed_market import FixedMarket
 from tests.virtual import MS, START, World
+from tests.waiting import attended
 
 from okex_ws import Client, at
 from okex_ws.events import (
@@ -34,7 +35,6 @@ from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.markets import Publication
 from okex_ws.simulator.rules import Rules
 from okex_ws.simulator.seeded import SeededMarket
-from okex_ws.simulator.server import Server
 from okex_ws.wire.channels import subscription
 
 BTC = "BTC-USDT"
@@ -564,7 +564,7 @@ async def test_D21_an_instrument_that_changes_is_patched_while_the_session_runs(
         faults = [Fault.parse(f"instrument_change instrument={BTC} {change}") for change in changes]
         return Exchange(market, seed=7, now=now, faults=faults, rules=Rules(idle_close_s=0))
 
-    async with Server(exchange, speed=4.0) as server, Client(at(server.ws_url, rest_url=server.rest_url)) as client:
+    async with attended(exchange, speed=4.0) as server, Client(at(server.ws_url, rest_url=server.rest_url)) as client:
         stream = client.stream(Instrument)
         known = await client.load_instruments("SPOT")
         before, other = known[BTC], known["ETH-USDT"]
