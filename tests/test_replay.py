@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
+from tests.waiting import attended
+
 import okex_ws
 from okex_ws.events import Disconnected, Event, Gap, Refused, Resumed, Subscribed
 from okex_ws.replay import Replay
@@ -45,7 +47,7 @@ async def _live(faults: list[str], seconds: float) -> tuple[list[Record], list[E
     def exchange(now: int) -> Exchange:
         return Exchange(SeededMarket(5, start=now, levels=60), seed=5, now=now, faults=Faults.parse(faults))
 
-    async with Server(exchange, speed=20) as server:
+    async with attended(exchange, speed=20) as server:
         client = okex_ws.Client(okex_ws.at(server.ws_url, rest_url=server.rest_url), tap=tap, backoff_s=(0.01, 0.05))
         client.on(Event, said.append)
         for channel in ("trades", "books", "tickers", "candle1m"):
@@ -53,7 +55,7 @@ async def _live(faults: list[str], seconds: float) -> tuple[list[Record], list[E
         done = asyncio.Event()
         client.on(okex_ws.Trade, lambda trade: done.set() if trade.ts_event - first[0] > seconds * 1e9 else None)
         first = [server.exchange.now]
-        async with client, asyncio.timeout(60):
+        async with client, asyncio.timeout(240):
             await done.wait()
             client.subscribe("books5", "BTC-USDT")
             client.unsubscribe("candle1m", "BTC-USDT")
@@ -93,7 +95,7 @@ def test_a_clock_that_was_corrected_is_corrected_again_at_the_same_place() -> No
             client = okex_ws.Client(site, credentials=key, tap=tap, backoff_s=(0.01, 0.05))
             client.on(Event, said.append)
             client.subscribe("orders", "ANY")
-            async with client, asyncio.timeout(30):
+            async with client, asyncio.timeout(120):
                 async for _ in client.stream(Subscribed):
                     break
 

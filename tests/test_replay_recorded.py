@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from tests.waiting import attended
+
 import okex_ws
 from okex_ws.events import Event, Recovered, Trade
 from okex_ws.journal import JournalReader
@@ -13,7 +15,6 @@ from okex_ws.replay import played
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.seeded import SeededMarket
-from okex_ws.simulator.server import Server
 from okex_ws.store import verify
 
 FAULTS = ["drop channel=trades every=7", "abort at=15s", "drop channel=books action=update every=31", "rest_error nth=2"]
@@ -26,7 +27,7 @@ async def _record(folder: Path) -> tuple[str, list[Event]]:
     def exchange(now: int) -> Exchange:
         return Exchange(SeededMarket(5, start=now, levels=60), seed=5, now=now, faults=Faults.parse(FAULTS))
 
-    async with Server(exchange, speed=10) as server, asyncio.timeout(60):
+    async with attended(exchange, speed=10) as server, asyncio.timeout(240):
         site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
         recorder = Recorder(folder, site=site, backoff_s=(0.01, 0.05), table_flush_s=0.5, flush_within_s=0.2)
         recorder.client.on(Event, said.append)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Self
@@ -35,12 +36,12 @@ class Traders:
     async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.client.order_kill_child", stdin=pipe, stdout=pipe, cwd=ROOT
+            sys.executable, "-m", "tests.client.order_kill_child", stdin=pipe, stdout=pipe, cwd=ROOT, start_new_session=True
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)  # with a trader that may still live
         await self.process.communicate()
 
     async def life(self, step: str, count: int = 0) -> list[str]:
@@ -75,7 +76,7 @@ def test_F15_kill_9_at_every_step_of_the_order_path(tmp_path: Path) -> None:
             return Exchange(market, seed=7, now=now, rules=Rules(connects_per_s=0))
 
         log = tmp_path / "intents"
-        async with Server(exchange) as server, Traders(server, log) as traders, asyncio.timeout(30 + 5 * LOOPS):
+        async with Server(exchange) as server, Traders(server, log) as traders, asyncio.timeout(120 + 30 * LOOPS):
             for loop in range(LOOPS):
                 # The 1st to 4th time at each step: in a new order, an amendment, a batch, a cancel.
                 assert await traders.life(STEPS[loop % len(STEPS)], 1 + loop // len(STEPS) % 4) == ["dead"]

@@ -99,10 +99,12 @@ def test_E10_a_thread_reads_while_another_writes(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=follow)
     thread.start()
-    for round_ in range(100):
-        fill(writer, range(round_ * 30 + 1, round_ * 30 + 31))
-        writer.flush(START)
-    writer.close(START)
-    done.set()
-    thread.join()
+    try:
+        for round_ in range(100):
+            fill(writer, range(round_ * 30 + 1, round_ * 30 + 31))
+            writer.flush(START)
+        writer.close(START)
+    finally:
+        done.set()
+        thread.join()
     assert wrong == []

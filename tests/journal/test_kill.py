@@ -26,8 +26,9 @@ class Victims:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "tests.journal.kill_child"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=ROOT, env=environment
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=ROOT, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
 
     def run(self, command: str, *, kill_after: int | None = None, spin: int = 0) -> tuple[int, int]:
         """One writer's life: killed after so many acknowledgements and so many turns of a loop. Returns what it recovered and
@@ -58,6 +59,7 @@ class Victims:
         raise AssertionError("the prepared process is gone")
 
     def close(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)  # with a writer that may still live
         self.process.communicate()
 
 
