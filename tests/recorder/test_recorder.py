@@ -15,6 +15,7 @@ import pytest
 from tests.faults.looped import looped
 from tests.recorder.recording import INSTRUMENTS, Until, market, recording, texts
 from tests.recorder.test_replay import messages
+from tests.waiting import attended
 
 import okex_ws
 from okex_ws import store
@@ -31,6 +32,8 @@ from okex_ws.store.verify import HOLE
 LOOPS = int(os.environ.get("OKEX_WS_KILL_LOOPS", "5"))
 LOOPS_A_FOLDER = 10
 ROOT = Path(__file__).parents[2]
+NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""What a process that forks must not have, and NumPy and Arrow begin when they are imported."""
 TROUBLE = (
     "drop channel=books action=update every=31",
     "drop channel=trades every=23",
@@ -44,15 +47,16 @@ class Victims:
     """The prepared process, and what its recorders say."""
 
     async def __aenter__(self) -> Victims:
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", **NO_THREADS}
+        command = (sys.executable, "-m", "tests.recorder.kill_child")
         pipe = asyncio.subprocess.PIPE
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.recorder.kill_child", stdin=pipe, stdout=pipe, cwd=ROOT, env=environment
+            *command, stdin=pipe, stdout=pipe, cwd=ROOT, env=environment, start_new_session=True
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)  # with a recorder that may still live
         await self.process.communicate()
 
     async def life(self, folder: Path, server: Server, *, acks: int, number: int, turns: int = 0) -> tuple[str, int]:
@@ -187,7 +191,7 @@ def test_E12_what_was_recorded_is_replayed_event_for_event(tmp_path: Path, fault
 
     @looped
     async def main() -> None:
-        async with Server(market(*faults), speed=8) as server, recording(tmp_path, server) as recorder:
+        async with attended(market(*faults), speed=8) as server, recording(tmp_path, server) as recorder:
             recorder.client.on(Event, said.append)
             write = recorder.journal.write
 
@@ -266,12 +270,14 @@ async def test_tables_that_take_long_hold_the_journal_up_no_longer(tmp_path: Pat
 
     async with Server(market(), speed=5) as server, recording(tmp_path, server) as recorder:
         recorder.tables._storage = Slow()
-        while recorder._tabling is None:
-            await Until(recorder.client, Trade, 10)
-        for _ in range(3):
-            before = recorder.journal.acknowledged
-            while recorder.journal.acknowledged == before:
+        try:
+            while recorder._tabling is None:
                 await Until(recorder.client, Trade, 10)
-        assert recorder.tables.committed == 0
-        held.set()
+            for _ in range(3):
+                before = recorder.journal.acknowledged
+                while recorder.journal.acknowledged == before:
+                    await Until(recorder.client, Trade, 10)
+            assert recorder.tables.committed == 0
+        finally:
+            held.set()
     assert recorder.tables.committed == recorder.journal.last
