@@ -139,20 +139,33 @@ def test_what_okx_rejects_is_told_with_its_reason(desk: Simulator) -> None:
 
 
 def test_a_price_far_off_the_market_does_not_leave_unless_that_is_meant(
-    desk: Simulator, nobody: pytest.MonkeyPatch
+    desk: Simulator, nobody: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    file = tmp_path / "audit.jsonl"
     for name, value in desk.key.items():
         nobody.setenv(name, value)
-    far = ("order", "buy", "BTC-USDT", "0.01", "--limit", "50000", *desk.where)
+    far = ("order", "buy", "BTC-USDT", "0.01", "--limit", "50000", *desk.where, "--audit", str(file))
     done = here(*far)
-    assert done.code == 1
+    assert (done.code, done.err) == (1, "")
     said = told(done)
     assert (said["verdict"], said["sent"]) == ("REJECTED", "no, it was refused here")
     assert said["reason"].startswith("price 50000 is more than 5 % off ")
     assert said["advice"] == "look at the price again, or allow a larger price distance"
     meant = here(*far, "--price-distance", "30")
     assert told(meant)["verdict"] == "CONFIRMED"
-    assert here("cancel", "BTC-USDT", "--id", told(meant)["order id"], *desk.where).code == 0
+    assert here("cancel", "BTC-USDT", "--id", told(meant)["order id"], *desk.where, "--audit", str(file)).code == 0
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(line["what"], line["kind"], line.get("code", "")) for line in lines] == [
+        ("asked", "place", ""),
+        ("resolved", "place", "price_distance"),
+        ("asked", "place", ""),
+        ("resolved", "place", ""),
+        ("asked", "cancel", ""),
+        ("resolved", "cancel", ""),
+    ]
+    unwritable = here(*far[:-1], str(tmp_path / "no" / "such"), "--price-distance", "30")
+    assert (unwritable.code, unwritable.out) == (1, "")
+    assert unwritable.err == f"okex-ws: {tmp_path / 'no' / 'such'}: no such file or directory\n"
 
 
 def test_an_outcome_that_is_not_known_is_never_called_anything_else(capsys: pytest.CaptureFixture[str]) -> None:

@@ -213,7 +213,7 @@ def test_F12_orders_beyond_the_limit_wait_or_are_refused_here_and_okx_never_has_
     tickets += [trader.place("0.01", resting(world)) for _ in range(30)]
     world.run(5)
     codes = {outcome(ticket).code for ticket in tickets}
-    assert codes == {""}, "no 50011 came back"
+    assert codes <= {"", "rate-limit"}, "no 50011 came back"
     refused = [event for event in world.client.events if isinstance(event, OrderRefused)]
     assert len(refused) == 40
     assert sum(placed(world, ticket) for ticket in tickets) == 90

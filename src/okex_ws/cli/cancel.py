@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,7 @@ def cancel(
         str | None, typer.Option("--client-id", metavar="ID", help="The order with this id of yours.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every open order of the instrument.")] = False,
+    audit: options.Audit = None,
     profile: options.Profile = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
@@ -41,14 +43,14 @@ def cancel(
         raise BadInputError("give one of --id ID, --client-id ID or --all")
     place = options.account(profile, site, demo, url, rest_url, ca_file)
     if everything:
-        return asyncio.run(_cancel_all(place, instrument))
+        return asyncio.run(_cancel_all(place, instrument, audit))
     return asyncio.run(
-        _cancel(place, CancelOrder(instrument=instrument, order_id=order_id or "", client_order_id=client_order_id or ""))
+        _cancel(place, CancelOrder(instrument=instrument, order_id=order_id or "", client_order_id=client_order_id or ""), audit)
     )
 
 
-async def _cancel(place: options.Account, wish: CancelOrder) -> int:
-    async with signed_in(place, wish.instrument) as client:
+async def _cancel(place: options.Account, wish: CancelOrder, audit: Path | None) -> int:
+    async with signed_in(place, wish.instrument, audit=audit) as client:
         ids = {"order_id": wish.order_id} if wish.order_id else {"client_order_id": wish.client_order_id}
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="cancel")
         outcome = await client.cancel(wish.instrument, **ids)
@@ -56,8 +58,8 @@ async def _cancel(place: options.Account, wish: CancelOrder) -> int:
         return tell(outcome, client.account.orders.get(outcome.order_id))
 
 
-async def _cancel_all(place: options.Account, instrument: str) -> int:
-    async with signed_in(place, instrument) as client:
+async def _cancel_all(place: options.Account, instrument: str, audit: Path | None) -> int:
+    async with signed_in(place, instrument, audit=audit) as client:
         return tell_all(await cancel_open(client, [order for order in client.account.orders if order.instrument == instrument]))
 
 

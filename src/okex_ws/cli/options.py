@@ -102,6 +102,10 @@ RestUrl = Annotated[
 CaFile = Annotated[
     str | None, typer.Option("--ca-file", metavar="FILE", help="A certificate authority (PEM) to trust besides the system's.")
 ]
+Audit = Annotated[
+    Path | None,
+    typer.Option("--audit", metavar="FILE", help="Add a line of JSON to this file for what is asked, and for how it ends."),
+]
 DialectName = Annotated[
     str | None,
     typer.Option("--dialect", metavar="DIALECT", help="What --url speaks: v5, or OKEx's dead v3 or v1. Without it: v5."),

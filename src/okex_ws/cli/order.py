@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -62,6 +63,7 @@ def order(
         typer.Option("--price-distance", metavar="PERCENT", help="With --limit: how far off the last price it may be at most."),
     ] = "5",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Send to a live site without asking.")] = False,
+    audit: options.Audit = None,
     profile: options.Profile = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
@@ -107,7 +109,7 @@ def order(
     known = asyncio.run(_checked(place, wish))
     if asks and not agreed(place, wish, known):
         raise RunFailedError("nothing was sent")
-    return asyncio.run(send(place, wish, Limits(price_distance=distance / 100)))
+    return asyncio.run(send(place, wish, Limits(price_distance=distance / 100), audit))
 
 
 def _order_type(limit: str | None, market: bool, **kinds: bool) -> str:
@@ -191,9 +193,9 @@ async def _learn_price(client: Client, place: options.Account, instrument: str) 
         client.latest.apply(ticker)
 
 
-async def send(place: options.Account, wish: PlaceOrder, limits: Limits = Limits()) -> int:
+async def send(place: options.Account, wish: PlaceOrder, limits: Limits = Limits(), audit: Path | None = None) -> int:
     """Send it and tell how that ended; an interruption in between tells that it may have happened."""
-    async with signed_in(place, wish.instrument, orders=True, limits=limits) as client:
+    async with signed_in(place, wish.instrument, orders=True, limits=limits, audit=audit) as client:
         if wish.price is not None:
             await _learn_price(client, place, wish.instrument)
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="order")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from okex_ws.cli import options
@@ -13,6 +15,7 @@ from okex_ws.cli.checking import list_of
 from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError, RunFailedError
 from okex_ws.cli.refusals import because, ending
 from okex_ws.cli.tables import exactly, facts
+from okex_ws.client.audit import log as audit_log
 from okex_ws.client.client import Client
 from okex_ws.client.halting import HALT_FILE
 from okex_ws.client.rest import RestError
@@ -29,13 +32,29 @@ ENDED_WITHIN_S = 3.0
 _EXIT = {Verdict.CONFIRMED: OK, Verdict.REJECTED: FAILED, Verdict.UNKNOWN: UNKNOWN}
 
 
+@contextlib.contextmanager
+def _audited(file: Path | None) -> Iterator[None]:
+    """The audit goes to the end of this file, or nowhere: what a command has to say is on stdout. Raises OSError."""
+    handler = logging.FileHandler(file, encoding="utf-8") if file is not None else logging.NullHandler()
+    level = audit_log.level
+    audit_log.addHandler(handler)
+    audit_log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        audit_log.removeHandler(handler)
+        audit_log.setLevel(level)
+        handler.close()
+
+
 @contextlib.asynccontextmanager
 async def signed_in(
-    place: options.Account, *instruments: str, orders: bool = False, limits: Limits = Limits()
+    place: options.Account, *instruments: str, orders: bool = False, limits: Limits = Limits(), audit: Path | None = None
 ) -> AsyncIterator[Client]:
     """A client that is logged in and whose account is known. Raises BadInputError or RunFailedError before anything is ordered.
 
-    instruments: of which kinds reference data is needed. orders: whether it sends new ones, which the halt file stops.
+    instruments: of which kinds reference data is needed. orders: whether it sends new ones, which the halt file stops. audit: a
+    file for what is asked and how it ends.
     """
     kinds = dict.fromkeys(kind[0] for name in instruments if (kind := list_of(name)) is not None)
     types = tuple(kind for kind in kinds if kind != "OPTION")
@@ -45,14 +64,15 @@ async def signed_in(
     client = Client(place.site, ca_file=place.ca_file, credentials=place.key, keep_books=False, trading=trading)
     try:
         await asked(client, place)
-        async with client:
-            try:
-                await client.ready(READY_WITHIN_S)
-            except LoginRefusedError as error:
-                raise BadInputError(because("", str(error), place.site, place.key)) from None
-            except NotReadyError as error:
-                raise RunFailedError(f"{place.site.websocket}: {error}") from None
-            yield client
+        with _audited(audit):
+            async with client:
+                try:
+                    await client.ready(READY_WITHIN_S)
+                except LoginRefusedError as error:
+                    raise BadInputError(because("", str(error), place.site, place.key)) from None
+                except NotReadyError as error:
+                    raise RunFailedError(f"{place.site.websocket}: {error}") from None
+                yield client
     finally:
         await client.close()
 
@@ -92,13 +112,17 @@ def tell(outcome: Outcome, order: OrderUpdate | None = None) -> int:
             ("instrument", outcome.instrument),
             ("order id", outcome.order_id),
             ("client order id", outcome.client_order_id),
-            ("reason", f"{outcome.code} {outcome.reason}".strip() if outcome.reason or outcome.code else ""),
+            ("reason", _reason(outcome)),
             ("advice", outcome.advice or _what_now(outcome)),
             ("sent", "no, it was refused here" if outcome.via == "here" else ""),
             ("state", _state(order) if order is not None else outcome.state),
         ]
     )
     return _EXIT[outcome.verdict]
+
+
+def _reason(outcome: Outcome) -> str:
+    return outcome.reason if outcome.via == "here" else f"{outcome.code} {outcome.reason}".strip()
 
 
 def _what_now(outcome: Outcome) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from okex_ws.client import audit
 from okex_ws.client.connection import Driver
 from okex_ws.client.halting import HALT_FILE, Switch
 from okex_ws.client.intents import IntentLog, IntentLogError
@@ -29,19 +30,14 @@ from okex_ws.events import (
     Disconnected,
     Event,
     Fill,
-    Halted,
     Instrument,
     LoggedIn,
     Malformed,
-    OrderRefused,
     OrderResolved,
     PositionUpdate,
     Refused,
-    SafetyOverridden,
     Stale,
     Subscribed,
-    SwitchFailed,
-    TradingResumed,
     Unsubscribed,
     Verdict,
 )
@@ -69,8 +65,7 @@ from okex_ws.protocol.tickets import (
 from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, kind_of
 
-log = logging.getLogger("okex_ws.orders")
-"""The audit: a line for every verdict and every refusal."""
+log = logging.getLogger("okex_ws")
 PRIVATE = (("orders", "ANY"), ("positions", "ANY"), ("account", None), ("balance_and_position", None))
 """What an account is told by, and subscribed to without asking."""
 SPREADS = (("sprd-orders", None),)
@@ -159,6 +154,7 @@ class Trader:
         self._timer_at = 0
         self._changed = asyncio.Event()
         self._is_prepared = False
+        self._name = ""  # OKX's number of the account, as the audit calls it
         self._missing = "no connection yet"
         self._is_closed = False
         self._refused: LoginRefusedError | NotTradingError | None = None
@@ -176,7 +172,6 @@ class Trader:
         """Load reference data, and settle what a former process left open."""
         self._switch.start()
         self._spawn(self._prepare())
-        self._spawn(self._look_at_key())
 
     async def ready(self, within_s: float | None) -> None:
         """Wait until orders can be sent. Raises LoginRefusedError when that will never be, NotReadyError when it takes longer."""
@@ -190,6 +185,8 @@ class Trader:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
+            if self.is_ready:  # in the very turn of the loop in which the time was up
+                return
             is_connected = self._is_prepared and self._driver("private") is not None
             missing = f"the account is {self.account.quality}" if is_connected else self._missing
             raise NotReadyError(f"not ready for orders within {within_s:g} s: {missing}") from None
@@ -210,12 +207,15 @@ class Trader:
         for number, future in self._waiting.items():
             ticket = self.orders.ticket(number)
             if ticket is not None and not future.done():
-                future.set_result(_left_open(ticket, now))
+                left = _left_open(ticket, now)
+                audit.resolved(self._name, number, ticket.order, left, now)
+                future.set_result(left)
         self._waiting.clear()
         if self._log is not None:
             self._log.close()
 
     async def _prepare(self) -> None:
+        await self._look_at_key()
         for kind in self.settings.instrument_types:
             while not self._is_closed:
                 try:
@@ -231,9 +231,10 @@ class Trader:
         self._say()
 
     async def _look_at_key(self) -> None:
-        """Say so when the key may do more than trading needs."""
+        """Whose it is; and say so when it may do more than trading needs."""
         with contextlib.suppress(RestError):
             config = await self._rest().account_config()
+            self._name = str(config.get("uid", ""))
             if "withdraw" in str(config.get("perm", "")).split(","):
                 log.warning("this key may withdraw: whoever has it can take the money away; trade with one that cannot")
 
@@ -258,6 +259,7 @@ class Trader:
         for ticket in tickets:
             future = self._waiting[ticket.number] = asyncio.get_running_loop().create_future()
             futures.append(future)
+            audit.asked(self._name, ticket.number, ticket.order, override, ticket.asked_at)
         self._say()
         return [await future for future in futures]
 
@@ -480,19 +482,12 @@ class Trader:
         self._say()
 
     def _resolve(self, event: Event) -> None:
-        if isinstance(event, OrderRefused):
-            log.warning(
-                "refused here: %s", one_line(f"{event.kind} {event.instrument} {event.rule}: {event.reason}; {event.advice}")
-            )
-        if isinstance(event, (Halted, TradingResumed, SafetyOverridden, SwitchFailed)):
-            log.log(logging.WARNING if isinstance(event, TradingResumed) else logging.ERROR, "%s", safety_line(event))
         if not isinstance(event, OrderResolved):
+            audit.switched(self._name, event, event.ts_recv)
             return
-        level = logging.INFO if event.verdict is Verdict.CONFIRMED else logging.WARNING
-        if log.isEnabledFor(level):
-            log.log(level, "%s", audit_line(event))
-        future = self._waiting.pop(event.ticket, None)
         ticket = self.orders.ticket(event.ticket)
+        audit.resolved(self._name, event.ticket, ticket.order if ticket is not None else None, event, event.ts_recv)
+        future = self._waiting.pop(event.ticket, None)
         if future is not None and not future.done() and ticket is not None and ticket.outcome is not None:
             future.set_result(ticket.outcome)
 
@@ -516,29 +511,6 @@ class Trader:
         self.safety.on_deadline(now)
         due = self.account.next_deadline
         self._tell(self.account.on_deadline(now) if due is not None and due <= now else [])
-
-
-def audit_line(event: OrderResolved) -> str:
-    """A verdict in one line; what OKX sent is made harmless."""
-    words = [event.kind, event.instrument, event.client_order_id, event.order_id, event.verdict.value, event.via]
-    words += ["late"] if event.late else []
-    words += [event.code, event.reason]
-    return one_line(" ".join(word for word in words if word))
-
-
-def safety_line(event: Halted | TradingResumed | SafetyOverridden | SwitchFailed) -> str:
-    """What happened to the switches, in one line."""
-    match event:
-        case Halted(by=by):
-            text = f"trading is halted by {by}: {event.reason}"
-        case TradingResumed():
-            text = f"trading is resumed: {event.reason}"
-        case SafetyOverridden():
-            what = f"{event.kind} {event.instrument} {event.client_order_id}"
-            text = f"{what} left although {event.rule} is not LIVE: {event.reason}"
-        case SwitchFailed():
-            text = f"cancel-all-after failed {event.failures} times in a row: {event.reason}"
-    return one_line(text)
 
 
 def _left_open(ticket: Ticket, now: int) -> Outcome:

@@ -332,7 +332,7 @@ class Orders:
                         advice=advice,
                     )
                 )
-                self._settle(ticket, Proof(Verdict.REJECTED, "", reason), Rank.ANSWER, now, via="here", advice=advice)
+                self._settle(ticket, Proof(Verdict.REJECTED, rule, reason), Rank.ANSWER, now, via="here", advice=advice)
 
     def _leave(self, request: Request, now: int) -> None:
         """Its turn has come."""
