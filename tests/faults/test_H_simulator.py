@@ -10,7 +10,8 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,10 @@ ROOT = Path(__file__).parents[2]
 TRADES = {"channel": "trades", "instId": "BTC-USDT"}
 
 
-def serving(*script: str, speed: float = 10, **rules: Any) -> Server:
+def serving(*script: str, speed: float = 10, clock: Callable[[], int] = time.time_ns, **rules: Any) -> Server:
     habits = Rules(**{"connects_per_s": 0, **rules})
     market = FixedMarket(lasts=3600)
-    return Server(Exchange(market, seed=7, now=START, rules=habits, faults=Faults.parse(script)), speed=speed)
+    return Server(Exchange(market, seed=7, now=START, rules=habits, faults=Faults.parse(script)), speed=speed, clock=clock)
 
 
 @asynccontextmanager
@@ -160,7 +161,7 @@ async def test_H1_a_flood_of_requests_is_stopped_at_480_an_hour() -> None:
 
 @looped
 async def test_H1_too_large_a_request_and_too_many_connections_are_refused() -> None:
-    async with serving(connects_per_s=3, speed=1) as server:
+    async with serving(connects_per_s=3, clock=lambda: 0) as server:
         lines = [await connect(f"{server.ws_url}/ws/v5/public") for _ in range(3)]
         with pytest.raises(websockets.InvalidStatus) as caught:
             await connect(f"{server.ws_url}/ws/v5/public")
@@ -202,7 +203,7 @@ async def test_H1_a_thousand_clients_are_served() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
     body = json.dumps({"op": "subscribe", "args": [{"channel": "tickers", "instId": "BTC-USDT"}]}).encode()
     frame = b"\x81" + bytes([0x80 | len(body)]) + b"\0\0\0\0" + body
-    async with serving(speed=1) as server, bystander(server):
+    async with serving(speed=1, idle_close_s=0.0) as server, bystander(server):
         lines = [await raw_line(server) for _ in range(wanted)]
         for _, writer in lines:
             writer.write(frame)

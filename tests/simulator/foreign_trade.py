@@ -33,7 +33,7 @@ class Socket:
 
     async def until(self, wanted: Any) -> dict[str, Any]:
         """The first frame for which wanted(frame) holds."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while True:
                 for frame in self.frames:
                     if wanted(frame):

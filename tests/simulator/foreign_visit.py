@@ -33,7 +33,7 @@ async def stream(url: str, instrument: str, channels: list[str], keys: dict[str,
         client.callback = keep
         await client.login()
     await client.subscribe([{"channel": name, "instId": instrument} for name in channels], keep, id="visit1")
-    await asyncio.wait_for(enough.wait(), 30)
+    await asyncio.wait_for(enough.wait(), 120)
     await client.unsubscribe([{"channel": channels[0], "instId": instrument}], keep)
     await client.stop()
     await asyncio.gather(consuming, return_exceptions=True)

@@ -98,7 +98,7 @@ def test_B16_the_demo_over_a_real_socket() -> None:
         socket = threading.Thread(target=app.run_forever)
         socket.start()
         heart.start()
-        came = enough.wait(20)
+        came = enough.wait(120)
         ended.set()
         heart.join()
         app.close()

@@ -61,7 +61,12 @@ async def visit(python: Path, server: Server, script_name: str = "foreign_visit.
         python, "-W", "ignore", script, server.ws_url, server.rest_url, INSTRUMENT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**clean, "SSL_CERT_FILE": server.ca_file},
     )
-    out, errors = await asyncio.wait_for(process.communicate(), 120)
+    try:
+        out, errors = await asyncio.wait_for(process.communicate(), 300)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0, errors.decode()
     seen: dict[str, Any] = json.loads(out)
     return seen

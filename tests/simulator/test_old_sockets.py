@@ -26,7 +26,7 @@ def on_server(check: Callable[[Server], Awaitable[None]], **rules: Any) -> None:
         market = FixedMarket()
         exchange = Exchange(market, seed=7, now=market.start, rules=Rules(connects_per_s=0, **rules))
         async with Server(exchange) as server:
-            await asyncio.wait_for(check(server), 20)
+            await asyncio.wait_for(check(server), 120)
 
     asyncio.run(main())
 

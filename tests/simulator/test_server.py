@@ -37,7 +37,7 @@ def on_server(
 
     async def main() -> Server:
         async with Server(exchange if exchange is not None else venue(), **settings) as server:
-            await asyncio.wait_for(check(server), 30)
+            await asyncio.wait_for(check(server), 120)
         return server
 
     return asyncio.run(main())
@@ -357,7 +357,7 @@ def test_H1_a_thousand_clients() -> None:
         for _, writer in lines:
             writer.close()
 
-    on_server(check)
+    on_server(check, venue(lasts=600.0, idle_close_s=0.0))
 
 
 def test_stop_ends_everything_and_frees_the_ports() -> None:
@@ -378,7 +378,7 @@ def test_stop_ends_everything_and_frees_the_ports() -> None:
         await web.aclose()
         assert asyncio.all_tasks() <= before
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), 120))
 
 
 def test_an_exchange_can_be_made_for_the_time_of_the_start() -> None:
