@@ -139,7 +139,7 @@ class Watched:
 
     async def until(self, count: int) -> None:
         """Wait until this many events are acknowledged."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while self.acknowledged < count:
                 self._change.clear()
                 await self._change.wait()
@@ -160,7 +160,7 @@ class Patience:
         await asyncio.sleep(min(seconds, 0.02))
 
     async def until_waiting(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._waiting.wait()
 
     def let_go(self) -> None:

@@ -56,10 +56,10 @@ def saved(path: Path) -> dict[str, Any]:
 def test_old_recorders_first_and_only_once(tmp_path: Path) -> None:
     path, sink = tmp_path / "spool" / "x.json", ListSink()
     old, running = ListSource(trades(30), "old", finished=True), ListSource(trades(20), "new", finished=True)
-    asyncio.run(within(10, Spool(sink, [old, running], path).run()))
+    asyncio.run(within(Spool(sink, [old, running], path).run()))
     assert sink.ids == ids(trades(30), "old") + ids(trades(20), "new")
     assert saved(path)["recorders"]["old"] == {"n": 30, "i": 0, "is_finished": True}
-    asyncio.run(within(10, Spool(sink, [old, running], path).run()))
+    asyncio.run(within(Spool(sink, [old, running], path).run()))
     assert len(sink.ids) == 50
     assert old.asked_after == [0]
 
@@ -76,7 +76,7 @@ def test_a_position_within_a_record(tmp_path: Path) -> None:
         await spool.close()
         await task
         source = ListSource(trades(15), per_record=5, finished=True)
-        await within(10, Spool(sink, [source], path, max_events=3).run())
+        await within(Spool(sink, [source], path, max_events=3).run())
         assert source.asked_after == [1]
 
     asyncio.run(run())
@@ -93,7 +93,7 @@ def test_back_off_doubles_to_its_bound_with_full_jitter(tmp_path: Path) -> None:
 
     spool = Spool(sink, [ListSource(trades(5), finished=True)], tmp_path / "x.json", sleep=sleep, luck=lambda: next(luck),
                   first_retry_s=1.0, max_retry_s=20.0)  # fmt: skip
-    asyncio.run(within(10, spool.run()))
+    asyncio.run(within(spool.run()))
     assert asked == [1.0, 1.0, 0.0, 8.0, 16.0, 20.0, 20.0]
     assert sink.ids == ids(trades(5))
     assert spool.status.errors == 7
@@ -127,7 +127,7 @@ def test_memory_is_bounded_while_the_sink_is_away(tmp_path: Path) -> None:
         await spool.close(0.1 + 1.5)
         await task
 
-    asyncio.run(within(10, run()))
+    asyncio.run(within(run()))
 
 
 def test_a_target_that_lost_its_memory_is_filled_again(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_target_that_lost_its_memory_is_filled_again(tmp_path: Path) -> None:
         await spool.close()
         await task
 
-    asyncio.run(within(10, run()))
+    asyncio.run(within(run()))
     assert sink.ids == ids(trades(120))
 
 
@@ -163,7 +163,7 @@ def test_it_is_the_source_that_fails(tmp_path: Path) -> None:
 
     sink = ListSink()
     with pytest.raises(OSError, match="the journal cannot be read"):
-        asyncio.run(within(10, Spool(sink, [Broken([])], tmp_path / "x.json").run()))
+        asyncio.run(within(Spool(sink, [Broken([])], tmp_path / "x.json").run()))
     assert sink.ids == ["ab12:1:0"]
     assert saved(tmp_path / "x.json")["recorders"]["ab12"]["n"] == 1
 
@@ -182,7 +182,7 @@ def test_a_disk_that_takes_no_position_stops_nothing(tmp_path: Path) -> None:
         await task
         assert "the position is not saved" in spool.status.error
 
-    asyncio.run(within(10, run()))
+    asyncio.run(within(run()))
     assert sink.ids == ids(trades(50))
 
 
@@ -206,5 +206,5 @@ def test_check_says_what_cannot_be_mended_and_lets_the_rest_pass(tmp_path: Path)
         sink.is_away = False
         await spool.run()
 
-    asyncio.run(within(10, run()))
+    asyncio.run(within(run()))
     assert len(sink.ids) == 3
