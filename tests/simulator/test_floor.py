@@ -224,6 +224,40 @@ def test_an_instrument_that_does_not_trade(state: str, code: str) -> None:
     floor.place("a", limit("buy", "1", "100"), START)
 
 
+@pytest.mark.parametrize("instrument", [SPOT, LINEAR])
+def test_what_rests_in_a_suspended_instrument_meets_nothing_until_it_trades_again(instrument: str) -> None:
+    market, floor = staged()
+    market.set_book(instrument, bids=[("99", "5")], asks=[("101", "5")])
+    bid = floor.place("a", limit("buy", "1", "100", instrument), START)
+    market.rows[instrument]["state"] = "suspend"
+    floor.forget_instruments()
+    market.print(instrument, "sell", "99", "3")
+    market.set_book(instrument, bids=[("98", "5")], asks=[("100", "5")])
+    floor.advance(START + 1)
+    assert (bid.state, bid.filled) == ("live", 0)
+    with pytest.raises(Rejection, match="51022"):
+        floor.amend("a", bid, START + 1, price=Decimal(101))
+    floor.take()
+    assert refused(floor, limit("sell", "1", "100", instrument), "b") == "51022"
+    market.rows[instrument]["state"] = "live"
+    floor.forget_instruments()
+    market.set_book(instrument, bids=[("98", "5")], asks=[("101", "5")])
+    floor.advance(START + 2)
+    assert bid.filled == 0, "what was printed meanwhile is the past"
+    market.print(instrument, "sell", "99", "3")
+    floor.advance(START + 3)
+    assert bid.state == "filled"
+
+
+def test_what_rests_in_a_suspended_instrument_can_be_canceled() -> None:
+    market, floor = staged()
+    bid = floor.place("a", limit("buy", "1", "100"), START)
+    market.rows[SPOT]["state"] = "suspend"
+    floor.forget_instruments()
+    assert floor.cancel("a", bid, START).state == "canceled"
+    assert floor.frozen("a", "USDT") == 0
+
+
 def test_a_client_order_id_is_taken_while_its_order_lives_and_then_means_the_latest() -> None:
     _, floor = staged()
     first = floor.place("a", limit("buy", "1", "100", client_order_id="x1"), START)

@@ -10,15 +10,16 @@ from tests.simulator.talk import Talker, seconds
 from tests.simulator.trading import SPOT, SWAP, Trader, login, rest, rows
 
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import Rules
 from okex_ws.simulator.seeded import SeededMarket
 
 SPREAD = f"{SPOT}_{SWAP}"
 
 
-def venue() -> Exchange:
+def venue(*faults: str) -> Exchange:
     market = SeededMarket(7, start=START, instruments=[SPOT, SWAP, SPREAD], rate=0.2, levels=20)
-    return Exchange(market, seed=7, now=START, rules=Rules(idle_close_s=0.0, rest_limits="off"))
+    return Exchange(market, seed=7, now=START, rules=Rules(idle_close_s=0.0, rest_limits="off"), faults=Faults.parse(faults))
 
 
 def order(**fields: Any) -> dict[str, Any]:
@@ -122,3 +123,16 @@ def test_all_are_canceled_at_once_or_by_their_own_timer() -> None:
     assert len(rows(trader.venue, "sprd/orders-pending", at=21.9)) == 1
     trader.venue.on_deadline(seconds(22))
     assert rows(trader.venue, "sprd/order?clOrdId=s3", at=22)[0]["cancelSource"] == "20"
+
+
+def test_while_a_leg_is_suspended_its_spread_neither_trades_nor_takes_orders() -> None:
+    trader = Trader(venue(f"instrument_change instrument={SWAP} at=2s state=suspend"), "business")
+    best = trader.venue.market.book(SPREAD, 1)
+    assert best is not None
+    bid = str(Decimal(best["asks"][0][0]) - Decimal("0.1"))  # the book comes to it within a minute, as above
+    assert trader.ask("sprd-order", order(px=bid))["code"] == "0"
+    trader.until(60)
+    assert trader.ask("sprd-order", order(clOrdId="s2"), at=61)["data"][0]["sCode"] == "51022"
+    assert trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "0.02"}, at=61)["data"][0]["sCode"] == "51022"
+    assert trader.venue.desk.spreads.find("44", "", "s1").state == "live"
+    assert trader.ask("sprd-cancel-order", {"clOrdId": "s1"}, at=61)["code"] == "0"

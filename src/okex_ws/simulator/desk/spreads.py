@@ -134,9 +134,10 @@ class Spreads:
         return account.orders.get(order_id) if order_id else account.names.get(client_order_id)
 
     def place(self, uid: str, new: NewSpreadOrder, now: int) -> SpreadOrder:
-        """Take an order and fill what crosses. Raises Rejection 51001, 51016, 51008."""
+        """Take an order and fill what crosses. Raises Rejection 51001, 51016, 51008, and 51022 while a leg is suspended."""
         if not self.is_listed(new.spread):
             raise Rejection("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+        self._check_legs(new.spread)
         account = self._of(uid)
         rival = account.names.get(new.client_order_id) if new.client_order_id else None
         if rival is not None and rival.is_open:
@@ -165,9 +166,10 @@ class Spreads:
         return order
 
     def amend(self, order: SpreadOrder, size: Decimal | None, price: Decimal | None, request_id: str, now: int) -> None:
-        """Change the total size or the price. Raises Rejection 51503."""
+        """Change the total size or the price. Raises Rejection 51503, and 51022 while a leg is suspended."""
         if not order.is_open:
             raise Rejection("51503", "Your order has already been filled or canceled.")
+        self._check_legs(order.asked.spread)
         order.size = order.size if size is None else max(size, order.filled)
         order.price = order.price if price is None else price
         order.updated = now
@@ -198,8 +200,13 @@ class Spreads:
         """Resting orders against the spreads' books as they are now published."""
         moved = {spread for spread, book in self._books.items() if book.refresh()} if self._resting else set()
         for order in list(self._resting.values()):
-            if order.asked.spread in moved:
-                self._meet(order, self._books[order.asked.spread], now, is_maker=True)
+            spread = order.asked.spread
+            if spread in moved and all(self._desk.floor.trades(leg) for leg in spread.split("_")):
+                self._meet(order, self._books[spread], now, is_maker=True)
+
+    def _check_legs(self, spread: str) -> None:
+        for leg in spread.split("_"):
+            self._desk.floor.check_trades(leg)
 
     def _of(self, uid: str) -> _Account:
         return self._accounts.setdefault(uid, _Account())

@@ -94,6 +94,9 @@ class Dealing:
             if pit.is_idle():
                 continue
             self._looked.add(instrument)
+            if not self.readings.trades(instrument):
+                pit.pass_over_prints()  # what is printed or shown while it is suspended reaches nobody
+                continue
             terms = self.readings.known(instrument)
             for fill in pit.fills():
                 self.trade(terms, fill.order.price or ZERO, fill.size, None, fill.order, now)

@@ -19,11 +19,12 @@ UNPRICED = frozenset({"market", "optimal_limit_ioc"})
 ORDER_TYPES = frozenset({"limit", "post_only"}) | IMMEDIATE
 DERIVATIVES = frozenset({"SWAP", "FUTURES"})
 
-_STATES: Mapping[str, tuple[str, str]] = {
+CLOSED: Mapping[str, tuple[str, str]] = {
     "suspend": ("51022", "Contract suspended"),
     "preopen": ("51021", "Contract to be listed"),
     "expired": ("51027", "Contract expired"),
 }
+"""States in which nothing trades, with what orders are refused by."""
 
 
 class Limits(Protocol):
@@ -45,7 +46,7 @@ def parameter(name: str) -> Rejection:
 
 def check_state(terms: Terms) -> None:
     """Whether the instrument trades now."""
-    refused = _STATES.get(terms.state)
+    refused = CLOSED.get(terms.state)
     if refused is not None:
         raise Rejection(*refused)
 

@@ -200,6 +200,14 @@ class Floor:
         """The mark price: the market's, else the middle of its book, else its last trade."""
         return self._readings.mark(instrument)
 
+    def check_trades(self, instrument: str) -> None:
+        """Whether an instrument takes orders now; raises Rejection 51001, 51021, 51022, 51027."""
+        entry.check_state(self._readings.terms(instrument))
+
+    def trades(self, instrument: str) -> bool:
+        """Whether what rests in an instrument that was asked for before may trade."""
+        return self._readings.trades(instrument)
+
     def terms(self, instrument: str) -> Terms:
         """How an instrument trades; raises Rejection 51001."""
         return self._readings.terms(instrument)
@@ -475,7 +483,7 @@ class Floor:
 
     def forget_instruments(self) -> None:
         """Reference rows have changed between two instants of the market: read them anew."""
-        self._readings.forget()
+        self._readings.reread()
 
     def take(self) -> list[Happening]:
         """What happened since the last call, in order."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from okex_ws.simulator.floor import entry
 from okex_ws.simulator.floor.orders import ZERO, Rejection
 from okex_ws.simulator.floor.terms import Terms, read_terms
 from okex_ws.simulator.markets import MILLISECOND, Market
@@ -45,6 +46,17 @@ class Readings:
         self._current.clear()
         self._marks.clear()
         self._bands.clear()
+
+    def reread(self) -> None:
+        """Reference rows have changed: whether what rests may trade is to be known without asking for each at every instant."""
+        self.forget()
+        for instrument in list(self._terms):
+            self._read_terms(instrument)
+
+    def trades(self, instrument: str) -> bool:
+        """Whether an instrument that was asked for before trades: it is listed, and in no state that refuses orders."""
+        known = self._terms.get(instrument)
+        return known is not None and known[1].state not in entry.CLOSED
 
     def terms(self, instrument: str) -> Terms:
         """How an instrument trades now; raises Rejection 51001 when there is none of that name."""
