@@ -23,6 +23,7 @@ from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSParsedURL
 from okex_ws.client.clock import Clock
 from okex_ws.client.endpoints import is_loopback
 from okex_ws.client.plain import one_line
+from okex_ws.client.turns import TURNS
 from okex_ws.events import BookEvent, Event
 from okex_ws.protocol.line import Dial, Failure, Hangup, Line
 from okex_ws.protocol.session import BookWish, ClockWish
@@ -395,6 +396,8 @@ class Driver:
             listener.sock = await _open_socket(address.host, address.port)
             return listener.sock
 
+        while (wait_s := TURNS.take(urlsplit(self.line.url).netloc)) > 0:  # noqa: ASYNC110  # other threads set no event here
+            await asyncio.sleep(wait_s)
         async with asyncio.timeout(self._open_within_s):
             transport, _ = await ws_connect(
                 lambda: listener,
