@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
 import random
 import signal
 import sys
 import threading
+from concurrent.futures import wait
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -273,11 +276,76 @@ async def test_tables_that_take_long_hold_the_journal_up_no_longer(tmp_path: Pat
         try:
             while recorder._tabling is None:
                 await Until(recorder.client, Trade, 10)
+            stood = recorder.tables.committed
             for _ in range(3):
                 before = recorder.journal.acknowledged
                 while recorder.journal.acknowledged == before:
                     await Until(recorder.client, Trade, 10)
-            assert recorder.tables.committed == 0
+            assert recorder.tables.committed == stood
         finally:
             held.set()
     assert recorder.tables.committed == recorder.journal.last
+
+
+@looped
+async def test_E3_a_full_disk_is_said_once_and_again_now_and_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "okex_ws.recorder")
+
+    class Full(OsStorage):
+        is_full = True
+        writes = 0
+
+        def write(self, file: int, content: bytes) -> None:
+            self.writes += 1
+            if self.is_full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            super().write(file, content)
+
+    full = Full()
+    recorder = Recorder(tmp_path, site=okex_ws.at("ws://127.0.0.1:9"), fetches_back=False)
+    recorder._loop = asyncio.get_running_loop()
+    recorder.tables._storage = recorder.tables._commits._storage = full
+    recorder.tables.rows_per_file = 100
+    texts = messages(10_000)
+    now = 0
+
+    def pass_by(seconds: int) -> None:
+        """An advance every 10 ms, by the frames' own clock, each when the disk has answered the one before."""
+        nonlocal now
+        for step, (ts, text) in zip(range(seconds * 100), texts, strict=False):
+            now = ts + step * 9_000_000 if not now else now + 10_000_000
+            if step % 10 == 0:
+                recorder._tap(now, "public/0", 1, "in", text)
+                trade = Trade(instrument="BTC-USDT", trade_id=step, price=1, size=1, side="buy", ts_ms=now // 10**6, ts_recv=now)
+                recorder._on_event(trade)
+            recorder._advance(now)
+            for under_way in (recorder._storing, recorder._tabling):
+                if under_way is not None:
+                    wait([under_way[1]])
+
+    try:
+        pass_by(60)
+        said = [record for record in caplog.records if "No space left on device" in record.message]
+        assert len(said) == 1
+        assert said[0].levelname == "ERROR"
+        assert "tables" in said[0].message
+        assert 4 <= full.writes <= 10
+        full.is_full = False
+        pass_by(31)
+        assert recorder.tables.committed > recorder.journal.acknowledged - 200
+        assert recorder.status().last_error == ""
+        again = [record.message for record in caplog.records if record.levelname == "INFO"]
+        assert again == ["the tables: written again"]
+    finally:
+        await recorder.close()
+    assert recorder.tables.committed == recorder.journal.last
+
+
+@looped
+async def test_E3_a_heartbeat_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "okex-ws.json").write_text('{"format":1,"software":"test","created":1}')
+    (tmp_path / "heartbeat").symlink_to(tmp_path / "gone" / "heartbeat")
+    async with Server(market(), speed=5) as server, recording(tmp_path, server) as recorder:
+        await Until(recorder.client, Trade, 10)
+    assert recorder.tables.committed == recorder.journal.last > 0
+    assert recorder.status().disk_errors

@@ -196,6 +196,65 @@ def test_E3_a_full_disk_for_long_loses_nothing(tmp_path: Path) -> None:
     check(root)
 
 
+def test_E3_a_full_disk_is_tried_again_after_longer_and_longer_pauses(tmp_path: Path) -> None:
+    storage = FailingStorage(lasts=True)
+    writer = TableWriter(folder(tmp_path), "r1", storage=storage, rows_per_file=1)
+    storage.fail_at = storage.calls + 1
+    now = START * 1_000_000
+    pauses = []
+    for n in range(1, 9):
+        writer.add(trade(n), n, 0)
+        assert writer.is_full
+        with pytest.raises(OSError, match="No space"):
+            writer.flush(now, n)
+        due = writer.deadline()
+        assert due is not None
+        pauses.append((due - now) // SECOND)
+        now = due
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    writer.add(gap(9, channel="trades", instrument="BTC-USDT"), 9, 0)
+    calls = storage.calls
+    writer.flush_news(now - 1, 9)
+    assert storage.calls == calls, "news waits as rows do"
+    with pytest.raises(OSError, match="No space"):
+        writer.flush_news(now, 9)
+    assert writer.deadline() == now + 30 * SECOND
+    storage.fail_at = 0
+    assert writer.flush(now, 9) == 9
+    assert writer.deadline() is None
+    writer.add(trade(10), 10, 0)
+    assert writer.deadline() == 0, "as if nothing had been"
+
+
+def test_E3_what_a_full_disk_took_of_a_batch_is_given_back(tmp_path: Path) -> None:
+    """Otherwise files that no commit names would keep the room that the next try needs."""
+
+    class SmallStorage(QuickStorage):
+        room = 1
+
+        def rename(self, source: Path, target: Path) -> None:
+            if not self.room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.room -= 1
+            super().rename(source, target)
+
+        def remove(self, path: Path) -> None:
+            super().remove(path)
+            self.room += not path.name.startswith(".tmp")
+
+    root = folder(tmp_path)
+    storage = SmallStorage()
+    writer = TableWriter(root, "r1", storage=storage)
+    for n in range(1, 4):
+        writer.add(trade(n), 2 * n, 0)
+        writer.add(ticker(n), 2 * n + 1, 0)
+        with pytest.raises(OSError, match="No space"):
+            writer.flush(n, 2 * n + 1)
+        assert list((root / "tables").rglob("*.parquet")) == []
+    storage.room = 2
+    assert writer.flush(9, 7) == 7
+
+
 def test_E4_a_commit_line_of_unknown_fate_is_settled_before_the_next(tmp_path: Path) -> None:
     class DeafStorage(FailingStorage):
         def fsync(self, file: int) -> None:
@@ -352,7 +411,7 @@ def test_news_reaches_its_ledger_before_the_rows_do(tmp_path: Path) -> None:
     writer.add(trade(1), 1, 0)
     writer.add(gap(2, channel="trades", instrument="BTC-USDT", cause="sequence", first_id=5, last_id=7), 2, 0)
     writer.add(gap(3, channel="trades", instrument="BTC-USDT", cause="sequence", first_id=9, last_id=9), 3, 0)
-    writer.flush_news(2)
+    writer.flush_news(1, 2)
     with store.open(root) as opened:
         assert opened.rows("SELECT first_id, last_id FROM gaps") == [(5, 7)]
         writer.flush(1, 3)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -34,6 +34,8 @@ log = logging.getLogger("okex_ws.recorder")
 
 HEARTBEAT_S = 1.0
 CLOSE_WITHIN_S = 5.0
+SAY_AGAIN = 60_000_000_000
+"""How long a trouble that lasts is not mentioned again, ns."""
 LOOK_AGAIN = 100_000_000
 """How long a busy line may keep the loop from looking after the disk, ns: then its next frame does."""
 
@@ -58,6 +60,14 @@ class RecorderStatus(msgspec.Struct, frozen=True):
     disk_errors: int
     last_error: str
     sinks: tuple[SpoolStatus, ...]
+
+
+class _Trouble(NamedTuple):
+    """What keeps something from the disk, and when that was last said, ns."""
+
+    reason: int | str
+    text: str
+    said: int
 
 
 class Recorder:
@@ -118,7 +128,8 @@ class Recorder:
         self._wake = asyncio.Event()
         self._frames = self._rows = self._trades = self._gaps = self._unrecoverable = self._backfilled = 0
         self._lag = 0
-        self._disk_errors, self._last_error = 0, ""
+        self._disk_errors = 0
+        self._troubles: dict[str, _Trouble] = {}
         self._spools: dict[Spool, asyncio.Task[None]] = {}
         self._disk = ThreadPoolExecutor(2, thread_name_prefix="disk")
         self._storing: tuple[Batch, Future[None]] | None = None
@@ -152,10 +163,14 @@ class Recorder:
         while not self._is_stopping and not self._failed:
             self._wake.clear()
             now = self._clock.now()
-            (self.folder / "heartbeat").touch()
+            with self._noting("heartbeat", now):
+                (self.folder / "heartbeat").touch()
+                self._note_success("heartbeat")
             self._advance(now)
+            # Rows may go to the tables only after the journal, which wakes us up when it has written.
+            has_rows = self.journal.acknowledged > self.tables.committed
             due = min(
-                (due for due in (self.journal.deadline(), self.tables.deadline()) if due is not None),
+                (due for due in (self.journal.deadline(), self.tables.deadline() if has_rows else None) if due is not None),
                 default=now + int(HEARTBEAT_S * 1e9),
             )
             pause_s = min(HEARTBEAT_S, max(0.01, (due - self._clock.now()) / 1e9))
@@ -181,8 +196,9 @@ class Recorder:
         await asyncio.to_thread(self._disk.shutdown)
         now = self._clock.now()
         self._take_back(now)
-        with self._noting():
+        with self._noting("journal", now):
             self.journal.close(now)
+        with self._noting("tables", now):
             self.tables.flush(now, self.journal.acknowledged)
         if self._spools:  # each ends when it has delivered the closed journal
             await asyncio.wait(self._spools.values(), timeout=CLOSE_WITHIN_S)
@@ -244,28 +260,30 @@ class Recorder:
                 self._storing = batch, self._write(self._store, batch, checkpoint)
         if self._tabling is not None:
             return
-        with self._noting():
-            self.tables.flush_news(self.journal.acknowledged)
-            due = self.tables.deadline()
-            rows = self.tables.prepare(self.journal.acknowledged) if due is not None and due <= now else None
-            if rows is not None:
-                self._tabling = rows, self._write(rows.store, now)
+        with self._noting("tables", now):
+            self.tables.flush_news(now, self.journal.acknowledged)
+        due = self.tables.deadline()
+        rows = self.tables.prepare(self.journal.acknowledged) if due is not None and due <= now else None
+        if rows is not None:
+            self._tabling = rows, self._write(rows.store, now)
 
     def _take_back(self, now: int, *, is_hurried: bool = False) -> None:
         if self._storing is not None and _is_over(self._storing[1], is_hurried):
             (batch, written), self._storing = self._storing, None
-            with self._noting():
+            with self._noting("journal", now):
                 try:
                     written.result()
                 finally:
                     self.journal.settle(batch, now)
+                self._note_success("journal")
         if self._tabling is not None and _is_over(self._tabling[1], is_hurried):
             (rows, written), self._tabling = self._tabling, None
-            with self._noting():
+            with self._noting("tables", now):
                 try:
                     written.result()
                 finally:
                     self.tables.settle(rows, now)
+                self._note_success("tables")
 
     def _write(self, store: Callable[..., None], *args: Any) -> Future[None]:
         """In another thread; `run` wakes up when it is done."""
@@ -303,7 +321,7 @@ class Recorder:
             try:
                 rows = await asyncio.to_thread(recover_tables, self.folder, path, self._clock.now())
             except (JournalError, OSError, ValueError) as error:
-                self._note_failure(error)
+                self._note_failure(f"rows that {path.name} left", error, self._clock.now())
             else:
                 if rows:
                     log.info("recovered %d rows of recorder %s", rows, path.name)
@@ -313,16 +331,26 @@ class Recorder:
         return sorted(path for path in folder.iterdir() if path.is_dir() and path.name != self.name) if folder.is_dir() else []
 
     @contextlib.contextmanager
-    def _noting(self) -> Iterator[None]:
+    def _noting(self, what: str, now: int) -> Iterator[None]:
         try:
             yield
         except (JournalError, OSError) as error:
-            self._note_failure(error)
+            self._note_failure(what, error, now)
 
-    def _note_failure(self, error: Exception) -> None:
+    def _note_failure(self, what: str, error: Exception, now: int) -> None:
+        """Counted each time; said when it is new, has changed or has lasted."""
         self._disk_errors += 1
-        self._last_error = str(error)
-        log.error("%s", error)
+        text = f"the {what}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+        before = self._troubles.get(what)
+        reason = getattr(error, "errno", None) or text  # a journal's text names another file each time
+        is_said = before is not None and before.reason == reason and now - before.said < SAY_AGAIN
+        self._troubles[what] = _Trouble(reason, text, before.said if before is not None and is_said else now)
+        if not is_said:
+            log.error("%s", text)
+
+    def _note_success(self, what: str) -> None:
+        if self._troubles.pop(what, None) is not None:
+            log.info("the %s: written again", what)
 
     def status(self) -> RecorderStatus:
         """Where things stand."""
@@ -342,7 +370,7 @@ class Recorder:
             committed=self.tables.committed,
             buffered=self.journal.buffered_bytes,
             disk_errors=self._disk_errors,
-            last_error=self._last_error,
+            last_error=next((trouble.text for trouble in reversed(self._troubles.values())), ""),
             sinks=tuple(spool.status for spool in self._spools),
         )
 

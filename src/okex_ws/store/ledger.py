@@ -147,7 +147,7 @@ class Ledger:
                 file = self._opened()
                 self._storage.write(file, text)
                 self._storage.fsync(file)
-            except OSError:
+            except BaseException:
                 self.is_suspect = True
                 self.close()
                 raise

@@ -27,13 +27,15 @@ from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
 from okex_ws.store.tables import Table, event_ns, table_of
 
 CHUNK = 200
-"""Events kept as objects before they become columns: few enough to be still in the processor's cache then."""
+"""Rows kept as Python values before they become columns: few enough to be still in the processor's cache then."""
 
 _SECOND = 1_000_000_000
 _Key = tuple[type[Event], str, int]
 _Line = tuple[int, str, bytes]
 """News not yet written: journal record, ledger, line."""
 _LARGEST_BUFFER = 256 << 20
+_PAUSES = tuple(seconds * _SECOND for seconds in (1, 2, 4, 8, 16, 30))
+"""Before a failed write is tried again, ns; the last one from then on: each try encodes all that waits."""
 
 
 class _Sealed(NamedTuple):
@@ -50,33 +52,33 @@ class _Part:
     Where a batch ends is known without looking into it: whoever writes has to wait for the interpreter at every look.
     """
 
-    __slots__ = ("batches", "day", "events", "indexes", "instrument", "ns", "table", "times")
+    __slots__ = ("batches", "day", "indexes", "instrument", "kept", "ns", "table", "times")
 
     def __init__(self, table: Table, instrument: str, day: int) -> None:
         self.table, self.instrument, self.day = table, instrument, day
-        self.events: list[Event] = []
+        self.kept: list[tuple[Any, ...]] = []
         self.times: list[int] = []
         self.ns: list[int] = []
         self.indexes: list[int] = []
         self.batches: list[_Sealed] = []
 
     def seal(self, recorder: str) -> int:
-        """Turn the events into columns; returns the bytes they take."""
-        if not self.events:
+        """Turn the rows into columns; returns the bytes they take."""
+        if not self.kept:
             return 0
-        columns = self.table.batch(self.events, self.times, self.ns, self.indexes, recorder)
+        columns = self.table.batch(self.kept, self.instrument, self.times, self.ns, self.indexes, recorder)
         self.batches.append(_Sealed(self.ns[0], self.ns[-1], columns))
-        self.events, self.times, self.ns, self.indexes = [], [], [], []
+        self.kept, self.times, self.ns, self.indexes = [], [], [], []
         return int(columns.nbytes)
 
     @property
     def rows(self) -> int:
-        return len(self.events) + sum(int(batch.columns.num_rows) for batch in self.batches)
+        return len(self.kept) + sum(int(batch.columns.num_rows) for batch in self.batches)
 
     @property
     def oldest(self) -> int:
         """When the first of them was received."""
-        return self.batches[0].columns["ts_recv"][0].as_py() if self.batches else self.events[0].ts_recv
+        return int(self.batches[0].columns["ts_recv"][0].as_py() if self.batches else self.kept[0][0])
 
     def split(self, through: int, recorder: str) -> None:
         """Let a batch end with journal record `through`, if one goes on beyond it."""
@@ -132,6 +134,7 @@ class TableWriter:
         self._bytes = 0
         self._oldest: int | None = None
         self._flushed_at = 0
+        self._failures = self._not_before = 0
         self._leftovers: set[Path] = set()
         self._news = {name: Ledger(self.root / LEDGER / name, self._storage) for name in (GAPS, "connections.jsonl")}
         self._commits = Ledger(self.root / LEDGER / "segments.jsonl", self._storage)
@@ -157,12 +160,12 @@ class TableWriter:
             part = self._parts.get(key)
             if part is None:
                 part = self._parts[key] = _Part(table_of(kind), key[1], key[2])
-            part.events.append(event)
+            part.kept.append(part.table.keep(event))
             part.times.append(time)
             part.ns.append(n)
             part.indexes.append(i)
             self.rows += 1
-            if len(part.events) >= CHUNK:
+            if len(part.kept) >= CHUNK:
                 self._bytes += part.seal(self.recorder)
         else:
             self._lines.append((n, ledger_of(kind), news_line(event, self.recorder, n, i)))
@@ -175,21 +178,26 @@ class TableWriter:
         return self.rows >= self.rows_per_file or self._bytes >= _LARGEST_BUFFER
 
     def deadline(self) -> int | None:
-        """When `flush` is due, ns; 0 is at once; None while nothing waits."""
-        if self.is_full:
-            return 0
+        """When `flush` is due, ns; 0 is at once; None while nothing waits. After a failure: when to try again."""
         if self._oldest is None:
             return None
-        return max(self._oldest, self._flushed_at) + self._flush_ns
+        due = 0 if self.is_full else max(self._oldest, self._flushed_at) + self._flush_ns
+        return max(due, self._not_before)
 
     # -- writing rows ----------------------------------------------------------------------------------------------------
 
-    def flush_news(self, acknowledged: int) -> None:
+    def flush_news(self, now: int, acknowledged: int) -> None:
         """Write the ledger lines (gaps, connections) of records up to `acknowledged`: cheap, due whenever the journal's is.
 
         Raises OSError; the lines are then written again, readers know them by (recorder, n, i).
         """
-        self._append_news(self._lines, acknowledged)
+        if now < self._not_before:
+            return
+        try:
+            self._append_news(self._lines, acknowledged)
+        except OSError:
+            self._put_off(now)
+            raise
         self._lines = [line for line in self._lines if line[0] > acknowledged]
 
     def flush(self, now: int, acknowledged: int) -> int:
@@ -227,7 +235,15 @@ class TableWriter:
         elif self._oldest is None and self._lines:
             self._oldest = now
         self._flushed_at = now
+        if batch.is_stored:
+            self._failures = self._not_before = 0
+        else:
+            self._put_off(now)
         return self.committed
+
+    def _put_off(self, now: int) -> None:
+        self._not_before = now + _PAUSES[min(self._failures, len(_PAUSES) - 1)]
+        self._failures += 1
 
     def _take_back(self, part: _Part) -> None:
         key = (part.table.event, part.instrument, part.day)
@@ -239,7 +255,7 @@ class TableWriter:
         since = self._parts.get(key)
         if since is not None:
             part.batches += since.batches
-            part.events, part.times, part.ns, part.indexes = since.events, since.times, since.ns, since.indexes
+            part.kept, part.times, part.ns, part.indexes = since.kept, since.times, since.ns, since.indexes
         self._parts[key] = part
 
     def _append_news(self, lines: list[_Line], acknowledged: int) -> None:
@@ -272,6 +288,7 @@ class TableBatch:
     """Rows on their way to the disk. `store` may run in another thread; then `settle` it with its writer.
 
     committed: the writer's, after `store`. parts, lines: what is not written (all of it when `store` failed).
+    is_stored: it did not fail.
     """
 
     def __init__(self, writer: TableWriter, through: int, parts: dict[_Key, _Part], lines: list[_Line]) -> None:
@@ -281,9 +298,18 @@ class TableBatch:
         self.parts = parts
         self.lines = lines
         self.committed = writer.committed
+        self.is_stored = False
 
     def store(self, now: int) -> None:
         """Files, their folders, then the commit. Raises OSError: nothing is committed then, or it is found out the next time."""
+        try:
+            self._store(now)
+            self.is_stored = True
+        finally:
+            if not self._writer._commits.is_suspect:
+                self._tidy_up()
+
+    def _store(self, now: int) -> None:
         writer = self._writer
         self._believe_ledger()
         writer._append_news(self.lines, self._through)
@@ -297,12 +323,15 @@ class TableBatch:
             self._storage.fsync_dir(folder)
         commit = Commit(writer.recorder, self.committed + 1, self._through, now, files)
         writer._commits.append([msgspec.json.encode(commit)])
-        self._drop(self._through)
         writer._leftovers -= {writer.root / file.path for file in files}
-        for path in sorted(writer._leftovers):
+        self._drop(self._through)
+
+    def _tidy_up(self) -> None:
+        """Remove what no commit names: a full disk needs the room."""
+        for path in sorted(self._writer._leftovers):
             with contextlib.suppress(OSError):
                 remove(self._storage, path)
-        writer._leftovers.clear()
+        self._writer._leftovers.clear()
 
     def _believe_ledger(self) -> None:
         """After a commit line of unknown fate: make the ledger whole, and go by what it says."""
@@ -310,7 +339,11 @@ class TableBatch:
         if not writer._commits.heal():
             return
         manifest = Manifest(writer.root)
-        manifest.refresh()
+        try:
+            manifest.refresh()
+        except BaseException:
+            writer._commits.is_suspect = True  # what it says is not known yet
+            raise
         committed = manifest.committed(writer.recorder)
         if committed > self.committed:
             writer._leftovers -= {writer.root / file.path for file in manifest.files}
