@@ -36,7 +36,7 @@ class GuardedTrader(Trader):
         self.safety = Safety(
             self.orders,
             guard=Guard(limits),
-            switch=switch,
+            switches=[switch] if switch is not None else [],
             open_orders=lambda: self.account.orders.open.values(),
             open_spreads=lambda: self.account.spreads.open.values(),
         )
@@ -119,9 +119,9 @@ class GuardedTrader(Trader):
             assert self.safety is not None
             body = json.loads(reply.body) if reply.body else {}
             reason = "" if body.get("code") == "0" else body.get("msg") or f"HTTP {reply.status}"
-            self.safety.armed(arm.number, reason, self.world.now)
+            self.safety.armed(arm, reason, self.world.now)
 
-        self._ask("POST", "/api/v5/trade/cancel-all-after", json.dumps(arm.body).encode(), {}, answered)
+        self._ask("POST", f"/api/v5/{arm.path}", json.dumps(arm.body).encode(), {}, answered)
 
 
 def guarded(

@@ -116,7 +116,8 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
     async def main() -> None:
         async with Server(exchange()) as server, asyncio.timeout(20):
             client = trading_client(server, spreads=True, halt_file=None)
-            heard, live = asyncio.Event(), asyncio.Event()
+            heard, live, armed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+            client.on(SwitchArmed, lambda event: armed.set() if event.is_spread else None)
             client.on(Subscribed, lambda event: heard.set() if event.channel == "sprd-orders" else None)
             client.on(SpreadOrderUpdate, lambda event: live.set() if event.state == "live" else None)
             async with client:
@@ -126,6 +127,8 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
                 assert (made.verdict, made.via) == (Verdict.CONFIRMED, "websocket"), made
                 await live.wait()
                 assert client.connections == 3
+                await armed.wait()
+                assert list(server.exchange.desk.cancel_all_after.spreads) == [DEMO_KEY.uid]
                 assert (await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)).is_confirmed
                 assert (await client.cancel_spread(SPREAD, client_order_id=made.client_order_id)).is_confirmed
                 again = await client.place_spread(SPREAD, "buy", 1, price="-500")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.faults.test_F_orders import exchange, trading_client
 from tests.guarded import GuardedTrader, guarded
-from tests.trading import SPOT, SWAP, best, killed, ledger
+from tests.trading import SPOT, SPREAD, SWAP, best, killed, ledger
 from tests.virtual import START, World
 
 import okex_ws
@@ -31,7 +31,9 @@ from okex_ws.protocol.guard import Limits
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.simulator.floor.floor import NewOrder
 from okex_ws.simulator.rules import DEMO_KEY
+from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
+from okex_ws.wire.channels import subscription
 from okex_ws.wire.codes import cancel_reason
 from okex_ws.wire.orders import AmendOrder, PlaceOrder
 
@@ -134,6 +136,24 @@ def test_F13_a_process_that_is_gone_leaves_no_order_behind() -> None:
     world.run(31)
     assert open_there(world) == []
     assert {order.cancel_source for orders in ledger(world).values() for order in orders} == {"20"}
+
+
+def test_F13_nor_a_spread_order_which_has_a_switch_of_its_own() -> None:
+    market = SeededMarket(7, start=START, instruments=[SPOT, SWAP, SPREAD], rate=0.1, levels=10)
+    world, trader = guarded(switch=CancelAllAfter(is_spread=True), market=market)
+    world.client.want(subscription("sprd-orders", None))
+    wish = PlaceOrder(instrument=SPREAD, is_spread=True, side="buy", size=Decimal(1), price=Decimal(-500))
+    (ticket,) = trader.submit(wish)
+    world.run(60)
+    assert ticket.outcome is not None
+    assert ticket.outcome.is_confirmed
+    spreads = world.exchange.desk.spreads
+    assert [order.state for order in spreads.orders(DEMO_KEY.uid)] == ["live"], "renewed"
+    assert [(event.timeout_s, event.is_spread) for event in told(trader, SwitchArmed)] == [(30, True)]
+    assert world.exchange.desk.switches == {}
+    killed(world, trader, run=2)
+    world.run(31)
+    assert [(order.state, order.cancel_source) for order in spreads.orders(DEMO_KEY.uid)] == [("canceled", "20")]
 
 
 def test_F13_a_stale_book_stops_orders_of_its_instrument_and_no_other() -> None:

@@ -53,10 +53,11 @@ def switched(account: str, event: Event, now: int) -> None:
         case SafetyOverridden(kind=kind, instrument=instrument, client_order_id=name, rule=rule, reason=reason):
             ids = {"kind": kind, "instrument": instrument, "client_order_id": name}
             _write(logging.ERROR, account, "overridden", now, **ids, code=rule, reason=reason)
-        case SwitchArmed(timeout_s=timeout_s, until=until):
-            _write(logging.INFO, account, "cancel_all_after", now, timeout_s=timeout_s, until=_time(until) if until else "")
-        case SwitchFailed(failures=failures, reason=reason):
-            _write(logging.ERROR, account, "cancel_all_after_failed", now, failures=failures, reason=reason)
+        case SwitchArmed(timeout_s=timeout_s, until=until, is_spread=which):
+            due = _time(until) if until else ""
+            _write(logging.INFO, account, "cancel_all_after", now, timeout_s=timeout_s, until=due, is_spread=which)
+        case SwitchFailed(failures=failures, reason=reason, is_spread=which):
+            _write(logging.ERROR, account, "cancel_all_after_failed", now, failures=failures, reason=reason, is_spread=which)
 
 
 def _order(order: OrderRequest) -> dict[str, Any]:

@@ -136,11 +136,12 @@ class Trader:
             budget=OrderBudget(longest_s=settings.wait_s),
         )
         self.account = Account()
-        dead_man = CancelAllAfter(timeout_s=settings.cancel_all_after_s) if settings.cancel_all_after_s is not None else None
+        armed_s = settings.cancel_all_after_s
+        of_spreads = (False, True) if settings.spreads else (False,)
         self.safety = Safety(
             self.orders,
             guard=Guard(settings.limits, settings.limits_by_instrument),
-            switch=dead_man,
+            switches=[CancelAllAfter(timeout_s=armed_s, is_spread=which) for which in of_spreads] if armed_s is not None else [],
             open_orders=lambda: self.account.orders.open.values(),
             open_spreads=lambda: self.account.spreads.open.values(),
         )
@@ -465,10 +466,10 @@ class Trader:
         """OKX's own kill switch, armed, renewed or let go."""
         reason = ""
         try:
-            await self._rest().post("trade/cancel-all-after", arm.body)
+            await self._rest().post(arm.path, arm.body)
         except RestError as error:
             reason = one_line(str(error)) or "no answer"
-        self.safety.armed(arm.number, reason, self._now())
+        self.safety.armed(arm, reason, self._now())
         self._say()
 
     async def _read_instrument(self, instrument: str) -> None:

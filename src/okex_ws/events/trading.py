@@ -122,11 +122,15 @@ class TradingResumed(News, kw_only=True, gc=False):
 
 
 class SwitchArmed(News, kw_only=True, gc=False):
-    """OKX will cancel all orders at `until` (ns UTC) unless told otherwise before; timeout_s 0: it will not any more."""
+    """OKX will cancel all orders at `until` (ns UTC) unless told otherwise before; timeout_s 0: it will not any more.
+
+    is_spread: all spread orders, which have a switch of their own.
+    """
 
     timeout_s: int = 0
     until: int = 0
     tag: str = ""
+    is_spread: bool = False
 
 
 class SwitchFailed(News, kw_only=True, gc=False):
@@ -135,3 +139,4 @@ class SwitchFailed(News, kw_only=True, gc=False):
     reason: str = ""
     failures: int = 0
     tag: str = ""
+    is_spread: bool = False

@@ -1,8 +1,8 @@
 """CancelAllAfter: OKX cancels all orders should we fall silent. When to arm that, renew it, and let it go. Sans-IO.
 
-The caller carries out `actions` (POST trade/cancel-all-after), reports back, and tells how many orders are live. The switch is
-not tied to any connection: a dropped socket cancels nothing, a living one renews nothing. Spread orders have their own.
-Source: docs-v5 "Cancel All After": 10 to 120 s, or 0 to disarm; once a second per user and tag.
+The caller carries out `actions`, reports back, and tells how many orders are live. The switch is not tied to any connection: a
+dropped socket cancels nothing, a living one renews nothing. Spread orders have one of their own, which knows no tag.
+Source: docs-v5 "Cancel All After", of trade and of spread trading: 10 to 120 s, or 0 to disarm; once a second per user and tag.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ ANSWER_WITHIN = 2 * SECOND
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """POST trade/cancel-all-after: {"timeOut": timeout_s, "tag": tag}; timeout_s 0 disarms. The answer goes to `answered`."""
+    """POST `path`: {"timeOut": timeout_s, "tag": tag}; timeout_s 0 disarms. The answer goes to `answered`."""
 
     number: int
     timeout_s: int
     tag: str = ""
+    is_spread: bool = False
+
+    @property
+    def path(self) -> str:
+        return "sprd/cancel-all-after" if self.is_spread else "trade/cancel-all-after"
 
     @property
     def body(self) -> dict[str, str]:
@@ -31,20 +36,29 @@ class Arm(msgspec.Struct, frozen=True):
 
 
 class CancelAllAfter:
-    """The switch of one account, or of the orders of one tag.
+    """The switch of one account's orders, of those of one tag, or of its spread orders.
 
     timeout_s: how long after the last renewal OKX waits. renew_s: between renewals. failures_allowed: renewals that may fail in a
     row before `has_failed`: then nothing more should be placed, and OKX is asked to cancel everything as soon as it can be.
     until: when OKX will cancel, ns by our clock; None while it will not.
     """
 
-    def __init__(self, *, timeout_s: int = 30, renew_s: float = 5.0, tag: str = "", failures_allowed: int = 2) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: int = 30,
+        renew_s: float = 5.0,
+        tag: str = "",
+        is_spread: bool = False,
+        failures_allowed: int = 2,
+    ) -> None:
         if not SHORTEST_S <= timeout_s <= LONGEST_S:
             raise ValueError(f"timeout_s {timeout_s}: OKX takes {SHORTEST_S} to {LONGEST_S} s")
         if not 1.0 <= renew_s <= timeout_s / 2:
             raise ValueError(f"renew_s {renew_s:g}: renew at most once a second, and at least twice within {timeout_s} s")
         self.timeout_s = timeout_s
         self.tag = tag
+        self.is_spread = is_spread
         self.actions: list[Arm] = []
         self.until: int | None = None
         self.failures = 0
@@ -118,7 +132,8 @@ class CancelAllAfter:
         if self.until is not None and now >= self.until:
             self.until = None
             if self._live and not self._is_firing:
-                events.append(self._told_failed("it ran out: OKX has canceled all orders", now))
+                what = "spread orders" if self.is_spread else "orders"
+                events.append(self._told_failed(f"it ran out: OKX has canceled all {what}", now))
         self._ask(now)
         return events
 
@@ -137,7 +152,7 @@ class CancelAllAfter:
         if self._asked is not None or due is None or max(due[0], self._not_before) > now:
             return
         self._number += 1
-        self._asked, self._asked_at = Arm(self._number, due[1], self.tag), now
+        self._asked, self._asked_at = Arm(self._number, due[1], self.tag, self.is_spread), now
         self._not_before = now + PACE
         self.actions.append(self._asked)
 
@@ -149,7 +164,12 @@ class CancelAllAfter:
         self._has_fired = self._is_firing and asked.timeout_s == SHORTEST_S
         if (was is None) == (self.until is None) and not self._has_fired:
             return []  # a renewal is no news
-        return [SwitchArmed(ts_recv=now, line="guard", timeout_s=asked.timeout_s, until=self.until or 0, tag=self.tag)]
+        until = self.until or 0
+        return [
+            SwitchArmed(
+                ts_recv=now, line="guard", timeout_s=asked.timeout_s, until=until, tag=self.tag, is_spread=self.is_spread
+            )
+        ]
 
     def _failed(self, asked: Arm, reason: str, now: int) -> list[Event]:
         if not asked.timeout_s:
@@ -161,4 +181,6 @@ class CancelAllAfter:
         return [self._told_failed(reason, now)]
 
     def _told_failed(self, reason: str, now: int) -> SwitchFailed:
-        return SwitchFailed(ts_recv=now, line="guard", reason=reason, failures=self.failures, tag=self.tag)
+        return SwitchFailed(
+            ts_recv=now, line="guard", reason=reason, failures=self.failures, tag=self.tag, is_spread=self.is_spread
+        )

@@ -35,7 +35,7 @@ Around = Callable[[PlaceOrder | AmendOrder, Sequence[PlaceOrder | AmendOrder]], 
 class Safety:
     """Guard, switches and Orders of one account.
 
-    open_orders, open_spreads: those the account knows to be open. switch: None for none; OKX's knows nothing of spread orders.
+    open_orders, open_spreads: those the account knows to be open. switches: at most one for orders, one for spread orders.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class Safety:
         orders: Orders,
         *,
         guard: Guard,
-        switch: CancelAllAfter | None,
+        switches: Sequence[CancelAllAfter],
         open_orders: Callable[[], Collection[OrderUpdate]],
         open_spreads: Callable[[], Collection[SpreadOrderUpdate]] = tuple,
     ) -> None:
         self.orders = orders
         self.guard = guard
-        self.switch = switch
+        self.switches = switches
         self._open_orders, self._open_spreads = open_orders, open_spreads
         self._is_known = False  # whether the account is LIVE, so that what is open is known
         self._canceled: set[str] = set()
@@ -86,7 +86,7 @@ class Safety:
         tickets = self.orders.submit(orders, now, urgent=urgent, may_resend=may_resend, refusal=refusal)
         if override and refusal is None:
             self._overridden |= {ticket.number for ticket in tickets}
-        if self.switch is not None and refusal is None:
+        if refusal is None:
             self._count_live(now)
         return tickets
 
@@ -101,8 +101,8 @@ class Safety:
             self.orders.is_halted = False
             self._cancel_again_at = None
             self._canceled.clear()
-            if self.switch is not None:
-                self.switch.reset(now)
+            for switch in self.switches:
+                switch.reset(now)
 
     # -- what happens ----------------------------------------------------------------------------------------------------
 
@@ -139,10 +139,9 @@ class Safety:
 
     def settle(self, now: int) -> list[Event]:
         """What follows from all of it; returns what there is to tell."""
-        if self.switch is not None:
-            self._count_live(now)
-            if self.switch.has_failed:
-                self.halt("OKX does not hear from us, so it could not cancel for us either", DEAD_MAN, now)
+        self._count_live(now)
+        if any(switch.has_failed for switch in self.switches):
+            self.halt("OKX does not hear from us, so it could not cancel for us either", DEAD_MAN, now)
         if self.guard.is_halted and not self.orders.is_halted:
             self._stop(now)  # the guard tripped by itself
         if self.guard.is_halted:
@@ -152,21 +151,23 @@ class Safety:
 
     @property
     def arms(self) -> list[Arm]:
-        """Requests to OKX's dead man's switch, to be carried out now and answered with `armed`."""
-        if self.switch is None:
-            return []
-        arms, self.switch.actions = self.switch.actions, []
+        """Requests to OKX's dead man's switches, to be carried out now and answered with `armed`."""
+        arms: list[Arm] = []
+        for switch in self.switches:
+            arms += switch.actions
+            switch.actions = []
         return arms
 
-    def armed(self, number: int, reason: str, now: int) -> None:
+    def armed(self, arm: Arm, reason: str, now: int) -> None:
         """The answer to an Arm; reason: why it failed, "" when it did not."""
-        if self.switch is not None:
-            self._events += self.switch.answered(number, reason, now)
+        for switch in self.switches:
+            if switch.is_spread == arm.is_spread:
+                self._events += switch.answered(arm.number, reason, now)
 
     @property
     def next_deadline(self) -> int | None:
         """When to call `on_deadline`, ns; None: never."""
-        times = [self._cancel_again_at, self.switch.next_deadline if self.switch is not None else None]
+        times = [self._cancel_again_at, *(switch.next_deadline for switch in self.switches)]
         return min((due for due in times if due is not None), default=None)
 
     def on_deadline(self, now: int) -> None:
@@ -174,16 +175,16 @@ class Safety:
         if self._cancel_again_at is not None and self._cancel_again_at <= now:
             self._cancel_again_at = None
             self._canceled.clear()
-        if self.switch is not None:
-            self._events += self.switch.on_deadline(now)
+        for switch in self.switches:
+            self._events += switch.on_deadline(now)
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _stop(self, now: int) -> None:
         self.orders.is_halted = True
         self.orders.refuse_waiting("halted", self.guard.halted_reason, "resume trading first", now)
-        if self.switch is not None:
-            self.switch.fire(now)
+        for switch in self.switches:
+            switch.fire(now)
 
     def _cancel_open(self, now: int) -> None:
         left = [order for order in self._open_orders() if order.order_id not in self._canceled]
@@ -198,7 +199,8 @@ class Safety:
             self.orders.submit(cancels, now, urgent=True)
 
     def _count_live(self, now: int) -> None:
-        assert self.switch is not None
         # Halted without knowing what is open, a former process's orders perhaps: let OKX cancel whatever there is.
         may_be_open = self.guard.is_halted and not self._is_known
-        self.switch.orders_live(len(self._open_orders()) + (self.orders.is_busy or may_be_open), now)
+        for switch in self.switches:
+            known = self._open_spreads() if switch.is_spread else self._open_orders()
+            switch.orders_live(len(known) + (self.orders.is_busy or may_be_open), now)
