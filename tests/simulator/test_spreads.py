@@ -136,3 +136,44 @@ def test_while_a_leg_is_suspended_its_spread_neither_trades_nor_takes_orders() -
     assert trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "0.02"}, at=61)["data"][0]["sCode"] == "51022"
     assert trader.venue.desk.spreads.find("44", "", "s1").state == "live"
     assert trader.ask("sprd-cancel-order", {"clOrdId": "s1"}, at=61)["code"] == "0"
+
+
+def test_what_rests_binds_what_both_legs_need_until_it_fills_or_ends() -> None:
+    trader = listening()
+    floor = trader.venue.floor
+    free = {name: floor.available("44", name) for name in ("BTC", "USDT")}
+
+    def bound() -> dict[str, Decimal]:
+        return {name: free[name] - floor.available("44", name) for name in free}
+
+    trader.ask("sprd-order", order(sz="1"))
+    mark, leverage = floor.mark(SWAP), floor.leverage("44", SWAP)
+    assert mark is not None
+    assert bound() == {"BTC": Decimal(1), "USDT": mark / leverage}, "a buyer sells the first leg"
+    assert floor.frozen("44", "BTC") == 1
+    trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "4"})
+    assert bound() == {"BTC": Decimal(4), "USDT": 4 * mark / leverage}
+    assert trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "99"})["data"][0]["sCode"] == "51008"
+    assert bound() == {"BTC": Decimal(4), "USDT": 4 * mark / leverage}
+    assert trader.ask("sprd-order", order(clOrdId="s2", sz="4"))["data"][0]["sCode"] == "51008", "the money is bound"
+    trader.ask("sprd-cancel-order", {"clOrdId": "s1"})
+    assert bound() == {"BTC": Decimal(0), "USDT": Decimal(0)}
+
+
+def test_a_fill_lets_go_of_what_it_needed() -> None:
+    trader = listening()
+    exchange = trader.venue
+    book = exchange.market.book(SPREAD, 5)
+    assert book is not None
+    best = Decimal(book["asks"][0][0]) - Decimal("0.1")
+    trader.ask("sprd-order", order(px=str(best), sz="4"))
+    assert exchange.floor.frozen("44", "BTC") == 4
+    seen = []
+    for second in range(2, 300):
+        trader.until(second)
+        (placed,) = exchange.desk.spreads.orders("44")
+        assert exchange.floor.accounts["44"].balance("BTC").frozen == (4 - placed.filled if placed.is_open else 0)
+        seen.append(placed.filled)
+        if not placed.is_open:
+            break
+    assert len(set(seen)) > 1

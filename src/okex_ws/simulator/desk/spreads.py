@@ -1,9 +1,9 @@
 """Spreads: orders on the difference of two instruments, filled by the spread's published book, booked as two trades.
 
 In: orders in the floor's words and `advance(now)` after every instant of the market. Out: SpreadOrders and SpreadFills
-told to the desk; each leg is booked on the floor. Buying a spread buys its second leg and sells its first. Simpler than
-the floor: clients' spread orders do not meet one another, nothing is bound while they rest, and an order that the
-account cannot pay for when it would fill is canceled. Sources: OKX V5 docs, "Spread trading".
+told to the desk; each leg is booked on the floor. Buying a spread buys its second leg and sells its first. What rests
+binds what both legs need at their mark prices. Simpler than the floor: clients' spread orders do not meet one another,
+and an order that the account cannot pay for when it would fill is canceled. Sources: OKX V5 docs, "Spread trading".
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NewSpreadOrder:
 
 @dataclass(slots=True)
 class SpreadOrder:
-    """A spread order the exchange took. turnover: price times size of its fills."""
+    """A spread order the exchange took. turnover: price times size of its fills; bound: money, by currency, while it rests."""
 
     order_id: str
     uid: str
@@ -60,6 +60,7 @@ class SpreadOrder:
     filled: Decimal = Decimal(0)
     turnover: Decimal = Decimal(0)
     cancel_source: str = ""
+    bound: dict[str, Decimal] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -163,19 +164,26 @@ class Spreads:
                 self._end(order, CANCELED_IOC_REST, now)
             else:
                 self._resting[order.order_id] = order
+                self._bind(order)
         return order
 
     def amend(self, order: SpreadOrder, size: Decimal | None, price: Decimal | None, request_id: str, now: int) -> None:
-        """Change the total size or the price. Raises Rejection 51503, and 51022 while a leg is suspended."""
+        """Change the total size or the price. Raises Rejection 51503, 51008, and 51022 while a leg is suspended."""
         if not order.is_open:
             raise Rejection("51503", "Your order has already been filled or canceled.")
         self._check_legs(order.asked.spread)
-        order.size = order.size if size is None else max(size, order.filled)
+        total = order.size if size is None else max(size, order.filled)
+        self._release(order)
+        if not self._can_pay(order.uid, order.asked.spread, order.asked.side == "buy", total - order.filled):
+            self._bind(order)
+            raise Rejection("51008", "Order failed. Insufficient balance in account")
+        order.size = total
         order.price = order.price if price is None else price
         order.updated = now
         if order.filled >= order.size:
             order.state = FILLED
             self._resting.pop(order.order_id, None)
+        self._bind(order)
         self._tell(order, None, request_id, now)
         if order.is_open:
             book = self._book(order.asked.spread)
@@ -226,6 +234,13 @@ class Spreads:
 
     def _meet(self, order: SpreadOrder, book: ExternalBook, now: int, *, is_maker: bool) -> None:
         """Fill what the book gives: a taker at the book's prices, a resting order at its own."""
+        if self._offer(order, book) is None:
+            return
+        self._release(order)
+        self._take(order, book, now, is_maker=is_maker)
+        self._bind(order)
+
+    def _take(self, order: SpreadOrder, book: ExternalBook, now: int, *, is_maker: bool) -> None:
         is_buy = order.asked.side == "buy"
         while order.is_open and (offer := self._offer(order, book)) is not None:
             size = self._whole(order.asked.spread, min(offer[1], order.size - order.filled))
@@ -247,22 +262,39 @@ class Spreads:
             size = size // step * step
         return size
 
-    def _can_pay(self, uid: str, spread: str, is_buy: bool, size: Decimal) -> bool:
-        """Whether the account has the coins or the margin for both legs at their mark prices."""
-        floor = self._desk.floor
+    def _needs(self, uid: str, spread: str, is_buy: bool, size: Decimal) -> list[tuple[str, Decimal, bool]] | None:
+        """(currency, coins or margin, whether open profit pays too) of each leg at its mark price; None where there is none."""
+        needs = []
         for leg, buys in zip(spread.split("_"), (not is_buy, is_buy), strict=True):
-            terms, mark = floor.terms(leg), floor.mark(leg)
+            terms, mark = self._desk.floor.terms(leg), self._desk.floor.mark(leg)
             if mark is None:
-                return False
+                return None
             if terms.is_spot:
-                need, currency = (size * mark, terms.quote) if buys else (size, terms.base)
-                has = floor.available(uid, currency)
+                needs.append((terms.quote, size * mark, False) if buys else (terms.base, size, False))
             else:
-                need, currency = size * mark / floor.leverage(uid, leg), terms.settle
-                has = floor.available(uid, currency, equity=True)
-            if need > has:
-                return False
-        return True
+                needs.append((terms.settle, size * mark / self._desk.floor.leverage(uid, leg), True))
+        return needs
+
+    def _can_pay(self, uid: str, spread: str, is_buy: bool, size: Decimal) -> bool:
+        needs = self._needs(uid, spread, is_buy, size)
+        available = self._desk.floor.available
+        return needs is not None and all(
+            need <= available(uid, currency, equity=with_profit) for currency, need, with_profit in needs
+        )
+
+    def _bind(self, order: SpreadOrder) -> None:
+        """What rests binds what its rest needs by now; what does not rest, nothing."""
+        if order.order_id not in self._resting:
+            return
+        left = order.size - order.filled
+        for currency, need, _ in self._needs(order.uid, order.asked.spread, order.asked.side == "buy", left) or []:
+            order.bound[currency] = order.bound.get(currency, Decimal(0)) + need
+            self._desk.floor.freeze(order.uid, currency, need)
+
+    def _release(self, order: SpreadOrder) -> None:
+        for currency, amount in order.bound.items():
+            self._desk.floor.freeze(order.uid, currency, -amount)
+        order.bound = {}
 
     def _fill(self, order: SpreadOrder, price: Decimal, size: Decimal, now: int, *, is_maker: bool) -> None:
         """The first leg trades at its mark price, the second at that and the spread's price more."""
@@ -299,5 +331,6 @@ class Spreads:
 
     def _end(self, order: SpreadOrder, source: str, now: int) -> None:
         self._resting.pop(order.order_id, None)
+        self._release(order)
         order.state, order.cancel_source, order.updated = CANCELED, source, now
         self._tell(order, None, "", now)

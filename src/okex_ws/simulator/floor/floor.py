@@ -185,6 +185,12 @@ class Floor:
             account = self.accounts[uid]
             return account.balance(currency).frozen + self._dealing.tied(account, currency)[0]
 
+    def freeze(self, uid: str, currency: str, amount: Decimal) -> None:
+        """Money that an order elsewhere binds, such as a spread's; below zero lets it go."""
+        with localcontext(_EXACT):
+            self.accounts[uid].balance(currency).frozen += amount
+        self._dealing.happenings.append(BalanceChanged(uid, (currency,), ""))
+
     def unrealised(self, position: Position) -> Decimal | None:
         """Open profit by the mark price, None where none is known."""
         with localcontext(_EXACT):
