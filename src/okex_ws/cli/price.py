@@ -176,7 +176,7 @@ class _Traded:
     def add(self, trade: Trade) -> None:
         if not self.count:
             self.first = trade.price
-        self.count += max(trade.count, 1)  # 0: a dead dialect does not say
+        self.count += trade.count or 1  # None: a dead dialect does not say
         self.size += trade.size
         self.last = trade.price
         self.low, self.high = min(self.low, trade.price), max(self.high, trade.price)

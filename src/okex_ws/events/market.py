@@ -15,8 +15,8 @@ class Trade(Timed, kw_only=True, gc=False):
     """A public print (`trades`): the matches of one taker at one price, aggregated by OKX.
 
     side: the taker's, buy or sell. size: contracts on derivatives, base currency on spot.
-    trade_id is the last of `count` consecutive ids; count 0: the dialect does not say, and its ids skip. source: "0" order book,
-    "1" RPI. Source: docs-v5 "Trades channel".
+    trade_id is the last of `count` consecutive ids; count None: the dialect does not say, and its ids skip. source: "0" order
+    book, "1" RPI. Source: docs-v5 "Trades channel".
     """
 
     instrument: str = field(name="instId")
@@ -24,14 +24,14 @@ class Trade(Timed, kw_only=True, gc=False):
     price: Number = field(name="px")
     size: Number = field(name="sz")
     side: str
-    count: int = 1
+    count: int | None = 1
     source: str = "0"
     sequence: int | None = field(default=None, name="seqId")
 
     @property
     def first_id(self) -> int:
         """The first of the ids this print covers."""
-        return self.trade_id - max(self.count, 1) + 1
+        return self.trade_id - (self.count or 1) + 1
 
 
 class Ticker(Timed, kw_only=True, gc=False):

@@ -158,7 +158,7 @@ class TradeChain(Chain):
         if rows and not self._pending and not self.broken_since:
             settled = self.settled
             for trade in rows:
-                if trade.trade_id - trade.count != settled:
+                if trade.trade_id - (trade.count or 1) != settled:
                     break
                 settled = trade.trade_id
             else:
@@ -212,7 +212,7 @@ class TradeChain(Chain):
                 self.duplicates += 1
                 continue
             else:
-                self._pending[trade.trade_id] = (trade.count, now)
+                self._pending[trade.trade_id] = (trade.count or 1, now)
                 self._advance()
             self._settled_ts = max(self._settled_ts, trade.ts_event)
             out.append(trade)
@@ -278,7 +278,7 @@ class TradeChain(Chain):
 
     def _is_late(self, trade: Any) -> bool:
         """Whether a print below the settled id belongs to a gap already reported; it is delivered, late."""
-        first = trade.trade_id - trade.count + 1
+        first = trade.first_id
         for index, (low, high) in enumerate(self._missing):
             if low <= first and trade.trade_id <= high:
                 del self._missing[index]

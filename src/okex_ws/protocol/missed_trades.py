@@ -62,7 +62,7 @@ class MissedTrades(Missing):
     def follows(self, trade: AnyTrade) -> bool:
         """Take the very next trade; False, and nothing taken, if it is another one or there is more to it."""
         last = trade.trade_id
-        if last - trade.count != self.frontier or self._tail_at is not None:
+        if last - (trade.count or 1) != self.frontier or self._tail_at is not None:
             return False
         self.frontier = last
         self._recent.append((last, trade.ts_ms))
@@ -72,7 +72,7 @@ class MissedTrades(Missing):
     def feed(self, trade: AnyTrade, now: int) -> bool:
         """A push. False: do not deliver it, REST was faster."""
         last = trade.trade_id
-        if last - trade.count == self.frontier:
+        if last - (trade.count or 1) == self.frontier:
             self.frontier = last
         elif not self._feed_odd(trade, now):
             return False

@@ -148,7 +148,7 @@ def _unique_trades_sql(source: str) -> str:
     """Trades: one row an id, and no match fetched back over REST that a pushed print already counts.
 
     A pushed print covers `count` ids that end with its own; prints of one sweep may interleave theirs. So the ids covered
-    before a print are those of its step that no later surplus of counts makes up for.
+    before a print are those of its step that no later surplus of counts makes up for. Without a count a print covers nothing.
     """
     return f"""
         WITH every AS MATERIALIZED (
@@ -156,8 +156,8 @@ def _unique_trades_sql(source: str) -> str:
             QUALIFY row_number() OVER (
                 PARTITION BY instrument, date, trade_id ORDER BY backfilled, recorder, n, i) = 1
         ), counted AS (
-            SELECT instrument, trade_id, count, lag(trade_id) OVER chain AS previous_id,
-                trade_id - sum(count) OVER chain AS missing
+            SELECT instrument, trade_id, coalesce(count, 0) AS count, lag(trade_id) OVER chain AS previous_id,
+                trade_id - sum(coalesce(count, 0)) OVER chain AS missing
             FROM every WHERE NOT backfilled WINDOW chain AS (PARTITION BY instrument ORDER BY trade_id)
         ), settled AS (
             SELECT *, min(missing) OVER (

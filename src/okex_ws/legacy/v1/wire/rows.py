@@ -54,7 +54,7 @@ def _trades(item: Subscription, data: Any, now: int) -> list[Event]:
                 size=public(row[2]),
                 side=SIDES[row[4]],
                 ts_ms=trade_ms(row[3], trade_id, now // MS),
-                count=0,
+                count=None,
             )
         )
     return trades

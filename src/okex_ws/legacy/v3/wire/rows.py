@@ -84,7 +84,7 @@ def _trades(row: Any, kind: str) -> list[Event]:
             size=public(row["size"] if "size" in row else row["qty"]),
             side=row["side"] if "side" in row else row["trade_side"],
             ts_ms=iso_ms(row["timestamp"]),
-            count=0,
+            count=None,
         )
     ]
 
