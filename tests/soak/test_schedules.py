@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.soak.run import run
 from tests.soak.schedule import INSTRUMENTS, audit, faults, world
 from tests.soak.workers import workers
@@ -24,6 +25,7 @@ SCHEDULES = 100
 OVER_SOCKETS = 4
 
 
+@pytest.mark.timeout(1800)  # minutes of work for both cores
 def test_a_hundred_fault_schedules_leave_nothing_unexplained() -> None:
     with workers() as pool:
         wrong = {seed: found for seed, found in pool.map(run, range(1, 1 + SCHEDULES), chunksize=2) if found}
