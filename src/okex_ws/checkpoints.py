@@ -78,17 +78,37 @@ class Checkpoint(NamedTuple):
     path: Path
 
 
-def freeze(standing: Standing) -> bytes:
-    """As bytes. Raises CheckpointError when something in it cannot be written down."""
+Frozen = list[tuple[str, Any]]
+"""Entries of which nothing changes any more, not yet bytes."""
+
+
+def freeze(standing: Standing) -> Frozen:
+    """As it stands now; `encoded` may follow in another thread. Raises CheckpointError when it cannot be written down."""
     table = _Table()
     try:
         table.value(tuple(standing))
-        content = msgspec.msgpack.encode(table.entries)
-    except (OverflowError, RecursionError, TypeError, UnicodeError) as error:
+    except (RecursionError, TypeError) as error:
         raise CheckpointError(str(error)) from error
+    return table.entries
+
+
+def encoded(frozen: Frozen) -> bytes:
+    """As bytes; entry by entry, since no other thread runs within one call. Raises CheckpointError as `freeze`."""
+    encode = msgspec.msgpack.Encoder().encode
+    parts = [b"\xdd" + len(frozen).to_bytes(4)]  # an array of so many
+    try:
+        parts += [encode((kind, content.content() if type(content) is _Flat else content)) for kind, content in frozen]
+    except (OverflowError, TypeError, UnicodeError) as error:
+        raise CheckpointError(str(error)) from error
+    content = b"".join(parts)
     if len(content) > _LARGEST // 2:
         raise CheckpointError(f"{len(content)} bytes are more than a reader takes")
     return content
+
+
+def prepare() -> None:
+    """Load what the first `freeze` would have to load."""
+    _classes()
 
 
 def write(folder: Path, n: int, latest: int, frozen: bytes) -> None:
@@ -127,6 +147,21 @@ def read(path: Path) -> Standing | None:
         return None
 
 
+class _Flat(tuple[Any, ...]):
+    """Taken to be scalars and tuples of scalars: copied, and looked at later."""
+
+    __slots__ = ()
+
+    def content(self) -> list[Any]:
+        if not all(map(_is_flat, self)):
+            raise CheckpointError("not all items of a deque are as simple as its last one")
+        return [[it] if type(it) is tuple else it for it in self]
+
+
+def _is_flat(it: Any) -> bool:
+    return type(it) in _SCALARS or (type(it) is tuple and _SCALARS.issuperset(map(type, it)))
+
+
 class _Table:
     """Objects as entries, (kind, content). In a content a scalar is itself, a tuple of scalars [itself], as there are many,
     and everything else [number of its entry].
@@ -135,14 +170,14 @@ class _Table:
     """
 
     def __init__(self) -> None:
-        self.entries: list[tuple[str, Any]] = []
+        self.entries: Frozen = []
         self._numbers: dict[int, int] = {}
         self._kept: list[Any] = []  # an id names an object only while that lives
 
     def value(self, it: Any) -> Any:
         if type(it) in _SCALARS:
             return it
-        if type(it) is tuple and _SCALARS.issuperset(map(type, it)):
+        if type(it) is tuple and _is_flat(it):
             return [it]
         if id(it) not in self._numbers:
             self._kept.append(it)
@@ -171,6 +206,8 @@ class _Table:
                 is_plain = _LISTS.get(type(it).__name__) is type(it)
                 return type(it).__name__ if is_plain else _name(type(it)), [self.value(item) for item in it]
             case deque():
+                if it and _is_flat(it[-1]):  # many, and all alike
+                    return "deque", _Flat((it.maxlen, *it))
                 return "deque", [it.maxlen, *map(self.value, it)]
             case dict():
                 return "dict", [(self.value(key), self.value(item)) for key, item in it.items()]

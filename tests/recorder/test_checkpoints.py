@@ -6,7 +6,9 @@ import ast
 import pickle
 import random
 import re
+import sys
 import tracemalloc
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Server(market(*TROUBLE), speed=5) as server,
             recording(folder, server, checkpoint_s=0.05, segment_bytes=10_000) as recorder,
         ):
-            await Until(recorder.client, Disconnected, 1)
+            for struck in (Until(recorder.client, Disconnected, 1), Until(recorder.client, Recovered, 1)):
+                await struck
             await Until(recorder.client, Trade, 50)
             journal = recorder.journal.folder
             while len(checkpoints.find(journal)) < 4 or len(list(journal.glob("*.zst"))) < 4:
@@ -60,6 +63,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def told(path: Path, replay: Replay | None = None, after: int = 0) -> list[Played]:
     return list(played(JournalReader(path).records(after=after), replay=replay))
+
+
+def frozen(standing: Standing) -> bytes:
+    return checkpoints.encoded(checkpoints.freeze(standing))
 
 
 def as_texts(places: list[Played]) -> list[str]:
@@ -125,10 +132,10 @@ def test_G_a_checkpoint_holds_no_key() -> None:
     line.start(1)
     line.opened(1, 2)
     standing = Standing({"private/0": line}, connects, None)
-    frozen = checkpoints.freeze(standing)
+    content = frozen(standing)
     assert b"login" in b"".join(line.bytes_to_send(1)), "it was still to be sent"
-    frozen += checkpoints.freeze(standing)
-    assert not any(part.encode() in frozen for part in parts)
+    content += frozen(standing)
+    assert not any(part.encode() in content for part in parts)
 
 
 WAYS = r"pickle|marshal|shelve|dill|eval|exec"
@@ -202,7 +209,7 @@ def test_what_refers_to_itself_is_no_checkpoint() -> None:
     line = Line("public/0", luck=random.Random(1).random, connects=connects)
     line.sessions[1] = line  # type: ignore[assignment]
     with pytest.raises(CheckpointError):
-        checkpoints.freeze(Standing({"public/0": line}, connects, None))
+        frozen(Standing({"public/0": line}, connects, None))
 
 
 def test_E2_a_damaged_or_other_checkpoint_is_passed_over_for_an_older_one(recorded: Path, tmp_path: Path) -> None:
@@ -217,6 +224,71 @@ def test_E2_a_damaged_or_other_checkpoint_is_passed_over_for_an_older_one(record
     assert Replay().resume(tmp_path) == older.n
     assert Replay().resume(tmp_path, through=older.n - 1) == 0
     assert Replay().resume(tmp_path, before=older.latest) == 0
+
+
+def busy(pushes: int) -> Replay:
+    """A line with a subscription to trades and one to a book, after so many pushes of each."""
+    replay = Replay()
+    args = [{"channel": "trades", "instId": "BTC-USDT"}, {"channel": "books", "instId": "BTC-USDT"}]
+    settings = {"seed": 1, "channels": ["trades"], "since": None}
+    told = [
+        ("backfill", 0, "backfill", msgspec.json.encode(settings)),
+        ("public/0", 0, "start", msgspec.json.encode({"seed": 1, "args": args})),
+        ("public/0", 1, "open", b"{}"),
+        *(("public/0", 1, "in", msgspec.json.encode({"id": "1", "event": "subscribe", "arg": arg})) for arg in args),
+    ]
+    for number, (ts, text) in enumerate(messages(pushes), 1):
+        row = {"asks": [], "bids": [], "ts": str(ts // 10**6), "seqId": number, "prevSeqId": number - 1 if number > 1 else -1}
+        push = {"arg": args[1], "action": "update" if number > 1 else "snapshot", "data": [row]}
+        told += [("public/0", 1, "in", text), ("public/0", 1, "in", msgspec.json.encode(push))]
+    for n, (line, conn, kind, text) in enumerate(told, 1):
+        replay.feed(Record(n, START + n, line, conn, kind, text, 1))
+    assert replay.lines["public/0"].sessions
+    return replay
+
+
+def standing_of(replay: Replay) -> Standing:
+    return Standing(replay.lines, replay._connects, replay._planner)
+
+
+def calls_of_a_freeze(pushes: int) -> int:
+    standing = standing_of(busy(pushes))
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        checkpoints.freeze(standing)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_a_checkpoint_holds_the_loop_for_the_time_of_a_copy() -> None:
+    """However full the windows of trades and sequences are, which hold 512 each. Counted in calls, not in seconds."""
+    checkpoints.prepare()
+    assert calls_of_a_freeze(600) < calls_of_a_freeze(30) + 50
+
+
+def test_what_happens_after_a_freeze_is_not_in_the_checkpoint() -> None:
+    replay = busy(600)
+    now = frozen(standing_of(replay))
+    copied = checkpoints.freeze(standing_of(replay))
+    ts, text = next(messages(1, 601))
+    replay.feed(Record(9_999, ts, "public/0", 1, "in", text, 1))
+    assert checkpoints.encoded(copied) == now != frozen(standing_of(replay))
+
+
+def test_a_window_of_unlike_things_is_no_checkpoint() -> None:
+    connects = connects_per_ip()
+    line = Line("public/0", luck=random.Random(1).random, connects=connects)
+    line.actions = deque([{}, 1])  # type: ignore[assignment]
+    copied = checkpoints.freeze(Standing({"public/0": line}, connects, None))
+    with pytest.raises(CheckpointError):
+        checkpoints.encoded(copied)
 
 
 def left_behind(folder: Path, count: int, *, checkpoint: int, committed: int) -> Path:
@@ -237,8 +309,8 @@ def left_behind(folder: Path, count: int, *, checkpoint: int, committed: int) ->
             for i, event in enumerate(replay.feed(Record(n, ts, "public/0", conn, kind, text, 1))):
                 tables.add(event, n, i)
         if n == checkpoint:
-            frozen = checkpoints.freeze(Standing(replay.lines, replay._connects, replay._planner))
-            checkpoints.write(writer.folder, n, ts, frozen)
+            content = frozen(Standing(replay.lines, replay._connects, replay._planner))
+            checkpoints.write(writer.folder, n, ts, content)
         if n % 1_000 == 0:
             writer.flush(ts)
     writer.flush(ts)

@@ -143,6 +143,7 @@ class Recorder:
 
     async def __aenter__(self) -> Self:
         loop = self._loop = asyncio.get_running_loop()
+        self._disk.submit(checkpoints.prepare)
         for sink in self.targets:
             older = [JournalSource(path, path.name) for path in self._older()]
             live = JournalSource(self.journal.folder, self.name, journal=self.journal)
@@ -291,12 +292,16 @@ class Recorder:
         written.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._wake.set))
         return written
 
-    def _store(self, batch: Batch, checkpoint: tuple[int, int, bytes] | None) -> None:
+    def _store(self, batch: Batch, checkpoint: tuple[int, int, checkpoints.Frozen] | None) -> None:
         batch.store()
         if checkpoint is not None and batch.is_stored:
-            checkpoints.write(self.journal.folder, *checkpoint)
+            n, latest, frozen = checkpoint
+            try:
+                checkpoints.write(self.journal.folder, n, latest, checkpoints.encoded(frozen))
+            except checkpoints.CheckpointError as error:
+                log.debug("no checkpoint: %s", error)
 
-    def _checkpoint(self, now: int) -> tuple[int, int, bytes] | None:
+    def _checkpoint(self, now: int) -> tuple[int, int, checkpoints.Frozen] | None:
         """Where lines and backfill stand after the last record, when it is time again: a restart goes on from there."""
         if abs(now - self._checkpoint_at) < self._checkpoint_ns:
             return None
