@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from okex_ws.legacy.times import iso_ms, snowflake_ms, trade_ms
@@ -46,11 +46,14 @@ def test_an_id_that_disagrees_with_the_clock_of_its_row_is_not_believed() -> Non
 @given(
     st.datetimes(datetime(2014, 1, 1), datetime(2020, 1, 1)).map(lambda moment: moment.replace(microsecond=0, tzinfo=UTC)),
     st.integers(-12 * 3600 + 1, 12 * 3600 - 1),
+    st.integers(0, 2**40),
 )
-def test_the_date_is_that_of_the_arrival_in_Shanghai_give_or_take_a_day(made: datetime, late_s: int) -> None:
+@example(datetime(2018, 11, 13, 16, 0, 5, tzinfo=UTC), 1, 425965263)
+@example(datetime(2017, 9, 13, 16, 0, 15, tzinfo=UTC), 1, 1093251376)
+def test_the_date_is_that_of_the_arrival_in_Shanghai_give_or_take_a_day(made: datetime, late_s: int, counter: int) -> None:
     clock = made.astimezone(SHANGHAI).strftime("%H:%M:%S")
     arrival = round((made.timestamp() + late_s) * 1000)
-    assert trade_ms(clock, 7, arrival) == round(made.timestamp() * 1000)
+    assert trade_ms(clock, counter, arrival) == round(made.timestamp() * 1000)
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC)))

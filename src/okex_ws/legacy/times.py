@@ -12,6 +12,8 @@ SNOWFLAKE_EPOCH = 1_514_736_000_000
 """What a snowflake id counts its milliseconds from: 2018 began in Shanghai."""
 AGREES_WITHIN = 5_000
 """How far an id's time may be from the row's, ms: seconds are cut off, and the id is made a little earlier."""
+COUNTED_BELOW = DAY << 16
+"""Smaller ids are plain counters, of spot and of 2017: as snowflakes all of them would be of one midnight, and agree with it."""
 
 _CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)")
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z")
@@ -34,7 +36,7 @@ def trade_ms(clock: str, trade_id: int, now_ms: int) -> int:
     since_midnight = ((hours * 60 + minutes) * 60 + seconds) * 1000
     made = snowflake_ms(trade_id)
     off = (made + SHANGHAI - since_midnight + DAY // 2) % DAY - DAY // 2
-    if trade_id >> 16 and abs(off) <= AGREES_WITHIN:
+    if trade_id >= COUNTED_BELOW and abs(off) <= AGREES_WITHIN:
         return made
     local = now_ms + SHANGHAI
     there = local - local % DAY + since_midnight
