@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import resource
 import subprocess
 import sys
 import threading
@@ -168,6 +171,20 @@ def test_it_closes_from_any_state(site: okex_ws.Site, state: str) -> None:
     if reader is not None:
         reader.join(PATIENCE_S)
         assert not reader.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # half a loop cannot be closed, says asyncio
+def test_where_there_is_no_loop_to_be_had_start_says_so_and_waits_for_nothing() -> None:
+    client = Blocking("BTC-USDT", site=okex_ws.local(1))
+    open_files, most = len(os.listdir("/dev/fd")), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files - 1, most[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            client.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
+    assert is_ended(client)
+    gc.collect()
 
 
 def test_beside_a_running_loop(site: okex_ws.Site) -> None:

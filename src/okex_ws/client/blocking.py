@@ -70,15 +70,15 @@ class Blocking:
         self.close()
 
     def start(self) -> None:
-        """Start the thread and connect; returns at once, the events tell what happens."""
+        """Start the thread and connect; returns at once, the events tell what happens. Raises OSError without a loop."""
         if self._is_closed:
             raise RuntimeError("this client has been closed; make a new one")
         if self._thread is not None:
             return
-        begun = threading.Event()
+        begun: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(begun,), name="okex-ws", daemon=True)
         self._thread.start()
-        begun.wait()
+        begun.result()
         # A daemon thread must not outlive the interpreter's machinery.
         atexit.register(self.close)
 
@@ -157,17 +157,24 @@ class Blocking:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _run(self, begun: threading.Event) -> None:
+    def _run(self, begun: concurrent.futures.Future[None]) -> None:
         async def body() -> None:
             self._loop, self._finish = asyncio.get_running_loop(), asyncio.Event()
-            try:
-                self._client.start()
-            finally:
-                begun.set()
+            if self._is_closed:  # by another thread, before there was an event to set
+                self._finish.set()
+            self._client.start()
+            begun.set_result(None)
             await self._finish.wait()
             await self._client.close()
 
-        asyncio.run(body())
+        try:
+            with asyncio.Runner() as runner:
+                runner.get_loop()  # before there is a coroutine that nobody would await
+                runner.run(body())
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
 
     async def _fetch(self) -> bool:
         """Move what the queue holds to where the reading thread finds it; False at the end."""
