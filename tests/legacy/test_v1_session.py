@@ -424,6 +424,37 @@ def test_answers_find_their_requests_in_order_per_channel() -> None:
     assert replies[2].results[0].message == "funds too low"
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ('{"channel":"ok_spot_order","data":{"result":true,"order_id":[]}}', "malformed"),
+        ('{"channel":"ok_spot_order","data":{"order_id":6189}}', "malformed"),
+        ('{"channel":"ok_spot_order","data":null}', "malformed"),
+        ('{"channel":"ok_spot_order"}', "malformed"),
+        ('{"channel":"ok_spot_order","success":"false","errorcode":"10010"}', "1"),
+        ('{"channel":"ok_spot_order","success":false,"errorcode":10010,"data":{}}', "1"),
+    ],
+)
+def test_an_answer_takes_its_request_with_it_whatever_its_shape(answer: str, code: str) -> None:
+    session = session_v1(credentials=KEY)
+    for number in range(2):
+        session.send(f"r{number}", "ok_spot_order", b"{}")
+    message = f'[{answer},{{"channel":"ok_spot_order","data":{{"result":true,"order_id":77}}}}]'.encode()
+    replies = [event for event in session.receive(message, START) if isinstance(event, OrderReplied)]
+    assert [(reply.request_id, reply.code) for reply in replies] == [("r0", code), ("r1", "0")]
+    assert [result.code for result in replies[0].results] == ([] if code == "malformed" else ["10010"])
+
+
+def test_a_message_that_may_have_been_any_answer_ends_the_connection_if_one_is_due() -> None:
+    session = session_v1(credentials=KEY)
+    session.receive(b"[{", START)
+    assert session.ending is None
+    session.send("r0", "ok_spot_order", b"{}")
+    session.receive(b"[{", START)
+    assert session.ending is not None
+    assert not session.can_trade
+
+
 def test_orders_and_balances_asked_for_come_as_events_behind_the_reply() -> None:
     session = session_v1(credentials=KEY)
     found = {"result": True, "orders": [{"symbol": "bch_btc", "amount": "0.1", "price": "1", "avg_price": 0,

@@ -300,6 +300,8 @@ class Session(ABC):
             frames = self.frames_of(text, now)
         except FrameError as error:
             events = self._malformed(raw, str(error), now)
+            if any(self._unanswered.values()):  # which of them this answered is not known, nor whose the next answer is
+                self.ending = Ending(1007, f"a message that cannot be read: {error}")
             # It may have been a change of any book.
             for wish in list(self._wanted.values()):
                 if wish.item.channel in CHAINED_BOOKS and wish.state is State.CONFIRMED and not wish.awaits_image:
@@ -419,13 +421,11 @@ class Session(ABC):
         )
 
     def _on_reply(self, frame: Replied, now: int) -> list[Event]:
-        waiting = self._unanswered.get(frame.name)
-        request_id = waiting.popleft() if waiting else ""
         result = OrderResult(order_id=frame.order_id, code=frame.code, message=frame.message or self.advice(frame.code))
         reply = OrderReplied(
             ts_recv=now,
             line=self.line,
-            request_id=request_id,
+            request_id=self._answered(frame.name),
             op=frame.name,
             code="0" if frame.code == "0" else "1",
             message=frame.message,
@@ -433,6 +433,11 @@ class Session(ABC):
             connection=self.number,
         )
         return [reply, *frame.events]
+
+    def _answered(self, name: str) -> str:
+        """The id of the request that what came on a channel answers, readable or not; "" where nothing was asked."""
+        waiting = self._unanswered.get(name)
+        return waiting.popleft() if waiting else ""
 
     def _on_bad(self, name: str, reason: str, raw: bytes, now: int) -> list[Event]:
         """Rows of a channel that is known: the others are none the worse."""
@@ -442,6 +447,11 @@ class Session(ABC):
         events = self._malformed(raw, reason, now, channel, key)
         if wish is not None and item is not None and item.channel in CHAINED_BOOKS:
             events += self.resync(item, now, "malformed")
+        request_id = self._answered(name)
+        if request_id:
+            reply = OrderReplied(request_id=request_id, op=name, code="malformed", message=reason, connection=self.number)
+            reply.ts_recv, reply.line = now, self.line
+            events.append(reply)
         return events
 
     def _malformed(self, raw: bytes, reason: str, now: int, channel: str = "", key: str = "") -> list[Event]:

@@ -43,6 +43,8 @@ def _frame_of(told: Any, now: int) -> Frame:
     if told.get("event") == "pong":
         return Pong()
     name, data = str(told.get("channel", "")), told.get("data")
+    if name and told.get("success") in (False, "false"):  # OKCoin's way until 2016, and the pages' until the end
+        return _failed(name, {"error_code": told.get("errorcode", told.get("errorCode", ""))})
     if "data" not in told:
         return _without_data(told, name, now)
     answer = data if isinstance(data, dict) else {}
@@ -71,10 +73,10 @@ def _failed(name: str, answer: dict[str, Any]) -> Frame:
 
 
 def _without_data(told: dict[str, Any], name: str, now: int) -> Frame:
-    if name and "success" in told:  # OKCoin's way until 2016, and the pages' until the end
-        if told["success"] in (True, "true"):
-            return Acked(name, is_subscribe=True)
-        return Failed(str(told.get("errorcode", told.get("errorCode", ""))), "", name)
+    if name and told.get("success") in (True, "true"):
+        return Acked(name, is_subscribe=True)
+    if name in REQUESTS:
+        return Bad(name, f"{name}: an answer without data")
     if "mark_price" in told:  # the page shows it bare, and names the contract inside
         name = f"ok_sub_futureusd_{told.get('symbol')}_markprice_{told.get('contract_type')}"
         try:

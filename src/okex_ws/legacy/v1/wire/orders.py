@@ -13,6 +13,7 @@ import msgspec
 
 from okex_ws.events import Event
 from okex_ws.legacy.frames import Replied
+from okex_ws.legacy.numbers import text
 from okex_ws.legacy.v1.wire.own import account_rows, order_of
 from okex_ws.wire.channels import Subscription
 
@@ -117,10 +118,10 @@ def answered(name: str, answer: dict[str, Any], now: int) -> Replied:
             event.channel = "account"  # type: ignore[attr-defined]  # pushes, all of them
     for event in events:
         event.ts_recv = now
-    order_id = answer.get("order_id", "")
+    order_id = text(answer.get("order_id", ""))
     if answer.get("result") not in (True, "true"):
         raise ValueError(f"neither a result nor an error: {msgspec.json.encode(answer).decode()}")
-    return Replied(name, "0", "", str(order_id), events)
+    return Replied(name, "0", "", order_id, events)
 
 
 def _place(instrument: str) -> tuple[str, str]:
