@@ -94,7 +94,7 @@ def test_trades_say_the_takers_side_and_get_their_date_from_their_id() -> None:
     first, second = told(message, "ok_sub_futureusd_btc_trade_next_week")
     assert isinstance(first, Trade)
     assert (first.channel, first.instrument, first.trade_id) == ("trades", "BTC-USD-NEXT-WEEK", 1006427740013578)
-    assert (first.price, first.size, first.side, first.count) == (6084.0, 20.0, "buy", 0)
+    assert (first.price, first.size, first.side, first.count) == (6084.0, 20.0, "buy", None)
     assert first.ts_ms == 1530092868591
     assert first.ts_recv == START
     assert isinstance(second, Trade)

@@ -1,7 +1,7 @@
 """V1's data as events: market data of spot and futures.
 
 Every number keeps the text it was written with until it becomes one. Where V1 gives no time, it is the time of arrival. A print
-says nothing of how many matches it stands for, and ids skip: `count` is 0. Levels have no order count: theirs is None.
+says nothing of how many matches it stands for, and ids skip: `count` is None, and so is the order count of a level.
 Source: OKEx's pages "WebSocket API for Spot" and "... for Futures", and recordings where these differ.
 """
 

@@ -1,7 +1,7 @@
 """V3's data as events: market data of spot, futures, swaps, options and indices.
 
 Levels keep the server's own texts, which is what its checksum is made of; in the era of JSON numbers, the text of the number.
-A print says nothing of how many matches it stands for: `count` is 0.
+A print says nothing of how many matches it stands for: `count` is None.
 Source: OKEx's pages of V3, and recordings where these differ.
 """
 
