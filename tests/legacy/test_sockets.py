@@ -271,7 +271,8 @@ def test_what_a_client_hears_is_recorded_replays_the_same_and_fills_the_tables(p
     with store.Store(tmp_path / "data") as tables:
         assert tables.rows("SELECT count(*) FROM raw_trades")[0][0] == sum(isinstance(event, Trade) for event in heard)
         assert tables.rows('SELECT DISTINCT "count" FROM trades') == [(None,)], "the dialect does not say, which is not none"
-        assert tables.rows("SELECT count(*) FROM trades")[0][0] == len({event.trade_id for event in heard if type(event) is Trade})
+        ids = {event.trade_id for event in heard if isinstance(event, Trade)}
+        assert tables.rows("SELECT count(*) FROM trades")[0][0] == len(ids)
         assert tables.rows("SELECT count(*) FROM raw_book_updates")[0][0] > 0
 
 

@@ -80,7 +80,8 @@ def check_trades(store: Store, table: str = "trades") -> list[Finding]:
     explained = _explained_ranges(store, "trades" if table == "trades" else "trades-all")
     findings = []
     if table == "trades":
-        for instrument, count in store.rows("SELECT instrument, count(*) FROM trades WHERE count = 0 GROUP BY ALL ORDER BY ALL"):
+        uncounted = "SELECT instrument, count(*) FROM trades WHERE coalesce(count, 0) = 0 GROUP BY ALL ORDER BY ALL"
+        for instrument, count in store.rows(uncounted):
             text = f"{instrument}: the ids of {count} trades skip, a loss among them cannot be seen"
             findings.append(Finding(UNVERIFIABLE, table, text, instrument))
     for instrument, before, size in _trade_steps(store, table):
