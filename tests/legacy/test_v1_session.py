@@ -483,3 +483,20 @@ def test_every_code_of_the_sheet_has_a_meaning() -> None:
     assert codes.advice("10049").startswith("more than 50 small open orders")
     assert codes.advice("1209") == "API invalid"
     assert codes.advice("77777") == ""
+
+
+def test_two_names_of_one_thing_are_asked_for_once_and_the_second_is_refused_in_one_line() -> None:
+    names = ("ok_sub_futureusd_btc_trade_quarter", "ok_sub_futureusd_btc_trade_this_quarter")
+    session = session_v1(*names[:1])
+    session.subscribe([subscription(names[1])], START)
+    assert [asked["channel"] for asked in said(session)] == [names[0]]
+    assert session.deadline() == START
+    (refused,) = session.on_deadline(START)
+    assert isinstance(refused, Refused)
+    assert (refused.channel, refused.key, refused.will_retry) == ("trades", "BTC-USD-QUARTER", False)
+    assert refused.message == f"{names[1]} is {names[0]} by another name, and that is wanted already: leave one of them out"
+    assert session.on_deadline(START) == []
+    session.unsubscribe([subscription(names[0])], START)
+    said(session)
+    session.subscribe([subscription(names[1])], START)
+    assert [asked["channel"] for asked in said(session)] == [names[1]], "alone it is as good as the other"

@@ -78,7 +78,8 @@ class Timing(msgspec.Struct, frozen=True):
 class Wish(msgspec.Struct):
     """One subscription here. name: the dialect's own. due: when it is to be asked for; asked_at: when it was; tries: how often
     without an answer. awaits_image: a book whose next row has to be one; image_due: until when. renewals, renewed_at: how often
-    it was distrusted of late. is_parted: the server is told that it is over before it is asked again.
+    it was distrusted of late. is_parted: the server is told that it is over before it is asked again. twin: another name of the
+    same, wanted already: it would tell every trade twice, and both would write one book.
     """
 
     item: Subscription
@@ -93,6 +94,7 @@ class Wish(msgspec.Struct):
     renewed_at: int = 0
     is_parted: bool = False
     is_told: bool = False
+    twin: str = ""
 
 
 class Session(ABC):
@@ -221,9 +223,18 @@ class Session(ABC):
             known = self._wanted.get(name)
             if known is None or known.state is State.REFUSED:
                 self._left.pop(name, None)
-                self._wanted[name] = Wish(item, name, due=now, awaits_image=item.channel in CHAINED_BOOKS)
+                is_book = item.channel in CHAINED_BOOKS
+                self._wanted[name] = Wish(item, name, due=now, awaits_image=is_book, twin=self._twin(item, name))
         self._ask(now)
         self._schedule(now)
+
+    def _twin(self, item: Subscription, name: str) -> str:
+        """Another name by which the same is wanted and not refused, "" without one."""
+        same = (item.channel, item.key)
+        for other, wish in self._wanted.items():
+            if other != name and (wish.item.channel, wish.item.key) == same and wish.state is not State.REFUSED:
+                return other
+        return ""
 
     def adopt(self, item: Subscription) -> None:
         """Take the pushes of a subscription that was asked for elsewhere: of a recording, say."""
@@ -485,7 +496,10 @@ class Session(ABC):
         due = [
             wish
             for wish in self._wanted.values()
-            if wish.state is State.WANTED and wish.due <= now and (self._login in ("", "done") or not self.needs_login(wish.item))
+            if wish.state is State.WANTED
+            and wish.due <= now
+            and not wish.twin
+            and (self._login in ("", "done") or not self.needs_login(wish.item))
         ]
         if not due:
             return
@@ -508,7 +522,10 @@ class Session(ABC):
     def _overdue(self, now: int) -> list[Event]:
         events: list[Event] = []
         for wish in self._wanted.values():
-            if wish.image_due and wish.image_due <= now:
+            if wish.twin and wish.state is State.WANTED:
+                message = f"{wish.name} is {wish.twin} by another name, and that is wanted already: leave one of them out"
+                events += self._refuse(wish, "", message, now)
+            elif wish.image_due and wish.image_due <= now:
                 self._renew(wish, now)
             elif wish.state is State.ASKED and now - wish.asked_at >= ANSWER_WITHIN:
                 events += self._unheard(wish, now)
