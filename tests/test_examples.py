@@ -23,7 +23,7 @@ def venue() -> Iterator[Simulator]:
 def test_it_runs(script: Path, venue: Simulator, tmp_path: Path) -> None:
     place = [] if "async def main() " in script.read_text() else [venue.url]
     done = subprocess.run(
-        [sys.executable, script, *place], capture_output=True, text=True, timeout=60, env={**CLEAN, **venue.key}, cwd=tmp_path
+        [sys.executable, script, *place], capture_output=True, text=True, timeout=120, env={**CLEAN, **venue.key}, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") >= 2

@@ -38,7 +38,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 def python(code: str, *args: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, env={**CLEAN, **environment})
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env={**CLEAN, **environment})
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_every_command_is_documented(name: str) -> None:
 
 def test_the_reference_is_up_to_date() -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts/make_cli_docs.py", "--check"], capture_output=True, text=True, timeout=60
+        [sys.executable, ROOT / "scripts/make_cli_docs.py", "--check"], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
 

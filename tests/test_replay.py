@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
-from tests.waiting import attended
+from tests.waiting import attended, turns_until
 
 import okex_ws
 from okex_ws.events import Disconnected, Event, Gap, Refused, Resumed, Subscribed
@@ -57,6 +57,7 @@ async def _live(faults: list[str], seconds: float) -> tuple[list[Record], list[E
         first = [server.exchange.now]
         async with client, asyncio.timeout(240):
             await done.wait()
+            await turns_until(lambda: {Gap, Resumed, Disconnected} <= {type(event) for event in said})
             client.subscribe("books5", "BTC-USDT")
             client.unsubscribe("candle1m", "BTC-USDT")
     return records, said

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.faults.looped import looped, rest_of
 from tests.virtual import START, World
+from tests.waiting import attended
 
 from okex_ws import Client, at
 from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, ConsumerFailed, Event, Gap, Malformed, Resumed
@@ -24,7 +25,6 @@ from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.markets import INCREMENTAL
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.server import Server
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import PushDecoder
 
@@ -57,7 +57,7 @@ def books_in(market: CaptureMarket) -> dict[Address, int]:
 
 def rules_for(name: str, **more: Any) -> Rules:
     """As OKX was when the capture was made: live checksums, tick-by-tick books open to all."""
-    return Rules(checksum="live", tick_by_tick_login=False, idle_close_s=0.0, **more)
+    return Rules(checksum="live", tick_by_tick_login=False, idle_close_s=0.0, max_pending=0, **more)
 
 
 class Witness:
@@ -147,7 +147,7 @@ async def test_every_real_checksum_verifies_over_a_socket(name: str, conn: str) 
     def exchange(now: int) -> Exchange:
         return Exchange(market_of(name, conn, now), seed=1, now=now, rules=rules_for(name))
 
-    async with Server(exchange, speed=SPEED) as server:
+    async with attended(exchange, speed=SPEED) as server:
         client = Client(at(server.ws_url, rest_url=server.rest_url))
         stream = client.stream()
         for channel, key in expected:
@@ -184,7 +184,7 @@ async def test_with_every_50th_update_lost_no_broken_book_is_served_and_all_reco
         rules = rules_for(name, book_keepalive_s=15.0)
         return Exchange(markets[0], seed=1, now=now, rules=rules, faults=[Fault.parse(EVERY_50TH)])
 
-    async with Server(exchange, speed=SPEED) as server:
+    async with attended(exchange, speed=SPEED) as server:
         witness: Witness
 
         def tap(now: int, line: str, number: int, direction: str, data: bytes) -> None:

@@ -21,7 +21,7 @@ async def served() -> AsyncIterator[okex_ws.Site]:
     def exchange(now: int) -> Exchange:
         return Exchange(SeededMarket(7, start=now, levels=60), seed=7, now=now, rules=Rules(connects_per_s=0))
 
-    async with Server(exchange, speed=5) as server, asyncio.timeout(20):
+    async with Server(exchange, speed=5) as server, asyncio.timeout(120):
         yield okex_ws.at(server.ws_url, rest_url=server.rest_url)
 
 

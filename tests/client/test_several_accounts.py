@@ -19,7 +19,7 @@ def test_each_client_trades_and_sees_its_own_account() -> None:
     async def buy(client: okex_ws.Client, instrument: str, size: str) -> str:
         await client.ready()
         news = client.stream(okex_ws.events.OrderUpdate)
-        placed = await client.place(instrument, "buy", size, order_type="market", target_currency="")
+        placed = await client.place(instrument, "buy", size, order_type="market")
         assert placed.is_confirmed, placed
         async for update in news:
             if update.is_final:
@@ -28,10 +28,10 @@ def test_each_client_trades_and_sees_its_own_account() -> None:
 
     async def check() -> None:
         made = exchange(keys=(DEMO_KEY, OTHER_KEY))
-        async with Server(made) as server, asyncio.timeout(20):
+        async with Server(made) as server, asyncio.timeout(120):
             quiet = {"halt_file": None}
             async with trading_client(server, **quiet) as one, trading_client(server, OTHER_KEY, **quiet) as other:
-                ours, theirs = await asyncio.gather(buy(one, SWAP, "1"), buy(other, SPOT, "100"))
+                ours, theirs = await asyncio.gather(buy(one, SWAP, "1"), buy(other, SPOT, "0.001"))
                 floor = server.exchange.floor
                 for client, key, order_id in ((one, DEMO_KEY, ours), (other, OTHER_KEY, theirs)):
                     assert [order.order_id for order in floor.orders(key.uid)] == [order_id]

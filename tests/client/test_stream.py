@@ -33,7 +33,7 @@ def book(channel: str, number: int) -> BookSnapshot:
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
-        await asyncio.wait_for(test(), 10)
+        await asyncio.wait_for(test(), 120)
 
     asyncio.run(main())
 

@@ -354,7 +354,7 @@ def trading_client(server: Server, key: ApiKey = DEMO_KEY, **options: Any) -> ok
 def test_F21_a_clock_that_is_off_is_corrected_once_and_orders_expire_by_okx_s(skew: int) -> None:
     async def main() -> tuple[Outcome, int]:
         made = exchange(f"clock_skew seconds={skew}")
-        async with Server(made) as server, asyncio.timeout(20), trading_client(server) as client:
+        async with Server(made) as server, asyncio.timeout(120), trading_client(server) as client:
             await client.ready()
             placed = await client.place(SPOT, "buy", "0.01", price="50000")
             return placed, len(server.exchange.floor.orders(DEMO_KEY.uid))
@@ -366,7 +366,7 @@ def test_F21_a_clock_that_is_off_is_corrected_once_and_orders_expire_by_okx_s(sk
 def test_F21_a_wrong_secret_is_refused_once_and_no_order_is_tried() -> None:
     async def main() -> tuple[str, list[Any]]:
         wrong = ApiKey(DEMO_KEY.key, "another-secret", DEMO_KEY.passphrase)
-        async with Server(exchange()) as server, asyncio.timeout(20), trading_client(server, wrong) as client:
+        async with Server(exchange()) as server, asyncio.timeout(120), trading_client(server, wrong) as client:
             with pytest.raises(okex_ws.LoginRefusedError) as refused:
                 await client.ready()
             return str(refused.value), list(server.exchange.floor.orders(DEMO_KEY.uid))
@@ -381,7 +381,7 @@ def test_F21_a_wrong_secret_is_refused_once_and_no_order_is_tried() -> None:
 def test_F22_a_key_of_the_other_environment_is_refused_at_the_start_with_what_to_change(demo: bool) -> None:
     async def main() -> str:
         made, key = exchange(rules=Rules(demo=demo)), DEMO_KEY if demo else DEMO_TRADING_KEY
-        async with Server(made) as server, asyncio.timeout(20), trading_client(server, key) as client:
+        async with Server(made) as server, asyncio.timeout(120), trading_client(server, key) as client:
             with pytest.raises(okex_ws.LoginRefusedError) as refused:
                 await client.ready()
             return str(refused.value)

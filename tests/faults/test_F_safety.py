@@ -229,7 +229,7 @@ def test_F14_an_order_that_the_heartbeat_can_never_cover_is_taken_back() -> None
 def test_F17_what_the_instrument_does_not_take_is_refused_here_and_nothing_is_sent() -> None:
     async def main() -> tuple[list[str], list[Any]]:
         rules: list[str] = []
-        async with Server(exchange()) as server, asyncio.timeout(20), trading_client(server) as client:
+        async with Server(exchange()) as server, asyncio.timeout(120), trading_client(server) as client:
             await client.ready()
             wrong: tuple[tuple[Any, Any], ...] = (
                 (0.01, "60000"), ("0.01", 60000.0), ("1e-07", "60000"), ("-1", "60000"), ("0", "60000"), ("0.01", "-5"),
@@ -251,7 +251,7 @@ def test_F17_what_the_instrument_does_not_take_is_refused_here_and_nothing_is_se
 
 def test_F17_a_price_between_ticks_goes_to_the_safe_side_and_is_written_without_an_exponent() -> None:
     async def main() -> list[Any]:
-        async with Server(exchange()) as server, asyncio.timeout(20), trading_client(server) as client:
+        async with Server(exchange()) as server, asyncio.timeout(120), trading_client(server) as client:
             await client.ready()
             low = int(client_price(server) * D("0.97"))
             for side, price in (("buy", f"{low}.0999"), ("sell", f"{low * 106 // 100}.0001")):
@@ -504,7 +504,7 @@ def test_F20_halted_before_the_account_could_be_read_okx_cancels_what_a_former_p
 
 def test_F20_pressed_on_a_client_over_sockets() -> None:
     async def main() -> tuple[list[Any], Any]:
-        async with Server(exchange()) as server, asyncio.timeout(30), trading_client(server) as client:
+        async with Server(exchange()) as server, asyncio.timeout(120), trading_client(server) as client:
             await client.ready()
             price = int(client_price(server) * D("0.97"))
             updates = client.stream(OrderUpdate)
@@ -528,7 +528,7 @@ def test_F13_F19_a_client_over_sockets_is_guarded_armed_and_tells_of_every_refus
 
     async def main() -> None:
         made = {"limits": limits, "limits_by_instrument": {SWAP: Limits(order_size=D(2))}, "halt_file": None}
-        async with Server(exchange()) as server, asyncio.timeout(30), trading_client(server, **made) as client:
+        async with Server(exchange()) as server, asyncio.timeout(120), trading_client(server, **made) as client:
             books = client.stream(BookSnapshot)
             news = client.stream(OrderRefused, Halted, SwitchArmed, SafetyOverridden)
             client.subscribe("books5", SPOT)

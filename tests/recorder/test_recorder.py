@@ -265,16 +265,17 @@ async def test_a_long_turn_of_the_loop_holds_neither_journal_nor_tables_up(tmp_p
 
 @looped
 async def test_tables_that_take_long_hold_the_journal_up_no_longer(tmp_path: Path) -> None:
-    held = threading.Event()
+    reached, held = threading.Event(), threading.Event()
 
     class Slow(OsStorage):
         def fsync(self, file: int) -> None:
+            reached.set()
             held.wait()
 
     async with Server(market(), speed=5) as server, recording(tmp_path, server) as recorder:
         recorder.tables._storage = Slow()
         try:
-            while recorder._tabling is None:
+            while not reached.is_set():
                 await Until(recorder.client, Trade, 10)
             stood = recorder.tables.committed
             for _ in range(3):

@@ -83,7 +83,7 @@ async def _over_sockets(seed: int, trouble_s: float = 60) -> list[str]:
         market = SeededMarket(seed, start=now, instruments=list(INSTRUMENTS), rate=0.5, levels=50)
         return Exchange(market, seed=seed, now=now, rules=Rules(connects_per_s=0), faults=faults(dice, trouble_s))
 
-    async with Server(exchange, speed=10) as server, asyncio.timeout(90):
+    async with Server(exchange, speed=10) as server, asyncio.timeout(300):
         calm = server.exchange.start + int((trouble_s + 40) * 1e9)
         site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
         timing = Timing(ping_after_s=0.5, pong_within_s=0.5)
