@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from tests.legacy.corpus import session_v1
 
 from okex_ws.events import AccountUpdate, Event, LoggedIn, OrderReplied, OrderUpdate
@@ -79,6 +80,21 @@ def test_a_spot_order_is_placed_told_cancelled_and_asked_for() -> None:
     (account,) = [event for event in balances if isinstance(event, AccountUpdate)]
     assert {balance.currency for balance in account.balances} >= {"BTC", "USDT"}
     assert all(isinstance(balance.available, Decimal) for balance in account.balances)
+
+
+@pytest.mark.parametrize(("amount", "price"), [("0.001", "50000"), ("0.10", "50000.00"), ("0.00005", "5E4"), ("1", "60000.10")])
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_request_whose_numbers_are_numbers_is_signed_over_their_texts(amount: str, price: str, quote: str) -> None:
+    talk = Talk(*PRIVATE)
+    parameters = {"symbol": "btc_usdt", "type": "buy", "price": price, "amount": amount}
+    sign = requests.signed(parameters, KEY.api_key, KEY.secret)
+    text = (
+        f'{{"event":"addChannel","channel":"ok_spot_order","parameters":{{"symbol":"btc_usdt","type":"buy","price":{price},'
+        f'"amount":{amount},"api_key":"{KEY.api_key}","sign":"{sign}"}}}}'
+    )
+    talk.session.send("r1", "ok_spot_order", text.replace('"', quote).encode())
+    (reply,) = [event for event in talk.exchange() if isinstance(event, OrderReplied)]
+    assert reply.results[0].code in ("0", "10010", "10011"), "all of them are about the money, none about the signature"
 
 
 def test_a_market_buy_spends_quote_currency_and_is_filled() -> None:

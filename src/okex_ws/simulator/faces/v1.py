@@ -124,13 +124,17 @@ def read_requests(message: bytes) -> list[Request]:
     return requests
 
 
+_decode = msgspec.json.Decoder(float_hook=str).decode
+"""Numbers with a point stay the text they were: signatures go over texts as sent."""
+
+
 def _loose(message: bytes) -> Any:
     try:
-        return msgspec.json.decode(message)
+        return _decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return msgspec.json.decode(_strict(message.decode()))
+        return _decode(_strict(message.decode()))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(20107) from error
 
