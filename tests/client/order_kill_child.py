@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -113,6 +114,8 @@ def main() -> None:
             try:
                 asyncio.run(trade(log, url, rest_url, step, int(count)))
                 code = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(code)
         _, status = os.waitpid(pid, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from tests.journal.disks import START, DyingStorage, fill
@@ -37,6 +38,8 @@ def main() -> None:
         if pid == 0:
             try:
                 write_on(Path(folder), DyingStorage(int(rest[0])) if kind == "die" else OsStorage())
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         say(f"pid {pid}")

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from tests.recorder.recording import CHANNELS, INSTRUMENTS
@@ -56,6 +57,8 @@ def main() -> None:
             try:
                 asyncio.run(record(Path(folder), url, rest_url))
                 code = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(code)
         say(f"pid {pid}")
