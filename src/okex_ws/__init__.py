@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from okex_ws.protocol.guard import Limits
     from okex_ws.protocol.tickets import Outcome
     from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
-    from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
+    from okex_ws.wire.orders import AmendOrder, Attached, CancelOrder, OrderError, PlaceOrder
     from okex_ws.wire.sign import Credentials
 
     __version__: str
@@ -31,6 +31,7 @@ __all__ = [
     "CHANNELS",
     "AccountKey",
     "AmendOrder",
+    "Attached",
     "Blocking",
     "BookSnapshot",
     "BookState",
@@ -91,7 +92,7 @@ _PLACES = {
     "okex_ws.protocol.guard": "Limits",
     "okex_ws.wire.channels": "CHANNELS Subscription SubscriptionError subscription",
     "okex_ws.protocol.tickets": "Outcome",
-    "okex_ws.wire.orders": "AmendOrder CancelOrder OrderError PlaceOrder",
+    "okex_ws.wire.orders": "AmendOrder Attached CancelOrder OrderError PlaceOrder",
     "okex_ws.wire.sign": "Credentials",
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names.split()}

@@ -99,3 +99,61 @@ def test_oco_needs_both_and_fires_one_and_a_whole_position_can_be_closed() -> No
 ])
 def test_bad_algo_orders(fields: dict[str, str], code: str) -> None:
     assert place(venue(), **fields)[0] == code
+
+
+ATTACHED = {"tpTriggerPx": "70000", "tpOrdPx": "-1", "slTriggerPx": "50000", "slOrdPx": "-1", "attachAlgoClOrdId": "x1"}
+
+
+def attach(exchange: Exchange, instrument: str = SPOT, *, stops: Any = ATTACHED, **fields: Any) -> dict[str, Any]:
+    usual = {"instId": instrument, "tdMode": "cash" if instrument == SPOT else "cross", "side": "buy", "ordType": "market"}
+    order = {**usual, "sz": "1", "tgtCcy": "base_ccy", "attachAlgoOrds": [stops], **fields}
+    _, body = rest(exchange, "POST", "trade/order", order)
+    return dict(body["data"][0])
+
+
+def pending(exchange: Exchange, at: float) -> list[dict[str, Any]]:
+    return rows(exchange, "trade/orders-algo-pending?ordType=conditional,oco", at=at)
+
+
+def test_what_is_attached_waits_from_the_fill_on_and_then_closes_what_was_bought() -> None:
+    exchange = venue()
+    trader = listening(exchange)
+    exchange.on_deadline(exchange.start + 10**9)
+    stops = {"slTriggerPx": str(last(exchange) + 1000), "slOrdPx": "-1"}
+    assert attach(exchange, stops=stops)["sCode"] == "0"
+    (algo,) = [row for push in trader.pushes("orders-algo") for row in push["data"]]
+    assert (algo["state"], algo["side"], algo["ordType"], algo["sz"]) == ("live", "sell", "conditional", "0.999")
+    trader.until(3)
+    assert states(trader) == ["live", "effective"], "the fee was taken from the coins, and is not there to be sold"
+    first, second = exchange.floor.orders("44")
+    assert (first.side, second.side, second.filled, second.state) == ("buy", "sell", first.filled + first.fee, "filled")
+
+
+def test_of_two_the_first_wins_and_a_position_is_only_reduced() -> None:
+    exchange = venue()
+    exchange.on_deadline(exchange.start + 10**9)
+    price = 60000.0
+    attach(exchange, SWAP, stops={"tpTriggerPx": str(price - 1000), "tpOrdPx": "-1", "slTriggerPx": "50000", "slOrdPx": "-1"})
+    assert [(row["ordType"], row["sz"], row["reduceOnly"]) for row in pending(exchange, 1)] == [("oco", "1", "true")]
+    exchange.on_deadline(exchange.start + 3 * 10**9)
+    assert pending(exchange, 3) == []
+    assert exchange.floor.accounts["44"].positions[SWAP, "net"].size == 0
+
+
+def test_nothing_waits_before_the_order_has_ended_nor_for_what_did_not_fill() -> None:
+    exchange = venue()
+    exchange.on_deadline(exchange.start + 10**9)
+    resting = attach(exchange, ordType="limit", px="59000")
+    assert pending(exchange, 1) == []
+    assert rest(exchange, "POST", "trade/cancel-order", {"instId": SPOT, "ordId": resting["ordId"]}, at=2)[1]["code"] == "0"
+    assert pending(exchange, 2) == []
+
+
+def test_what_cannot_be_attached_is_refused_with_the_order() -> None:
+    exchange = venue()
+    trader = Trader(exchange)
+    assert trader.place(attachAlgoOrds=[ATTACHED])["sCode"] == "51000", "over WebSocket it is not documented"
+    for stops, code in (({}, "50015"), ({"tpTriggerPx": "70000"}, "50014"), ({**ATTACHED, "tpTriggerPxType": "no"}, "51000"),
+                        ("none", "51000")):
+        assert attach(exchange, stops=stops)["sCode"] == code
+    assert exchange.floor.orders("44") == []

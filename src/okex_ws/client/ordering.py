@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from okex_ws.market.sizing import exact
-from okex_ws.wire.orders import AmendOrder, CancelOrder, MassCancel, PlaceOrder
+from okex_ws.wire.orders import AmendOrder, Attached, CancelOrder, MassCancel, PlaceOrder
 
 if TYPE_CHECKING:  # a client that only listens has no use for these
     from okex_ws.client.trading import Trader
@@ -66,11 +66,13 @@ class Ordering:
         tag: str = "",
         self_trade: str = "",
         ban_amend: bool = False,
+        attached: Attached | None = None,
         may_resend: bool = False,
         override: str = "",
     ) -> Outcome:
         """A new order, rounded to the instrument's steps: the size down, a buy's price down, a sell's up.
 
+        attached: a take-profit, a stop-loss or both, for when it has filled; with one it goes over REST.
         trade_mode: None for cash on spot, cross on derivatives. may_resend: if it certainly never arrived, it is sent once more
         under the same id. override: why the order may go although account or book are not LIVE; it is logged.
         """
@@ -89,6 +91,7 @@ class Ordering:
             tag=tag,
             self_trade=self_trade,
             ban_amend=ban_amend,
+            attached=attached,
         )
         return (await self.trader.ask([order], may_resend=may_resend, override=override))[0]
 

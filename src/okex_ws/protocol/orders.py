@@ -57,6 +57,7 @@ from okex_ws.wire.orders import (
     OrderRequest,
     PlaceOrder,
     endpoint_of,
+    goes_by_rest,
     op_of,
     rest_request,
     socket_request,
@@ -363,7 +364,7 @@ class Orders:
         )
         # A socket that seems alive may be dead: a cancel that had no effect is said the other way next.
         is_other_way = isinstance(orders[0], (CancelOrder, MassCancel)) and tickets[0].attempts % 2 == 0
-        if is_addressable and not is_other_way and self._can_send(endpoint_of(orders)):
+        if is_addressable and not is_other_way and not goes_by_rest(orders) and self._can_send(endpoint_of(orders)):
             request.via = "websocket"
             op = op_of(orders)
             data = socket_request(request.request_id, op, orders, codes, self._expires_ms(expires_at))

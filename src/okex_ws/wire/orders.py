@@ -55,11 +55,56 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise OrderError(f"client_order_id {self.client_order_id!r}: OKX takes 1 to 32 letters and digits, no hyphen")
 
 
+class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What closes an order again once it has filled: a take-profit, a stop-loss, or both, of which the first wins.
+
+    …_trigger: the price that fires it; …_price: of the order it then becomes, None for a market order. trigger_by: which price is
+    watched, last, mark or index. Source: docs-v5 "POST / Place order", attachAlgoOrds; over WebSocket they are not documented.
+    """
+
+    take_profit_trigger: Decimal | None = None
+    take_profit_price: Decimal | None = None
+    stop_loss_trigger: Decimal | None = None
+    stop_loss_price: Decimal | None = None
+    trigger_by: str = "last"
+    client_algo_id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.take_profit_trigger is None and self.stop_loss_trigger is None:
+            raise OrderError("nothing to attach: give take_profit_trigger, stop_loss_trigger or both")
+        for trigger, price, name in (
+            (self.take_profit_trigger, self.take_profit_price, "take_profit"),
+            (self.stop_loss_trigger, self.stop_loss_price, "stop_loss"),
+        ):
+            if trigger is None and price is not None:
+                raise OrderError(f"{name}_price without {name}_trigger would never be used")
+        if self.client_algo_id and not _ID.match(self.client_algo_id):
+            raise OrderError(f"client_algo_id {self.client_algo_id!r}: OKX takes 1 to 32 letters and digits, no hyphen")
+
+    @property
+    def prices(self) -> list[Decimal]:
+        """All that are given."""
+        given = (self.take_profit_trigger, self.take_profit_price, self.stop_loss_trigger, self.stop_loss_price)
+        return [price for price in given if price is not None]
+
+    def words(self) -> dict[str, str]:
+        words = {"attachAlgoClOrdId": self.client_algo_id} if self.client_algo_id else {}
+        for short, trigger, price in (
+            ("tp", self.take_profit_trigger, self.take_profit_price),
+            ("sl", self.stop_loss_trigger, self.stop_loss_price),
+        ):
+            if trigger is not None:
+                words[f"{short}TriggerPx"], words[f"{short}TriggerPxType"] = plain(trigger), self.trigger_by
+                words[f"{short}OrdPx"] = plain(price) if price is not None else "-1"
+        return words
+
+
 class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="place", tag_field="kind"):
     """A new order. size: base currency on spot, contracts on derivatives; target_currency tells what a spot market order's is in.
 
     order_type: limit, market, post_only, fok, ioc, optimal_limit_ioc, and those OKX adds; trade_mode: cash, cross, isolated,
-    spot_isolated; position_side: long or short in hedge mode; self_trade: cancel_maker, cancel_taker, cancel_both.
+    spot_isolated; position_side: long or short in hedge mode; self_trade: cancel_maker, cancel_taker, cancel_both. attached: what
+    closes it again, with which it goes over REST.
     """
 
     side: str
@@ -74,6 +119,12 @@ class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="p
     tag: str = ""
     self_trade: str = ""
     ban_amend: bool = False
+    attached: Attached | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.is_spread and self.attached is not None:
+            raise OrderError("nothing can be attached to a spread order")
 
     def words(self) -> dict[str, Any]:
         words: dict[str, Any] = {"side": self.side, "ordType": self.order_type, "sz": plain(self.size)}
@@ -89,6 +140,7 @@ class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="p
             "stpMode": self.self_trade,
             "reduceOnly": self.reduce_only,
             "banAmend": self.ban_amend,
+            "attachAlgoOrds": [self.attached.words()] if self.attached is not None else [],
         }
         return words | {name: value for name, value in optional.items() if value}
 
@@ -166,6 +218,11 @@ def op_of(orders: Sequence[OrderRequest]) -> str:
 def endpoint_of(orders: Sequence[OrderRequest]) -> str:
     """The WebSocket endpoint that takes these."""
     return "business" if orders[0].is_spread else "private"
+
+
+def goes_by_rest(orders: Sequence[OrderRequest]) -> bool:
+    """Whether OKX documents these over REST alone."""
+    return any(isinstance(order, PlaceOrder) and order.attached is not None for order in orders)
 
 
 def socket_request(

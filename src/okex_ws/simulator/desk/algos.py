@@ -1,8 +1,9 @@
 """Algo orders: stop-loss, take-profit and trigger orders that wait for a price and then become orders on the floor.
 
 In: what a client asks for, and `advance(now)` after every instant of the market. Out: AlgoOrders in their states, told
-through the desk. Kinds: conditional (one trigger), oco (two, the first wins), trigger. Sources: OKX V5 docs, "Algo
-trading / Place algo order", "Algo orders channel".
+through the desk. Kinds: conditional (one trigger), oco (two, the first wins), trigger. What is attached to an order begins
+to wait once that order has ended, for what has filled of it. Sources: OKX V5 docs, "Algo trading / Place algo order", "Algo
+orders channel", "POST / Place order" (attachAlgoOrds).
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Algos:
         self._desk = desk
         self._tell = tell
         self._waiting: dict[str, AlgoOrder] = {}
+        self._attached: dict[str, AlgoOrder] = {}  # by the order they belong to, as long as that is open
         self._known: dict[str, AlgoOrder] = {}
         self._count = 580_000_000_000_000_000
 
@@ -99,6 +101,27 @@ class Algos:
             self._waiting.pop(next(iter(self._known)), None)
             del self._known[next(iter(self._known))]
         self._tell(algo, now)
+
+    def attach(self, order: Order, algo: AlgoOrder) -> None:
+        """Let it wait for this order to end first."""
+        algo.algo_id = self.next_id()
+        self._attached[order.order_id] = algo
+
+    def follow(self, order: Order, now: int) -> None:
+        """An order has changed: if it has ended, what is attached begins to wait, or is gone with what did not fill."""
+        if order.is_open:
+            return
+        algo = self._attached.pop(order.order_id, None)
+        if algo is not None:
+            algo.size = self._desk.floor.left_of(order)
+            algo.created = algo.updated = now
+            if not algo.size:
+                return
+            try:
+                self.place(algo, now)
+            except Rejection as rejection:
+                algo.fail_code = rejection.code
+                self._change(algo, FAILED, now)
 
     def cancel(self, algo: AlgoOrder, now: int) -> None:
         """Raises Rejection 51400 when it is not waiting."""

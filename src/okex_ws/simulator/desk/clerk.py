@@ -13,6 +13,7 @@ from okex_ws.simulator.desk.limits import OrderLimits
 from okex_ws.simulator.desk.spreads import SpreadOrder
 from okex_ws.simulator.faces import orders as grammar
 from okex_ws.simulator.faces import spreads as spread_words
+from okex_ws.simulator.faces.algos import read_attached
 from okex_ws.simulator.faces.orders import Answer, Op, Refused
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.floor.orders import Order, Rejection
@@ -108,7 +109,7 @@ class Clerk:
             return self._obey_spread(errand, arg)
         floor, uid, now = self._desk.floor, errand.uid, errand.now
         if errand.op.verb == "order":
-            return floor.place(uid, grammar.read_new(arg, instrument), now)
+            return self._place(errand, arg, instrument)
         order_id, client_order_id = grammar.read_identity(arg)
         order = floor.find(uid, instrument, order_id=order_id, client_order_id=client_order_id)
         if errand.op.verb == "cancel":
@@ -128,6 +129,18 @@ class Clerk:
             uid, order, now, size=change.size, price=change.price, request_id=change.request_id,
             cancel_on_fail=change.cancel_on_fail,
         )
+
+    def _place(self, errand: Errand, arg: dict[str, Any], instrument: str) -> Order:
+        if arg.get("attachAlgoOrds") and errand.path != "rest":
+            raise Refused("51000", "attachAlgoOrds")  # documented for REST alone
+        new, algos = grammar.read_new(arg, instrument), self._desk.algos
+        listing = self._desk.listings.row(instrument)
+        kind = str(listing["instType"]) if listing is not None else ""
+        attached = read_attached(arg, new, errand.uid, kind, errand.now)
+        order = self._desk.floor.place(errand.uid, new, errand.now)
+        if attached is not None:
+            algos.attach(order, attached)
+        return order
 
     def _obey_spread(self, errand: Errand, arg: dict[str, Any]) -> SpreadOrder:
         spreads, verb = self._desk.spreads, errand.op.verb

@@ -105,6 +105,9 @@ class Desk:
         self.private.tell(happenings, now)
         for line in self.exchange.conversations:
             line.happened(happenings, now)
+        for happening in happenings:
+            if isinstance(happening, OrderChanged):
+                self.algos.follow(happening.order, now)
 
     def _note_fill(self, uid: str, execution: Execution) -> None:
         self._last_fills[execution.order.order_id] = execution

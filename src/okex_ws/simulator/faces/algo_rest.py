@@ -10,13 +10,13 @@ from typing import Any
 
 from okex_ws.simulator.desk.algos import CANCELED, EFFECTIVE, FAILED, LIVE, AlgoOrder, Trigger
 from okex_ws.simulator.faces import orders as grammar
+from okex_ws.simulator.faces.algos import read_stops, read_trigger
 from okex_ws.simulator.faces.http import Wrong, integer, number, required
 from okex_ws.simulator.faces.orders import Refused
 from okex_ws.simulator.faces.private_rest import Answer, Call, Endpoint
 from okex_ws.simulator.floor.orders import Rejection
 
 _KINDS = ("conditional", "oco", "trigger")
-_PRICE_TYPES = ("last", "mark", "index")
 
 
 def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
@@ -51,34 +51,16 @@ def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
 def _triggers(call: Call, fields: dict[str, Any], given: dict[str, str]) -> list[Trigger]:
     is_sell = given["side"] == "sell"
     if given["ordType"] == "trigger":
-        trigger = _trigger(fields, "triggerPx", "triggerPxType", "orderPx")
+        trigger = read_trigger(fields, "triggerPx", "triggerPxType", "orderPx")
         if trigger is None:
             raise Refused("50014", "triggerPx")
         last = call.exchange.desk.listings.facts(given["instId"]).last
         trigger.rises = not last or trigger.price >= Decimal(last)
         return [trigger]
-    triggers = []
-    for name, is_profit in (("tp", True), ("sl", False)):
-        stop = _trigger(fields, f"{name}TriggerPx", f"{name}TriggerPxType", f"{name}OrdPx")
-        if stop is not None:
-            stop.is_profit, stop.rises = is_profit, is_sell == is_profit
-            triggers.append(stop)
+    triggers = read_stops(fields, is_sell=is_sell)
     if len(triggers) != (2 if given["ordType"] == "oco" else 1):
         raise Refused("50015", "tpTriggerPx or slTriggerPx")
     return triggers
-
-
-def _trigger(fields: dict[str, Any], price: str, price_type: str, order_price: str) -> Trigger | None:
-    at = grammar.number(fields, price)
-    if at is None:
-        return None
-    kind = grammar.text(fields, price_type) or "last"
-    if kind not in _PRICE_TYPES:
-        raise Refused("51000", price_type)
-    then = grammar.number(fields, order_price, signed=True)
-    if then is None:
-        raise Refused("50014", order_price)
-    return Trigger(at, None if then == -1 else then, rises=True, price_type=kind)
 
 
 def _place(call: Call) -> Answer:

@@ -442,6 +442,12 @@ class Floor:
             self._dealing.cancel(self.accounts[uid], terms, order, now, source)
         return order
 
+    def left_of(self, order: Order) -> Decimal:
+        """What an order has brought in, in whole lots: what filled, less the fee where that is taken from the coins bought."""
+        terms = self._readings.known(order.instrument)
+        gained = order.filled + (order.fee if terms.is_spot and order.is_buy else ZERO)
+        return gained if terms.lot is None else gained // terms.lot * terms.lot
+
     def find(self, uid: str, instrument: str, *, order_id: str = "", client_order_id: str = "") -> Order | None:
         """The order of this account and instrument; order_id wins; a client id used again finds the latest."""
         account = self.accounts[uid]
