@@ -38,7 +38,7 @@ TRADES = {"channel": "trades", "instId": "BTC-USDT"}
 
 
 def serving(*script: str, speed: float = 10, clock: Callable[[], int] = time.time_ns, **rules: Any) -> Server:
-    habits = Rules(**{"connects_per_s": 0, **rules})
+    habits = Rules(**{"connects_per_s": 0, "idle_close_s": 0.0, **rules})
     market = FixedMarket(lasts=3600)
     return Server(Exchange(market, seed=7, now=START, rules=habits, faults=Faults.parse(script)), speed=speed, clock=clock)
 
@@ -203,7 +203,7 @@ async def test_H1_a_thousand_clients_are_served() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
     body = json.dumps({"op": "subscribe", "args": [{"channel": "tickers", "instId": "BTC-USDT"}]}).encode()
     frame = b"\x81" + bytes([0x80 | len(body)]) + b"\0\0\0\0" + body
-    async with serving(speed=1, idle_close_s=0.0) as server, bystander(server):
+    async with serving(speed=1) as server, bystander(server):
         lines = [await raw_line(server) for _ in range(wanted)]
         for _, writer in lines:
             writer.write(frame)

@@ -25,7 +25,7 @@ from okex_ws.simulator.server import MAX_FRAME, Server
 
 
 def venue(*faults: str, lasts: float = 60.0, **rules: Any) -> Exchange:
-    habits = Rules(**{"connects_per_s": 0, **rules})
+    habits = Rules(**{"connects_per_s": 0, "idle_close_s": 0.0, **rules})
     market = FixedMarket(lasts=lasts)
     return Exchange(market, seed=7, now=market.start, rules=habits, faults=Faults.parse(faults))
 
@@ -222,7 +222,7 @@ def test_idle_close_4004_by_the_timer() -> None:
             assert end.rcvd is not None
             assert (end.rcvd.code, end.rcvd.reason) == (4004, "No data received in 30s.")
 
-    on_server(check, speed=200)
+    on_server(check, venue(idle_close_s=30.0), speed=200)
 
 
 def test_A8_a_frozen_line_neither_reads_nor_writes_and_stop_still_works() -> None:
@@ -357,7 +357,7 @@ def test_H1_a_thousand_clients() -> None:
         for _, writer in lines:
             writer.close()
 
-    on_server(check, venue(lasts=600.0, idle_close_s=0.0))
+    on_server(check, venue(lasts=600.0))
 
 
 def test_stop_ends_everything_and_frees_the_ports() -> None:
