@@ -20,7 +20,8 @@ CLEAN = {
     name: value for name, value in os.environ.items() if "proxy" not in name.lower() and not name.startswith(("OKX_", "OKEX_"))
 }
 CLEAN["HOME"] = "/nonexistent"  # whoever runs the tests may have keys there
-PATIENCE_S = 60
+PATIENCE_S = 120
+"""What takes longer hangs, however busy the machine is."""
 SHARED = Path(__file__).parents[3] / "shared"
 
 
@@ -42,7 +43,11 @@ class Result(NamedTuple):
 
 
 class Command(subprocess.Popen[str]):
-    """A process whose words are watched for secrets."""
+    """A process whose words are watched for secrets; what is left of it at the end of its `with` is killed."""
+
+    def __exit__(self, *reason: Any) -> None:
+        self.kill()
+        super().__exit__(*reason)
 
     def communicate(self, *args: Any, **options: Any) -> tuple[str, str]:
         said = super().communicate(*args, **options)
@@ -71,12 +76,8 @@ def run(*args: str, **environment: str) -> Result:
 
 def ended(process: Command) -> Result:
     """A process run to its end."""
-    try:
+    with process:
         out, err = process.communicate(timeout=PATIENCE_S)
-    except BaseException:
-        process.kill()
-        process.communicate()
-        raise
     return Result(process.returncode, out, err)
 
 
@@ -100,23 +101,24 @@ class Simulator:
     def __enter__(self) -> Self:
         self._process = started("simulate", "--port", "0", *self._args)
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.welcome += line
-            if "Ctrl-C" in line:
-                break
-        else:
-            _, err = self._process.communicate()
-            raise AssertionError(f"the simulator did not start: {err}")
+        try:
+            for line in self._process.stdout:
+                self.welcome += line
+                if "Ctrl-C" in line:
+                    break
+            else:
+                _, err = self._process.communicate()
+                raise AssertionError(f"the simulator did not start: {err}")
+        except BaseException:
+            self._process.__exit__(None, None, None)
+            raise
         canary.watch(*self.key.values())
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._process.terminate()
-        try:
-            _, self.err = self._process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+        with self._process:
+            self._process.terminate()
+            _, self.err = self._process.communicate(timeout=PATIENCE_S)
         self.code = self._process.returncode
 
     @property

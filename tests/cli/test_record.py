@@ -59,14 +59,17 @@ class Recording:
 
     def wait_for_rows(self) -> dict[str, Any]:
         """The first status after some rows are acknowledged."""
-        while not ((status := self.wait_for('"Status"')["status"])["acknowledged"] and status["rows"]):
+        while not (status := self.wait_for('"Status"')["status"])["rows"]:
             pass
+        heard = status["last"]
+        while status["acknowledged"] < heard:
+            status = self.wait_for('"Status"')["status"]
         return status
 
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal; returns exit code and what was said last."""
         self.process.send_signal(number)
-        _, err = self.process.communicate(timeout=30)
+        _, err = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, err
 
 
@@ -77,7 +80,7 @@ def recorded(busy: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.code == 0, done.err
     assert done.out == ""
     assert re.search(r"[\d,]+ messages/s, [\d,]+ rows/s, lag \d+ ms, \d+ sockets?, 0 gaps, journal .*free", done.err), done.err
-    assert re.search(r"4\.\d s, \d+ events .*0 gaps; [\d,]+ records and [\d,]+ rows in ", done.err.splitlines()[-1])
+    assert re.search(r"^\d+\.\d s, \d+ events .*0 gaps; [\d,]+ records and [\d,]+ rows in ", done.err.splitlines()[-1])
     assert (folder / "heartbeat").exists()
     return folder
 
@@ -253,7 +256,7 @@ def test_metrics_are_served_on_this_machine(busy: Simulator, tmp_path: Path) -> 
         url = recording.wait_for("metrics at")["message"].split()[-1]
         assert url.startswith("http://127.0.0.1:")
         recording.wait_for_rows()
-        text = httpx.get(url, trust_env=False).text
+        text = httpx.get(url, trust_env=False, timeout=PATIENCE_S).text
         values = dict(re.findall(r"^(okex_ws_recorder_\w+)(?:\{.*?\})? ([\d.e+]+)$", text, re.M))
         assert float(values["okex_ws_recorder_frames_total"]) > 0
         assert float(values["okex_ws_recorder_connections"]) >= 1

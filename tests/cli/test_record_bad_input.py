@@ -158,7 +158,7 @@ def test_a_foreign_file_and_a_foreign_segment(busy: Simulator, tmp_path: Path) -
 
 
 def test_a_query_that_is_none(busy: Simulator, tmp_path: Path) -> None:
-    assert run("record", "BTC-USDT", "--to", str(tmp_path / "data"), "--for", "1s", *busy.where).code == 0
+    assert run("record", "BTC-USDT", "--to", str(tmp_path / "data"), "--for", "3s", *busy.where).code == 0
     data = ["--data", str(tmp_path / "data")]
     assert_one_line(here("query", *data, "selec 1"), 2, "syntax error")
     assert_one_line(here("query", *data, "select * from trade"), 2, "no table trade here; there are: trades")

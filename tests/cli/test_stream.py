@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import SHARED, Simulator, run, started
+from tests.cli.shell import PATIENCE_S, SHARED, Simulator, run, started
 
 
 def test_one_line_an_event(venue: Simulator) -> None:
@@ -52,38 +52,37 @@ def test_json_lines(venue: Simulator) -> None:
 
 
 def test_ends_by_time(venue: Simulator) -> None:
-    done = run("stream", "BTC-USDT", "-c", "tickers", "--for", "700ms", *venue.where)
+    done = run("stream", "BTC-USDT", "-c", "tickers", "--for", "3s", *venue.where)
     assert done.code == 0
     assert done.lines
 
 
 def test_head_is_quiet(venue: Simulator) -> None:
-    process = started("stream", "BTC-USDT", "-c", "bbo-tbt", "--json", *venue.where)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    err = process.stderr.read()
-    assert process.wait(20) == 0
+    with started("stream", "BTC-USDT", "-c", "bbo-tbt", "--json", *venue.where) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        assert process.wait(PATIENCE_S) == 0
     assert "Traceback" not in err
     assert "Broken" not in err
-    process.stderr.close()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_it_cleanly(venue: Simulator, number: int, code: int) -> None:
-    process = started("stream", "BTC-USDT", "-c", "tickers", *venue.where)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    with started("stream", "BTC-USDT", "-c", "tickers", *venue.where) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert "Traceback" not in err
     assert "events" in err.splitlines()[-1]
 
 
 def test_never_connected() -> None:
-    done = run("stream", "BTC-USDT", "--url", "ws://127.0.0.1:1", "--for", "300ms")
+    done = run("stream", "BTC-USDT", "--url", "ws://127.0.0.1:1", "--for", "2s")
     assert done.code == 1
     assert "disconnected" in done.err
     assert len(done.complaints) == 1
@@ -115,7 +114,7 @@ def test_login_from_the_environment() -> None:
         done = run("stream", "BTC-USDT", "-c", "books-l2-tbt", "--count", "3", *guarded.where, **key)
         assert done.code == 0, done.err
         key["OKX_API_PASSPHRASE"] = "wrong"
-        done = run("stream", "BTC-USDT", "-c", "books-l2-tbt", "--for", "5s", *guarded.where, **key)
+        done = run("stream", "BTC-USDT", "-c", "books-l2-tbt", "--for", "60s", *guarded.where, **key)
         assert done.code == 2
         assert "passphrase" in done.complaints[0]
 

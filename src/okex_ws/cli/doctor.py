@@ -24,7 +24,7 @@ from okex_ws.client.client import Client
 from okex_ws.client.credentials import AccountKey, CredentialsError
 from okex_ws.client.endpoints import DEMO_SITES, SITES, Site
 from okex_ws.client.rest import Rest, RestError
-from okex_ws.events import Disconnected, Event, Gap, Push, Refused
+from okex_ws.events import Disconnected, Event, Gap, Push, Refused, Subscribed
 from okex_ws.wire.channels import Subscription, find
 
 RETIRED_PORT = 8443
@@ -202,8 +202,14 @@ async def _listen(report: Report, place: options.Target, items: list[Subscriptio
     client = Client(place.site, ca_file=place.ca_file, tap=fields.see)
     seen: dict[str, int] = {}
     late: list[float] = []
+    limit = asyncio.timeout(PATIENCE_S + for_s)
+    is_heard = False
 
     def note(event: Event) -> None:
+        nonlocal is_heard
+        if isinstance(event, Subscribed) and not is_heard and not report.stop.is_set():  # a slow start is no silence
+            is_heard = True
+            limit.reschedule(asyncio.get_running_loop().time() + for_s)
         if isinstance(event, Push):
             seen[event.channel] = seen.get(event.channel, 0) + 1
             if type(event).__name__ in ("Trade", "BookUpdate"):
@@ -226,7 +232,7 @@ async def _listen(report: Report, place: options.Target, items: list[Subscriptio
         await asyncio.sleep(CONNECT_PAUSE_S)
         async with client:
             try:
-                async with asyncio.timeout(for_s):
+                async with limit:
                     await report.stop.wait()
             except TimeoutError:
                 report.stop.set()
