@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,56 @@ def test_E7_one_recorder_with_outages_beside_another(tmp_path: Path) -> None:
     with store.open(root) as opened:
         wanted = {number for number in range(60) if number % 20 < 12} | {n for n in range(5, 60) if n % 15 > 3}
         assert ids(opened) == sorted(1_000 + number for number in wanted)
+
+
+def test_E7_recorders_that_all_lost_something_are_merged_without_sorting(tmp_path: Path) -> None:
+    luck = random.Random(7)
+    for case in range(12):
+        root = folder(tmp_path / str(case))
+        seen: dict[tuple[str, int], str] = {}
+        for recorder in ("r1", "r2", "r3", "r4"):
+            first, last = (0, 60) if recorder < "r3" else sorted(luck.sample(range(60), 2))
+            trades = [
+                trade(number, instrument=instrument)
+                for number in range(first, last)
+                for instrument in ("BTC-USDT", "ETH-USDT")
+                if luck.random() < 0.8
+            ]
+            record(root, recorder, trades)
+            for event in trades:
+                seen.setdefault((event.instrument, event.trade_id), recorder)
+        with store.open(root) as opened:
+            rows = opened.rows("SELECT instrument, trade_id, recorder FROM trades ORDER BY ALL")
+            assert rows == sorted((*key, recorder) for key, recorder in seen.items()), "as the first of them saw it"
+            [(_, plan)] = opened.rows("EXPLAIN SELECT * FROM trades")
+            assert "ANTI" in plan, "ids looked up in a table of them"
+            assert "row_number" not in plan
+
+
+def test_E7_a_recorder_whose_own_files_repeat_a_trade_is_compared_with_itself_too(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    record(root, "r1", [trade(number) for number in (*range(20), *range(10, 30))])
+    record(root, "r2", [trade(number) for number in range(40) if number % 9])
+    record(root, "r3", [trade(number, instrument="ETH-USDT") for number in range(40) if number % 9])
+    record(root, "r4", [trade(number, instrument="ETH-USDT") for number in range(40) if number % 7])
+    with store.open(root) as opened:
+        rows = opened.rows("SELECT instrument, trade_id FROM trades ORDER BY ALL")
+        eth = [number for number in range(40) if number % 63]
+        assert rows == [("BTC-USDT", 1_000 + n) for n in range(40) if n != 36] + [("ETH-USDT", 1_000 + n) for n in eth]
+
+
+def test_E7_many_recorders_that_overlap_in_turn(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for number in range(12):
+        record(root, f"r{number:02}", [trade(n) for n in range(number * 5, number * 5 + 12) if n % 12 != number])
+    with store.open(root) as opened:
+        rows = opened.rows("SELECT trade_id, recorder FROM trades ORDER BY ALL")
+    wanted: dict[int, str] = {}
+    for number in range(12):
+        for n in range(number * 5, number * 5 + 12):
+            if n % 12 != number:
+                wanted.setdefault(1_000 + n, f"r{number:02}")
+    assert rows == sorted(wanted.items())
 
 
 def test_E7_folders_are_merged_as_recorders_are(tmp_path: Path) -> None:

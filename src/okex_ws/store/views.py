@@ -2,8 +2,10 @@
 
 Most files cannot repeat a row of another one, and the ledger shows it: the spans of their trade ids do not touch, or one recorder
 alone wrote them. Others hold nothing new, and are not opened: an earlier recorder has every trade of their span. Only the rest
-goes through the comparison: two recorders of which both lost something, a second pass of a journal under another name, rows
-fetched back over REST. What several saw is shown as the first of them did, a push before what was fetched back.
+goes through a comparison. Two recorders of which both lost something, or a second pass of a journal under another name: of the
+later one, the trades whose ids the earlier one has not. Rows fetched back over REST, tables without ids, files of one recorder
+that may repeat each other's rows: all rows are sorted. What several saw is shown as the first of them did, a push before what was
+fetched back.
 """
 
 # ruff: noqa: S608  # SQL is made of our own names and of quoted paths
@@ -20,6 +22,9 @@ from okex_ws.store.tables import Table, known_tables, table_of
 Source = tuple[Path, File]
 """A file and the data folder it is in."""
 
+LAYERS = 8
+"""How many recorders' files may be laid over each other; for more, one sort costs less."""
+
 
 def view_sql(name: str, sources: list[Source]) -> str:
     """The SELECT of a table's view."""
@@ -28,9 +33,11 @@ def view_sql(name: str, sources: list[Source]) -> str:
     parts = []
     if plain:
         parts.append(raw_sql(plain))
-    if mixed:
-        is_backfilled = any(file.backfilled for _, file in mixed)
-        parts.append(_unique_sql(table, scan(mixed), is_backfilled=is_backfilled))
+    layers, tangled = _layered(mixed) if table is not None and table.has_ids else ([], mixed)
+    parts += [_layer_sql(layer, [source for below in layers[:number] for source in below]) for number, layer in enumerate(layers)]
+    if tangled:
+        is_backfilled = any(file.backfilled for _, file in tangled)
+        parts.append(_unique_sql(table, scan(tangled), is_backfilled=is_backfilled))
     return " UNION ALL BY NAME ".join(f"({part})" for part in parts)
 
 
@@ -93,6 +100,38 @@ def _with_news(group: list[Source]) -> list[Source]:
     return kept
 
 
+def _layered(mixed: list[Source]) -> tuple[list[list[Source]], list[Source]]:
+    """Files by layers: none repeats a row of its own, the lower is shown first. And files that do not fit in."""
+    instruments: dict[str, list[Source]] = {}
+    for source in mixed:
+        instruments.setdefault(source[1].partition.rpartition("/")[2], []).append(source)
+    layers: list[list[Source]] = [[] for _ in range(LAYERS)]
+    tangled: list[Source] = []
+    for group in instruments.values():
+        heights = _heights(group)
+        if heights is None:
+            tangled += group
+        else:
+            for source in group:
+                layers[heights[source[1].recorder]].append(source)
+    return [layer for layer in layers if layer], tangled
+
+
+def _heights(group: list[Source]) -> dict[str, int] | None:
+    """The layer of each recorder of one instrument: above every earlier one that its span touches. None if that cannot be."""
+    spans: dict[str, tuple[int, int]] = {}
+    for _, file in sorted(group, key=lambda source: source[1].low):
+        low, high = spans.get(file.recorder, (file.low, file.low - 1))
+        if not file.is_plain or file.low <= high:
+            return None
+        spans[file.recorder] = (low, file.high)
+    heights: dict[str, int] = {}
+    for recorder, (low, high) in sorted(spans.items()):
+        below = [height for other, height in heights.items() if spans[other][0] <= high and low <= spans[other][1]]
+        heights[recorder] = max(below, default=-1) + 1
+    return heights if max(heights.values()) < LAYERS else None
+
+
 def _by_recorder(group: list[Source]) -> tuple[list[Source], list[Source]]:
     spans: dict[str, tuple[int, int]] = {}
     for _, file in group:
@@ -125,6 +164,17 @@ def scan(sources: Iterable[Source]) -> str:
 def literal(text: str) -> str:
     """A text as SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _layer_sql(layer: list[Source], below: list[Source]) -> str:
+    if not below:
+        return raw_sql(layer)
+    return f"""
+        WITH known AS (SELECT instrument, date, trade_id FROM {scan(below)})
+        SELECT every.* FROM {scan(layer)} AS every ANTI JOIN known
+            ON every.trade_id = known.trade_id AND every.date = known.date
+            AND every.instrument IS NOT DISTINCT FROM known.instrument
+    """
 
 
 def _unique_sql(table: Table | None, source: str, *, is_backfilled: bool) -> str:
