@@ -190,11 +190,32 @@ def test_private_pushes_without_a_channel_go_by_product_and_type() -> None:
     assert (futures.side, futures.position_side, futures.average_price) == ("sell", "short", Decimal("9.000"))
 
 
-def test_a_contract_delivered_in_the_year_after_its_order() -> None:
-    order = {"orderid": 1, "type": 1, "status": 0, "contract_name": "BTC0105", "create_date": 1545391570000, "price": 1}
-    (made,) = told([{"channel": "ok_sub_futureusd_trades", "data": order}])
-    assert isinstance(made, OrderUpdate)
-    assert made.instrument == "BTC-USD-190105"
+@pytest.mark.parametrize(
+    ("name", "contract_id", "contract"),
+    [
+        ("BTC1228", 201812280000034, "THIS-WEEK"),
+        ("BTC0104", 201901040000035, "NEXT-WEEK"),
+        ("BTC0329", 201903290000012, "QUARTER"),
+        ("BTC1221", 201812210000033, "181221"),  # delivered three hours ago
+    ],
+)
+def test_a_contract_is_called_as_its_channels_are_whatever_tells_of_it(name: str, contract_id: int, contract: str) -> None:
+    made = {"create_date": START // 1_000_000 - 4 * 3_600_000}  # when the last of them was this week's
+    order = {"orderid": 1, "type": 1, "status": 0, "contract_name": name, "price": 1}
+    shapes: list[tuple[str, Any]] = [
+        ("ok_sub_futureusd_trades", {**order, **made}),
+        ("ok_sub_futureusd_trades", {**order, "contract_id": contract_id}),
+        ("ok_sub_futureusd_positions", {"positions": [{"position": 1, "contract_name": name, "contract_id": contract_id}]}),
+        ("ok_futureusd_orderinfo", {"result": True, "orders": [{**order, **made, "order_id": 1, "symbol": "btc_usd"}]}),
+    ]
+    word = contract.lower().replace("-", "_")
+    if not word.isdigit():
+        shapes.append(("ok_sub_futureusd_trades", {**order, "contract_type": word}))
+    if word == "quarter":
+        shapes.append(("ok_sub_futureusd_trades", {**order, "contract_type": "this_quarter"}))
+    for channel, data in shapes:
+        called = [event.instrument for event in told([{"channel": channel, "data": data}]) if hasattr(event, "instrument")]
+        assert called == [f"BTC-USD-{contract}"], (channel, data)
 
 
 def test_balances_and_positions_are_exact() -> None:

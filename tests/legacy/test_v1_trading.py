@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.legacy.corpus import session_v1
 
-from okex_ws.events import AccountUpdate, Event, LoggedIn, OrderReplied, OrderUpdate
+from okex_ws.events import AccountUpdate, Event, LoggedIn, OrderReplied, OrderUpdate, PositionUpdate
 from okex_ws.legacy.v1.wire import orders, requests
 from okex_ws.market import Books
 from okex_ws.simulator.exchange import Exchange
@@ -26,13 +26,13 @@ PRIVATE = ("ok_sub_spot_btc_usdt_order", "ok_sub_spot_btc_usdt_balance")
 class Talk:
     """A logged-in V1 session and the exchange, joined without a network."""
 
-    def __init__(self, *names: str) -> None:
-        market = SeededMarket(3, start=START, instruments=("BTC-USDT", "BTC-USD-SWAP"), levels=30)
-        self.venue = Exchange(market, seed=3, now=START, rules=Rules(connects_per_s=0))
-        self.session = session_v1(*names, now=START, credentials=KEY)
+    def __init__(self, *names: str, instruments: tuple[str, ...] = ("BTC-USDT", "BTC-USD-SWAP"), start: int = START) -> None:
+        market = SeededMarket(3, start=start, instruments=instruments, levels=30)
+        self.venue = Exchange(market, seed=3, now=start, rules=Rules(connects_per_s=0))
+        self.session = session_v1(*names, now=start, credentials=KEY)
         self.books = Books()
-        self.now = START
-        self._line: Any = self.venue.open("/ws/v1", START)
+        self.now = start
+        self._line: Any = self.venue.open("/ws/v1", start)
         self._line.wake = lambda: None
         self._count = 0
         self.first = self.exchange()
@@ -129,3 +129,14 @@ def test_a_futures_order_opens_a_side_and_is_told_without_being_asked() -> None:
     assert [event.state for event in told if isinstance(event, OrderUpdate)] == ["canceled"]
     _, balances = talk.ask(orders.balances(futures=True))
     assert any(isinstance(event, AccountUpdate) for event in balances)
+
+
+@pytest.mark.parametrize("contract", ["BTC-USD-QUARTER", "BTC-USD-THIS-WEEK"])
+@pytest.mark.parametrize("days", range(0, 100, 13))
+def test_orders_and_positions_of_a_contract_are_called_as_its_trades_are_on_every_day(contract: str, days: int) -> None:
+    talk = Talk(instruments=("BTC-USD-SWAP", "BTC-USD-290625"), start=START + days * 86_400 * SECOND)
+    reply, told = talk.ask(orders.place(contract, "buy", Decimal(2), position_side="long", order_type="market"))
+    _, found = talk.ask(orders.query(contract, reply.results[0].order_id))
+    kept = [event for event in (*told, *found) if isinstance(event, OrderUpdate | PositionUpdate)]
+    assert {type(event) for event in kept} == {OrderUpdate, PositionUpdate}
+    assert {event.instrument for event in kept} == {contract}

@@ -54,12 +54,19 @@ def iso_ms(text: str) -> int:
         raise ValueError(f"{text!r} is no time in UTC")
     year, month, day, hours, minutes, seconds = map(int, found.groups()[:6])
     fraction = (found[7] or "").ljust(3, "0")[:3]
-    days = _days(year, month, day)
-    return ((days * 24 + hours) * 60 + minutes) * 60_000 + seconds * 1000 + int(fraction)
+    return day_ms(year, month, day) + ((hours * 60 + minutes) * 60 + seconds) * 1000 + int(fraction)
 
 
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the Gregorian calendar, by years that begin in March."""
+def day_ms(year: int, month: int, day: int) -> int:
+    """When a day begins in UTC, by the Gregorian calendar, with years that begin in March."""
     year -= month <= 2
     since_march = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    return 365 * year + year // 4 - year // 100 + year // 400 + since_march - 719_468
+    return (365 * year + year // 4 - year // 100 + year // 400 + since_march - 719_468) * DAY
+
+
+def year_of(month: int, day: int, after_ms: int) -> int:
+    """The year of the first such day that is not over at `after_ms`, in UTC."""
+    year = 1970 + after_ms // 31_556_952_000 - 1  # of 365.2425 days: about new year that may be one too many
+    while day_ms(year, month, day) + DAY <= after_ms:
+        year += 1
+    return year

@@ -2,7 +2,9 @@
 
 Spot names are the market's own. Of a coin's inverse contracts, in the order of their delivery, the last is `quarter`, the
 first of the others `this_week`, the second `next_week`; a word for which there is no dated contract means the inverse
-swap, which V1 did not have, as the nearest thing that trades. `this_quarter` is `quarter` under another name.
+swap, which V1 did not have, as the nearest thing that trades. `this_quarter` is `quarter` under another name. Where
+the market delivers what V1 could not have called so, ids and names tell the day that V1's calendar has for the word: the
+names have no year, and clients took the calendar for granted.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ Instruments = Callable[[str], list[dict[str, Any]]]
 
 _FRIDAY = DAY + 8 * HOUR  # 1970-01-02 08:00 UTC: contracts are delivered on Fridays, 16:00 in Shanghai
 _WEEK = 7 * DAY
+_REACH = {"this_week": (0, _WEEK), "next_week": (_WEEK, 2 * _WEEK), "quarter": (2 * _WEEK, 26 * _WEEK)}
+"""How far the delivery of what is called so may be away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,10 @@ def futures(instruments: Instruments, coin: str, contract: str, now: int) -> Lis
     row = chosen[0] if chosen else next((r for r in instruments("SWAP") if r["instId"] == f"{underlying}-SWAP"), None)
     if row is None:
         return None
-    due = int(row["expTime"]) * MILLISECOND if row.get("expTime") else _delivery(contract, now)
+    due = int(row.get("expTime") or 0) * MILLISECOND
+    nearest, furthest = _REACH[contract]
+    if not now + nearest < due <= now + furthest:
+        due = _delivery(contract, now)
     year, month, day = date(due // DAY)
     return Listed(
         instrument=row["instId"],
@@ -81,9 +88,20 @@ def all_futures(instruments: Instruments, now: int) -> list[Listed]:
 
 
 def _delivery(contract: str, now: int) -> int:
-    """The Friday on which a contract without a date of its own would be delivered."""
+    """The Friday on which the contract that V1 calls so today is delivered: this week's, the next one, or the last of a quarter
+    that is further away than these two.
+    """
     friday = now - (now - _FRIDAY) % _WEEK + _WEEK
-    return friday + {"this_week": 0, "next_week": 1, "quarter": 12}[contract] * _WEEK
+    if contract == "this_week":
+        return friday
+    friday += _WEEK
+    if contract == "next_week":
+        return friday
+    while True:
+        friday += _WEEK
+        _, month = civil(friday // DAY)
+        if month % 3 == 0 and civil((friday + _WEEK) // DAY)[1] != month:
+            return friday
 
 
 def date(day: int) -> tuple[int, int, int]:

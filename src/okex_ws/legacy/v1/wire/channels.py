@@ -26,6 +26,8 @@ BARS = {
 """Length of a candle → ours; those of 6 hours and more open at UTC+8 boundaries, as ours do."""
 _PERIODS = {bar: period for period, bar in BARS.items()}
 CONTRACTS = ("this_week", "next_week", "quarter")
+CONTRACT_WORDS = (*CONTRACTS, "this_quarter")
+"""What the server called them; the last is the third under another name."""
 COINS = ("btc", "ltc", "eth", "etc", "bch", "eos", "xrp", "btg")
 """Coins that had futures; OKEx added a few later, so that others are not refused."""
 ORDERS, ACCOUNT, POSITIONS = "ok_sub_futureusd_trades", "ok_sub_futureusd_userinfo", "ok_sub_futureusd_positions"

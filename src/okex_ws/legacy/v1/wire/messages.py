@@ -99,7 +99,7 @@ def _channel_less(told: dict[str, Any], now: int) -> Frame:
     """After a login, orders and balances come by product and type: base and quote say of what."""
     product, kind, base, quote = (str(told.get(word, "")) for word in ("product", "type", "base", "quote"))
     if product == "futures" and kind == "order":
-        order = order_of(told["data"])
+        order = order_of(told["data"], now)
         order.ts_recv, order.channel = now, "orders"
         return Rows(("ok_sub_futureusd_trades",), [order])
     if product != "spot" or kind not in ("order", "balance") or not base or not quote:

@@ -109,7 +109,7 @@ def answered(name: str, answer: dict[str, Any], now: int) -> Replied:
     """The answer to a request: an order's id, or the orders or balances asked for as events. Raises ValueError and its like."""
     events: list[Event] = []
     for row in answer.get("orders", ()):
-        order = order_of(row)
+        order = order_of(row, now)
         order.channel = "orders"
         events.append(order)
     if name.endswith("userinfo"):

@@ -1,17 +1,21 @@
 """V1's private data as events: orders, balances, positions of spot and futures.
 
-A futures order names its contract by contract_type where it can, else by contract_name: EOS0420 of 2018 is EOS-USD-180420.
+Orders and positions of futures are called as their trades and books are: EOS0420 is EOS-USD-THIS-WEEK in the week before it is
+delivered, and EOS-USD-180420 ever after.
 Source: OKEx's pages "WebSocket API for Spot" and "... for Futures", and recordings where these differ.
 """
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
 from okex_ws.events import AccountUpdate, Balance, Event, OrderUpdate, PositionUpdate
+from okex_ws.events.base import MS
 from okex_ws.legacy.numbers import nonzero, own, text, whole
-from okex_ws.legacy.v1.wire.channels import CONTRACTS, instrument_of
+from okex_ws.legacy.times import DAY, day_ms, year_of
+from okex_ws.legacy.v1.wire.channels import CONTRACT_WORDS, instrument_of
 from okex_ws.wire.channels import Subscription
 
 STATES = {-1: "canceled", 0: "live", 1: "partially_filled", 2: "filled", 4: "live"}
@@ -19,20 +23,24 @@ STATES = {-1: "canceled", 0: "live", 1: "partially_filled", 2: "filled", 4: "liv
 KINDS = {1: ("buy", "long"), 2: ("sell", "short"), 3: ("sell", "long"), 4: ("buy", "short")}
 """Type of a futures order: opens long, opens short, closes long, closes short."""
 POSITION_SIDES = {1: "long", 2: "short"}
+WEEK, DELIVERED_AT = 7 * DAY, 8 * 3_600_000
+"""ms; contracts were delivered on Fridays at 16:00 in Shanghai."""
+_ID = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}")
+"""A contract's id begins with the day of its delivery; some of what was published is masked."""
 
 
 def order_rows(item: Subscription, data: Any, now: int) -> list[Event]:
     """One order, or several."""
     rows = data if isinstance(data, list) else [data]
-    return [order_of(row) for row in rows]
+    return [order_of(row, now) for row in rows]
 
 
-def order_of(row: Any) -> OrderUpdate:
+def order_of(row: Any, now: int) -> OrderUpdate:
     """An order in any of the four shapes V1 has for one."""
     if "orderId" in row:
         return _spot_push(row)
     if "contract_name" in row or "lever_rate" in row:
-        return _futures(row)
+        return _futures(row, now)
     return _spot_read(row) if "order_id" in row else _spot_bare(row)
 
 
@@ -97,11 +105,11 @@ def _price_and_size(made: OrderUpdate, price: Any, size: Any) -> None:
         made.price, made.size = own(price), own(size)
 
 
-def _futures(row: Any) -> OrderUpdate:
+def _futures(row: Any, now: int) -> OrderUpdate:
     side, position_side = KINDS[whole(row["type"])]
     filled = own(row.get("deal_amount"))
     return OrderUpdate(
-        instrument=_contract(row),
+        instrument=_contract(row, now),
         order_id=text(row["orderid"] if "orderid" in row else row["order_id"]),
         instrument_type="FUTURES",
         side=side,
@@ -119,25 +127,26 @@ def _futures(row: Any) -> OrderUpdate:
     )
 
 
-def _contract(row: Any) -> str:
-    coin = str(row.get("contract_name", ""))[:-4] or str(row.get("symbol", "")).partition("_")[0]
-    if row.get("contract_type") in CONTRACTS:
+def _contract(row: Any, now: int) -> str:
+    """BTC-USD-QUARTER, as its trades and books are called, of whatever a row says of its contract.
+
+    At any time a coin had three: the one delivered this Friday, the one of the next, and a quarter's. What has been delivered
+    is no longer called by any of these: that is BTC-USD-180330.
+    """
+    name = str(row.get("contract_name", ""))
+    coin = name[:-4] or str(row.get("symbol", "")).partition("_")[0].upper()
+    if row.get("contract_type") in CONTRACT_WORDS:
         return instrument_of(coin, row["contract_type"])
-    dated = _dated(coin, row.get("contract_id"))
-    if dated:
-        return dated
-    day, made = str(row.get("contract_name", ""))[-4:], whole(row.get("create_date", 0))
-    years = made // 31_556_952_000  # of 365.2425 days, since 1970: contracts run for half a year at most
-    is_next = bool(made) and int(day[:2]) < (made % 31_556_952_000) // 2_629_746_000 + 1
-    return f"{coin}-USD-{(70 + years + is_next) % 100:02d}{day}"
-
-
-def _dated(coin: str, contract_id: Any) -> str:
-    """ETC-USD-180216 of etc and 201802160040063; "" where the id does not begin with a date."""
-    digits = str(contract_id or "")
-    month, day = digits[4:6], digits[6:8]
-    is_date = len(digits) >= 11 and digits.startswith("20") and "01" <= month <= "12" and "01" <= day <= "31"
-    return f"{coin.upper()}-USD-{digits[2:8]}" if is_date else ""
+    digits, made = str(row.get("contract_id", "")), whole(row.get("create_date") or 0)
+    if _ID.match(digits):
+        year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
+    else:
+        month, day = int(name[-4:-2]), int(name[-2:])
+        year = year_of(month, day, made or now // MS)
+    left = day_ms(year, month, day) + DELIVERED_AT - max(made, now // MS)
+    if left <= 0:
+        return f"{coin}-USD-{year % 100:02d}{month:02d}{day:02d}"
+    return instrument_of(coin, "this_week" if left <= WEEK else "next_week" if left <= 2 * WEEK else "quarter")
 
 
 def account_rows(item: Subscription, data: Any, now: int) -> list[Event]:
@@ -196,7 +205,7 @@ def position_rows(item: Subscription, data: Any, now: int) -> list[Event]:
         rows.append(
             PositionUpdate(
                 event_type="event_update",
-                instrument=_dated(coin, row.get("contract_id")) or str(row["contract_name"]),
+                instrument=_contract(row, now),
                 instrument_type="FUTURES",
                 position_id=text(row.get("position_id", "")),
                 position_side=POSITION_SIDES[whole(row["position"])],
