@@ -64,11 +64,23 @@ def test_worth_is_by_price_by_the_middle_or_the_amount_itself() -> None:
     known = Known()
     assert known.around(place("0.5")).notional == D(30000)
     assert known.around(place("0.5", None, side="sell")).notional is None
-    assert known.around(place("500", None)).notional == D(500), "a spot market buy is an amount of money"
+    money = place("500", None, target_currency="quote_ccy")
+    assert (known.around(money).notional, known.around(money).size) == (D(500), None)
     assert known.around(place(instrument="NO-SUCH")).notional is None
     known.books.apply(image([["59999", "1", "0", "1"]], [["60001", "1", "0", "1"]]))
     assert known.around(place("0.5", None, side="sell")).notional == D(30000)
     assert known.around(place("7", instrument="BTC-USD-SWAP")).notional == D(700)
+    assert (known.around(place("0.5", None)).size, known.around(place("7", instrument="BTC-USD-SWAP")).size) == (D("0.5"), D(7))
+    assert (known.around(money).notional, known.around(money).size) == (D(500), D("0.0083333334"))
+
+
+def test_amounts_of_money_under_way_count_as_coins() -> None:
+    known = Known()
+    money = place("600", None, client_order_id="n2", target_currency="quote_ccy")
+    assert (known.around(place("1", None), money).working, known.around(place(), money).working) == (None, D("0.01"))
+    update = {"clOrdId": "n2", "sz": "600", "accFillSz": "0.004", "ordType": "market", "px": "", "tgtCcy": "quote_ccy"}
+    feed(known.account, pushed("orders", order("1", state="partially_filled", **update)))
+    assert known.around(place(), money).working == D("0.006")
 
 
 def test_what_is_on_its_way_counts_until_a_push_tells_of_it() -> None:

@@ -80,6 +80,23 @@ def test_an_order_that_fills_is_in_the_account_with_its_fill() -> None:
     traded(life)
 
 
+def test_a_market_buy_is_in_coins_unless_it_is_said_to_be_money_and_limits_know_the_difference() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        client.subscribe("bbo-tbt", SPOT)
+        await turns_until(lambda: client.book(SPOT, "bbo-tbt").is_live)
+        plain = await client.place(SPOT, "buy", "0.01", order_type="market")
+        assert plain.is_confirmed, plain
+        money = await client.place(SPOT, "buy", "50", order_type="market", target_currency="quote_ccy")
+        assert money.is_confirmed, money
+        too_much = await client.place(SPOT, "buy", "50000", order_type="market", target_currency="quote_ccy")
+        assert (too_much.via, too_much.code) == ("here", "order_size")
+        filled = {order.order_id: order.filled for order in server.exchange.floor.orders(DEMO_KEY.uid)}
+        assert filled[plain.order_id] == Decimal("0.01")
+        assert 0 < filled[money.order_id] < Decimal("0.01")
+
+    traded(life, limits=okex_ws.Limits(order_size=Decimal("0.05")))
+
+
 def test_a_batch_and_its_cancels() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         orders = [

@@ -27,6 +27,7 @@ from okex_ws.market.sizing import (
     price_nearest,
     price_up,
     size_down,
+    size_unit,
 )
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import plain
@@ -152,7 +153,8 @@ def test_fitting_says_what_is_missing_or_too_much() -> None:
     assert fit(SPOT, side="buy", size="0.1234567891", price="60000.09") == (D("0.12345678"), D("60000"))
     assert fit(SPOT, side="sell", size=1, price="60000.01") == (D(1), D("60000.1"))
     assert fit(SPOT, side="sell", size="0.5", order_type="market") == (D("0.5"), None)
-    assert fit(SPOT, side="buy", size="123.456789012", order_type="market") == (D("123.456789012"), None), "an amount of money"
+    money = fit(SPOT, side="buy", size="123.456789012", order_type="market", target_currency="quote_ccy")
+    assert money == (D("123.456789012"), None)
     for wrong, rule in (
         ({"side": "BUY", "size": 1, "price": 1}, "side"),
         ({"side": "buy", "size": 1}, "price"),
@@ -186,13 +188,23 @@ def test_a_change_fits_as_a_new_order_does() -> None:
         assert caught.value.rule == rule
 
 
-@pytest.mark.parametrize(("side", "order_type", "target", "expected"), [
-    ("buy", "market", "", True), ("sell", "market", "", False), ("buy", "market", "base_ccy", False),
-    ("sell", "market", "quote_ccy", True), ("buy", "limit", "quote_ccy", False),
+@pytest.mark.parametrize(("order_type", "target", "expected"), [
+    ("market", "", False), ("market", "base_ccy", False), ("market", "quote_ccy", True), ("limit", "quote_ccy", False),
 ])
-def test_which_sizes_are_amounts_of_money(side: str, order_type: str, target: str, expected: bool) -> None:
-    assert in_quote_currency(SPOT, side, order_type, target) is expected
-    assert not in_quote_currency(LINEAR, side, order_type, target)
+def test_which_sizes_are_amounts_of_money(order_type: str, target: str, expected: bool) -> None:
+    assert in_quote_currency(SPOT, order_type, target) is expected
+    assert not in_quote_currency(LINEAR, order_type, target)
+
+
+def test_okx_is_told_what_a_size_is_in_where_it_would_take_it_for_money() -> None:
+    cash, margin = {"order_type": "market", "trade_mode": "cash"}, {"order_type": "market", "trade_mode": "cross"}
+    assert [size_unit(SPOT, side=side, **cash) for side in ("buy", "sell")] == ["base_ccy", "base_ccy"]
+    assert size_unit(SPOT, side="buy", **cash, target_currency="quote_ccy") == "quote_ccy"
+    assert size_unit(SPOT, side="buy", order_type="limit", trade_mode="cash") == ""
+    assert size_unit(LINEAR, side="buy", **margin) == ""
+    assert size_unit(SPOT, side="sell", **margin) == "base_ccy"
+    with pytest.raises(SizeError, match="for USDT; give it so, with quote_ccy"):
+        size_unit(SPOT, side="buy", **margin)
 
 
 def test_contracts_and_coins() -> None:

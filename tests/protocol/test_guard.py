@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +35,10 @@ def around(**more: Any) -> Surroundings:
 
 
 def rule(guard: Guard, made: Any, at: Surroundings | None = None, now: int = T0, **more: Any) -> str:
-    refusal = guard.check(made, at or around(), now, **more)
+    at = at or around()
+    if at.size is None and not getattr(made, "target_currency", ""):
+        at = msgspec.structs.replace(at, size=getattr(made, "size", None))
+    refusal = guard.check(made, at, now, **more)
     if refusal is None:
         return ""
     assert refusal.reason
@@ -47,6 +51,12 @@ def rule(guard: Guard, made: Any, at: Surroundings | None = None, now: int = T0,
     (Limits(order_size=D(1)), order("1"), {}, ""),
     (Limits(order_size=D(1)), order("1.0001"), {}, "order_size"),
     (Limits(order_size=D(1)), amendment(size="2"), {}, "order_size"),
+    (Limits(order_size=D("0.05")), order("50", None, target_currency="quote_ccy"), {"size": D("0.00083")}, ""),
+    (Limits(order_size=D("0.05")), order("5000", None, target_currency="quote_ccy"), {"size": D("0.083")}, "order_size"),
+    (Limits(order_size=D("0.05")), order("50", None, target_currency="quote_ccy"), {}, "order_size"),
+    (Limits(position=D(5)), order("50", None, target_currency="quote_ccy"), {}, "position"),
+    (Limits(position=D(5)), order("50", None, target_currency="quote_ccy"), {"size": D("0.00083"), "position": D(4)}, ""),
+    (Limits(position=D(5)), order("1", None), {"working": None}, "position"),
     (Limits(order_notional=D(60000)), order(), {}, ""),
     (Limits(order_notional=D(59999)), order(), {}, "order_notional"),
     (Limits(order_notional=D(59999)), order(), {"notional": None}, "order_notional"),

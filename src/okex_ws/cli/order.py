@@ -94,7 +94,6 @@ def order(
         position_side=position_side or "",
         reduce_only=reduce_only,
         client_order_id=client_order_id or "",
-        target_currency="base_ccy" if is_spot and market else "",
     )
     distance = exact(price_distance, "--price-distance")
     if distance <= 0:
@@ -209,7 +208,6 @@ async def send(place: options.Account, wish: PlaceOrder, limits: Limits = Limits
                 trade_mode=wish.trade_mode,
                 position_side=wish.position_side,
                 reduce_only=wish.reduce_only,
-                target_currency=wish.target_currency,
                 client_order_id=wish.client_order_id,
             )
         except asyncio.CancelledError:

@@ -73,8 +73,9 @@ class Ordering:
         """A new order, rounded to the instrument's steps: the size down, a buy's price down, a sell's up.
 
         attached: a take-profit, a stop-loss or both, for when it has filled; with one it goes over REST.
-        trade_mode: None for cash on spot, cross on derivatives. may_resend: if it certainly never arrived, it is sent once more
-        under the same id. override: why the order may go although account or book are not LIVE; it is logged.
+        size: base currency on spot, contracts on derivatives; target_currency="quote_ccy" for a spot market order that is an
+        amount of money. trade_mode: None for cash on spot, cross on derivatives. may_resend: if it certainly never arrived, it is
+        sent once more under the same id. override: why the order may go although account or book are not LIVE; it is logged.
         """
         order = PlaceOrder(
             instrument=instrument,

@@ -6,7 +6,7 @@ Whatever is not known is None, and the guard decides what that means.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 
 from okex_ws.events import Instrument, OrderUpdate
 from okex_ws.market import Books, BookState, Instruments, Latest
@@ -16,6 +16,8 @@ from okex_ws.protocol.guard import Surroundings
 from okex_ws.wire.orders import AmendOrder, PlaceOrder
 
 NOTHING = Decimal(0)
+_ROUGH = Context(prec=8, rounding=ROUND_CEILING)
+"""Coins for an amount of money: never fewer than they are, and no more digits than anybody reads."""
 
 
 def surroundings(
@@ -50,11 +52,12 @@ def surroundings(
         account=account.quality.value,
         book=book,
         middle=middle,
-        notional=_worth(order, rules, size, price, side),
+        size=None if size is None else _own_size(order, rules, size, price),
+        notional=_worth(order, rules, size, price),
         side=side,
         open_orders=len(account.orders) + len(account.spreads) + len(coming),
         position=_position(order, account, rules, amended, held_on),
-        working=_working(order, account, coming, changed, side, amended, held_on),
+        working=_working(order, account, coming, changed, side, amended, held_on, rules, price),
     )
 
 
@@ -88,12 +91,27 @@ def _book(instrument: str, books: Books) -> tuple[str | None, Decimal | None]:
     return "LIVE", (Decimal(repr(bid.price)) + Decimal(repr(ask.price))) / 2
 
 
+def _is_money(order: PlaceOrder | AmendOrder | OrderUpdate, rules: Instrument | None) -> bool:
+    if isinstance(order, AmendOrder) or rules is None:
+        return False  # only market orders are amounts of money, and those cannot be amended
+    return in_quote_currency(rules, order.order_type, order.target_currency)
+
+
+def _own_size(
+    order: PlaceOrder | AmendOrder | OrderUpdate, rules: Instrument | None, size: Decimal, price: Decimal | None
+) -> Decimal | None:
+    """A size in the instrument's own sizes; None where it is an amount of money and no price is known."""
+    if not _is_money(order, rules):
+        return size
+    return _ROUGH.divide(size, price) if price else None
+
+
 def _worth(
-    order: PlaceOrder | AmendOrder, rules: Instrument | None, size: Decimal | None, price: Decimal | None, side: str
+    order: PlaceOrder | AmendOrder, rules: Instrument | None, size: Decimal | None, price: Decimal | None
 ) -> Decimal | None:
     if rules is None or size is None:
         return None
-    if isinstance(order, PlaceOrder) and in_quote_currency(rules, side, order.order_type, order.target_currency):
+    if _is_money(order, rules):
         return size
     return None if price is None else notional(rules, size, price)
 
@@ -124,8 +142,13 @@ def _working(
     side: str,
     amended: OrderUpdate | None,
     held_on: str,
-) -> Decimal:
-    """Sizes open on this side of the instrument, but for the order that is amended. changed: what they may be by now, by id."""
+    rules: Instrument | None,
+    price: Decimal | None,
+) -> Decimal | None:
+    """Sizes open on this side of the instrument, but for the order that is amended; None: a price is needed to know.
+
+    changed: what they may be by now, by id.
+    """
 
     def counts(other: OrderUpdate | PlaceOrder) -> bool:
         is_same = other.instrument == order.instrument and other.side == side and _held_on(other) == held_on
@@ -134,9 +157,14 @@ def _working(
     total = NOTHING
     for other in account.orders:
         if counts(other):
-            size = max(other.size or NOTHING, changed.get(other.order_id, NOTHING))
+            size = _own_size(other, rules, max(other.size or NOTHING, changed.get(other.order_id, NOTHING)), price)
+            if size is None:
+                return None
             total += size - (other.filled_size or NOTHING)
     for new in coming:
         if counts(new):
-            total += new.size
+            size = _own_size(new, rules, new.size, price)
+            if size is None:
+                return None
+            total += size
     return total

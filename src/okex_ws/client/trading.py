@@ -43,7 +43,7 @@ from okex_ws.events import (
 )
 from okex_ws.market import Books, Instruments, Latest
 from okex_ws.market.account import CHANNELS, Account, ReadWish
-from okex_ws.market.sizing import fit, fit_change
+from okex_ws.market.sizing import fit, fit_change, size_unit
 from okex_ws.protocol.dead_man import Arm, CancelAllAfter
 from okex_ws.protocol.guard import FILE, Guard, Limits, Surroundings
 from okex_ws.protocol.order_budget import OrderBudget
@@ -273,13 +273,9 @@ class Trader:
             known = self.account.orders.get(order.order_id, client_order_id=order.client_order_id)
             size, price = fit_change(rules, side=known.side if known is not None else "", size=order.size, price=order.price)
             return msgspec.structs.replace(order, size=size, price=price)
-        size, price = fit(
-            rules,
-            side=order.side,
-            size=order.size,
-            price=order.price,
-            order_type=order.order_type,
-            target_currency=order.target_currency,
+        side, order_type = order.side, order.order_type
+        unit = size_unit(
+            rules, side=side, order_type=order_type, trade_mode=order.trade_mode, target_currency=order.target_currency
         )
         return msgspec.structs.replace(order, size=size, price=price)
 

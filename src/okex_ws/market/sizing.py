@@ -126,7 +126,7 @@ def fit(
     """Size and price as OKX will take them: the size rounded down, a buy's price down and a sell's up, then checked.
 
     So an order is never larger and never at a worse price than asked. On a spot market order in quote currency (target_currency
-    quote_ccy) the size is an amount of money, for which there is no lot. Raises SizeError.
+    quote_ccy; without it, it is base currency) the size is an amount of money, for which there is no lot. Raises SizeError.
     """
     if side not in ("buy", "sell"):
         raise SizeError(f"side {side!r}: an order is a buy or a sell", rule="side")
@@ -135,7 +135,7 @@ def fit(
     asked = exact(size)
     if asked <= 0:
         raise SizeError(f"{instrument.instrument}: size {plain(asked)} is not above zero", rule="size")
-    if in_quote_currency(instrument, side, order_type, target_currency):
+    if in_quote_currency(instrument, order_type, target_currency):
         fitted = asked
     else:
         fitted = size_down(instrument, asked)
@@ -180,11 +180,23 @@ def fit_change(
     return fitted, fitted_price
 
 
-def in_quote_currency(instrument: Instrument, side: str, order_type: str, target_currency: str) -> bool:
-    """Whether an order's size is an amount of quote currency: spot market buys are unless told otherwise, sells if told so."""
+def in_quote_currency(instrument: Instrument, order_type: str, target_currency: str) -> bool:
+    """Whether an order's size is an amount of quote currency: a spot market order's that says so."""
+    return instrument.instrument_type == "SPOT" and order_type == "market" and target_currency == "quote_ccy"
+
+
+def size_unit(instrument: Instrument, *, side: str, order_type: str, trade_mode: str, target_currency: str = "") -> str:
+    """What OKX must be told that an order's size is in (tgtCcy): base currency unless the caller says otherwise.
+
+    Untold, OKX takes a spot market buy's size for an amount of money; a margin one's it always does. Raises SizeError.
+    """
     if instrument.instrument_type != "SPOT" or order_type != "market":
-        return False
-    return (target_currency or ("quote_ccy" if side == "buy" else "base_ccy")) == "quote_ccy"
+        return target_currency
+    if trade_mode in ("cross", "isolated") and side == "buy" and target_currency != "quote_ccy":
+        money = instrument.quote_currency or "quote currency"
+        text = f"{instrument.instrument}: on margin OKX takes a market buy's size for {money}; give it so, with quote_ccy"
+        raise SizeError(text, rule="target_currency")
+    return target_currency or "base_ccy"
 
 
 # -- contracts, coins, notional --------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from okex_ws.protocol.pacing import SECOND
 from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder, kind_of, plain
 
 LIVE = "LIVE"
+_PRICE_IT = "keep a book of the instrument, or give a price"
 FILE = "file"
 """What halts as long as it is there, and lets go by itself."""
 
@@ -45,20 +46,21 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What is known around one order when it is to leave; None is not known.
 
     account, book: their state, LIVE or not; book None: none is kept of this instrument. middle: of the book, or without one the
-    last price. notional: the order's worth. side: of the order, also of one that is amended. open_orders: of the account, in
-    flight included. position: net, or of the order's position side where long and short are held apart; negative when short.
-    working: sizes still open on the order's side (and position side) in this instrument, in flight included, without the order
-    itself.
+    last price. size: the order's in the instrument's own sizes, also where it was given as an amount of money. notional: its
+    worth. side: of the order, also of one that is amended. open_orders: of the account, in flight included. position: net, or of
+    the order's position side where long and short are held apart; negative when short. working: sizes still open on the order's
+    side (and position side) in this instrument, in flight included, without the order itself.
     """
 
     account: str
     book: str | None = None
     middle: Decimal | None = None
+    size: Decimal | None = None
     notional: Decimal | None = None
     side: str = ""
     open_orders: int = 0
     position: Decimal = Decimal(0)
-    working: Decimal = Decimal(0)
+    working: Decimal | None = Decimal(0)
 
 
 class Guard:
@@ -170,13 +172,16 @@ class Guard:
         self, order: PlaceOrder | AmendOrder, around: Surroundings, limits: Limits, *, is_blind: bool
     ) -> tuple[str, str, str] | None:
         """The first limit of its instrument this order breaks, as (rule, reason, advice)."""
-        if order.size is not None and limits.order_size is not None and order.size > limits.order_size:
-            return "order_size", f"size {plain(order.size)} is more than {plain(limits.order_size)}", "make it smaller"
+        if order.size is not None and limits.order_size is not None:
+            if around.size is None and not is_blind:
+                return "order_size", "its size in coins is not known", _PRICE_IT
+            if around.size is not None and around.size > limits.order_size:
+                return "order_size", f"size {plain(around.size)} is more than {plain(limits.order_size)}", "make it smaller"
         if order.is_spread:
             return None
         if limits.order_notional is not None:
             if around.notional is None and not is_blind:
-                return "order_notional", "its worth is not known", "keep a book of the instrument, or give a price"
+                return "order_notional", "its worth is not known", _PRICE_IT
             if around.notional is not None and around.notional > limits.order_notional:
                 reason = f"it is worth {plain(around.notional)}, more than {plain(limits.order_notional)}"
                 return "order_notional", reason, "make it smaller"
@@ -191,21 +196,11 @@ class Guard:
             self._unpriced.add(order.instrument)
             self._new_unpriced.append(order.instrument)
         is_reducing = isinstance(order, PlaceOrder) and order.reduce_only
-        return None if is_reducing else self._too_large(order, around, limits)
-
-    def _too_large(
-        self, order: PlaceOrder | AmendOrder, around: Surroundings, limits: Limits
-    ) -> tuple[str, str, str] | None:
-        """The position as it would be if everything open on this side were filled; making one smaller is always allowed."""
-        if limits.position is None or order.size is None:
+        if is_reducing or order.size is None or limits.position is None:
             return None
-        sign = -1 if around.side == "sell" else 1
-        worst = around.position + sign * (around.working + order.size)
-        is_smaller = worst * around.position >= 0 and abs(worst) <= abs(around.position)
-        if abs(worst) <= limits.position or is_smaller:
-            return None
-        reason = f"the position could become {plain(worst)}, more than {plain(limits.position)}"
-        return "position", reason, "make it smaller, or cancel others first"
+        if around.size is None or around.working is None:
+            return None if is_blind else ("position", "what it could come to in coins is not known", _PRICE_IT)
+        return _too_large(limits.position, around, around.size, around.working)
 
     def _count_refusal(self, rule: str, now: int) -> None:
         self._refused.append(now)
@@ -226,6 +221,17 @@ class Guard:
             reason=reason,
             advice=advice,
         )
+
+
+def _too_large(most: Decimal, around: Surroundings, size: Decimal, working: Decimal) -> tuple[str, str, str] | None:
+    """The position as it would be if everything open on this side were filled; making one smaller is always allowed."""
+    sign = -1 if around.side == "sell" else 1
+    worst = around.position + sign * (working + size)
+    is_smaller = worst * around.position >= 0 and abs(worst) <= abs(around.position)
+    if abs(worst) <= most or is_smaller:
+        return None
+    reason = f"the position could become {plain(worst)}, more than {plain(most)}"
+    return "position", reason, "make it smaller, or cancel others first"
 
 
 def _doubt(around: Surroundings) -> tuple[str, str, str] | None:

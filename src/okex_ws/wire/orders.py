@@ -100,7 +100,8 @@ class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="place", tag_field="kind"):
-    """A new order. size: base currency on spot, contracts on derivatives; target_currency tells what a spot market order's is in.
+    """A new order. size: base currency on spot, contracts on derivatives; quote currency on a spot market order whose
+    target_currency is quote_ccy.
 
     order_type: limit, market, post_only, fok, ioc, optimal_limit_ioc, and those OKX adds; trade_mode: cash, cross, isolated,
     spot_isolated; position_side: long or short in hedge mode; self_trade: cancel_maker, cancel_taker, cancel_both. attached: what
