@@ -277,7 +277,8 @@ class Trader:
         unit = size_unit(
             rules, side=side, order_type=order_type, trade_mode=order.trade_mode, target_currency=order.target_currency
         )
-        return msgspec.structs.replace(order, size=size, price=price)
+        size, price = fit(rules, side=side, size=order.size, price=order.price, order_type=order_type, target_currency=unit)
+        return msgspec.structs.replace(order, size=size, price=price, target_currency=unit)
 
     def _around(self, order: PlaceOrder | AmendOrder, others: Sequence[PlaceOrder | AmendOrder]) -> Surroundings:
         return surroundings(
