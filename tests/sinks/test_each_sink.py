@@ -211,6 +211,12 @@ def test_postgres_two_recorders_at_once(tmp_path: Path) -> None:
     assert target.rows() == expected(sent)
 
 
+def test_sqlite_is_one_file_when_it_is_closed(tmp_path: Path) -> None:
+    """Who copies it copies all of it: nothing is left in a log beside it."""
+    deliver(f"sqlite:///{tmp_path / 'rows.db'}", batch(trades(3)))
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.db"]
+
+
 def test_sqlite_takes_up_an_older_table(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     deliver(f"sqlite:///{path}", batch(trades(3)))

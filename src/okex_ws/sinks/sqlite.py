@@ -95,6 +95,8 @@ class SqliteSink:
         database, self._database = self._database, None
         if database is not None:
             with contextlib.suppress(sqlite3.Error):
+                database.execute("SELECT 1")  # an interrupt lasts until then: closing would leave the log where it is
+            with contextlib.suppress(sqlite3.Error):
                 database.close()
 
     def _store(self, batch: Batch) -> None:
