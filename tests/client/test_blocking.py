@@ -173,6 +173,20 @@ def test_it_closes_from_any_state(site: okex_ws.Site, state: str) -> None:
         assert not reader.is_alive()
 
 
+def test_a_close_beside_a_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Blocking("BTC-USDT", site=okex_ws.local(1))
+    begin = threading.Thread.start
+
+    def beside(thread: threading.Thread) -> None:
+        client.close()  # by another thread, before this one has its loop
+        begin(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", beside)
+        client.start()
+    assert is_ended(client)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # half a loop cannot be closed, says asyncio
 def test_where_there_is_no_loop_to_be_had_start_says_so_and_waits_for_nothing() -> None:
     client = Blocking("BTC-USDT", site=okex_ws.local(1))
