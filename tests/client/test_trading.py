@@ -316,6 +316,9 @@ def test_before_it_is_ready_nothing_is_sent_and_closing_ends_the_wait() -> None:
         async with client:
             with pytest.raises(okex_ws.NotTradingError, match="ready"):
                 await client.cancel(SPOT, order_id="1")
+            for more in ({}, {"trade_mode": "cash"}):
+                with pytest.raises(okex_ws.NotTradingError, match="ready"):
+                    await client.place(SPOT, "buy", "0.01", price="50000", **more)
             waiting = asyncio.create_task(client.ready())
             await asyncio.sleep(0)
         with pytest.raises(okex_ws.NotTradingError, match="closed"):

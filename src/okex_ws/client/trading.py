@@ -248,8 +248,7 @@ class Trader:
 
         Raises OrderError for what cannot be said, NotTradingError before `ready`.
         """
-        if not self._is_prepared or self._is_closed:
-            raise NotTradingError("orders can be sent once `await client.ready()` has returned, until the client is closed")
+        self._check_open()
         fitted = [self._fitted(order) for order in orders]
         tickets = self.safety.submit(
             fitted, self._around, self._now(), override=override, urgent=urgent, may_resend=may_resend
@@ -272,6 +271,10 @@ class Trader:
         if isinstance(order, AmendOrder):
             known = self.account.orders.get(order.order_id, client_order_id=order.client_order_id)
             size, price = fit_change(rules, side=known.side if known is not None else "", size=order.size, price=order.price)
+    def _check_open(self) -> None:
+        if not self._is_prepared or self._is_closed:
+            raise NotTradingError("orders can be sent once `await client.ready()` has returned, until the client is closed")
+
             return msgspec.structs.replace(order, size=size, price=price)
         side, order_type = order.side, order.order_type
         unit = size_unit(
@@ -291,7 +294,8 @@ class Trader:
         )
 
     def trade_mode(self, instrument: str) -> str:
-        """What a plain order is traded on: cash on spot, cross margin on derivatives."""
+        """What a plain order is traded on: cash on spot, cross margin on derivatives. Raises as `ask` does."""
+        self._check_open()
         return "cash" if self._instruments[instrument].instrument_type == "SPOT" else "cross"
 
     def _code_of(self, instrument: str) -> int | None:
