@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import pty
+import re
+import signal
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -180,7 +182,10 @@ def test_an_outcome_that_is_not_known_is_never_called_anything_else(capsys: pyte
     }
 
 
-def test_ctrl_c_before_the_answer_says_that_it_may_have_happened(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_before_the_answer_it_says_that_it_may_have_happened_and_by_which_id_to_look(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     def exchange(now: int) -> Exchange:
         return Exchange(SeededMarket(7, start=now, levels=5), seed=7, now=now, faults=Faults.parse(["order_lost"]))
 
@@ -193,14 +198,14 @@ def test_ctrl_c_before_the_answer_says_that_it_may_have_happened(capsys: pytest.
             command = asyncio.create_task(order.send(place, wish))
             while not server.exchange.ledger.faults:  # noqa: ASYNC110  # the exchange has no event to wait for
                 await asyncio.sleep(0)
-            command.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await command
+            signal.raise_signal(number)
+            assert await command == 128 + number
 
     check()
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == "okex-ws: stopped before OKX answered: the order may be there; look with okex-ws orders\n"
+    line = r"okex-ws: stopped before OKX answered: client order id w\w{17,31} may be there; look with okex-ws orders\n"
+    assert re.fullmatch(line, said.err)
 
 
 # -- nothing is sent --------------------------------------------------------------------------------------------------------

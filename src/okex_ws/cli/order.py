@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from okex_ws.cli.errors import BadInputError, RunFailedError
 from okex_ws.cli.refusals import ending
 from okex_ws.cli.signed_in import ENDED_WITHIN_S, asked, became_final, kind_of_place, signed_in, tell
 from okex_ws.cli.tables import exactly
+from okex_ws.cli.watching import Signals
 from okex_ws.client.client import Client
 from okex_ws.client.halting import HALT_FILE, pressed
 from okex_ws.client.rest import RestError
@@ -25,6 +27,7 @@ from okex_ws.client.stream import Policy
 from okex_ws.events import Instrument, OrderUpdate, Ticker
 from okex_ws.market.sizing import check_price, check_size, exact, notional
 from okex_ws.protocol.guard import Limits
+from okex_ws.protocol.order_ids import PREFIX_BITS, OrderIds
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import PlaceOrder
@@ -193,13 +196,14 @@ async def _learn_price(client: Client, place: options.Account, instrument: str) 
 
 
 async def send(place: options.Account, wish: PlaceOrder, limits: Limits = Limits(), audit: Path | None = None) -> int:
-    """Send it and tell how that ended; an interruption in between tells that it may have happened."""
+    """Send it and tell how that ended; a signal in between tells that it may have happened, and by which id to look for it."""
     async with signed_in(place, wish.instrument, orders=True, limits=limits, audit=audit) as client:
         if wish.price is not None:
             await _learn_price(client, place, wish.instrument)
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="order")
-        try:
-            outcome = await client.place(
+        named = wish.client_order_id or OrderIds(secrets.randbits(PREFIX_BITS)).next()  # known before OKX answers
+        placing = asyncio.create_task(
+            client.place(
                 wish.instrument,
                 wish.side,
                 wish.size,
@@ -208,10 +212,24 @@ async def send(place: options.Account, wish: PlaceOrder, limits: Limits = Limits
                 trade_mode=wish.trade_mode,
                 position_side=wish.position_side,
                 reduce_only=wish.reduce_only,
-                client_order_id=wish.client_order_id,
+                client_order_id=named,
             )
+        )
+        stopped_by = 0
+
+        def stop(code: int) -> None:
+            nonlocal stopped_by
+            stopped_by = code
+            placing.cancel()
+
+        try:
+            with Signals(stop):
+                outcome = await placing
         except asyncio.CancelledError:
-            print("okex-ws: stopped before OKX answered: the order may be there; look with okex-ws orders", file=sys.stderr)
+            text = f"stopped before OKX answered: client order id {named} may be there; look with okex-ws orders"
+            print(f"okex-ws: {text}", file=sys.stderr)
+            if stopped_by:
+                return stopped_by
             raise
         await became_final(updates, outcome, SEEN_WITHIN_S.get(wish.order_type, ENDED_WITHIN_S))
         return tell(outcome, client.account.orders.get(outcome.order_id))
