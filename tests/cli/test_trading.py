@@ -217,6 +217,10 @@ CASES = [
     ("order buy BTC-USDT 0.0000100004 --market", "no multiple of the lot 0.00000001; the nearest is 0.00001"),
     ("order buy BTC-USDT-SWAP 1.005 --market", "no multiple of the lot 0.01; the nearest is 1"),
     ("order buy BTC-UDST 1 --market", "did you mean BTC-USDT?"),
+    ("cancel BTC-USDTX --all", "did you mean BTC-USDT?"),
+    ("cancel BTC-USDTX --id 5", "did you mean BTC-USDT?"),
+    ("orders BTC-FOO", "unknown instrument"),
+    ("orders BTC-USDTX --history", "did you mean BTC-USDT?"),
     ("order buy BTC-USDT 100 --limit 50000", "not enough balance to buy 100 BTC-USDT: it is enough for "),
     ("order sell BTC-USDT 1000 --market", "not enough balance to sell 1,000 BTC-USDT: it is enough for "),
 ]

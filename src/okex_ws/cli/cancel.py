@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_name
+from okex_ws.cli.checking import check_instruments, check_name
 from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError
 from okex_ws.cli.signed_in import ENDED_WITHIN_S, became_final, signed_in, tell
 from okex_ws.client.client import Client
 from okex_ws.client.stream import Policy
 from okex_ws.events import OrderUpdate, Verdict
 from okex_ws.protocol.tickets import Outcome
+from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import MOST_IN_BATCH, CancelOrder
 
 
@@ -51,6 +52,7 @@ def cancel(
 
 async def _cancel(place: options.Account, wish: CancelOrder, audit: Path | None) -> int:
     async with signed_in(place, wish.instrument, audit=audit) as client:
+        await _check_known(client, wish.instrument)
         ids = {"order_id": wish.order_id} if wish.order_id else {"client_order_id": wish.client_order_id}
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="cancel")
         outcome = await client.cancel(wish.instrument, **ids)
@@ -60,7 +62,14 @@ async def _cancel(place: options.Account, wish: CancelOrder, audit: Path | None)
 
 async def _cancel_all(place: options.Account, instrument: str, audit: Path | None) -> int:
     async with signed_in(place, instrument, audit=audit) as client:
+        await _check_known(client, instrument)
         return tell_all(await cancel_open(client, [order for order in client.account.orders if order.instrument == instrument]))
+
+
+async def _check_known(client: Client, instrument: str) -> None:
+    """Raises BadInputError, with the nearest name, for an instrument OKX does not list: nothing of it can be open."""
+    if instrument not in client.instruments:
+        await check_instruments(client, [subscription("trades", instrument)])
 
 
 async def cancel_open(client: Client, orders: list[OrderUpdate]) -> list[Outcome]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_name
+from okex_ws.cli.checking import check_instruments, check_name
 from okex_ws.cli.errors import OK
 from okex_ws.cli.lines import as_json as in_json
 from okex_ws.cli.refusals import ending
@@ -18,6 +18,7 @@ from okex_ws.cli.tables import show_orders
 from okex_ws.client.client import Client
 from okex_ws.client.rest import RestError
 from okex_ws.events import OrderUpdate
+from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
 
 KINDS = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
@@ -53,15 +54,20 @@ def orders(
     return OK
 
 
+async def _finished(client: Client, instrument: str | None) -> list[OrderUpdate]:
+    rows = []
+    for kind in KINDS:
+        rows += await client.rest.all_pages("trade/orders-history", "ordId", instType=kind, instId=instrument)
+    return decode_rows(rows, OrderUpdate, "orders")
+
+
 async def _read(place: options.Account, instrument: str | None, history: bool) -> list[OrderUpdate]:
     client = Client(place.site, ca_file=place.ca_file, credentials=place.key)
     try:
-        if not history:
-            return await client.rest.pending_orders(instrument)
-        rows = []
-        for kind in KINDS:
-            rows += await client.rest.all_pages("trade/orders-history", "ordId", instType=kind, instId=instrument)
-        return decode_rows(rows, OrderUpdate, "orders")
+        found = await (_finished(client, instrument) if history else client.rest.pending_orders(instrument))
+        if instrument is not None and not found:
+            await check_instruments(client, [subscription("trades", instrument)])  # none, or no such instrument?
+        return found
     except RestError as error:
         raise ending(error, place.site, place.key) from None
     finally:
