@@ -22,7 +22,8 @@ from okex_ws.market import Instruments
 from okex_ws.market.account import Account, ReadWish
 from okex_ws.protocol.order_ids import OrderIds
 from okex_ws.protocol.orders import Orders
-from okex_ws.protocol.tickets import Intent, LookUp, ReadInstrument, Record, SendRest, SendSocket, Ticket
+from okex_ws.protocol.server_clock import ServerClock
+from okex_ws.protocol.tickets import Intent, LookUp, ReadClock, ReadInstrument, Record, SendRest, SendSocket, Ticket
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.faces.http import RestReply
 from okex_ws.simulator.faults import Faults
@@ -48,10 +49,16 @@ class Trader:
         self.instruments = Instruments()
         self.tickets: list[Ticket] = []
         self.rest_is_cut = False
-        self.since = world.now
+        self.since = world.now  # by our clock
         self.on_step: Callable[[str], None] = lambda step: None
+        self.clock = ServerClock()
+        self._clock_told(world.exchange.rest("GET", "/api/v5/public/time", {}, b"", world.there), world.now)
         self.orders = Orders(
-            OrderIds(run), can_send=lambda endpoint: self._line(endpoint) is not None, code_of=self._code, **options
+            OrderIds(run),
+            can_send=lambda endpoint: self._line(endpoint) is not None,
+            code_of=self._code,
+            clock=self.clock,
+            **options,
         )
         client.trader = self
         for channel, key in PRIVATE:
@@ -99,12 +106,12 @@ class Trader:
             known = account.orders.get(order.order_id)
             theirs = (order.state, order.filled, order.size, order.price)
             ours = (known.state, known.filled_size or Decimal(0), known.size, known.price) if known is not None else None
-            if ours != theirs and not (ours is None and order.created < self.since and not order.is_open):
+            if ours != theirs and not (ours is None and order.created - self.world.ahead < self.since and not order.is_open):
                 wrong.append(f"order {order.client_order_id}: we say {ours}, it is {theirs}")
         theirs_filled = {
             (fill.order.instrument, fill.trade_id): (fill.price, fill.size)
             for fill in itertools.islice(reversed(held.executions), newest)
-            if fill.at >= self.since
+            if fill.at - self.world.ahead >= self.since
         }
         ours = ((place, account.fills.get(place)) for place in theirs_filled)
         ours_filled = {place: (fill.price, fill.size) for place, fill in ours if fill is not None}
@@ -185,6 +192,8 @@ class Trader:
                     case ReadInstrument(instrument=instrument):
                         self._load("SWAP" if instrument.endswith("SWAP") else "SPOT")
                         orders.instrument_read(instrument, world.now)
+                    case ReadClock():
+                        self._read_clock()
         wishes, self.account.wishes = self.account.wishes, []
         for wish in wishes:
             self._read(wish.path, wish.query, lambda rows, code, wish=wish: self._fetched(wish, rows, code))
@@ -206,7 +215,7 @@ class Trader:
         return self.instruments[instrument].code if instrument in self.instruments else None
 
     def _load(self, kind: str) -> None:
-        reply = self.world.exchange.rest("GET", f"/api/v5/public/instruments?instType={kind}", {}, b"", self.world.now)
+        reply = self.world.exchange.rest("GET", f"/api/v5/public/instruments?instType={kind}", {}, b"", self.world.there)
         self.instruments.load(decode_rows(json.loads(reply.body)["data"], Instrument, "instruments"))
 
     def _post(self, action: SendRest) -> None:
@@ -223,6 +232,20 @@ class Trader:
         headers = {"expTime": str(action.expires_ms)} if action.expires_ms is not None else {}
         self._ask("POST", f"/api/v5/{action.path}", json.dumps(action.body).encode(), headers, answered)
 
+    def _read_clock(self) -> None:
+        asked = self.world.now
+
+        def answered(reply: RestReply) -> None:
+            self._clock_told(reply, asked)
+            self.orders.clock_read()
+
+        self._ask("GET", "/api/v5/public/time", b"", {}, answered)
+
+    def _clock_told(self, reply: RestReply, asked: int) -> None:
+        body = _body(reply)
+        if body.get("code") == "0":
+            self.clock.learn(int(body["data"][0]["ts"]), asked, self.world.now)
+
     def _read(self, path: str, query: dict[str, str], tell: Callable[[list[Any] | None, str], None]) -> None:
         def answered(reply: RestReply) -> None:
             body = _body(reply)
@@ -234,7 +257,7 @@ class Trader:
     def _ask(self, method: str, target: str, body: bytes, headers: dict[str, str], answered: Callable[[RestReply], None]) -> None:
         """One signed HTTP request over a network with the world's latency; `rest_is_cut`: it never arrives."""
         world = self.world
-        seconds, rest = divmod(world.now, 1_000_000_000)
+        seconds, rest = divmod(self.clock.at(world.now), 1_000_000_000)
         stamp = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z"
         signed = {
             "OK-ACCESS-KEY": KEY.api_key,
@@ -252,14 +275,14 @@ class Trader:
                 self.client.events += self._settle()
 
         def arrive() -> None:
-            reply = world.exchange.rest(method, target, lower, body, world.now)
+            reply = world.exchange.rest(method, target, lower, body, world.there)
             world.after(world.latency, lambda: done(reply))
 
         def leave() -> None:
             if self.rest_is_cut:
                 world.after(int(NO_ANSWER_S * 1e9), lambda: done(RestReply(0)))
             else:
-                world.after(world.exchange.rest_hold(method, target, body, world.now), arrive)
+                world.after(world.exchange.rest_hold(method, target, body, world.there), arrive)
 
         world.after(world.latency, leave)
 

@@ -30,7 +30,10 @@ MS = SECOND // 1000
 
 
 class World:
-    """One exchange, one client, one clock. `run(seconds)` lets time pass; `at(second, act)` plans something."""
+    """One exchange, one client, one time. `run(seconds)` lets it pass; `at(second, act)` plans something.
+
+    now: by the client's clock. ahead_s: how far the exchange's clock is ahead of that.
+    """
 
     def __init__(
         self,
@@ -41,17 +44,24 @@ class World:
         rules: Any = None,
         instruments: Iterable[str] = ("BTC-USDT",),
         latency_ms: float = 5,
+        ahead_s: float = 0,
         **client: Any,
     ) -> None:
         self.now = START
+        self.ahead = int(ahead_s * SECOND)
         if market is None:
-            market = SeededMarket(seed, start=START, instruments=list(instruments), rate=0.5, levels=50)
+            market = SeededMarket(seed, start=self.there, instruments=list(instruments), rate=0.5, levels=50)
         self.market = market
-        self.exchange = Exchange(market, seed=seed, now=START, rules=rules, faults=faults)
+        self.exchange = Exchange(market, seed=seed, now=self.there, rules=rules, faults=faults)
         self.latency = int(latency_ms * MS)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self.client = VirtualClient(self, seed=seed, **client)
+
+    @property
+    def there(self) -> int:
+        """Now, by the exchange's clock."""
+        return self.now + self.ahead
 
     def subscribe(self, channel: str, *keys: str) -> None:
         self.client.subscribe(channel, *keys)
@@ -68,7 +78,8 @@ class World:
         first = len(self.client.events)
         while True:
             times = [self._events[0][0]] if self._events else []
-            times += [due for due in (self.exchange.deadline(), self.client.deadline()) if due is not None]
+            exchange_due = self.exchange.deadline()
+            times += [due for due in (exchange_due and exchange_due - self.ahead, self.client.deadline()) if due is not None]
             due = min(times, default=end + 1)
             if due > end:
                 break
@@ -77,8 +88,8 @@ class World:
                 heapq.heappop(self._events)[2]()
                 continue
             exchange_due = self.exchange.deadline()
-            if exchange_due is not None and exchange_due <= self.now:
-                self.exchange.on_deadline(self.now)
+            if exchange_due is not None and exchange_due <= self.there:
+                self.exchange.on_deadline(self.there)
             self.client.on_deadline()
         self.now = end
         return self.client.events[first:]
@@ -107,7 +118,7 @@ class Wire:
 
     def dial(self) -> None:
         world = self.world
-        answer = world.exchange.open("/ws/v5/" + self.line.name.split("/")[0], world.now)
+        answer = world.exchange.open("/ws/v5/" + self.line.name.split("/")[0], world.there)
         if isinstance(answer, Refusal):
             wait = answer.headers.get("Retry-After", "")
             failure = Failure(f"HTTP {answer.status}", retry_after_s=float(wait) if wait.isdigit() else 0.0)
@@ -151,8 +162,8 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         self.sent.append(data)
-        talk = self.talk
-        self.world.after(self.world.latency, lambda: talk.receive(data, self.world.now) if talk and not self.is_frozen else None)
+        talk, world = self.talk, self.world
+        world.after(world.latency, lambda: talk.receive(data, world.there) if talk and not self.is_frozen else None)
 
     def closed(self, code: int, reason: str) -> None:
         if self.is_open and not self._is_asleep(lambda: self.closed(code, reason)):
@@ -163,7 +174,7 @@ class Wire:
         self.is_open = False
         talk = self.talk
         if talk is not None:
-            self.world.after(self.world.latency, lambda: talk.gone(self.world.now))
+            self.world.after(self.world.latency, lambda: talk.gone(self.world.there))
 
     def _is_asleep(self, act: Callable[[], None]) -> bool:
         """Whether nobody is there to notice; what happened waits in the socket."""
@@ -282,7 +293,7 @@ class VirtualClient:
         item = wish.subscription
 
         def ask() -> None:
-            reply = world.exchange.rest("GET", f"/api/v5/market/books?instId={item.key}&sz={wish.depth}", {}, b"", world.now)
+            reply = world.exchange.rest("GET", f"/api/v5/market/books?instId={item.key}&sz={wish.depth}", {}, b"", world.there)
             body = json.loads(reply.body)
             image = book_image(body["data"], item) if body["code"] == "0" else None
             world.after(world.latency, lambda: self.publish(line.book_fetched(item, image, world.now), line))
@@ -293,7 +304,7 @@ class VirtualClient:
         world, asked = self.world, self.world.now
 
         def ask() -> None:
-            reply = json.loads(world.exchange.rest("GET", "/api/v5/public/time", {}, b"", world.now).body)
+            reply = json.loads(world.exchange.rest("GET", "/api/v5/public/time", {}, b"", world.there).body)
             server_ms = int(reply["data"][0]["ts"]) if reply["code"] == "0" else None
             world.after(world.latency, lambda: self.publish(line.clock_measured(server_ms, asked, world.now), line))
 

@@ -43,7 +43,7 @@ def traded(life: Callable[[okex_ws.Client, Server], Awaitable[Any]], *faults: st
 
     async def main() -> Any:
         quiet = {"halt_file": None, **options}
-        async with Server(exchange(*faults)) as server, asyncio.timeout(20), trading_client(server, **quiet) as client:
+        async with Server(exchange(*faults)) as server, asyncio.timeout(120), trading_client(server, **quiet) as client:
             await client.ready()
             return await life(client, server)
 
@@ -131,7 +131,7 @@ def test_a_changed_tick_counts_from_the_moment_it_is_told() -> None:
 
 def test_spread_orders_go_over_a_connection_of_their_own() -> None:
     async def main() -> None:
-        async with Server(exchange()) as server, asyncio.timeout(20):
+        async with Server(exchange()) as server, asyncio.timeout(120):
             client = trading_client(server, spreads=True, halt_file=None)
             heard, live, armed = asyncio.Event(), asyncio.Event(), asyncio.Event()
             client.on(SwitchArmed, lambda event: armed.set() if event.is_spread else None)
@@ -158,7 +158,7 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
 
 def test_F20_halted_no_spread_order_leaves_and_open_ones_are_canceled() -> None:
     async def main() -> None:
-        async with Server(exchange()) as server, asyncio.timeout(20):
+        async with Server(exchange()) as server, asyncio.timeout(120):
             client = trading_client(server, spreads=True, halt_file=None)
             live, gone = asyncio.Event(), asyncio.Event()
             client.on(SpreadOrderUpdate, lambda event: (live if event.state == "live" else gone).set())
@@ -198,7 +198,7 @@ def test_F19_spread_orders_count_for_the_limits_of_the_whole_account() -> None:
 def test_a_mass_cancel_ends_an_option_family_s_orders_for_those_who_may_and_no_others(level: str, said: Any) -> None:
     async def main() -> okex_ws.Outcome:
         keys = [dataclasses.replace(DEMO_KEY, level=level)]
-        async with Server(exchange(keys=keys)) as server, asyncio.timeout(20):
+        async with Server(exchange(keys=keys)) as server, asyncio.timeout(120):
             async with trading_client(server, halt_file=None) as client:
                 await client.ready()
                 await client.place(SPOT, "buy", "0.01", price="59000")
@@ -214,7 +214,7 @@ def test_a_mass_cancel_ends_an_option_family_s_orders_for_those_who_may_and_no_o
 def test_started_while_the_halt_file_is_there_a_client_cancels_what_a_former_one_left_open(tmp_path: Path) -> None:
     async def main() -> None:
         file = tmp_path / "halt"
-        async with Server(exchange()) as server, asyncio.timeout(20):
+        async with Server(exchange()) as server, asyncio.timeout(120):
             async with trading_client(server, halt_file=file, cancel_all_after_s=None) as client:
                 await client.ready()
                 assert (await client.place(SPOT, "buy", "0.01", price="59000")).is_confirmed
@@ -247,7 +247,7 @@ def test_where_no_price_is_known_it_is_said_once_that_none_is_checked(caplog: py
 def test_a_channel_that_is_refused_for_good_ends_the_wait_and_says_which() -> None:
     async def main() -> None:
         refused = exchange("error_ack channel=positions code=60018")
-        async with Server(refused) as server, asyncio.timeout(20), trading_client(server, halt_file=None) as client:
+        async with Server(refused) as server, asyncio.timeout(120), trading_client(server, halt_file=None) as client:
             with pytest.raises(okex_ws.NotTradingError, match=r"OKX refused positions, without which .*60018"):
                 await client.ready()
 
@@ -275,7 +275,7 @@ def test_closed_before_the_answer_it_is_unknown_and_the_next_client_finds_out(tm
             assert left.verdict is Verdict.UNKNOWN
             assert "closed before OKX answered" in left.reason
             resolved = asyncio.Queue[OrderResolved]()
-            async with asyncio.timeout(20), trading_client(server, intent_log=log, halt_file=None) as client:
+            async with asyncio.timeout(120), trading_client(server, intent_log=log, halt_file=None) as client:
                 client.on(OrderResolved, resolved.put_nowait)
                 found = await resolved.get()
                 assert (found.client_order_id, found.verdict) == (left.client_order_id, Verdict.CONFIRMED)
@@ -338,9 +338,12 @@ def test_what_is_missing_is_told_when_it_does_not_become_ready_in_time() -> None
         return str(late.value)
 
     async def check() -> None:
-        text = await ready_at(okex_ws.at("ws://127.0.0.1:1"), lambda client: "private/0" in client.trader._missing)
-        assert text.startswith("not ready for orders within 0.1 s: private/0 has no connection: ")
+        text = await ready_at(okex_ws.at("ws://127.0.0.1:1"), lambda client: "OKX's time" in client.trader._missing)
+        assert text.startswith("not ready for orders within 0.1 s: ")
         async with Server(exchange("maintenance")) as server:
+            site = okex_ws.at("ws://127.0.0.1:1", rest_url=server.rest_url)
+            text = await ready_at(site, lambda client: "private/0" in client.trader._missing)
+            assert text.startswith("not ready for orders within 0.1 s: private/0 has no connection: ")
             site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
             text = await ready_at(site, lambda client: client.trader._driver("private") is not None)
             assert text == "not ready for orders within 0.1 s: the account is RECONCILING"
@@ -372,7 +375,7 @@ def test_a_recording_of_a_trading_client_says_the_same_again_and_holds_no_secret
 
     async def main() -> None:
         key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
-        async with Server(exchange()) as server, asyncio.timeout(20):
+        async with Server(exchange()) as server, asyncio.timeout(120):
             site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
             client = okex_ws.Client(site, credentials=key, trading=okex_ws.Trading(halt_file=None), tap=tap, seed=3)
             client.on(Event, said.append)

@@ -161,6 +161,20 @@ def test_F9_fills_during_a_disconnect_are_fetched_and_add_up() -> None:
     assert agrees(world, trader)
 
 
+def test_F9_orders_whose_end_is_never_pushed_are_found_out() -> None:
+    world, trader = trading("drop channel=orders action=filled", "drop channel=orders action=canceled")
+    filled, rests = trader.place("0.01", crossing(world)), trader.place("0.01", resting(world))
+    world.run(3)
+    assert trader.account.orders.get(outcome(filled).order_id).state == "filled"  # type: ignore[union-attr]
+    assert agrees(world, trader), "the balance told of its trade"
+    floor = world.exchange.floor
+    (theirs,) = floor.open_orders(DEMO_KEY.uid)
+    floor.cancel(DEMO_KEY.uid, theirs, world.now)
+    world.run(60)
+    assert trader.account.orders.get(outcome(rests).order_id).state == "canceled"  # type: ignore[union-attr]
+    assert agrees(world, trader), "by hand, from elsewhere: nothing told of it"
+
+
 # -- F10 to F12: what is refused ----------------------------------------------------------------------------------------
 
 
@@ -285,6 +299,42 @@ def test_F16_delayed_but_in_time_it_is_confirmed_whatever_was_thought_meanwhile(
     assert (made.verdict, placed(world, ticket)) == (Verdict.CONFIRMED, 1)
 
 
+@pytest.mark.parametrize("ahead_s", [-20, 20])
+def test_F21_by_a_clock_that_is_off_by_less_than_a_login_notices_nothing_is_called_absent_too_early(ahead_s: int) -> None:
+    world, trader = trading("slow_order seconds=4.5 times=1", "order_then_drop action=order at=20s times=1", ahead_s=ahead_s)
+    slow = trader.place("0.01", resting(world))
+    assert (after_run(world, slow, 20).verdict, placed(world, slow)) == (Verdict.CONFIRMED, 1)
+    lost = trader.place("0.01", resting(world))
+    assert (after_run(world, lost, 5).verdict, placed(world, lost)) == (Verdict.CONFIRMED, 1)
+    assert [e.late for e in world.client.events if isinstance(e, OrderResolved)] == [False, False]
+
+
+def test_F21_a_late_order_of_a_clock_that_is_behind_is_refused_as_any_other() -> None:
+    world, trader = trading("slow_order seconds=10 times=1", ahead_s=-20)
+    ticket = trader.place("0.01", resting(world))
+    assert (after_run(world, ticket, 20).verdict, placed(world, ticket)) == (Verdict.REJECTED, 0)
+
+
+def test_F21_a_clock_that_is_set_ahead_meanwhile_costs_one_order_and_one_look_at_it() -> None:
+    world, trader = trading("clock_skew seconds=8 at=4s")
+    world.run(5)
+    known = trader.clock.measured
+    first = trader.place("0.01", resting(world))
+    made = after_run(world, first, 1)
+    assert (made.verdict, made.code, placed(world, first)) == (Verdict.REJECTED, "50036", 0)
+    second = trader.place("0.01", resting(world))
+    assert after_run(world, second, 1).verdict is Verdict.CONFIRMED
+    assert trader.clock.measured == known + 1
+
+
+def test_F21_a_clock_that_is_set_back_meanwhile_takes_longer_to_call_an_order_absent() -> None:
+    world, trader = trading("clock_skew seconds=-8 at=4s", "slow_order seconds=10 times=1")
+    world.run(5)
+    ticket = trader.place("0.01", resting(world))
+    assert (after_run(world, ticket, 20).verdict, placed(world, ticket)) == (Verdict.CONFIRMED, 1)
+    assert [e.verdict for e in world.client.events if isinstance(e, OrderResolved)] == [Verdict.CONFIRMED]
+
+
 def test_F23_while_okx_is_under_maintenance_orders_are_refused_fast_and_afterwards_they_go() -> None:
     world, trader = trading("maintenance at=3s for=300s")
     world.run(2)
@@ -350,7 +400,7 @@ def trading_client(server: Server, key: ApiKey = DEMO_KEY, **options: Any) -> ok
     return okex_ws.Client(site, credentials=credentials, trading=okex_ws.Trading(**options), backoff_s=(0.05, 0.2), seed=1)
 
 
-@pytest.mark.parametrize("skew", [40, -40])
+@pytest.mark.parametrize("skew", [40, -40, 7, -20])
 def test_F21_a_clock_that_is_off_is_corrected_once_and_orders_expire_by_okx_s(skew: int) -> None:
     async def main() -> tuple[Outcome, int]:
         made = exchange(f"clock_skew seconds={skew}")

@@ -11,7 +11,8 @@ from tests.protocol.talking import at
 from okex_ws.events import Disconnected, Event, OrderReplied, OrderResolved, OrderResult, OrderUpdate
 from okex_ws.protocol.order_ids import OrderIds
 from okex_ws.protocol.orders import Orders
-from okex_ws.protocol.tickets import Intent, LookUp, ReadInstrument, Record, SendRest, SendSocket, Ticket
+from okex_ws.protocol.server_clock import ServerClock
+from okex_ws.protocol.tickets import Intent, LookUp, ReadClock, ReadInstrument, Record, SendRest, SendSocket, Ticket
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder
 
@@ -41,10 +42,15 @@ def push(client_order_id: str, state: str = "live", filled: str = "0", **more: s
 
 
 class Desk:
-    """One Orders, and everything it wanted done: `sent` over the socket, `posted` and `reads` over REST, `written` before."""
+    """One Orders, and everything it wanted done: `sent` over the socket, `posted` and `reads` over REST, `written` before.
+
+    ahead_s: how far OKX's clock is ahead; read at once when it is asked for, except where that is None.
+    """
 
     def __init__(self, **options: Any) -> None:
         self.socket = True
+        self.ahead_s: float | None = 0
+        self.clock = ServerClock()
         self.codes: dict[str, int | None] = {BTC: 123}
         self.now = at(0)
         self.sent: list[dict[str, Any]] = []
@@ -55,7 +61,11 @@ class Desk:
         self.events: list[Event] = []
         self.book: list[dict[str, str]] | None = None  # answers reads at once where given
         self.orders = Orders(
-            OrderIds(7), can_send=lambda endpoint: self.socket, code_of=lambda instrument: self.codes.get(instrument), **options
+            OrderIds(7),
+            can_send=lambda endpoint: self.socket,
+            code_of=lambda instrument: self.codes.get(instrument),
+            clock=self.clock,
+            **options,
         )
 
     def place(self, *orders: OrderRequest, second: float | None = None, **options: Any) -> list[Ticket]:
@@ -83,6 +93,10 @@ class Desk:
                             self.found(*self.book, code="51603" if itself and not self.book else "")
                     case ReadInstrument(instrument=instrument):
                         self.refreshes.append(instrument)
+                    case ReadClock():
+                        if self.ahead_s is not None:
+                            self.clock.learn(self.now // 10**6 + int(self.ahead_s * 1000), self.now, self.now)
+                        self.orders.clock_read()
         self.events += self.orders.take_events()
 
     def reply(self, code: str = "0", *results: dict[str, str], request: int = -1, **top: str) -> None:

@@ -83,6 +83,19 @@ def test_absence_counts_only_after_the_order_expired_and_the_lists_are_read() ->
     assert len(desk.sent) == 1, "never said again unasked"
 
 
+def test_absence_counts_only_by_okx_s_clock_read_since_the_order_left() -> None:
+    desk = Desk()
+    desk.ahead_s = None
+    desk.place()
+    desk.book = []
+    desk.lost()
+    desk.run(26)
+    assert desk.verdicts == [("place", "unknown")], "nothing tells whether it has expired"
+    desk.ahead_s = -10
+    desk.run(60)
+    assert desk.verdicts == [("place", "unknown"), ("place", "rejected")]
+
+
 def test_what_was_absent_and_turns_up_later_is_corrected_out_loud() -> None:
     desk = Desk()
     (ticket,) = desk.place()

@@ -25,6 +25,7 @@ from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.tickets import Ticket
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.floor.orders import CANCELED_BY_TIMER as BY_SWITCH
+from okex_ws.simulator.floor.orders import CANCELED_SELF_TRADE as BY_SELF_TRADE
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.wire.absence import GRACE_S
@@ -55,7 +56,13 @@ class Schedule:
             # with, hidden from every read of the new one. So a young order is hidden then, for as long as F4 gives OKX.
             faults = [f"{line} seconds={GRACE_S:g}" if line.startswith("hide_order") else line for line in faults]
         self.has_spreads = seed % 6 == 1
-        options = {"rules": rules, "latency_ms": dice.choice((1, 5, 40, 200)), "market": market(seed, spreads=self.has_spreads)}
+        ahead_s = Dice(f"clocks of schedule {seed}").choice((0, 0, -25, -8, -3, 3, 8, 25))
+        options = {
+            "rules": rules,
+            "latency_ms": dice.choice((1, 5, 40, 200)),
+            "market": market(seed, spreads=self.has_spreads, ahead_s=ahead_s),
+            "ahead_s": ahead_s,
+        }
         self.is_guarded = seed % 3 == 0
         self.halts_at = START + (10 + dice.below(TROUBLE_S - 10)) * SECOND if self.is_guarded and dice.chance(0.5) else None
         self.world, self.trader = guarded(*faults, seed=seed, limits=WIDE, **options) if self.is_guarded else trading(
@@ -172,10 +179,10 @@ class Schedule:
                 self.told.setdefault((self.processes, event.ticket), event.ts_recv)
 
 
-def market(seed: int, *, spreads: bool = False) -> SeededMarket:
+def market(seed: int, *, spreads: bool = False, ahead_s: int = 0) -> SeededMarket:
     """A calm one: what takes time here is to be the orders."""
     instruments = [SPOT, SWAP, SPREAD] if spreads else [SPOT, SWAP]
-    return SeededMarket(seed, start=START, instruments=instruments, rate=0.1, levels=10)
+    return SeededMarket(seed, start=START + ahead_s * SECOND, instruments=instruments, rate=0.1, levels=10)
 
 
 def fault(dice: Dice) -> str:
@@ -209,6 +216,7 @@ def fault(dice: Dice) -> str:
             f"notice {at}",
             f"freeze {at}",
             f"refuse_connect {lasting}",
+            f"clock_skew seconds={dice.choice((-8, -4, 4, 8))} {dice.choice((at, lasting))}",
         )
     )
 
@@ -280,9 +288,12 @@ def _audit_verdict(made: Schedule, ticket: Ticket, theirs: list[Any]) -> list[st
         others = [t for t, _ in made.asked if isinstance(t.order, CancelOrder) and _same(t, ticket) and t is not ticket]
         is_plain = ticket.order.is_spread or order.order_type == "limit"
         right = outcome.is_confirmed == (order.state == "canceled") or bool(others) or not is_plain
-        # The kill switch cancels too, before or after a cancel of ours that was not for it to count.
-        was_ours = (ticket.first_sent_at or outcome.resolved_at) <= order.updated <= outcome.resolved_at
+        # The kill switch cancels too, before or after a cancel of ours that was not for it to count; and so does a trade with
+        # an order of our own.
+        ended = order.updated - made.world.ahead
+        was_ours = (ticket.first_sent_at or outcome.resolved_at) <= ended <= outcome.resolved_at
         right = right or (made.is_guarded and not outcome.is_confirmed and not was_ours)
+        right = right or (not outcome.is_confirmed and order.cancel_source == BY_SELF_TRADE)
     return [] if right else [f"{name}: {outcome}, and it is {order}"]
 
 

@@ -129,7 +129,11 @@ class Rest:
 
     async def time_ms(self) -> int:
         """The exchange's clock, ms UTC (`public/time`)."""
-        return int((await self.get("public/time"))[0]["ts"])
+        rows = await self.get("public/time")
+        try:
+            return int(rows[0]["ts"])
+        except (LookupError, TypeError, ValueError):
+            raise RestError("GET public/time: no time in the answer") from None
 
     async def instruments(self, instrument_type: str, *, family: str | None = None) -> list[Instrument]:
         """Reference data of a type; OPTION needs a family, e.g. BTC-USD (`public/instruments`)."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -56,6 +57,7 @@ from okex_ws.protocol.tickets import (
     LookUp,
     Outcome,
     Patience,
+    ReadClock,
     ReadInstrument,
     Record,
     SendRest,
@@ -65,6 +67,7 @@ from okex_ws.protocol.tickets import (
 from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, kind_of
 
+T = TypeVar("T")
 log = logging.getLogger("okex_ws")
 PRIVATE = (("orders", "ANY"), ("positions", "ANY"), ("account", None), ("balance_and_position", None))
 """What an account is told by, and subscribed to without asking."""
@@ -131,7 +134,7 @@ class Trader:
             OrderIds(secrets.randbits(PREFIX_BITS)),
             can_send=lambda endpoint: driver(endpoint) is not None,
             code_of=self._code_of,
-            server_time=server_clock.at,
+            clock=server_clock,
             patience=settings.patience,
             budget=OrderBudget(longest_s=settings.wait_s),
         )
@@ -216,20 +219,25 @@ class Trader:
             self._log.close()
 
     async def _prepare(self) -> None:
+        await self._must("OKX's time", self._rest().measure_clock)  # orders are dated and judged by it
         await self._look_at_key()
         for kind in self.settings.instrument_types:
-            while not self._is_closed:
-                try:
-                    self._instruments.load(await self._rest().instruments(kind))
-                    break
-                except RestError as error:
-                    self._missing = f"reference data of {kind} is not there yet: {one_line(str(error))}"
-                    log.warning("%s", self._missing)
-                    await asyncio.sleep(AGAIN_S)
+            rows = await self._must(f"reference data of {kind}", functools.partial(self._rest().instruments, kind))
+            self._instruments.load(rows)
         if self._log is not None:
             self.orders.adopt(list(self._log.open.values()), self._now())
         self._is_prepared = True
         self._say()
+
+    async def _must(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until it is there: trading cannot start without."""
+        while True:
+            try:
+                return await ask()
+            except RestError as error:
+                self._missing = f"{what} is not there yet: {one_line(str(error))}"
+                log.warning("%s", self._missing)
+                await asyncio.sleep(AGAIN_S)
 
     async def _look_at_key(self) -> None:
         """Whose it is; and say so when it may do more than trading needs."""
@@ -263,6 +271,10 @@ class Trader:
         self._say()
         return [await future for future in futures]
 
+    def _check_open(self) -> None:
+        if not self._is_prepared or self._is_closed:
+            raise NotTradingError("orders can be sent once `await client.ready()` has returned, until the client is closed")
+
     def _fitted(self, order: OrderRequest) -> OrderRequest:
         """Rounded to the instrument's steps and checked against its limits. Raises SizeError, UnknownInstrumentError."""
         if not isinstance(order, (PlaceOrder, AmendOrder)) or order.is_spread:
@@ -271,10 +283,6 @@ class Trader:
         if isinstance(order, AmendOrder):
             known = self.account.orders.get(order.order_id, client_order_id=order.client_order_id)
             size, price = fit_change(rules, side=known.side if known is not None else "", size=order.size, price=order.price)
-    def _check_open(self) -> None:
-        if not self._is_prepared or self._is_closed:
-            raise NotTradingError("orders can be sent once `await client.ready()` has returned, until the client is closed")
-
             return msgspec.structs.replace(order, size=size, price=price)
         side, order_type = order.side, order.order_type
         unit = size_unit(
@@ -412,6 +420,8 @@ class Trader:
                 self._spawn(self._look_up(action))
             case ReadInstrument(instrument=instrument):
                 self._spawn(self._read_instrument(instrument))
+            case ReadClock():
+                self._spawn(self._read_clock())
 
     def _record(self, action: Record) -> None:
         if self._log is None:
@@ -481,6 +491,12 @@ class Trader:
         except (RestError, FrameError) as error:
             log.warning("%s could not be read anew: %s", one_line(instrument), one_line(str(error)))
         self.orders.instrument_read(instrument, self._now())
+        self._say()
+
+    async def _read_clock(self) -> None:
+        with contextlib.suppress(RestError):
+            await self._rest().measure_clock()
+        self.orders.clock_read()
         self._say()
 
     def _resolve(self, event: Event) -> None:

@@ -18,12 +18,14 @@ from okex_ws.protocol.lookups import Finding, Lookups, order_in
 from okex_ws.protocol.order_budget import BudgetError, OrderBudget
 from okex_ws.protocol.order_ids import OrderIds
 from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.ticket_shelf import TicketShelf
 from okex_ws.protocol.tickets import (
     Action,
     Intent,
     Outcome,
     Patience,
+    ReadClock,
     ReadInstrument,
     Record,
     Request,
@@ -34,6 +36,7 @@ from okex_ws.protocol.tickets import (
 )
 from okex_ws.protocol.timers import Timers
 from okex_ws.protocol.verdicts import (
+    EXPIRED,
     STALE_CODE,
     TOO_FREQUENT,
     UNAVAILABLE,
@@ -80,7 +83,7 @@ class Orders:
     """Everything under way for one account.
 
     can_send: whether a WebSocket endpoint could take an order right now; code_of: an instrument's instIdCode, None where it has
-    none; server_time: OKX's clock at an instant of ours. is_halted: no new order leaves, not even one that waits for its turn.
+    none; clock: OKX's, by which orders expire. is_halted: no new order leaves, not even one that waits for its turn.
     """
 
     HEARS = (OrderReplied, OrderUpdate, SpreadOrderUpdate, Disconnected)
@@ -91,7 +94,7 @@ class Orders:
         *,
         can_send: Callable[[str], bool],
         code_of: Callable[[str], int | None],
-        server_time: Callable[[int], int] = lambda now: now,
+        clock: ServerClock | None = None,
         patience: Patience = Patience(),
         budget: OrderBudget | None = None,
     ) -> None:
@@ -101,9 +104,11 @@ class Orders:
         self.actions: list[Action] = []
         self.is_halted = False
         self.unavailable_until = 0
-        self._can_send, self._code_of, self._server_time = can_send, code_of, server_time
+        self._can_send, self._code_of = can_send, code_of
+        self._clock = clock or ServerClock()
+        self._is_reading_clock = False
         self._events: list[Event] = []
-        self._lookups = Lookups(patience)
+        self._lookups = Lookups(patience, self._clock)
         self._shelf = TicketShelf(ids.prefix)
         self._refused_codes: dict[str, int | None] = {}  # by instrument: with that number only REST takes its orders
         self._waiting: dict[str, list[Request]] = {}  # by the instrument that is read anew
@@ -159,7 +164,7 @@ class Orders:
             if intent.done or intent.order is None or isinstance(intent.order, MassCancel):
                 continue
             ticket = self._shelf.open(intent.order, key=intent.key)
-            ticket.first_sent_at = ticket.last_sent_at = intent.sent_at
+            ticket.first_sent_at = ticket.last_sent_at = self._clock.ours(intent.sent_at)
             ticket.expires_at = intent.expires_at
             ticket.is_recorded, ticket.attempts = True, 1
             ticket.reason = "left open by a former process"
@@ -294,6 +299,10 @@ class Orders:
         for request in self._waiting.pop(instrument, []):
             self._leave(request, now)
 
+    def clock_read(self) -> None:
+        """OKX's time was read, or could not be had."""
+        self._is_reading_clock = False
+
     # -- sending ---------------------------------------------------------------------------------------------------------
 
     def _named(self, order: OrderRequest) -> OrderRequest:
@@ -348,7 +357,7 @@ class Orders:
         if any(ticket.is_overdue(now, ns(self.patience.expires_s)) for ticket in tickets):
             self._refuse(request, "overdue", "it could not leave within its own expiry", "place it anew if still wanted", now)
             return
-        expires_at = now + ns(self.patience.expires_s)
+        expires_at = self._clock.at(now) + ns(self.patience.expires_s)
         for ticket in tickets:
             ticket.attempts += 1
             ticket.first_sent_at, ticket.last_sent_at = ticket.first_sent_at or now, now
@@ -367,7 +376,7 @@ class Orders:
         if is_addressable and not is_other_way and not goes_by_rest(orders) and self._can_send(endpoint_of(orders)):
             request.via = "websocket"
             op = op_of(orders)
-            data = socket_request(request.request_id, op, orders, codes, self._expires_ms(expires_at))
+            data = socket_request(request.request_id, op, orders, codes, expires_at // MS)
             self.actions.append(SendSocket(request.request_id, endpoint_of(orders), op, data))
             self._await_answer(request, now)
         else:
@@ -380,18 +389,14 @@ class Orders:
         orders = [ticket.order for ticket in request.tickets if ticket.is_open]
         request.via = "rest"
         path, body = rest_request(orders)
-        is_dated = isinstance(orders[0], (PlaceOrder, AmendOrder))
-        expires = self._expires_ms(now + ns(self.patience.expires_s)) if is_dated else None
-        self.actions.append(SendRest(request.request_id, path, body, expires))
+        expires_at = request.tickets[0].expires_at
+        self.actions.append(SendRest(request.request_id, path, body, None if expires_at is None else expires_at // MS))
         self._await_answer(request, now)
 
     def _await_answer(self, request: Request, now: int) -> None:
         due = request.answer_by = now + ns(self.patience.ack_within_s)
         said = f"no answer within {self.patience.ack_within_s:g} s"
         self._timers.at(due, lambda now: self._unanswered(request, said, now), lambda: request.answer_by == due)
-
-    def _expires_ms(self, expires_at: int) -> int:
-        return self._server_time(expires_at) // MS
 
     def _again(self, ticket: Ticket, now: int) -> None:
         """Say it once more: under the same id, so that it cannot happen twice."""
@@ -404,7 +409,7 @@ class Orders:
 
     def _record(self, tickets: list[Ticket], request: Request) -> None:
         intents = [
-            Intent(ticket.key, ticket.order, ticket.first_sent_at, ticket.expires_at)
+            Intent(ticket.key, ticket.order, self._clock.at(ticket.first_sent_at), ticket.expires_at)
             for ticket in tickets
             if not isinstance(ticket.order, MassCancel)
         ]
@@ -440,6 +445,8 @@ class Orders:
         by_number = request.via == "websocket" and not ticket.order.is_spread
         step = of_answer(ticket, code, by_number=by_number)
         self._note_unavailable(code, now)
+        if code in EXPIRED:
+            self._read_clock()
         if code in TOO_FREQUENT:
             instrument = ticket.order.instrument if code in ("50011", "50040") else "*"
             for kind in ("place", "amend") if code == "50061" else (ticket.kind,):
@@ -470,7 +477,7 @@ class Orders:
         for item in concerned:
             if item.order.instrument != order.instrument and not item.order.is_spread:
                 continue
-            if isinstance(item.order, PlaceOrder) and is_another(order, self._server_time(item.first_sent_at)):
+            if isinstance(item.order, PlaceOrder) and is_another(order, self._clock.at(item.first_sent_at)):
                 proof: Proof | None = Proof(Verdict.REJECTED, "51016", "an earlier order has this client order id")
                 proof = proof if item.answer == "51016" else None
             else:
@@ -489,7 +496,8 @@ class Orders:
         elif not ticket.is_open and isinstance(ticket.order, AmendOrder) and self._is_amended_again(ticket, order):
             ticket.look = None  # what it looks like now proves nothing
         else:
-            found = of_unchanged(ticket, order, asked_at, grace=ns(self.patience.grace_s))
+            has_expired = self._lookups.has_expired(ticket, asked_at)
+            found = of_unchanged(ticket, order, asked_at, grace=ns(self.patience.grace_s), has_expired=has_expired)
             if found is not None:
                 self._settle(ticket, *found, now, via="lookup", state=order.state)
 
@@ -560,11 +568,18 @@ class Orders:
     def _read(self, ticket: Ticket, now: int) -> None:
         if ticket.look is None:
             return
+        if self._lookups.needs_clock(ticket):
+            self._read_clock()
         action = self._lookups.read(ticket, now)
         if action is not None:
             self.actions.append(action)
         elif ticket.look.at > now and not ticket.look.is_reading:
             self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
+
+    def _read_clock(self) -> None:
+        if not self._is_reading_clock:
+            self._is_reading_clock = True
+            self.actions.append(ReadClock())
 
     def _watch(self, ticket: Ticket, now: int) -> None:
         """Report it as UNKNOWN in good time, and give it up in the end."""

@@ -11,16 +11,17 @@ MS = 1_000_000
 
 
 class ServerClock:
-    """OKX's clock, shared by everything one client signs.
+    """OKX's clock, shared by everything one client signs, dates and judges.
 
-    offset: how far OKX is ahead of us, ns. measured: how often that was found out; 0 means that the two are taken as equal.
+    offset: how far OKX is ahead of us, ns; error: by how much that may be wrong. measured: how often that was found out; 0 means
+    that the two are taken as equal. measured_at: when last, ns of our clock.
     """
 
-    __slots__ = ("measured", "offset")
+    __slots__ = ("error", "measured", "measured_at", "offset")
 
     def __init__(self) -> None:
-        self.offset = 0
-        self.measured = 0
+        self.offset = self.error = 0
+        self.measured = self.measured_at = 0
 
     def __repr__(self) -> str:
         return f"ServerClock(offset={self.offset / MS:+.0f} ms, measured={self.measured})"
@@ -29,7 +30,15 @@ class ServerClock:
         """OKX's time when ours is `now`, ns."""
         return now + self.offset
 
+    def ours(self, theirs: int) -> int:
+        """Our time when OKX's is `theirs`, ns."""
+        return theirs - self.offset
+
+    def surely(self, now: int) -> int:
+        """OKX's time when ours is `now`, at the least, ns."""
+        return now + self.offset - self.error
+
     def learn(self, server_ms: int, asked: int, answered: int) -> None:
         """OKX said `server_ms` to a question that left at `asked` and was answered at `answered`, ns of our clock."""
-        self.offset = server_ms * MS - (asked + answered) // 2
-        self.measured += 1
+        self.offset, self.error = server_ms * MS - (asked + answered) // 2, (answered - asked) // 2
+        self.measured, self.measured_at = self.measured + 1, answered

@@ -101,7 +101,7 @@ class Ticket:
         self.attempts = 0
         self.asked_at = 0
         self.first_sent_at = self.last_sent_at = 0
-        self.expires_at: int | None = None  # by our clock; after this OKX takes it no more
+        self.expires_at: int | None = None  # by OKX's clock; after this it is taken no more
         self.refreshes = 0  # how often its instIdCode was refused and read anew
         self.is_recorded = False
         self.is_late = False
@@ -163,7 +163,7 @@ class Request:
 class Intent(msgspec.Struct, omit_defaults=True):
     """A ticket as it is written down before it is sent. key: unique among processes; done: nothing is left to find out.
 
-    sent_at, expires_at: ns by our clock; after the latter OKX takes the request no more.
+    sent_at, expires_at: ns by OKX's clock, since the next process may have another; after the latter OKX takes it no more.
     """
 
     key: str
@@ -212,7 +212,11 @@ class ReadInstrument(msgspec.Struct):
     instrument: str
 
 
-Action = Record | SendSocket | SendRest | LookUp | ReadInstrument
+class ReadClock(msgspec.Struct):
+    """Let the ServerClock measure OKX's time, then tell `Orders.clock_read`, whether it could or not."""
+
+
+Action = Record | SendSocket | SendRest | LookUp | ReadInstrument | ReadClock
 
 
 def ns(seconds: float) -> int:

@@ -23,6 +23,8 @@ STALE_CODE = ("51001", "50014")
 MOST_REFRESHES = 2
 UNAVAILABLE = ("50001", "50013")
 """OKX takes no orders for now."""
+EXPIRED = ("50036", "50037")
+"""It came later than its expTime: by a network that held it up, or by a clock that is off."""
 TOO_FREQUENT = ("50011", "50040", "50061", "60014")
 UNCLEAR = ("1", "2", "50004", "50026", "51054", "51149", "51412")
 """Neither success nor failure, says OKX; 1 and 2 without a result for the order are no better."""
@@ -107,7 +109,9 @@ def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None
     return None
 
 
-def of_unchanged(ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int) -> tuple[Proof, Rank] | None:
+def of_unchanged(
+    ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int, has_expired: bool
+) -> tuple[Proof, Rank] | None:
     """What it proves that the order, read at `asked_at`, does not show what was asked of it; None while that may still come."""
     look = ticket.look
     is_patient = look is not None and asked_at - look.since >= grace
@@ -117,7 +121,7 @@ def of_unchanged(ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int) 
     if ticket.answer and is_patient:
         reason = f"{ticket.reason or lookup(ticket.answer).meaning}; the order is {order.state}"
         return Proof(Verdict.REJECTED, ticket.answer, reason), Rank.ANSWER
-    if isinstance(ticket.order, AmendOrder) and ticket.expires_at is not None and asked_at > ticket.expires_at + SECOND:
+    if isinstance(ticket.order, AmendOrder) and has_expired:
         reason = f"never took effect: {ticket.reason}; the order is {order.state}"
         return Proof(Verdict.REJECTED, "", reason), Rank.ABSENCE
     if isinstance(ticket.order, CancelOrder) and asked_at > ticket.last_sent_at + LATEST_CANCEL:
