@@ -2,7 +2,7 @@
 
 In: records of what a line was told (frames, opens, closes, timers). Out: the events it said, with the journal place of each.
 A Line is deterministic: told the same, it says the same, so nothing is stored twice.
-May import: checkpoints, dialects, protocol, wire, events.
+May import: checkpoints, dialects, market, protocol, wire, events.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import msgspec
 
 from okex_ws import checkpoints
 from okex_ws.dialects import dialect as spoken
-from okex_ws.events import Event
+from okex_ws.events import BookEvent, Event
+from okex_ws.market import Books
 from okex_ws.protocol.backfill import Planner
 from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.line import Failure, Line
@@ -44,7 +45,7 @@ class Replay:
     def __init__(self, dialect: Dialect = V5) -> None:
         self.lines: dict[str, Line] = {}
         self._dialect = dialect
-        self._bare: dict[tuple[str, int], tuple[AnySession, Any]] = {}
+        self._bare: dict[tuple[str, int], tuple[AnySession, Any, Books]] = {}
         self._connects = connects_per_ip()
         self._planner: Planner | None = None
 
@@ -156,7 +157,7 @@ class Replay:
         return []
 
     def _feed_bare(self, record: Any) -> list[Event]:
-        """A recording of frames alone: a Session that takes every push as one it asked for."""
+        """A recording of frames alone: a Session that takes every push as one it asked for, and books to distrust it by."""
         dialect = self._dialect
         known = self._bare.get((record.line, record.conn))
         if known is None:
@@ -173,17 +174,25 @@ class Replay:
                 stale_after_s=None,
                 server_clock=None,
             )
-            known = self._bare[record.line, record.conn] = session, chains
-        session, chains = known
+            known = self._bare[record.line, record.conn] = session, chains, Books()
+        session, chains, books = known
         if record.kind not in ("in", "binary"):
             return []
         due = chains.deadline
         verdicts = chains.expire(due) if due is not None and due <= record.ts else []
         is_binary = record.kind == "binary"
-        for subscription in dialect.heard(dialect.noted(record.text)[1] if is_binary else record.text):
+        heard = dialect.heard(dialect.noted(record.text)[1] if is_binary else record.text)
+        for subscription in heard:
             session.adopt(subscription)
         receive = session.receive_binary if is_binary else session.receive
-        return [*verdicts, *receive(record.text, record.ts)]
+        events = receive(record.text, record.ts)
+        for event in tuple(events):
+            trouble = books.apply(event)
+            if trouble is not None and isinstance(event, BookEvent):
+                of = next(item for item in heard if (item.channel, item.key) == (event.channel, event.instrument))
+                events += session.resync(of, record.ts, trouble)
+        session.bytes_to_send()  # to nobody
+        return [*verdicts, *events]
 
 
 def played(records: Iterable[Any], dialect: Dialect = V5, replay: Replay | None = None) -> Iterator[Played]:
