@@ -141,3 +141,17 @@ def test_a_capture_of_V3_that_lost_a_change_says_so_by_its_checksum_and_serves_n
     assert [event["event"] for event in events] == ["BookSnapshot", *["BookUpdate"] * lost, "Gap"]
     assert (events[-1]["instrument"], events[-1]["cause"]) == ("USDT-USD", "checksum")
     assert ", 1 gap" in done.err
+
+
+def test_a_capture_of_V1_whose_maker_reconnected_begins_its_book_anew(tmp_path: Path) -> None:
+    def book(asks: list[list[str]], bids: list[list[str]]) -> object:
+        return {"channel": "ok_sub_spot_btc_usdt_depth", "data": {"asks": asks, "bids": bids, "timestamp": 1541052000400}}
+
+    ack = {"binary": 1, "channel": "addChannel", "data": {"result": True, "channel": "ok_sub_spot_btc_usdt_depth"}}
+    first = [ack, book([["5", "1"], ["4", "1"]], [["3", "1"]]), book([["4", "2"]], [])]
+    second = [ack, book([["11", "1"], ["10", "1"]], [["9", "1"]]), book([["10", "3"]], [])]
+    capture = tmp_path / "capture.jsonl"
+    capture.write_text("\n".join(json.dumps({"dialect": "v1", "raw": json.dumps([told])}) for told in (*first, *second)))
+    done = here("replay", str(capture), "--flat", "--json")
+    kinds = [json.loads(line)["event"] for line in done.lines]
+    assert kinds == ["BookSnapshot", "BookUpdate", "Gap", "Resumed", "BookSnapshot", "BookUpdate"]

@@ -79,7 +79,7 @@ class Wish(msgspec.Struct):
     """One subscription here. name: the dialect's own. due: when it is to be asked for; asked_at: when it was; tries: how often
     without an answer. awaits_image: a book whose next row has to be one; image_due: until when. renewals, renewed_at: how often
     it was distrusted of late. is_parted: the server is told that it is over before it is asked again. twin: another name of the
-    same, wanted already: it would tell every trade twice, and both would write one book.
+    same, wanted already: it would tell every trade twice, and both would write one book. is_adopted: asked for by somebody else.
     """
 
     item: Subscription
@@ -94,6 +94,7 @@ class Wish(msgspec.Struct):
     renewed_at: int = 0
     is_parted: bool = False
     is_told: bool = False
+    is_adopted: bool = False
     twin: str = ""
 
 
@@ -241,7 +242,8 @@ class Session(ABC):
         name = dict(item.args).get("name") or self._name_of(item)
         if name not in self._wanted:
             is_book = item.channel in CHAINED_BOOKS
-            self._wanted[name] = Wish(item, name, due=0, state=State.CONFIRMED, awaits_image=is_book, is_told=True)
+            wish = Wish(item, name, due=0, state=State.CONFIRMED, awaits_image=is_book, is_told=True, is_adopted=True)
+            self._wanted[name] = wish
 
     def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
         """Let these go: their later pushes are dropped and counted."""
@@ -374,6 +376,9 @@ class Session(ABC):
             return [Unsubscribed(ts_recv=now, line=self.line, channel=item.channel, key=item.key)] if item is not None else []
         if wish is None:
             return []
+        if wish.is_adopted:  # whoever asked has asked again: it begins anew, with an image
+            wish.awaits_image = wish.item.channel in CHAINED_BOOKS
+            return [*self.chains.of(wish.item).interrupt(now, "disconnected"), *self._confirm(wish, now)]
         wish.tries = 0
         if wish.state is State.ASKED and wish.awaits_image:
             wish.image_due = now + IMAGE_WITHIN
