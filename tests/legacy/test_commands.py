@@ -151,7 +151,8 @@ def test_a_capture_of_V1_whose_maker_reconnected_begins_its_book_anew(tmp_path: 
     first = [ack, book([["5", "1"], ["4", "1"]], [["3", "1"]]), book([["4", "2"]], [])]
     second = [ack, book([["11", "1"], ["10", "1"]], [["9", "1"]]), book([["10", "3"]], [])]
     capture = tmp_path / "capture.jsonl"
-    capture.write_text("\n".join(json.dumps({"dialect": "v1", "raw": json.dumps([told])}) for told in (*first, *second)))
+    row = {"dialect": "v1", "recv_ts": "1541052000.5"}
+    capture.write_text("\n".join(json.dumps({**row, "raw": json.dumps([told])}) for told in (*first, *second)))
     done = here("replay", str(capture), "--flat", "--json")
     kinds = [json.loads(line)["event"] for line in done.lines]
     assert kinds == ["BookSnapshot", "BookUpdate", "Gap", "Resumed", "BookSnapshot", "BookUpdate"]
