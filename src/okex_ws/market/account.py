@@ -1,8 +1,9 @@
 """Account: own orders, fills, positions and balances as one picture, with its time and how far it can be trusted. Sans-IO.
 
-Pushes keep it. After every interruption it is read anew over REST: the caller carries out `wishes` and hands rows to `fetched`;
-pushes are applied meanwhile as they come, which is safe because an older row never undoes a newer one. LIVE means: every channel
-runs, and everything there was when it last (re)started has been read since.
+Pushes keep it. After every interruption, and when a balance tells of an execution that no order's push does, it is read anew
+over REST: the caller carries out `wishes` and hands rows to `fetched`; pushes are applied meanwhile as they come, which is safe
+because an older row never undoes a newer one. LIVE means: every channel runs, and everything there was when it last (re)started
+has been read since. What ended without a word is found by the list of open orders, which is read now and then.
 Source: docs-v5 "Order channel", "Account channel", "Positions channel", "Balance and position channel"; "Get order list" (100 a
 page, by ordId), "Get transaction details" (by billId, 3 days), "Get order details" (51603 after 2 h for canceled orders that
 never traded).
@@ -46,7 +47,7 @@ from okex_ws.wire.frames import FrameError, decode_rows
 
 MS, SECOND = 1_000_000, 1_000_000_000
 CHANNELS = ("orders", "account", "positions")
-"""What has to run for the picture to be LIVE. `balance_and_position` and `fills`, if subscribed, only make it faster."""
+"""What has to run for the picture to be LIVE. `balance_and_position` and `fills`, if subscribed, make it faster and check it."""
 PAGE = 100
 MOST_LOOKUPS = 20
 """Orders read one by one at a time."""
@@ -54,6 +55,10 @@ GRACE = SECOND
 """How long a fill may be told after the order whose filled size it is part of."""
 PUSH_WITHIN = 2 * SECOND
 """How long the push may take that follows an accepted cancel or amendment."""
+LOOK_EVERY = 45 * SECOND
+"""Between two looks at the list of open orders while nothing happens: a push may be lost though its channel runs."""
+UNTOLD_EVERY = 30 * SECOND
+"""Between two readings because of executions that no order's push tells: some, as of block trades, no order ever will."""
 RETRY_FIRST, RETRY_LAST = SECOND // 2, 30 * SECOND
 TOLD_AFTER = 3
 """After so many failures of one read it is said why the picture is not LIVE."""
@@ -137,10 +142,12 @@ class Account:
         self._to_look_up: list[str] = []
         self._suspects: dict[str, int] = {}  # order → when to look for its missing fills
         self._promised: dict[str, tuple[int, int]] = {}  # order OKX accepted to change → when, and when a push is overdue
+        self._untold: dict[tuple[str, int], int] = {}  # execution a balance told of → when an order's push is overdue
+        self._untold_again_at = 0
         self._whole_until_ms: int | None = None  # OKX's time until which every fill is known
         self._pending: set[str] = set()
         self._is_first_look = self._has_spreads = False
-        self._pending_again_at: int | None = None  # at first OKX may not show the youngest orders
+        self._pending_again_at: int | None = None
         self._hear: dict[type[Event], Callable[[Any], list[Event] | None]] = {
             OrderUpdate: self._on_order,
             SpreadOrderUpdate: self.spreads.apply,
@@ -225,6 +232,10 @@ class Account:
         self.money.change(event)
         for row in event.positions:
             self.holdings.change(row, event.ts_recv)
+        for trade in event.trades:
+            if trade.trade_id is not None and self.quality is not Quality.STALE:
+                due = max(event.ts_recv + GRACE, self._untold_again_at)
+                self._untold.setdefault((trade.instrument, trade.trade_id), due)
         self._newest(event)
 
     def _newest(self, event: Event) -> None:
@@ -291,6 +302,7 @@ class Account:
         self._to_look_up.clear()
         self._suspects.clear()
         self._promised.clear()
+        self._untold.clear()
         self._pending_again_at = None
         self.wishes.clear()
         return self._become(Quality.STALE, reason, now)
@@ -352,6 +364,7 @@ class Account:
             times += [due for due, _ in self._later]
         if self._promised:
             times += [overdue_at for _, overdue_at in self._promised.values()]
+        times += self._untold.values()
         for due in (self.holdings.deadline, self._pending_again_at):
             if due is not None:
                 times.append(due)
@@ -359,6 +372,13 @@ class Account:
 
     def on_deadline(self, now: int) -> list[Event]:
         """Time has passed."""
+        overdue = [execution for execution, at in self._untold.items() if at <= now]
+        for execution in overdue:
+            del self._untold[execution]
+        untold = [execution for execution in overdue if execution not in self.fills]
+        if untold:
+            self._untold_again_at = now + UNTOLD_EVERY
+            return self.begin(now, f"trade {untold[0][1]} of {untold[0][0]} changed a balance, and no order's push tells of it")
         if self.holdings.deadline is not None and self.holdings.deadline <= now:
             self.holdings.conclude()
         if self._pending_again_at is not None and self._pending_again_at <= now:
@@ -458,8 +478,8 @@ class Account:
             further = {**question.query, "after": updates[-1].order_id}
             self._ask(question.path, further, self._read_pending, question.asked_at)
             return
-        if self._is_first_look:
-            self._is_first_look, self._pending_again_at = False, question.asked_at + SHOWN_WITHIN
+        pause = SHOWN_WITHIN if self._is_first_look else LOOK_EVERY  # at first OKX may not show the youngest orders
+        self._is_first_look, self._pending_again_at = False, question.asked_at + pause
         for order in self.orders:  # open as far as we know, and not in OKX's list
             if order.order_id not in self._pending and self.orders.heard_at(order.order_id) <= question.asked_at:
                 self._to_look_up.append(order.order_id)
