@@ -89,6 +89,11 @@ def test_instruments_read_well_and_channels_are_called_as_in_V5() -> None:
         ("ok_sub_spot_btc_usdt_account", "ok_sub_spot_btc_usdt_balance"),
         ("ok_sub_spotcny_ltc_trade", "ok_sub_spotcny_ltc_trades"),
         ("ok_", "ok_sub_futureusd_trades"),
+        ("ok_sub_futureusd_order", "ok_sub_futureusd_trades"),
+        ("ok_sub_futureusd_trade_quarter", "ok_sub_futureusd_btc_trade_quarter"),
+        ("ok_sub_spot_btc_usdt_index", "ok_sub_futureusd_btc_index"),
+        ("ok_sub_spot_doge_eur_ticker_1", "ok_sub_spot_doge_eur_ticker"),
+        ("OK_SUB_SPOT_BTC_USDT_TICKER", "ok_sub_spot_btc_usdt_ticker"),
     ],
 )
 def test_a_name_that_cannot_exist_says_so_and_names_one_that_can(name: str, nearest: str) -> None:

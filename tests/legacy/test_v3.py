@@ -128,6 +128,16 @@ def test_every_table_of_the_pages_goes_both_ways(name: str) -> None:
         ("spot/candle61s:BTC-USDT", None, "the nearest is spot/candle60s:BTC-USDT"),
         ("spot/trade", None, "the nearest is spot/trade:BTC-USDT"),
         ("foo/bar:x", None, "the nearest is spot/"),
+        ("spot/trade:X", None, "the nearest is spot/trade:BTC-USDT"),
+        ("spot/trade:btc-usdt", None, "the nearest is spot/trade:BTC-USDT"),
+        ("spot/account", None, "the nearest is spot/account:BTC"),
+        ("futures/trade:BTC", None, "the nearest is futures/trade:BTC-USD-210625"),
+        ("futures/position:BTC-USD-QUARTER", None, "the nearest is futures/position:BTC-USD-210625"),
+        ("futures/instruments:BTC", None, "the nearest is futures/instruments"),
+        ("spot/funding_rate:BTC-USD-SWAP", None, "the nearest is swap/funding_rate:BTC-USD-SWAP"),
+        ("option/summry:BTC-USD", None, "the nearest is option/summary:BTC-USD"),
+        ("index/tick:BTC-USD", None, "the nearest is index/ticker:BTC-USD"),
+        ("index/candle61s:BTC-USD", None, "the nearest is index/candle60s:BTC-USD"),
         ("trades", "btc-usdt", "did you mean BTC-USDT?"),
         ("trades", "BTC", "not an instrument"),
         ("funding-rate", "BTC-USD-190329", "V3 has no funding-rate of BTC-USD-190329, which is futures"),
@@ -139,6 +149,8 @@ def test_what_V3_cannot_serve_is_told_before_anything_is_sent(name: str, key: st
     with pytest.raises(SubscriptionError) as error:
         subscription(name, key)
     assert words in str(error.value)
+    if "the nearest is " in str(error.value):
+        assert subscription(str(error.value).split("the nearest is ")[1])
 
 
 # -- recordings ------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from okex_ws.legacy.v1.wire.nearest import nearest
+from okex_ws.legacy.v1.wire.nearest import is_kind, nearest
 from okex_ws.wire.channels import Subscription, SubscriptionError
 
 BARS = {
@@ -34,6 +34,8 @@ ORDERS, ACCOUNT, POSITIONS = "ok_sub_futureusd_trades", "ok_sub_futureusd_userin
 FUTURES = (("instType", "FUTURES"),)
 _FUTURES_OWN = {ORDERS: "orders", ACCOUNT: "account", POSITIONS: "positions"}
 
+_MISNOMERS = {"ok_sub_futureusd_orders": ORDERS}
+"""Names nobody would guess, as one would."""
 _WORDS = {"ticker": "tickers", "deals": "trades", "trade": "trades", "trades": "trades", "depth": "books"}
 _SPOT_OWN = {"order": "orders", "balance": "account"}
 _WORD = r"(?P<word>ticker|depth(?:_(?P<levels>\d+))?|kline_(?P<period>\w+)"
@@ -66,7 +68,7 @@ def subscription(channel: str, key: str | None = None, **args: str) -> Subscript
     `subscription("trades", "BTC-USD-QUARTER")` is `subscription("ok_sub_futureusd_btc_trade_quarter")`; orders, account and
     positions of futures go by the key FUTURES.
     """
-    if channel.startswith("ok_") or channel.endswith("_forecast_price") or "name" in args:
+    if channel.lower().startswith("ok_") or channel.endswith("_forecast_price") or "name" in args:
         name = args.get("name", channel)
         item = meaning(name)
         if item is None:
@@ -208,7 +210,8 @@ def _whose(channel: str) -> str:
 
 
 def _no_such(name: str) -> str:
-    near = nearest(name, _names_like(name))
+    near = nearest(name, [*_names_like(name), *_MISNOMERS])
+    near = _MISNOMERS.get(near, near)
     item = meaning(near)
     assert item is not None
     return f"V1 has no channel {name!r}; the nearest is {near}, here: {item.channel} {item.key}"
@@ -219,15 +222,17 @@ def _names_like(name: str) -> list[str]:
     lower = name.lower()
     rest = _PREFIX.sub("", lower)
     names = list(_FUTURES_OWN)
-    for pair in ["_".join(found) for found in _PAIR.findall(rest)] or ["btc_usdt"]:
+    base, quote = (*rest.split("_"), "", "")[:2]
+    is_pair = "spot" in lower and all(re.fullmatch(_COIN, part) and not is_kind(part) for part in (base, quote))
+    pairs = ["_".join(found) for found in _PAIR.findall(rest)] or [f"{base}_{quote}" if is_pair else "btc_usdt"]
+    for pair in pairs:
         kinds = ["ticker", "deals", "depth", *(f"depth_{n}" for n in _LEVELS["spot"]), *(f"kline_{p}" for p in BARS), *_SPOT_OWN]
         names += [f"ok_sub_spot_{pair}_{kind}" for kind in kinds]
     for okcoin in re.finditer(rf"spot(?:usd|cny)_{_COIN}", lower):
         kinds = ["ticker", "trades", "depth_20", "depth_60", *(f"kline_{p}" for p in BARS)]
         names += [f"ok_sub_{okcoin[0]}_{kind}" for kind in kinds]
-    first = rest.partition("_")[0]
-    is_coin = "future" in lower and re.fullmatch(_COIN, first) is not None
-    coins = [coin for coin in COINS if coin in lower] or [first if is_coin else "btc"]
+    is_coin = "future" in lower and re.fullmatch(_COIN, base) is not None and not is_kind(base)
+    coins = [coin for coin in COINS if coin in lower] or [base if is_coin else "btc"]
     for coin in coins:
         stem = f"ok_sub_futureusd_{coin}"
         names.append(f"{stem}_index")

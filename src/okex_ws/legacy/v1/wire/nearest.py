@@ -24,7 +24,10 @@ _SAME = {
     **{f"{n}h": f"{n}hour" for n in (1, 2, 4, 6, 12)},
 }
 """Words of other places, or of V1 itself, → one of those that mean the same."""
-_ALIKE = 0.6
+_KINDS = ("ticker", "trade", "depth", "kline", "index", "markprice", "order", "userinfo", "positions")
+_WEIGHT = 3
+"""A kind counts as so many words: what a name is about is not given up for the sake of its other words."""
+_ALIKE = 0.65
 """How alike two words have to be to have anything in common."""
 
 
@@ -34,11 +37,18 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
     def distance(other: str) -> tuple[float, float]:
         own = _words(other)
-        missing = sum(1 - max((_likeness(word, each) for each in own), default=0) for word in given)
+        missing = sum(
+            (_WEIGHT if word in _KINDS else 1) * (1 - max((_likeness(word, each) for each in own), default=0)) for word in given
+        )
         further = sum(1 - max((_likeness(word, each) for each in given), default=0) for word in own)
-        return missing + further / 2, -difflib.SequenceMatcher(None, name, other).ratio()
+        return missing + further / 2, -difflib.SequenceMatcher(None, name.lower(), other).ratio()
 
     return min(valid, key=distance)
+
+
+def is_kind(word: str) -> bool:
+    """Whether a word says what a channel tells, so that it is no coin."""
+    return _SAME.get(word, word) in _KINDS
 
 
 def _words(name: str) -> list[str]:

@@ -209,11 +209,39 @@ def _word_of(business: str, channel: str, instrument: str) -> str:
 
 
 def _no_such(name: str) -> str:
-    key = name.partition(":")[2]
-    business = business_of(key) or name.partition("/")[0]
-    known = business if business in TABLES else "spot"
-    example = key or {"system": "", "index": "BTC-USD", "swap": "BTC-USD-SWAP"}.get(known, "BTC-USDT")
-    words = [*TABLES[known], *(f"candle{seconds}s" for seconds in BARS if known != "system")]
-    names = [f"{known}/{word}" + ("" if _takes_no_key(known, word) else f":{example}") for word in words]
-    near = difflib.get_close_matches(name, names, 1, cutoff=0.0)[0]
+    table, _, key = name.partition(":")
+    business = table.partition("/")[0]
+    if business not in TABLES or not _may_have(business, key):
+        business = business_of(key.upper()) or (business if business in TABLES else "spot")
+    words = [*TABLES[business], *(f"candle{seconds}s" for seconds in BARS if business != "system")]
+    names = [
+        f"{business}/{word}:{one}" if one else f"{business}/{word}"
+        for word in words
+        for one in dict.fromkeys((key, key.upper(), _example(business, word)))
+    ]
+
+    def likeness(other: str) -> tuple[float, float]:
+        theirs, _, its = other.partition(":")
+        return _alike(table, theirs), _alike(key, its)
+
+    near = max((each for each in names if each != name and meaning(each) is not None), key=likeness)
     return f"V3 has no channel {name!r}; the nearest is {near}"
+
+
+def _may_have(business: str, key: str) -> bool:
+    """Whether a key is of a business, or at least of no other one."""
+    of = business_of(key.upper())
+    return of in ("", business) or (of == "spot" and business in ("index", "option"))
+
+
+def _example(business: str, word: str) -> str:
+    if _takes_no_key(business, word):
+        return ""
+    if f"{business}/{word}" in _OF_COIN:
+        return "BTC"
+    of_business = {"index": "BTC-USD", "swap": "BTC-USD-SWAP", "futures": "BTC-USD-210625", "option": "BTC-USD-210625-64000-C"}
+    return "BTC-USD" if f"{business}/{word}" in UNDERLYING else of_business.get(business, "BTC-USDT")
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one.lower(), other.lower()).ratio()
