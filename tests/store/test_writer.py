@@ -65,7 +65,7 @@ def there(root: Path) -> Counter[tuple[str, int, int]]:
     manifest.refresh()
     found: Counter[tuple[str, int, int]] = Counter()
     for file in manifest.files:
-        rows = parquet.read(root / file.path)
+        rows = parquet.read(root, file)
         found.update((file.table, n, i) for n, i in zip(rows["n"].to_pylist(), rows["i"].to_pylist(), strict=True))
     return found
 
@@ -369,13 +369,24 @@ def test_numbers_no_column_can_hold_do_not_stop_the_recorder(tmp_path: Path) -> 
     writer.add(strange, 4, 0)
     writer.add(Deposit(ts_recv=START * 1_000_000, deposit_id="d", size=Decimal("1e-25")), 5, 0)
     writer.add(uncounted, 6, 0)
-    writer.flush(1, 6)
+    punctuated = change(4)
+    punctuated.raw_bids = [("1,5", "2", "0", "3"), ("1\n5", "2", "0", "3"), ("1\r", "2", "0", "3"), ('"1"', "", "0", "3")]
+    writer.add(punctuated, 7, 0)
+    writer.flush(1, 7)
     with store.open(root) as opened:
         assert opened.rows("SELECT trade_id FROM trades ORDER BY n") == [(None,), (1_002,), (1_003,)]
         assert opened.rows("SELECT bids FROM raw_book_updates ORDER BY n") == [
             ([{"price": None, "size": 0.001, "order_count": None}, {"price": 1.0, "size": 2.0, "order_count": 3}],),
             ([{"price": 1.0, "size": 2.0, "order_count": None}, {"price": 1.0, "size": 0.0, "order_count": 0}],),
+            (
+                [
+                    *2 * [{"price": None, "size": 2.0, "order_count": 3}],
+                    {"price": 1.0, "size": 2.0, "order_count": 3},
+                    {"price": None, "size": None, "order_count": 3},
+                ],
+            ),
         ]
+        assert opened.rows("SELECT DISTINCT len(asks) FROM raw_book_updates") == [(0,)]
 
 
 def test_an_unknown_channel_keeps_all_of_its_row(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from msgspec import inspect
+from pyarrow import csv
 
 from okex_ws import events
 from okex_ws.events import BookEvent, Event
@@ -27,6 +28,7 @@ from okex_ws.events.base import Timed
 LARGEST = 2**63 - 1
 DECIMAL = pa.decimal128(38, 18)
 LEVELS = pa.list_(pa.struct([("price", pa.float64()), ("size", pa.float64()), ("order_count", pa.int64())]))
+_NONE, _NOTHING, _UNKNOWN = pa.scalar(0, pa.int64()), pa.scalar(0.0, pa.float64()), pa.scalar(None, pa.int64())
 
 _NAMES: dict[type[Event], str] = {
     events.AccountGreeks: "account_greeks",
@@ -38,19 +40,22 @@ _NAMES: dict[type[Event], str] = {
     events.SystemStatus: "system_status",
 }
 _OURS = ("ts_recv", "instrument", "channel", "backfilled")
+_SIDES = ("raw_bids", "raw_asks")
 _EXACT = Decimal(1).scaleb(-18)
 
 
 class Table(msgspec.Struct, frozen=True):
     """One event class as a table. own: the columns that are its alone, by name.
 
-    makes: for each of them, events → column. Chained tables have trade ids, all others are told apart by time and content.
+    keep: event → what its row needs, a value a column; no event waits for its batch. makes: values → column, one for each of
+    `own`. Chained tables have trade ids, all others are told apart by time and content.
     """
 
     name: str
     event: type[Event]
     schema: Any
     own: tuple[str, ...]
+    keep: Callable[[Any], tuple[Any, ...]]
     makes: tuple[Callable[[Sequence[Any]], Any], ...]
 
     @property
@@ -58,18 +63,26 @@ class Table(msgspec.Struct, frozen=True):
         """Whether a trade id names a row once per instrument and day."""
         return "trade_id" in self.own and "price" in self.own and "order_id" not in self.own
 
-    def batch(self, rows: Sequence[Any], times: Sequence[int], ns: Sequence[int], indexes: Sequence[int], recorder: str) -> Any:
-        """Events of this class, their `event_ns`, journal records and places in them → one pyarrow RecordBatch."""
-        received = _integers([row.ts_recv for row in rows])
+    def batch(
+        self,
+        rows: Sequence[tuple[Any, ...]],
+        instrument: str,
+        times: Sequence[int],
+        ns: Sequence[int],
+        indexes: Sequence[int],
+        recorder: str,
+    ) -> Any:
+        """What `keep` gave for events of one instrument, their `event_ns`, journal records and places in them → a RecordBatch."""
+        received, channels, backfilled, *own = zip(*rows, strict=True)
         happened = _integers(times)
         columns = [
             happened.cast(pa.timestamp("ns")).cast(pa.timestamp("us"), safe=False),
             happened,
-            received,
-            _texts([getattr(row, "instrument", None) for row in rows]),
-            _texts([row.channel for row in rows]),
-            *(make(rows) for make in self.makes),
-            pa.array([row.backfilled for row in rows], pa.bool_()),
+            _integers(received),
+            pa.repeat(_texts([instrument if hasattr(self.event, "instrument") else None])[0], len(rows)),
+            _texts(channels),
+            *(make(values) for make, values in zip(self.makes, own, strict=True)),
+            pa.array(backfilled, pa.bool_()),
             pa.repeat(pa.scalar(recorder), len(rows)),
             pa.array(ns, pa.int64()),
             pa.array(indexes, pa.int32()),
@@ -88,19 +101,16 @@ def table_of(kind: type[Event]) -> Table:
     """The table of an event class."""
     own: list[tuple[str, Any]] = []
     makes: list[Callable[[Sequence[Any]], Any]] = []
-    if issubclass(kind, BookEvent):
-        for side in ("bids", "asks"):
-            own.append((side, LEVELS))
-            makes.append(_level_column(f"raw_{side}"))
     described = inspect.type_info(kind)
     assert isinstance(described, inspect.StructType)
-    for field in described.fields:
-        name = field.name
-        if name in _OURS or name in ("raw_bids", "raw_asks") or (name == "ts_ms" and issubclass(kind, Timed)):
-            continue
+    keep = _reader(described)
+    if issubclass(kind, BookEvent):
+        own += [("bids", LEVELS), ("asks", LEVELS)]
+        makes += [_level_column(_width(described))] * 2
+    for field in _plain_fields(described):
         form, convert = _form(field.type)
-        own.append((name, form))
-        makes.append(_column(name, form, convert))
+        own.append((field.name, form))
+        makes.append(_column(form, convert))
     schema = pa.schema(
         [
             ("time", pa.timestamp("us")),
@@ -115,7 +125,7 @@ def table_of(kind: type[Event]) -> Table:
             ("i", pa.int32()),
         ]
     )
-    return Table(table_name(kind), kind, schema, tuple(name for name, _ in own), tuple(makes))
+    return Table(table_name(kind), kind, schema, tuple(name for name, _ in own), keep, tuple(makes))
 
 
 def table_name(kind: type[Event]) -> str:
@@ -134,11 +144,53 @@ def known_tables() -> dict[str, type[Event]]:
     return {table_name(kind): kind for kind in pushes if kind not in (events.Push, events.BookEvent, events.GridUpdate)}
 
 
-def _column(name: str, form: Any, convert: Callable[[Any], Any] | None) -> Callable[[Sequence[Any]], Any]:
-    read = attrgetter(name)
+def _plain_fields(described: inspect.StructType) -> list[inspect.Field]:
+    """Those that become a column as they are."""
+    is_timed = issubclass(described.cls, Timed)
+    other = (*_OURS, *_SIDES, *(("ts_ms",) if is_timed else ()))
+    return [field for field in described.fields if field.name not in other]
 
-    def make(rows: Sequence[Any]) -> Any:
-        values = [read(row) for row in rows] if convert is None else [convert(read(row)) for row in rows]
+
+def _reader(described: inspect.StructType) -> Callable[[Any], tuple[Any, ...]]:
+    """What of an event is kept. The levels of a book become two texts: hundreds of small objects that live on would cost more
+    than their work, in memory that is cold and in rounds of the garbage collector."""
+    read = attrgetter("ts_recv", "channel", "backfilled", *(field.name for field in _plain_fields(described)))
+    if not issubclass(described.cls, BookEvent):
+        return read
+
+    def keep(event: Any) -> tuple[Any, ...]:
+        ts_recv, channel, backfilled, *plain = read(event)
+        return ts_recv, channel, backfilled, _lines(event.raw_bids), _lines(event.raw_asks), *plain
+
+    return keep
+
+
+def _lines(levels: list[tuple[str, ...]]) -> str | list[tuple[str, ...]]:
+    """Levels as CSV, a line each; as they are where one of them has text that is CSV's own."""
+    if not levels:
+        return ""
+    lines = "\n".join(map(",".join, levels))
+    is_plain = lines.count("\n") == len(levels) - 1 and lines.count(",") == len(levels) * (len(levels[0]) - 1)
+    return lines if is_plain and "\r" not in lines else levels
+
+
+def _levels(lines: str) -> list[tuple[str, ...]]:
+    """What `_lines` was given."""
+    return [tuple(line.split(",")) for line in lines.split("\n")] if lines else []
+
+
+def _width(described: inspect.StructType) -> int:
+    """How many texts a level has."""
+    levels = next(field.type for field in described.fields if field.name == "raw_bids")
+    assert isinstance(levels, inspect.ListType)
+    assert isinstance(levels.item_type, inspect.TupleType)
+    return len(levels.item_type.item_types)
+
+
+def _column(form: Any, convert: Callable[[Any], Any] | None) -> Callable[[Sequence[Any]], Any]:
+    def make(values: Sequence[Any]) -> Any:
+        if convert is not None:
+            values = [convert(value) for value in values]
         try:
             return pa.array(values, form)
         except (pa.ArrowException, OverflowError, TypeError, ValueError):
@@ -147,19 +199,28 @@ def _column(name: str, form: Any, convert: Callable[[Any], Any] | None) -> Calla
     return make
 
 
-def _level_column(name: str) -> Callable[[Sequence[Any]], Any]:
-    read = attrgetter(name)
+def _level_column(width: int) -> Callable[[Sequence[Any]], Any]:
+    read = csv.ReadOptions(column_names=[str(place) for place in range(width)], use_threads=False, block_size=1 << 30)
+    parse = csv.ParseOptions(quote_char=False, ignore_empty_lines=False)
+    kinds = {"0": pa.float64(), "1": pa.float64(), str(width - 1): pa.int64()}
+    convert = csv.ConvertOptions(column_types=kinds, include_columns=list(kinds), null_values=[])
 
-    def make(rows: Sequence[Any]) -> Any:
-        sides = [read(row) for row in rows]
-        levels = list(chain.from_iterable(sides))
-        sizes = _numbers([level[1] for level in levels], pa.float64(), float)
-        counts = _numbers([level[-1] for level in levels], pa.int64(), int)
-        is_counted = pc.or_kleene(pc.not_equal(counts, 0), pc.equal(sizes, 0))  # 0 orders of a size: nobody counted
-        counts = pc.if_else(is_counted, counts, pa.scalar(None, pa.int64()))
-        parts = [_numbers([level[0] for level in levels], pa.float64(), float), sizes, counts]
-        offsets = pa.array([0, *accumulate(map(len, sides))], pa.int32())
-        struct = pa.StructArray.from_arrays(parts, fields=list(LEVELS.value_type))
+    def make(sides: Sequence[str | list[tuple[str, ...]]]) -> Any:
+        try:
+            text = "\n".join(filter(None, sides))  # type: ignore[arg-type]  # a list is found out
+            table = csv.read_csv(pa.py_buffer(text.encode()), read, parse, convert)
+            prices, sizes, counts = (column.combine_chunks() for column in table.columns)
+            lengths = [side.count("\n") + 1 if side else 0 for side in sides]  # type: ignore[arg-type]
+        except (TypeError, UnicodeError, pa.ArrowException):
+            rows = [_levels(side) if isinstance(side, str) else side for side in sides]
+            levels = list(chain.from_iterable(rows))
+            prices, sizes = (_numbers([level[place] for level in levels], pa.float64(), float) for place in (0, 1))
+            counts = _numbers([level[-1] for level in levels], pa.int64(), int)
+            lengths = list(map(len, rows))
+        is_counted = pc.or_kleene(pc.not_equal(counts, _NONE), pc.equal(sizes, _NOTHING))  # 0 orders of a size: nobody counted
+        counts = pc.if_else(is_counted, counts, _UNKNOWN)
+        offsets = pa.array([0, *accumulate(lengths)], pa.int32())
+        struct = pa.StructArray.from_arrays([prices, sizes, counts], fields=list(LEVELS.value_type))
         return pa.ListArray.from_arrays(offsets, struct, type=LEVELS)
 
     return make
@@ -186,7 +247,7 @@ def _integers(values: Sequence[int]) -> Any:
         return pa.array([_fitting(value, pa.int64()) for value in values], pa.int64())
 
 
-def _texts(values: list[str | None]) -> Any:
+def _texts(values: Sequence[str | None]) -> Any:
     try:
         return pa.array(values, pa.string())
     except (pa.ArrowException, UnicodeError):

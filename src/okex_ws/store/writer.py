@@ -26,7 +26,7 @@ from okex_ws.store.news import GAPS, ledger_of, news_line
 from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
 from okex_ws.store.tables import Table, event_ns, table_of
 
-CHUNK = 200
+CHUNK = 1000
 """Rows kept as Python values before they become columns: few enough to be still in the processor's cache then."""
 
 _SECOND = 1_000_000_000
