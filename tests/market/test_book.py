@@ -162,6 +162,10 @@ def test_a_price_may_change_its_text_but_never_its_value() -> None:
     near = "59999.90000000000000001"  # the same double, another price: it cannot be told apart, so the book is given up
     assert book.apply(change([level(near, "1")], [])) == "levels"
     assert book.state is BookState.STALE
+    for first in (image([level(near)], []), image([], [])):  # nor when the longer text is the one that was there
+        book.apply(first)
+        book.apply(change([level(near)], []))
+        assert book.apply(change([level("59999.9", "1")], [])) == "levels"
 
 
 def test_the_crc_goes_over_25_levels_a_side_and_no_more() -> None:
