@@ -16,6 +16,7 @@ from okex_ws.events import OrderRefused, OrderResolved, OrderUpdate, Verdict
 from okex_ws.protocol.tickets import Outcome, Ticket
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.floor.orders import NewOrder
 from okex_ws.simulator.rules import DEMO_KEY, DEMO_TRADING_KEY, ApiKey, Rules
 from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
@@ -34,6 +35,14 @@ def resting(world: World) -> str:
 
 def crossing(world: World) -> str:
     return str(best(world)[1])
+
+
+def strangers_order(world: World, client_order_id: str, *, size: str, price: str) -> None:
+    """Another program of the account places an order under that id."""
+    other = {"side": "buy", "order_type": "limit", "size": Decimal(size), "price": Decimal(price)}
+    world.exchange.floor.place(
+        DEMO_KEY.uid, NewOrder(instrument=SPOT, client_order_id=client_order_id, **other), world.there
+    )
 
 
 def placed(world: World, ticket: Ticket) -> int:
@@ -109,6 +118,19 @@ def test_F5_a_duplicate_id_on_sending_again_means_that_the_first_one_lives() -> 
     ticket = trader.place("0.01", resting(world), may_resend=True)
     made = after_run(world, ticket, 25)
     assert (made.verdict, placed(world, ticket)) == (Verdict.CONFIRMED, 1)
+
+
+def test_F5_of_two_programs_with_one_id_only_the_one_whose_order_it_is_is_told_so() -> None:
+    world, trader = trading("order_then_drop times=1 action=order at=10s")
+    strangers_order(world, "quote1", size="0.03", price=resting(world))
+    refused = trader.place("0.01", resting(world), client_order_id="quote1")
+    made = after_run(world, refused, 1)
+    assert (made.verdict, made.code, made.order_id) == (Verdict.REJECTED, "51016", "")
+    world.run(9)
+    strangers_order(world, "quote2", size="0.03", price=resting(world))
+    unheard = trader.place("0.01", resting(world), client_order_id="quote2")
+    assert after_run(world, unheard, 20).verdict is Verdict.REJECTED
+    assert [order.size for orders in ledger(world).values() for order in orders] == [Decimal("0.03")] * 2
 
 
 def test_F6_ids_are_never_used_again_not_even_after_a_restart() -> None:

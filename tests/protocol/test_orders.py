@@ -175,12 +175,47 @@ def test_said_again_only_when_asked_for_and_under_the_same_id() -> None:
     assert desk.verdicts == [("place", "confirmed")]
 
 
-def test_an_id_of_an_earlier_order_is_refused_for_good() -> None:
+def test_an_id_of_another_order_is_refused_for_good_though_that_one_be_the_same_in_all() -> None:
     desk = Desk()
-    desk.place(limit(client_order_id="mine1"))
+    (ticket,) = desk.place(limit(client_order_id="mine1"))
     desk.reply("1", {"sCode": "51016", "sMsg": "Duplicated clOrdId"})
-    desk.found(row("mine1", cTime="1789990000000"))
+    desk.feed(push("mine1"))
     assert desk.verdicts == [("place", "rejected")]
+    assert ticket.outcome is not None
+    assert (ticket.outcome.code, ticket.outcome.order_id) == ("51016", "")
+    assert "another client order id" in ticket.outcome.advice
+
+
+@pytest.mark.parametrize(
+    "other", [{"side": "sell"}, {"ordType": "post_only"}, {"sz": "3"}, {"px": "99"}, {"cTime": "1789990000000"}]
+)
+def test_another_order_of_the_same_id_confirms_nothing_and_hides_nothing(other: dict[str, str]) -> None:
+    desk = Desk()
+    (ticket,) = desk.place(limit(client_order_id="mine1"), may_resend=True)
+    theirs = {"ordType": "limit", "uTime": "1790000000500", **other}
+    desk.book = [row("mine1", **theirs)]
+    desk.feed(push("mine1", **theirs))
+    desk.lost()
+    desk.run(14)
+    assert len(desk.sent) == 2, "said again, since the first did not arrive"
+    desk.reply("1", {"sCode": "51016"})
+    desk.run(40)
+    assert desk.verdicts == [("place", "rejected")]
+    assert ticket.outcome is not None
+    assert ticket.outcome.code == "51016"
+
+
+@pytest.mark.parametrize("by_us", [True, False])
+def test_an_order_that_was_amended_before_it_could_be_read_is_still_the_one(by_us: bool) -> None:
+    desk = Desk()
+    (ticket,) = desk.place(limit(client_order_id="mine1"))
+    desk.lost()
+    if by_us:
+        desk.place(amend("mine1", size="3"))
+    changed = "1790000000500" if by_us else "1790000000700"
+    desk.orders.looked_up(ticket.number, [row("mine1", sz="3", uTime=changed)], "", desk.now)
+    desk.settle()
+    assert ("place", "confirmed") in desk.verdicts
 
 
 def test_an_id_in_use_is_not_sent() -> None:

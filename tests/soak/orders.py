@@ -1,18 +1,21 @@
 """Seeded trouble on the order path: what the client believes in the end is what the exchange's own ledger says.
 
-A schedule is a minute of random orders under random faults of rows F1 to F16, kills and restarts among them, then calm. One in
-three goes through guard and switches, half of those presses the kill switch, and what is canceled for it is right; one in six
-trades spreads too. Run many: `python -m tests.soak.orders FIRST COUNT`, and one long calm run of COUNT orders, compared after
-every step: `python -m tests.soak.orders steps COUNT [SEED]`.
+A schedule is a minute of random orders under random faults of rows F1 to F16, kills and restarts among them, then calm; in most
+the two clocks differ. One in three goes through guard and switches, half of those presses the kill switch, and what is canceled
+for it is right; one in six trades spreads too; in one of four another program uses some of our ids. Run many:
+`python -m tests.soak.orders FIRST COUNT`, and one long calm run of COUNT orders, compared after every step:
+`python -m tests.soak.orders steps COUNT [SEED]`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from tests.guarded import GuardedTrader, guarded
 from tests.soak.workers import workers
 from tests.trading import SPOT, SPREAD, SWAP, best, killed, restart, trading
@@ -26,6 +29,7 @@ from okex_ws.protocol.tickets import Ticket
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.floor.orders import CANCELED_BY_TIMER as BY_SWITCH
 from okex_ws.simulator.floor.orders import CANCELED_SELF_TRADE as BY_SELF_TRADE
+from okex_ws.simulator.floor.orders import NewOrder, Rejection
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.wire.absence import GRACE_S
@@ -37,6 +41,8 @@ REPORT_WITHIN = 30 * SECOND
 TICK = Decimal("0.1")
 WIDE = Limits(price_distance=None, open_orders=None, orders_per_second=None, trip_after=None)
 """A guard that refuses only what it must: while the account is not LIVE, and after the kill switch."""
+FOREIGN = "quote"
+"""What client order ids begin with that another program uses as well."""
 MOST_RESTING, CLEARED_OUT = 60, 10
 NEWEST = 100
 """Past orders and fills compared after every step; all of them at the end."""
@@ -56,6 +62,8 @@ class Schedule:
             # with, hidden from every read of the new one. So a young order is hidden then, for as long as F4 gives OKX.
             faults = [f"{line} seconds={GRACE_S:g}" if line.startswith("hide_order") else line for line in faults]
         self.has_spreads = seed % 6 == 1
+        self.has_strangers = seed % 4 == 2
+        self.foreign: set[str] = set()  # orders of other programs
         ahead_s = Dice(f"clocks of schedule {seed}").choice((0, 0, -25, -8, -3, 3, 8, 25))
         options = {
             "rules": rules,
@@ -118,10 +126,25 @@ class Schedule:
         name = dice.choice(known[-4:]).order.client_order_id
         return self.trader.submit(CancelOrder(instrument=SPREAD, is_spread=True, client_order_id=name))
 
+    def _act_as_a_stranger(self) -> None:
+        """Another program of the account places an order, and we another one under the same id."""
+        ours = msgspec.structs.replace(self._order(), client_order_id=f"{FOREIGN}{len(self.asked)}")
+        side = "sell" if ours.side == "buy" else "buy"
+        away = Decimal(500) if side == "sell" else Decimal(-500)
+        theirs = {"size": ours.size, "price": best(self.world, ours.instrument)[0] + away, "trade_mode": ours.trade_mode}
+        with contextlib.suppress(Rejection):
+            new = NewOrder(ours.instrument, side, "limit", client_order_id=ours.client_order_id, **theirs)
+            self.foreign.add(self.world.exchange.floor.place(DEMO_KEY.uid, new, self.world.there).order_id)
+        self.asked += [(ticket, self.world.now) for ticket in self.trader.submit(ours)]
+
     def _act(self) -> None:
         dice, trader, now = self.dice, self.trader, self.world.now
         known = [t for t, _ in self.asked if t.kind == "place" and (t.outcome is None or t.outcome.is_confirmed)]
+        known = [t for t in known if not t.order.client_order_id.startswith(FOREIGN)]
         spreads, known = [t for t in known if t.order.is_spread], [t for t in known if not t.order.is_spread]
+        if self.has_strangers and dice.chance(0.1):
+            self._act_as_a_stranger()
+            return
         if self.has_spreads and dice.chance(0.25):
             self.asked += [(ticket, now) for ticket in self._act_on_spreads(spreads)]
             return
@@ -231,7 +254,8 @@ def audit(made: Schedule) -> list[str]:
     world, wrong = made.world, []
     theirs: dict[str, list[Any]] = {}
     for order in world.exchange.floor.orders(DEMO_KEY.uid):
-        theirs.setdefault(order.client_order_id, []).append(order)
+        if order.order_id not in made.foreign:
+            theirs.setdefault(order.client_order_id, []).append(order)
     for spread in world.exchange.desk.spreads.orders(DEMO_KEY.uid):
         theirs.setdefault(spread.asked.client_order_id, []).append(spread)
     by_id = {order.order_id: order for orders in theirs.values() for order in orders}
@@ -307,7 +331,7 @@ def steps(count: int, seed: int = 1) -> tuple[int, list[str]]:
     world, trader = trading(seed=seed, rules=Rules(order_limits=False), market=market(seed))
     made = Schedule.__new__(Schedule)
     made.dice, made.world, made.trader, made.asked, made.wrong = Dice(f"steps {seed}"), world, trader, [], []
-    made.has_spreads = False
+    made.has_spreads = made.has_strangers = False
     done = 0
     while done < count:
         before = len(made.asked)

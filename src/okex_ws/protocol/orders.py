@@ -279,6 +279,8 @@ class Orders:
         if ticket is None or ticket.look is None:
             return
         order = order_in(ticket, rows or [])
+        if order is not None and self._is_another(ticket, order):
+            order, code = None, "51603"  # OKX shows the latest order of an id
         finding = self._lookups.answered(ticket, rows, code, now, is_found=order is not None)
         asked_at = ticket.look.asked_at
         if finding is Finding.FOUND and order is not None:
@@ -456,7 +458,8 @@ class Orders:
         elif step is Next.CONFIRMED:
             self._settle(ticket, Proof(Verdict.CONFIRMED), Rank.ANSWER, now, via=request.via)
         elif step is Next.REJECTED:
-            self._settle(ticket, Proof(Verdict.REJECTED, code, message), Rank.ANSWER, now, via=request.via)
+            rank = Rank.ORDER if code == "51016" else Rank.ANSWER  # what is told of an order of that id is not about this one
+            self._settle(ticket, Proof(Verdict.REJECTED, code, message), rank, now, via=request.via)
         elif step is Next.LOOK and ticket.is_open:
             ticket.reason = message or lookup(code).meaning
             if code in ("51016", "51400", "51503", "51603", "51401", "51402", "51416"):
@@ -477,14 +480,19 @@ class Orders:
         for item in concerned:
             if item.order.instrument != order.instrument and not item.order.is_spread:
                 continue
-            if isinstance(item.order, PlaceOrder) and is_another(order, self._clock.at(item.first_sent_at)):
-                proof: Proof | None = Proof(Verdict.REJECTED, "51016", "an earlier order has this client order id")
-                proof = proof if item.answer == "51016" else None
-            else:
-                proof = of_order(item, order, was_read=via == "lookup")
+            if self._is_another(item, order):
+                continue
+            proof = of_order(item, order, was_read=via == "lookup")
             item.order_id = order.order_id or item.order_id
             if proof is not None:
                 self._settle(item, proof, Rank.ORDER, now, via=via, state=order.state)
+
+    def _is_another(self, ticket: Ticket, order: OwnOrder) -> bool:
+        """Whether this order has the ticket's id and is not the one that it asked for."""
+        if not isinstance(ticket.order, PlaceOrder):
+            return False
+        is_amended = any(isinstance(item.order, AmendOrder) for item in self._shelf.of(order))
+        return is_another(order, ticket.order, self._clock.at(ticket.first_sent_at), is_amended=is_amended)
 
     def _not_yet(self, ticket: Ticket, order: OwnOrder, asked_at: int, now: int) -> None:
         """The order is there, and what was asked of it does not show: in time that proves something too."""

@@ -86,14 +86,25 @@ def of_answer(ticket: Ticket, code: str, *, by_number: bool) -> Next:
         return Next.CONFIRMED
     if code in STALE_CODE and by_number and ticket.refreshes < MOST_REFRESHES:
         return Next.REFRESH
+    if code == "51016" and isinstance(ticket.order, PlaceOrder) and ticket.attempts - ticket.refreshes == 1:
+        return Next.REJECTED  # it was never said before, so the order of that id is another one
     if code in UNCLEAR or code == "51410" or lookup(code).policy is Policy.LOOK_UP:
         return Next.LOOK
     return Next.REJECTED
 
 
-def is_another(order: OwnOrder, asked_at: int) -> bool:
-    """Whether this is an earlier order than the one of the same id asked for at `asked_at`, by OKX's clock."""
-    return order.created_ms is not None and order.created_ms * (SECOND // 1000) < asked_at - OTHERS_CLOCK
+def is_another(order: OwnOrder, wanted: PlaceOrder, asked_at: int, *, is_amended: bool) -> bool:
+    """Whether this is not the order of the same id that was asked for at `asked_at`, by OKX's clock: made earlier, or different.
+
+    is_amended: size and price may be others by now. Those of an order that somebody else may have amended prove nothing either.
+    """
+    if order.created_ms is not None and order.created_ms * (SECOND // 1000) < asked_at - OTHERS_CLOCK:
+        return True
+    if order.side not in ("", wanted.side) or order.order_type not in ("", wanted.order_type):
+        return True
+    if is_amended or order.updated_ms != order.created_ms or wanted.reduce_only:  # OKX lessens what only reduces
+        return False
+    return order.size not in (None, wanted.size) or (wanted.price is not None and order.price not in (None, wanted.price))
 
 
 def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None:

@@ -181,12 +181,7 @@ _GENERAL = _table(
 """`code` of REST replies and order replies."""
 
 _ORDER = _table(
-    (
-        "51000",
-        _BUG,
-        "parameter error",
-        "check the parameter named; client order ids are letters and digits only",
-    ),
+    ("51000", _BUG, "parameter error", "change the parameter named, or leave it out"),
     ("51001", _FATAL, "no such instrument", "check the id and its instIdCode; demo and production differ"),
     ("51003 51407", _BUG, "an order id or a client order id is needed", "give one of them"),
     ("51004 51005", _FATAL, "more than the position or order limit", "make it smaller"),
@@ -194,7 +189,7 @@ _ORDER = _table(
     ("51008 51131", _FATAL, "not enough balance", "make it smaller, or transfer funds"),
     ("51011", _BUG, "the order id exists", "use another id"),
     ("51015", _BUG, "instrument and instrument type do not match", "make the two agree"),
-    ("51016", _LOOK_UP, "the client order id exists", "the first order of that id lives: read it"),
+    ("51016", _LOOK_UP, "the client order id exists", "give another client order id, or none to get one"),
     ("51020 51120", _FATAL, "less than the smallest size", "see min_size of the instrument"),
     ("51021", _FATAL, "the instrument is not listed yet", "see its listing time"),
     ("51022", _FATAL, "the instrument is suspended", "wait for its state live"),
