@@ -398,11 +398,24 @@ def test_requests_to_trade_are_what_the_pages_say(name: str) -> None:
         (("BTC-USDT", "buy", Decimal(1)), "needs a price"),
         (("BTC-USD-QUARTER", "buy", Decimal(1), Decimal(1)), "position_side is long or short"),
         (("BTC", "buy", Decimal(1), Decimal(1)), "not an instrument"),
+        (("BTC-USDT-SWAP", "buy", Decimal(1), Decimal(1)), "not an instrument"),
+        (("BTC-USD-210625", "buy", Decimal(1), Decimal(1)), "not an instrument"),
+        (("BTC-USDT", "buy", Decimal(-1), Decimal(5)), "size is -1; give a number above 0"),
+        (("BTC-USDT", "buy", Decimal(1), Decimal("NaN")), "price is NaN; give a number above 0"),
+        (("BTC-USDT", "buy", Decimal("Infinity"), Decimal(5)), "above 0"),
     ],
 )
 def test_an_order_V1_cannot_say_is_told_before_it_is_sent(arguments: tuple[Any, ...], words: str) -> None:
     with pytest.raises(orders.NoRequestError, match=words):
         orders.place(*arguments)
+
+
+def test_contracts_are_whole_and_ids_are_ids() -> None:
+    with pytest.raises(orders.NoRequestError, match=r"size is 1.5; contracts are whole"):
+        orders.place("BTC-USD-QUARTER", "buy", Decimal("1.5"), Decimal(1), position_side="long")
+    for ask in (orders.cancel, orders.query):
+        with pytest.raises(orders.NoRequestError, match="is no id of an order"):
+            ask("BTC-USDT", "7&symbol=eth_usdt")
 
 
 def test_answers_find_their_requests_in_order_per_channel() -> None:

@@ -90,11 +90,21 @@ def test_requests_are_what_the_pages_say_and_all_of_them_is_signed(name: str) ->
         (("BTC-USD-SWAP", "buy", Decimal(1), Decimal(1)), "opens or closes a side"),
         (("BTC-USD-210423-64000-C", "buy", Decimal(1), Decimal(1)), "is no spot pair"),
         (("btc_usdt", "buy", Decimal(1), Decimal(1)), "is no spot pair"),
+        (("BTC-USDT", "buy", Decimal(-1), Decimal(5)), "size is -1; give a number above 0"),
+        (("BTC-USDT", "buy", Decimal("NaN"), Decimal(5)), "size is NaN"),
+        (("BTC-USDT", "buy", Decimal(1), Decimal(0)), "price is 0"),
     ],
 )
 def test_an_order_V3_cannot_say_is_told_before_it_is_sent(arguments: tuple[Any, ...], words: str) -> None:
     with pytest.raises(orders.NoRequestError, match=words):
         orders.place(*arguments)
+
+
+@pytest.mark.parametrize("order_id", ["", "a b&c=1", "../x", "7?instrument_id=ETH-USDT", "é"])
+def test_what_is_no_id_does_not_get_into_a_signed_path(order_id: str) -> None:
+    for ask in (orders.cancel, orders.query):
+        with pytest.raises(orders.NoRequestError, match="is no id of an order"):
+            ask("BTC-USDT", order_id)
 
 
 @pytest.mark.parametrize(

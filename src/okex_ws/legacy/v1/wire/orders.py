@@ -14,6 +14,8 @@ import msgspec
 from okex_ws.events import Event
 from okex_ws.legacy.frames import Replied
 from okex_ws.legacy.numbers import text
+from okex_ws.legacy.requested import NoRequestError, identity, positive
+from okex_ws.legacy.v1.wire.channels import CONTRACTS
 from okex_ws.legacy.v1.wire.own import account_rows, order_of
 from okex_ws.wire.channels import Subscription
 
@@ -40,10 +42,6 @@ class Request(NamedTuple):
     parameters: dict[str, str]
 
 
-class NoRequestError(ValueError):
-    """An order V1 cannot say; the text says what to change."""
-
-
 def place(
     instrument: str,
     side: str,
@@ -66,36 +64,38 @@ def place(
     if not contract:
         kind = side if order_type == "limit" else f"{side}_market"
         parameters = {"symbol": symbol, "type": kind}
-        if order_type == "limit":
-            parameters |= {"price": _text(price), "amount": _text(size)}
+        if price is not None and order_type == "limit":
+            parameters |= {"price": positive("price", price), "amount": positive("size", size)}
         else:
-            parameters["price" if side == "buy" else "amount"] = _text(size)
+            parameters["price" if side == "buy" else "amount"] = positive("size", size)
         return Request("ok_spot_order", parameters)
     kind = KINDS.get((side, position_side), "")
     if not kind:
         raise NoRequestError(f"a futures order opens or closes a side: position_side is long or short, not {position_side!r}")
     if leverage not in (10, 20):
         raise NoRequestError(f"V1 had a leverage of 10 or 20, not {leverage}")
-    takes = order_type == "market"
-    parameters = {"symbol": symbol, "contract_type": contract, "price": "0" if takes else _text(price), "amount": _text(size)}
-    parameters |= {"type": kind, "match_price": "1" if takes else "0", "lever_rate": str(leverage)}
+    limit = "0" if price is None or order_type == "market" else positive("price", price)
+    contracts = positive("size", size, is_whole=True)
+    parameters = {"symbol": symbol, "contract_type": contract, "price": limit, "amount": contracts, "type": kind}
+    parameters |= {"match_price": "1" if order_type == "market" else "0", "lever_rate": str(leverage)}
     return Request("ok_futureusd_trade", parameters)
 
 
 def cancel(instrument: str, order_id: str) -> Request:
     """Cancel an order."""
     symbol, contract = _place(instrument)
+    parameters = {"symbol": symbol, "order_id": identity(order_id)}
     if not contract:
-        return Request("ok_spot_cancel_order", {"symbol": symbol, "order_id": order_id})
-    return Request("ok_futureusd_cancel_order", {"symbol": symbol, "order_id": order_id, "contract_type": contract})
+        return Request("ok_spot_cancel_order", parameters)
+    return Request("ok_futureusd_cancel_order", {**parameters, "contract_type": contract})
 
 
 def query(instrument: str, order_id: str = "-1", *, page: int = 1, page_length: int = 50) -> Request:
     """Ask for an order, or for all that are open (order_id -1)."""
     symbol, contract = _place(instrument)
     if not contract:
-        return Request("ok_spot_orderinfo", {"symbol": symbol, "order_id": order_id})
-    parameters = {"symbol": symbol, "order_id": order_id, "contract_type": contract, "status": "1"}
+        return Request("ok_spot_orderinfo", {"symbol": symbol, "order_id": identity(order_id)})
+    parameters = {"symbol": symbol, "order_id": identity(order_id), "contract_type": contract, "status": "1"}
     parameters |= {"current_page": str(page), "page_length": str(page_length)}
     return Request("ok_futureusd_orderinfo", parameters)
 
@@ -126,11 +126,8 @@ def answered(name: str, answer: dict[str, Any], now: int) -> Replied:
 
 def _place(instrument: str) -> tuple[str, str]:
     """V1's symbol and contract_type, "" on spot."""
-    parts = instrument.lower().split("-")
-    if len(parts) < 2 or not all(parts):
+    coin, _, rest = instrument.lower().partition("-")
+    quote, _, contract = rest.replace("-", "_").partition("_")
+    if not coin or not quote or (contract and (quote != "usd" or contract not in CONTRACTS)):
         raise NoRequestError(f"{instrument!r} is not an instrument; V1's look like BTC-USDT or BTC-USD-QUARTER")
-    return "_".join(parts[:2]), "_".join(parts[2:])
-
-
-def _text(number: Decimal | None) -> str:
-    return format(number if number is not None else Decimal(0), "f")
+    return f"{coin}_{quote}", contract

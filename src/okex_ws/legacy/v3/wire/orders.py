@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from okex_ws.events import OrderResult, OrderUpdate
+from okex_ws.legacy.requested import NoRequestError, identity, positive
 from okex_ws.legacy.v3.wire.channels import business_of
 from okex_ws.legacy.v3.wire.own import KINDS, ORDER_TYPES, order_rows
 from okex_ws.wire.frames import FrameError
@@ -28,10 +29,6 @@ class Request(NamedTuple):
     method: str
     path: str
     body: str = ""
-
-
-class NoRequestError(ValueError):
-    """An order V3 cannot say; the text says what to change."""
 
 
 def place(
@@ -54,26 +51,28 @@ def place(
     is_market = order_type == "market"
     if price is None and not is_market:
         raise NoRequestError(f"a {order_type} order needs a price")
-    body = {"instrument_id": instrument, "client_oid": client_order_id} if client_order_id else {"instrument_id": instrument}
+    body = {"instrument_id": instrument}
+    if client_order_id:
+        body["client_oid"] = identity(client_order_id)
     if business == "spot":
         body |= {"side": side, "type": "market" if is_market else "limit", "margin_trading": "1"}
-        if is_market:
-            body["notional" if side == "buy" else "size"] = _text(size)
+        if price is None or is_market:
+            body["notional" if side == "buy" else "size"] = positive("size", size)
         else:
-            body |= {"order_type": _TYPES[order_type], "price": _text(price), "size": _text(size)}
+            body |= {"order_type": _TYPES[order_type], "price": positive("price", price), "size": positive("size", size)}
         return Request("POST", "/api/spot/v3/orders", _json(body))
     kind = _SIDES.get((side, position_side))
     if kind is None:
         raise NoRequestError(f"an order on a derivative opens or closes a side: long or short, not {position_side!r}")
-    body |= {"type": kind, "size": _text(size), "match_price": "1" if is_market else "0"}
-    if not is_market:
-        body |= {"price": _text(price), "order_type": _TYPES[order_type]}
+    body |= {"type": kind, "size": positive("size", size, is_whole=True), "match_price": "1" if is_market else "0"}
+    if price is not None and not is_market:
+        body |= {"price": positive("price", price), "order_type": _TYPES[order_type]}
     return Request("POST", f"/api/{business}/v3/order", _json(body))
 
 
 def cancel(instrument: str, order_id: str) -> Request:
     """Cancel an order by its id, or by the client's."""
-    business = _business(instrument)
+    business, order_id = _business(instrument), identity(order_id)
     if business == "spot":
         return Request("POST", f"/api/spot/v3/cancel_orders/{order_id}", _json({"instrument_id": instrument}))
     return Request("POST", f"/api/{business}/v3/cancel_order/{instrument}/{order_id}")
@@ -81,7 +80,7 @@ def cancel(instrument: str, order_id: str) -> Request:
 
 def query(instrument: str, order_id: str) -> Request:
     """Ask for an order by its id, or by the client's."""
-    business = _business(instrument)
+    business, order_id = _business(instrument), identity(order_id)
     if business == "spot":
         return Request("GET", f"/api/spot/v3/orders/{order_id}?instrument_id={instrument}")
     return Request("GET", f"/api/{business}/v3/orders/{instrument}/{order_id}")
@@ -146,7 +145,3 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def _json(body: dict[str, str]) -> str:
     return msgspec.json.encode(body).decode()
-
-
-def _text(number: Decimal | None) -> str:
-    return format(number if number is not None else Decimal(0), "f")
