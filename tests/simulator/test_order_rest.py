@@ -185,6 +185,8 @@ def test_settings_and_facts_of_the_account() -> None:
     body = {"instId": SWAP, "lever": "5", "mgnMode": "cross"}
     assert rest(exchange, "POST", "account/set-leverage", body)[1]["data"][0]["lever"] == "5"
     assert rows(exchange, f"account/leverage-info?instId={SWAP}&mgnMode=cross")[0]["lever"] == "5"
+    isolated = rest(exchange, "POST", "account/set-leverage", {**body, "mgnMode": "isolated"})[1]
+    assert (isolated["code"], "no isolated margin" in isolated["msg"]) == ("51000", True), "none of its orders would be taken"
     assert rest(exchange, "POST", "account/set-position-mode", {"posMode": "long_short_mode"})[1]["code"] == "0"
     assert rest(exchange, "POST", "account/set-position-mode", {"posMode": "x"})[1]["code"] == "51000"
     assert len(rows(exchange, f"account/leverage-info?instId={SWAP}&mgnMode=cross")) == 2

@@ -111,13 +111,12 @@ def _set_leverage(call: Call) -> Answer:
     for name, value in (("lever", leverage), ("instId", instrument), ("mgnMode", mode)):
         if not value:
             raise Refused("50014", name)
-    if mode not in ("cross", "isolated"):
-        raise Refused("51000", "mgnMode")
+    if mode != "cross":
+        raise Wrong("51000", "Parameter mgnMode error: this simulator has no isolated margin")
     if call.exchange.desk.listings.row(instrument) is None:
         raise unlisted()
-    sides = _sides(call) if mode == "cross" else (side,)
     assert leverage is not None
-    for each in sides:
+    for each in _sides(call):
         call.exchange.floor.set_leverage(call.uid, instrument, leverage, call.now, position_side=each)
     return [{"lever": plain(leverage), "mgnMode": mode, "instId": instrument, "posSide": side}]
 

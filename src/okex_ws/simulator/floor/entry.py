@@ -39,6 +39,9 @@ class Limits(Protocol):
         """Of one account in one instrument."""
 
 
+NO_SUCH_MODE = "Parameter tdMode error: this simulator trades cash on spot and cross on derivatives; it has no isolated margin"
+
+
 def parameter(name: str) -> Rejection:
     """51000 about one parameter, by OKX's name of it."""
     return Rejection("51000", f"Parameter {name} error")
@@ -69,7 +72,7 @@ def check_words(new: NewOrder, terms: Terms, account: Account) -> None:
         raise parameter("tgtCcy")
     if terms.is_spot:
         if new.trade_mode != "cash":
-            raise parameter("tdMode")
+            raise Rejection("51000", NO_SUCH_MODE)
         if new.position_side not in ("", NET):
             raise parameter("posSide")
         if new.reduce_only:
@@ -78,7 +81,7 @@ def check_words(new: NewOrder, terms: Terms, account: Account) -> None:
         raise Rejection("51015", f"Instrument ID {terms.instrument} does not match instrument type; it is not traded here")
     else:
         if new.trade_mode != "cross":
-            raise parameter("tdMode")
+            raise Rejection("51000", NO_SUCH_MODE)
         sides = ("long", "short") if account.position_mode == LONG_SHORT_MODE else ("", NET)
         if new.position_side not in sides:
             raise parameter("posSide")
