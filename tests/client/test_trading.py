@@ -97,6 +97,16 @@ def test_a_market_buy_is_in_coins_unless_it_is_said_to_be_money_and_limits_know_
     traded(life, limits=okex_ws.Limits(order_size=Decimal("0.05")))
 
 
+def test_a_trade_mode_the_simulator_does_not_have_is_refused_in_words_about_it() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        made = await client.place(SWAP, "buy", 1, order_type="market", trade_mode="isolated")
+        assert (made.verdict, made.code) == (Verdict.REJECTED, "51000")
+        assert "tdMode error: this simulator trades cash on spot and cross on derivatives" in made.reason
+        assert made.advice == "change the parameter named, or leave it out"
+
+    traded(life)
+
+
 def test_a_batch_and_its_cancels() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         orders = [
