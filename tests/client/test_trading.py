@@ -166,6 +166,18 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
     asyncio.run(main())
 
 
+def test_a_client_that_would_hear_nothing_of_a_spread_order_does_not_send_it() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        for ask in (
+            client.place_spread(SPREAD, "buy", "1", price="-500"),
+            client.amend_spread(SPREAD, order_id="1", price="-400"),
+        ):
+            with pytest.raises(okex_ws.NotTradingError, match=r"Trading\(spreads=True\)"):
+                await ask
+
+    traded(life)
+
+
 def test_F20_halted_no_spread_order_leaves_and_open_ones_are_canceled() -> None:
     async def main() -> None:
         async with Server(exchange()) as server, asyncio.timeout(120):
@@ -199,7 +211,7 @@ def test_F19_spread_orders_count_for_the_limits_of_the_whole_account() -> None:
         assert len(server.exchange.desk.spreads.orders(DEMO_KEY.uid)) == 2
         return said
 
-    strict = {"limits_by_instrument": {SPREAD: okex_ws.Limits(order_size=Decimal(5))}}
+    strict = {"spreads": True, "limits_by_instrument": {SPREAD: okex_ws.Limits(order_size=Decimal(5))}}
     assert traded(life, limits=okex_ws.Limits(open_orders=2), **strict) == ["open_orders", "open_orders"]
     assert traded(life, limits=okex_ws.Limits(orders_per_second=2, open_orders=5), **strict) == ["orders_per_second"] * 2
 
@@ -270,7 +282,7 @@ def test_F1_a_spread_order_whose_answer_was_lost_is_read_by_its_id_too() -> None
         (order,) = server.exchange.desk.spreads.orders(DEMO_KEY.uid)
         assert (made.verdict, made.via, order.order_id) == (Verdict.CONFIRMED, "lookup", made.order_id)
 
-    traded(life, "order_then_drop times=1 action=order")
+    traded(life, "order_then_drop times=1 action=order", spreads=True)
 
 
 def test_closed_before_the_answer_it_is_unknown_and_the_next_client_finds_out(tmp_path: Path) -> None:

@@ -257,6 +257,8 @@ class Trader:
         Raises OrderError for what cannot be said, NotTradingError before `ready`.
         """
         self._check_open()
+        if not self.settings.spreads and any(order.is_spread and isinstance(order, (PlaceOrder, AmendOrder)) for order in orders):
+            raise NotTradingError("this client hears nothing of spread orders; make it with Trading(spreads=True)")
         fitted = [self._fitted(order) for order in orders]
         tickets = self.safety.submit(
             fitted, self._around, self._now(), override=override, urgent=urgent, may_resend=may_resend
