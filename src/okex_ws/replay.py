@@ -40,6 +40,8 @@ class Replay:
     """Lines brought back to life. `feed` one record after another, in order.
 
     dialect: of frames whose line is not known; lines say theirs themselves.
+    is_exact: what is said is what was said live. In a journal that was `resume`d, not from a hole on until its next checkpoint:
+    lines are known only from their beginning, so the frames in between are taken as frames alone.
     """
 
     def __init__(self, dialect: Dialect = V5) -> None:
@@ -48,21 +50,44 @@ class Replay:
         self._bare: dict[tuple[str, int], tuple[AnySession, Any, Books]] = {}
         self._connects = connects_per_ip()
         self._planner: Planner | None = None
+        self.is_exact = True
+        self._folder: Path | None = None
+        self._n = 0
+        self._ahead: dict[int, checkpoints.Checkpoint] = {}
 
     def resume(self, folder: Path, *, through: int | None = None, before: int | None = None) -> int:
         """Begin where a recorder's lines stood: after a record ≤ `through`, everything received before `before` (ns).
 
-        Returns that record: feed what follows it. 0: there is no such checkpoint, feed all.
+        Returns that record: feed what follows it, all of it. 0: there is no such checkpoint, feed all.
         """
-        for checkpoint in checkpoints.find(folder, through=through, before=before):
+        self._folder = folder
+        self._n = self._stand(checkpoints.find(folder, through=through, before=before))
+        return self._n
+
+    def _stand(self, found: Iterable[checkpoints.Checkpoint]) -> int:
+        """As the first of these that can be read says; returns its record, or 0."""
+        for checkpoint in found:
             standing = checkpoints.read(checkpoint.path)
             if standing is not None:
                 self.lines, self._connects, self._planner = standing
+                self.is_exact = True
                 return checkpoint.n
         return 0
 
+    def _step(self, n: int, folder: Path) -> None:
+        """Record n is next: behind a hole, or where lines stood as a checkpoint ahead of a hole says."""
+        if n > self._n + 1:
+            self.lines, self._bare, self._connects, self._planner = {}, {}, connects_per_ip(), None
+            self.is_exact = False
+            self._ahead = {one.n: one for one in checkpoints.find(folder) if one.n >= n - 1}
+        if not self.is_exact and n - 1 in self._ahead and self._stand([self._ahead[n - 1]]):
+            self._bare = {}
+        self._n = n
+
     def feed(self, record: Any) -> list[Event]:
         """What was said to this, as a consumer got to see it."""
+        if self._folder is not None:
+            self._step(record.n, self._folder)
         if record.line == "backfill":
             return self._plan(record)
         events = self._hear(record)

@@ -97,6 +97,22 @@ def test_E2_a_segment_missing_between_two_is_said_with_its_records(tmp_path: Pat
     assert [(problem.kind, problem.first, problem.last) for problem in problems] == [("missing", 5, 8)]
 
 
+def test_E2_segments_missing_before_all_others_are_said_with_their_records(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path, recorder="r", software="test", now=START)
+    for first in (1, 5, 9):
+        fill(writer, range(first, first + 4))
+        writer.rotate(START)
+    (tmp_path / "r" / "00000001.jsonl.zst").unlink()
+    numbers, problems = read(tmp_path / "r", range(1, 13))
+    assert numbers == [5, 6, 7, 8, 9, 10, 11, 12]
+    assert [(problem.kind, problem.first, problem.last) for problem in problems] == [("missing", 1, 4)]
+    reader = JournalReader(tmp_path / "r")
+    for after, missing in ((2, [(3, 4)]), (4, []), (6, [])):
+        assert [record.n for record in reader.records(after=after)] == list(range(max(after + 1, 5), 13))
+        assert [(problem.first, problem.last) for problem in reader.problems] == missing
+        reader = JournalReader(tmp_path / "r")
+
+
 def test_E2_a_sector_that_cannot_be_read_costs_its_block(tmp_path: Path) -> None:
     path, _ = small_segment(tmp_path, blocks=6, each=400)
     content = path.read_bytes()

@@ -155,7 +155,9 @@ def _wanted(
 
     for reader in readers:
         replay = Replay(spoken(reader.dialect))
-        n = replay.resume(reader.path, before=since) if since is not None else 0
+        n = 0
+        if reader.path.is_dir():
+            n = replay.resume(reader.path, before=since if since is not None else 0)
         for place in played(counted(reader.records(after=n, until=until)), replay=replay):
             event = place.event
             if since is not None and event.ts_recv < since:

@@ -190,6 +190,9 @@ class JournalReader:
             limit = limit if first is None else first
             if after and first is not None and first <= after + 1 and not known:
                 break
+        else:  # all segments there are: what is asked for and comes before them is missing
+            self._expected = after + 1
+            return places, 0
         self._expected = None
         return places, 0
 

@@ -87,6 +87,7 @@ class News:
     """One ledger of news, read back: each event once, however often its line was written."""
 
     def __init__(self, root: Path, name: str, schema: Any) -> None:
+        self.name = name
         self._lines = Lines[dict[str, Any]](root / LEDGER / name, dict[str, Any])
         self._schema = schema
         self.rows: list[dict[str, Any]] = []
@@ -115,6 +116,14 @@ class News:
                 out["detail"] = msgspec.json.encode(rest).decode() if rest else None
             rows.append(out)
         return rows
+
+
+def last_told(root: Path, recorder: str) -> int:
+    """The last journal record of a recorder of which there is a line in a ledger; 0 when there is none."""
+    ledgers = News(root, GAPS, GAP_SCHEMA), News(root, CONNECTIONS, CONNECTION_SCHEMA)
+    for ledger in ledgers:
+        ledger.refresh()
+    return max((row["n"] for ledger in ledgers for row in ledger.rows if row.get("recorder") == recorder), default=0)
 
 
 def segment_rows(commits: list[Commit]) -> list[dict[str, Any]]:
