@@ -73,6 +73,13 @@ def test_a_gap_said_to_be_filled_that_is_not(tmp_path: Path) -> None:
         assert rows == [("Recovered", 1_006, 1_007, 2, None), ("Unrecoverable", None, 1_005, None, "expired")]
 
 
+def test_what_okx_no_longer_had_explains_nothing_older_than_was_asked_for(tmp_path: Path) -> None:
+    events: list[Event] = [trade(n) for n in range(30) if n not in (5, 6, 20)]
+    since = trade(15).ts_ms * 1_000_000
+    lost = Unrecoverable(channel="trades", instrument="BTC-USDT", first_id=None, last_id=1_025, since=since, reason="expired")
+    assert kinds(recorded(tmp_path, [*events, lost])) == [(HOLE, 1_005, 1_006), (EXPLAINED, 1_020, 1_020)]
+
+
 def test_what_one_of_two_recorders_saw_is_not_missing(tmp_path: Path) -> None:
     one: list[Event] = [trade(n) for n in range(30) if n not in (5, 6, 7)]
     other: list[Event] = [trade(n, delay_ms=9) for n in range(2, 25) if n != 12]

@@ -21,10 +21,12 @@ from okex_ws.store.query import Folder, Store
 from okex_ws.store.views import literal
 
 HOLE, DOUBLE, DAMAGE, EXPLAINED, UNVERIFIABLE = "hole", "double", "damage", "explained", "unverifiable"
+GONE = "gone"
+"""Kind of a finding: whole files that somebody may have deleted because they are old, and of which nothing else is lost."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing found. kind: hole, double, damage (each of them is unclean), explained or unverifiable.
+    """One thing found. kind: hole, double, damage (each of them is unclean), explained, gone or unverifiable.
 
     first_id, last_id: missing trade ids, both included; or the sequences of a book around a break.
     """
@@ -90,7 +92,7 @@ def check_trades(store: Store, table: str = "trades") -> list[Finding]:
             text = f"{instrument}: {-size} trades after {before} are counted twice"
             findings.append(Finding(DOUBLE, table, text, instrument, "", first, None))
             continue
-        for low, high, is_explained in _subtract(first, last, explained.get(instrument, [])):
+        for low, high, is_explained in subtract(first, last, explained.get(instrument, [])):
             kind, why = (EXPLAINED, "the gap ledger names it") if is_explained else _why(store, table, instrument, low, high)
             text = f"{instrument}: {high - low + 1} trades missing, {low} to {high}: {why}"
             findings.append(Finding(kind, table, text, instrument, "", low, high))
@@ -205,22 +207,32 @@ def _explained_ranges(store: Store, channel: str) -> dict[str, list[tuple[int, i
     """Ids the ledger says are missing, by instrument, sorted: what was fetched back since is expected to be there."""
     ranges: dict[str, dict[str, list[tuple[int, int]]]] = {}
     query = (
-        "SELECT instrument, event, coalesce(first_id, 0), last_id FROM gaps "
+        "SELECT instrument, event, first_id, last_id, since FROM gaps "
         f"WHERE last_id IS NOT NULL AND channel IN ({literal(channel)}, '') ORDER BY ALL"
     )
-    for instrument, event, first, last in store.rows(query):
+    table = "trades" if channel == "trades" else "single_trades"
+    for instrument, event, first, last, since in store.rows(query):
+        if first is None:
+            first = _first_since(store, table, instrument, since) if since and table in store.table_names() else last
         ranges.setdefault(instrument, {}).setdefault(event, []).append((first, last))
+    ranges = {instrument: {event: sorted(of) for event, of in events.items()} for instrument, events in ranges.items()}
     explained = {}
     for instrument, by_event in ranges.items():
         recovered = by_event.get("Recovered", [])
         missing = list(by_event.get("Unrecoverable", []))
         for first, last in by_event.get("Gap", []):
-            missing += [(low, high) for low, high, is_back in _subtract(first, last, recovered) if not is_back]
+            missing += [(low, high) for low, high, is_back in subtract(first, last, recovered) if not is_back]
         explained[instrument] = sorted(missing)
     return explained
 
 
-def _subtract(first: int, last: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, bool]]:
+def _first_since(store: Store, table: str, instrument: str, since: int) -> int:
+    """The lowest id that may be of a trade from `since` on (ns): what is older has its own chain to keep."""
+    query = f"SELECT coalesce(max(trade_id) + 1, 0) FROM {table} WHERE instrument = ? AND ts_event < ?"
+    return int(store.rows(query, instrument, since)[0][0])
+
+
+def subtract(first: int, last: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, bool]]:
     """Cut first..last at the ranges (sorted): parts inside of them (True) and outside (False)."""
     at = first
     for low, high in ranges:
