@@ -1,23 +1,26 @@
 """audit: does a data folder hold what it says. Tables and ledgers against themselves, and all of it against the journal.
 
-The journal is replayed; every row and every piece of news it says, up to what is committed, has to be in the tables once. What is
+What the folder says was acknowledged has to be in the journal or, where old segments were deleted, in the tables. The journal is
+replayed; every row and every piece of news it says, up to what is committed, has to be in the tables once. What is
 not committed yet is no loss: the next recorder commits it. Several folders are one recording, each with its own journals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from okex_ws.events import Push
-from okex_ws.journal import JournalError, JournalReader, Problem, recorders
-from okex_ws.replay import played
+from okex_ws.events import Event, Push
+from okex_ws.journal import JournalError, JournalReader, Problem, Record, recorders
+from okex_ws.recorder.witnesses import Witness, witnesses
+from okex_ws.replay import Replay
 from okex_ws.store.folder import StoreError
+from okex_ws.store.news import news_line
 from okex_ws.store.query import Folder, Store
 from okex_ws.store.tables import table_of
-from okex_ws.store.verify import DAMAGE, EXPLAINED, HOLE, UNVERIFIABLE, Finding, Report, verify
+from okex_ws.store.verify import DAMAGE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Finding, Report, subtract, verify
 
 WAITING = "waiting"
 """Kind of a finding: rows that are in the journal and not yet in the tables."""
@@ -48,14 +51,32 @@ class _Sums(msgspec.Struct):
 
 
 class _Said(msgspec.Struct):
-    """What the journal of one recorder says when it is replayed, up to `committed`."""
+    """What the journal of one recorder says when it is replayed.
+
+    committed: the last record that is in the tables; records: how many there are; last: the number of the last one. rows: those
+    of records up to `committed`; later: how many after it; news: ledger lines by their places. heard: stretches of records
+    whose events are what was said live; blind: those behind a hole, where lines are not known.
+    """
 
     committed: int
+    records: int = 0
     last: int = 0
     rows: dict[str, _Sums] = {}
-    news: set[tuple[int, int]] = set()
+    news: dict[tuple[int, int], bytes] = {}
     later: int = 0
     events: int = 0
+    heard: list[list[int]] = []
+    blind: list[list[int]] = []
+
+    def has(self, n: int) -> bool:
+        """Whether what was made of a record can be held against the journal."""
+        return any(first <= n <= last for first, last in self.heard)
+
+    @property
+    def condition(self) -> str:
+        """`has`, of committed records, in SQL."""
+        heard = " OR ".join(f"n BETWEEN {first} AND {last}" for first, last in self.heard)
+        return f"recorder = ? AND n <= {self.committed} AND ({heard or 'false'})"
 
 
 def audit(paths: Sequence[Path], *, replays: bool = True) -> Audit:
@@ -65,105 +86,155 @@ def audit(paths: Sequence[Path], *, replays: bool = True) -> Audit:
     """
     try:
         with Store(*paths) as store:
+            known = [witnesses(folder) for folder in store.folders]  # before a journal has grown
             done = Audit(verify(store))
             is_damaged = any(finding.kind == DAMAGE for finding in done.report.findings)
             if replays:
-                for folder in store.folders:
-                    _check_journals(store, folder, done, compares=not is_damaged)
+                for folder, witnessed in zip(store.folders, known, strict=True):
+                    _check_journals(store, folder, witnessed, done, compares=not is_damaged)
             return done
     except (JournalError, OSError) as error:
         raise StoreError(str(error)) from error
 
 
-def _check_journals(store: Store, folder: Folder, done: Audit, *, compares: bool) -> None:
+def _check_journals(store: Store, folder: Folder, known: dict[str, Witness], done: Audit, *, compares: bool) -> None:
     journal = folder.root / "journal"
     here = {path.name: path for path in recorders(journal)} if journal.is_dir() else {}
-    for name in sorted({commit.recorder for commit in folder.manifest.commits.items} - here.keys()):
-        done.report.findings.append(Finding(UNVERIFIABLE, "segments", f"{name}: its journal is not here", "", name))
+    for name in sorted(known.keys() - here.keys()):
+        done.report.findings += _absent(folder, name, known[name].n, f"its journal is not here, {known[name].by} tells of it")
     for name, path in here.items():
-        committed = folder.manifest.committed(name)
         reader = JournalReader(path)
-        said = _said(reader, committed)
+        said = _said(reader, folder.manifest.committed(name))
         done.journals += 1
-        done.records += said.last
+        done.records += said.records
         done.events += said.events
-        found = list(_journal_findings(name, reader.problems, said))
-        done.report.findings += found
-        if compares and not any(finding.kind == DAMAGE for finding in found):
+        done.report.findings += _journal_findings(folder, name, reader.problems, said, known.get(name))
+        if compares:
             done.report.findings += _compared(store, folder, name, path, said)
 
 
 def _said(reader: JournalReader, committed: int) -> _Said:
     said = _Said(committed)
-
-    def counted() -> Iterable[object]:
-        for record in reader.records():
-            said.last = record.n
-            yield record
-
-    for n, i, event in played(counted()):
-        said.events += 1
-        is_row = isinstance(event, Push)
-        if n > committed:
-            said.later += is_row
-        elif is_row:
-            name = table_of(type(event)).name
-            said.rows.setdefault(name, _Sums()).add(n, i)
+    for record, events, is_exact in _heard(reader):
+        said.records += 1
+        said.last = record.n
+        said.events += len(events)
+        stretches = said.heard if is_exact else said.blind
+        if stretches and stretches[-1][1] == record.n - 1:
+            stretches[-1][1] = record.n
         else:
-            said.news.add((n, i))
+            stretches.append([record.n, record.n])
+        for i, event in enumerate(events if is_exact else ()):
+            if not isinstance(event, Push):
+                said.news[record.n, i] = news_line(event, reader.path.name, record.n, i)
+            elif record.n > committed:
+                said.later += 1
+            else:
+                said.rows.setdefault(table_of(type(event)).name, _Sums()).add(record.n, i)
     return said
 
 
-def _journal_findings(name: str, problems: list[Problem], said: _Said) -> Iterable[Finding]:
+def _heard(reader: JournalReader) -> Iterator[tuple[Record, list[Event], bool]]:
+    """The records of a journal, what was said to each, and whether that is what was said live."""
+    replay = Replay()
+    replay.resume(reader.path, through=0)
+    for record in reader.records():
+        yield record, replay.feed(record), replay.is_exact
+
+
+def _journal_findings(
+    folder: Folder, name: str, problems: list[Problem], said: _Said, known: Witness | None
+) -> Iterator[Finding]:
+    is_shorter = known is not None and known.n > said.last
+    further = f"{known.by} goes on to record {known.n}" if known is not None and is_shorter else ""
     for problem in problems:
-        is_tail = problem.kind in ("torn", "cut") and (problem.first is None or problem.first > said.committed)
-        kind, why = (EXPLAINED, " (a tail that was never acknowledged)") if is_tail else (DAMAGE, "")
-        yield Finding(kind, "journal", f"{name}/{problem}{why}", "", name, problem.first, problem.last)
-    if said.committed > said.last and not any(problem.last is None or problem.last >= said.committed for problem in problems):
-        text = f"{name}: the tables go on to record {said.committed}, the journal ends at {said.last}"
-        yield Finding(DAMAGE, "journal", text, "", name, said.last + 1, said.committed)
+        first, last, is_tail = problem.first, problem.last, problem.kind in ("torn", "cut")
+        text = f"{name}/{problem}"
+        if is_tail and problem.lost == 0:
+            yield Finding(EXPLAINED, "journal", text, "", name)
+        elif first is not None and first > said.last:
+            if further and known is not None:
+                yield Finding(DAMAGE, "journal", f"{text}; {further}", "", name, first, max(last or 0, known.n))
+                further = ""
+            elif is_tail and not is_shorter:
+                yield Finding(EXPLAINED, "journal", f"{text} (a tail that was never acknowledged)", "", name, first, last)
+            else:
+                yield Finding(DAMAGE, "journal", text, "", name, first, last)
+        elif problem.kind == "missing" and first == 1 and last is not None:
+            yield from _absent(folder, name, last, "the first segments of its journal are not here")
+        else:
+            yield Finding(DAMAGE, "journal", text, "", name, first, last)
+    if further and known is not None:
+        text = f"{name}: {further}, its journal ends at {said.last}"
+        yield Finding(DAMAGE, "journal", text, "", name, said.last + 1, known.n)
+    for low, high in said.blind:
+        text = f"{name}: records {low} to {high} follow a hole; without what came before, their rows cannot be compared"
+        yield Finding(UNVERIFIABLE, "journal", text, "", name, low, high)
     if said.later:
         text = f"{name}: {said.later} rows are in the journal and not yet in the tables; a recorder brings them"
         yield Finding(WAITING, "journal", text, "", name, said.committed + 1, said.last)
 
 
-def _compared(store: Store, folder: Folder, name: str, path: Path, said: _Said) -> Iterable[Finding]:
-    have = _in_tables(store, name, said.committed)
+def _absent(folder: Folder, name: str, through: int, why: str) -> Iterator[Finding]:
+    """Whole segments are not here: gone, as far as the tables have their rows, and lost beyond that."""
+    commits = sorted((one.first, one.through) for one in folder.manifest.commits.items if one.recorder == name)
+    parts = list(subtract(1, through, commits))
+    kept = sum(high - low + 1 for low, high, is_kept in parts if is_kept)
+    if kept:
+        yield Finding(GONE, "journal", f"{name}: {why}; the tables have the rows of {kept} of {through} records", "", name)
+    for low, high, is_kept in parts:
+        if not is_kept:
+            text = f"{name}: records {low} to {high} were on disk and are lost: {why}, and the tables do not have their rows"
+            yield Finding(DAMAGE, "journal", text, "", name, low, high)
+
+
+def _compared(store: Store, folder: Folder, name: str, path: Path, said: _Said) -> Iterator[Finding]:
+    have = _in_tables(store, name, said)
     for table in sorted(said.rows.keys() | have.keys()):
         if said.rows.get(table) != have.get(table):
-            yield _difference(store, table, name, path, said.committed)
+            yield _difference(store, table, name, path, said)
     told = {
-        (row.get("n"), row.get("i"))
+        (row.get("n", 0), row.get("i", 0)): row
         for ledger in (folder.gaps, folder.connections)
         for row in ledger.rows
-        if row.get("recorder") == name and row.get("n", 0) <= said.committed
+        if row.get("recorder") == name and said.has(row.get("n", 0))
     }
-    for places, where in ((said.news - told, "is not in the ledger"), (told - said.news, "is in the ledger, not in the journal")):
+    missing = [place for place in said.news.keys() - told.keys() if place[0] <= said.committed]
+    extra = told.keys() - said.news.keys()
+    for places, where in ((missing, "is not in the ledger"), (extra, "is in the ledger, not in the journal")):
         for n, i in sorted(places)[:_NAMED]:
             yield Finding(HOLE, "gaps", f"{name}: event {i} of record {n}, news of the line, {where}", "", name)
+    for n, i in sorted(told.keys() & said.news.keys()):
+        heard = msgspec.json.decode(said.news[n, i])
+        differing = [key for key, value in told[n, i].items() if heard.get(key, value) != value]
+        if differing:
+            what = ", ".join(f"{key} {told[n, i][key]!r} where it was {heard[key]!r}" for key in differing)
+            yield Finding(DAMAGE, "gaps", f"{name}: event {i} of record {n} was altered in the ledger: {what}", "", name)
 
 
-def _in_tables(store: Store, name: str, committed: int) -> dict[str, _Sums]:
+def _in_tables(store: Store, name: str, said: _Said) -> dict[str, _Sums]:
     found = {}
     for summary in store.tables():
-        query = f"SELECT count(*), sum(n), sum(i) FROM raw_{summary.name} WHERE recorder = ? AND n <= ?"  # noqa: S608  # our names
-        count, n, i = store.rows(query, name, committed)[0]
+        query = f"SELECT count(*), sum(n), sum(i) FROM raw_{summary.name} WHERE {said.condition}"  # noqa: S608  # our names
+        count, n, i = store.rows(query, name)[0]
         if count:
             found[summary.name] = _Sums(count, int(n), int(i))
     return found
 
 
-def _difference(store: Store, table: str, name: str, path: Path, committed: int) -> Finding:
+def _difference(store: Store, table: str, name: str, path: Path, said: _Said) -> Finding:
     """Which rows: the journal is read again, for one table."""
-    said = {
-        (n, i)
-        for n, i, event in played(JournalReader(path).records(through=committed))
+    rows = {
+        (record.n, i)
+        for record, events, _ in _heard(JournalReader(path))
+        if said.has(record.n) and record.n <= said.committed
+        for i, event in enumerate(events)
         if isinstance(event, Push) and table_of(type(event)).name == table
     }
     have = set()
     if table in store.table_names():
-        have = set(store.rows(f"SELECT n, i FROM raw_{table} WHERE recorder = ? AND n <= ?", name, committed))  # noqa: S608
-    missing, extra = sorted(said - have), sorted(have - said)
+        have = set(store.rows(f"SELECT n, i FROM raw_{table} WHERE {said.condition}", name))  # noqa: S608
+    missing, extra = sorted(rows - have), sorted(have - rows)
     words = []
     if missing:
         words.append(f"{len(missing)} rows of the journal are not in the table, the first from record {missing[0][0]}")

@@ -79,6 +79,15 @@ class _Saved(msgspec.Struct):
     recorders: dict[str, _Reached] = {}
 
 
+def positions(path: Path) -> dict[str, int]:
+    """How far the position file of a sink has come in each recorder's journal; empty when it cannot be read."""
+    try:
+        saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return {recorder: reached.n for recorder, reached in saved.recorders.items()} if saved.format == FORMAT else {}
+
+
 class Spool:
     """One sink, its sources in order (older recorders first, the running one last), its position file.
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from zlib import crc32
 
 import msgspec
 
@@ -20,6 +22,7 @@ from okex_ws.store.folder import LEDGER
 from okex_ws.store.storage import Storage, content_of, publish
 
 T = TypeVar("T")
+_SEAL = re.compile(rb',"crc":(\d{1,10})}$')
 
 
 class File(msgspec.Struct, array_like=True, frozen=True):
@@ -50,6 +53,11 @@ class File(msgspec.Struct, array_like=True, frozen=True):
         return self.path.split("/")[2].partition("=")[2]
 
     @property
+    def folder(self) -> str:
+        """Of its table and date."""
+        return self.partition.rpartition("/")[0]
+
+    @property
     def partition(self) -> str:
         return self.path.rpartition("/")[0]
 
@@ -65,6 +73,12 @@ class File(msgspec.Struct, array_like=True, frozen=True):
 def recorder_of(name: str) -> str:
     """The recorder that wrote the Parquet file of this name."""
     return name.removesuffix(".parquet").removesuffix("-c").rsplit("-", 2)[0]
+
+
+def span_of(name: str) -> tuple[int, int]:
+    """First and last journal record in the name of a Parquet file. Raises ValueError when it is not one of ours."""
+    first, last = name.removesuffix(".parquet").removesuffix("-c").rsplit("-", 2)[1:]
+    return int(first), int(last)
 
 
 class Commit(msgspec.Struct, omit_defaults=True):
@@ -86,7 +100,8 @@ class Compaction(msgspec.Struct):
 
 
 class Lines(Generic[T]):
-    """Reads one ledger: its items in order, read again only when the file has changed. damaged: lines that are not JSON."""
+    """Reads one ledger: its items in order, read again only when the file has changed. damaged: lines that are not what was
+    written."""
 
     def __init__(self, path: Path, kind: type[T] | Any) -> None:
         self.path = path
@@ -111,8 +126,8 @@ class Lines(Generic[T]):
         self.items, self.damaged = [], 0
         for line in text.split(b"\n")[:-1]:
             try:
-                self.items.append(self._decoder.decode(line))
-            except msgspec.DecodeError:
+                self.items.append(self._decoder.decode(_unsealed(line)))
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 self.damaged += 1
         return True
 
@@ -140,7 +155,7 @@ class Ledger:
 
     def append(self, lines: Iterable[bytes]) -> None:
         """Returns when the lines are on disk; raises OSError when that is not certain."""
-        text = b"".join(line + b"\n" for line in lines)
+        text = b"".join(_sealed(line) + b"\n" for line in lines)
         with self._alone():
             self.heal()
             try:
@@ -204,13 +219,20 @@ class Ledger:
 
 
 class Manifest:
-    """Which Parquet files hold the rows of a data folder, as of the last `refresh`."""
+    """Which Parquet files hold the rows of a data folder, as of the last `refresh`.
+
+    gone: those that would be among them, had somebody not deleted the whole folder of their table and date.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.commits = Lines[Commit](root / LEDGER / "segments.jsonl", Commit)
         self.compactions = Lines[Compaction](root / LEDGER / "compactions.jsonl", Compaction)
         self.files: list[File] = []
+        self.gone: list[File] = []
+        self._visible: list[File] = []
+        self._folders: set[str] = set()
+        self._absent: set[str] = set()
 
     def refresh(self) -> bool:
         """Read the ledgers; returns whether the set of files has changed."""
@@ -223,7 +245,13 @@ class Manifest:
             for compaction in self.compactions.items:
                 for path in compaction.removed:
                     visible.pop(path, None)
-            self.files = sorted(visible.values(), key=lambda file: file.path)
+            self._visible = sorted(visible.values(), key=lambda file: file.path)
+            self._folders = {file.folder for file in self._visible}
+        absent = {folder for folder in self._folders if not (self.root / folder).is_dir()}
+        if changed or absent != self._absent:
+            changed, self._absent = True, absent
+            self.files = [file for file in self._visible if file.folder not in absent]
+            self.gone = [file for file in self._visible if file.folder in absent]
         return changed
 
     def committed(self, recorder: str) -> int:
@@ -234,6 +262,22 @@ class Manifest:
     def damaged(self) -> int:
         """Ledger lines that cannot be read."""
         return self.commits.damaged + self.compactions.damaged
+
+
+def _sealed(line: bytes) -> bytes:
+    """A JSON object with a CRC32 of what it was before as its last member."""
+    return b'%b,"crc":%d}' % (line[:-1], crc32(line))
+
+
+def _unsealed(line: bytes) -> bytes:
+    """What was sealed; a line of before there were seals is as it is. Raises DecodeError when it is not what was written."""
+    sealed = _SEAL.search(line)
+    if sealed is None:
+        return line
+    bare = line[: sealed.start()] + b"}"
+    if crc32(bare) != int(sealed[1]):
+        raise msgspec.DecodeError("the line is not what was written")
+    return bare
 
 
 def _is_line(line: bytes) -> bool:
