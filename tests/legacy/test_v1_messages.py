@@ -164,7 +164,11 @@ def test_the_order_of_an_account_by_all_its_shapes() -> None:
     assert (order.instrument, order.order_id, order.side, order.state) == ("ENJ-BTC", "2009043431203840", "sell", "live")
     assert (order.price, order.size, order.filled_size) == (Decimal("0.00001208"), Decimal("84.88"), Decimal(0))
     assert order.average_price is None, "of nothing there is no average"
-    assert order.created_ms == 1545391570000
+    assert (order.created_ms, order.updated_ms) == (1545391569934, 1545391570000), "the id tells when it was made"
+    canceled = [r for r in rows("legacy_samples") if r["channel"] == "ok_sub_spot_enj_btc_order" and '"status":-1' in r["raw"]]
+    (order,) = told(canceled[0]["raw"], "ok_sub_spot_enj_btc_order")
+    assert isinstance(order, OrderUpdate)
+    assert (order.state, order.created_ms, order.updated_ms) == ("canceled", 1545391569935, 1545391630000)
 
     market = {"symbol": "btc_usdt", "orderId": 1, "tradeUnitPrice": "100", "tradeType": "buy_market", "status": 2}
     (order,) = told([{"channel": "ok_sub_spot_btc_usdt_order", "data": market}])

@@ -14,7 +14,7 @@ from typing import Any
 from okex_ws.events import AccountUpdate, Balance, Event, OrderUpdate, PositionUpdate
 from okex_ws.events.base import MS
 from okex_ws.legacy.numbers import nonzero, own, text, whole
-from okex_ws.legacy.times import DAY, day_ms, year_of
+from okex_ws.legacy.times import COUNTED_BELOW, DAY, day_ms, snowflake_ms, year_of
 from okex_ws.legacy.v1.wire.channels import CONTRACT_WORDS, instrument_of
 from okex_ws.wire.channels import Subscription
 
@@ -50,7 +50,8 @@ def _spot_push(row: Any) -> OrderUpdate:
     _price_and_size(made, price, size)
     made.filled_size = own(row.get("completedTradeAmount"))
     made.average_price = nonzero(row.get("averagePrice"))
-    made.created_ms = whole(row["createdDate"]) if row.get("createdDate") else None
+    made.updated_ms = whole(row["createdDate"]) if row.get("createdDate") else None  # the recorded ones move with each change
+    made.created_ms = snowflake_ms(whole(row["orderId"])) if whole(row["orderId"]) >= COUNTED_BELOW else None
     return made
 
 
