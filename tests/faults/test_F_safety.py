@@ -460,6 +460,18 @@ def test_F20_pressed_at_any_moment_nothing_leaves_any_more_and_nothing_stays_ope
         assert trader.settled_differences() == []
 
 
+def test_F20_what_waits_for_its_turn_is_refused_and_says_that_trading_is_halted() -> None:
+    world, trader = guarded(limits=FREE)
+    for _ in range(60):
+        trader.place("0.001", resting(world))
+    world.run(1.2)  # OKX takes 60 in two seconds
+    waits = trader.place("0.001", resting(world))
+    assert waits.outcome is None
+    trader.halt("looks wrong")
+    assert waits.outcome is not None
+    assert (waits.outcome.code, waits.outcome.reason) == ("halted", "trading is halted by call: looks wrong")
+
+
 def test_F20_cancels_still_go_and_trading_can_be_resumed_by_hand() -> None:
     world, trader = guarded(limits=FREE)
     trader.place("0.01", resting(world))

@@ -105,6 +105,11 @@ class Guard:
         self._events.append(TradingResumed(ts_recv=now, line="guard", reason=reason))
         return True
 
+    @property
+    def halted_words(self) -> str:
+        """Why no order passes, for whoever is refused."""
+        return f"trading is halted by {self.halted_by}: {self.halted_reason}"
+
     def take_events(self) -> list[Event]:
         """What there is to tell: switches pressed and released, checks overridden."""
         events, self._events = self._events, []
@@ -125,8 +130,7 @@ class Guard:
         if not isinstance(order, (PlaceOrder, AmendOrder)):
             return None
         if self.is_halted:
-            reason = f"trading is halted by {self.halted_by}: {self.halted_reason}"
-            return self._refusal(order, "halted", reason, "resume trading first", now)
+            return self._refusal(order, "halted", self.halted_words, "resume trading first", now)
         doubt = _doubt(around)
         if doubt is not None and not override:
             return self._refusal(order, *doubt, now)

@@ -182,7 +182,7 @@ class Safety:
 
     def _stop(self, now: int) -> None:
         self.orders.is_halted = True
-        self.orders.refuse_waiting("halted", self.guard.halted_reason, "resume trading first", now)
+        self.orders.refuse_waiting("halted", self.guard.halted_words, "resume trading first", now)
         for switch in self.switches:
             switch.fire(now)
 
