@@ -139,7 +139,7 @@ def test_demo_checks_itself() -> None:
 
 
 def test_demo_fails_when_something_was_lost() -> None:
-    done = run("demo", "--for", "3s", "--fault", "drop channel=trades nth=3")
+    done = run("demo", "--for", "6s", "--fault", "drop channel=trades nth=3")
     assert done.code == 1, done.out
     assert re.search(r"^✗ gaps", done.out, re.M)
 
