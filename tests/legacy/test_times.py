@@ -68,3 +68,15 @@ def test_what_is_no_time_is_said(text: str) -> None:
         iso_ms(text)
     with pytest.raises(ValueError, match="is no HH:MM:SS"):
         trade_ms(text.replace("17:47:48", "24-47-48"), 1, 0)
+
+
+@pytest.mark.parametrize("text", ["25:99:99", "24:00:00", "23:60:00", "\uff11\uff14:45:28", "14:45:28 "])
+def test_a_time_that_no_clock_shows_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="is no HH:MM:SS"):
+        trade_ms(text, 1, 0)
+
+
+@pytest.mark.parametrize("text", ["2019-13-01T00:00:00Z", "2019-02-29T00:00:00.000Z", "2019-01-01T24:00:00Z"])
+def test_a_day_that_no_calendar_has_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="is no time in UTC"):
+        iso_ms(text)

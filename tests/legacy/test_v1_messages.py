@@ -275,6 +275,11 @@ def test_one_bad_row_is_told_with_its_channel_and_the_rest_goes_on() -> None:
         [["1", "2", "Infinity", "14:45:28", "ask"]],
         [["1", "2", "3", "14:45:28", "neither"]],
         [["1", "2", "3", "99", "ask"]],
+        [["1", "2", "3", "24:00:00", "ask"]],
+        [["1", "2", "-3", "14:45:28", "ask"]],
+        [["1", "2", "1_000", "14:45:28", "ask"]],
+        [["1", " 2", "3", "14:45:28", "ask"]],
+        [["1", "\uff12", "3", "14:45:28", "ask"]],
         [["1", "2"]],
         {"asks": 1},
         None,
@@ -299,6 +304,14 @@ def test_the_pong_is_known_by_its_meaning_not_by_its_spaces() -> None:
     for text in ('{"event":"pong"}', '{ "event" : "pong" }', '[{"event":"pong"}]'):
         frames: list[Frame] = frames_of(text.encode(), START)
         assert frames == [Pong()]
+
+
+def test_an_ack_that_says_no_refuses_its_channel_whatever_it_says_it_with() -> None:
+    for no in ("false", '"false"'):
+        text = f'[{{"channel":"addChannel","data":{{"result":{no},"channel":"ok_sub_spot_btc_usdt_deals"}}}}]'
+        (event,) = told(text, "ok_sub_spot_btc_usdt_deals")
+        assert isinstance(event, Refused)
+        assert (event.channel, event.key) == ("trades", "BTC-USDT")
 
 
 def test_acks_of_two_eras_and_logins_of_three() -> None:

@@ -411,3 +411,14 @@ def test_a_funding_rate_and_the_next_one_are_told() -> None:
     assert isinstance(event, FundingRate)
     assert (event.rate, event.next_rate, event.interest_rate) == (0.00022993, 0.00019, 0.0)
     assert (event.funding_ms, event.next_funding_ms) == (1570809600000, 1570867200000)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"side": "xx"}, {"size": "-1"}, {"size": "1_0"}, {"price": "NaN"}, {"timestamp": "2019-13-45T99:99:99.000Z"}]
+)
+def test_a_trade_that_cannot_be_is_malformed(wrong: dict[str, str]) -> None:
+    row = {"side": "buy", "trade_id": "1", "price": "5", "size": "1", "instrument_id": "BTC-USDT"}
+    told = {"table": "spot/trade", "data": [{**row, "timestamp": "2019-01-01T00:00:00.000Z", **wrong}]}
+    (event,) = session_v3("spot/trade:BTC-USDT").receive(json.dumps(told).encode(), START)
+    assert isinstance(event, Malformed)
+    assert repr(next(iter(wrong.values()))) in event.reason

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from math import isfinite
 from typing import Any
+
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?", re.ASCII)
 
 
 def text(value: Any) -> str:
@@ -14,11 +17,27 @@ def text(value: Any) -> str:
     return str(value).replace(",", "")
 
 
+def _number(value: Any) -> str:
+    """The text of what is a number; Python would take a good deal more for one."""
+    found = text(value)
+    if _NUMBER.fullmatch(found) is None:
+        raise ValueError(f"{value!r} is no number")
+    return found
+
+
 def public(value: Any) -> float:
     """A public number. Raises ValueError for what is none, NaN and Infinity included."""
-    number = float(text(value))
+    number = float(_number(value))
     if not isfinite(number):
         raise ValueError(f"{value!r} is no number")
+    return number
+
+
+def amount(value: Any) -> float:
+    """A public number that is not below zero: a price or a size."""
+    number = public(value)
+    if number < 0:
+        raise ValueError(f"{value!r} is below 0")
     return number
 
 
@@ -31,13 +50,7 @@ def own(value: Any) -> Decimal | None:
     """A number of our own, exact; None where there is none."""
     if value in (None, ""):
         return None
-    try:
-        number = Decimal(text(value))
-    except InvalidOperation:
-        raise ValueError(f"{value!r} is no number") from None
-    if not number.is_finite():
-        raise ValueError(f"{value!r} is no number")
-    return number
+    return Decimal(_number(value))
 
 
 def nonzero(value: Any) -> Decimal | None:
@@ -47,4 +60,4 @@ def nonzero(value: Any) -> Decimal | None:
 
 def whole(value: Any) -> int:
     """An id, a time or a code; recordings have 1.0 for 1."""
-    return int(text(value).removesuffix(".0"))
+    return int(_number(value).removesuffix(".0"))

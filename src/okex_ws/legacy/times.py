@@ -15,8 +15,10 @@ AGREES_WITHIN = 5_000
 COUNTED_BELOW = DAY << 16
 """Smaller ids are plain counters, of spot and of 2017: as snowflakes all of them would be of one midnight, and agree with it."""
 
-_CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)")
-_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d)", re.ASCII)
+_ISO = re.compile(
+    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,9}))?Z", re.ASCII
+)
 
 
 def snowflake_ms(number: int) -> int:
@@ -53,6 +55,8 @@ def iso_ms(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no time in UTC")
     year, month, day, hours, minutes, seconds = map(int, found.groups()[:6])
+    if day_ms(year, month, day) >= day_ms(year + month // 12, month % 12 + 1, 1):
+        raise ValueError(f"{text!r} is no time in UTC: that month has no such day")
     fraction = (found[7] or "").ljust(3, "0")[:3]
     return day_ms(year, month, day) + ((hours * 60 + minutes) * 60 + seconds) * 1000 + int(fraction)
 

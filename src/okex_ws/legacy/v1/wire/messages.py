@@ -48,8 +48,8 @@ def _frame_of(told: Any, now: int) -> Frame:
     if "data" not in told:
         return _without_data(told, name, now)
     answer = data if isinstance(data, dict) else {}
-    if answer.get("error_code") is not None or answer.get("result") is False:
-        return _failed(name, answer)
+    if answer.get("error_code") is not None or answer.get("result") in (False, "false"):
+        return _failed(str(answer.get("channel", "")) if name in ("addChannel", "removeChannel") else name, answer)
     if name in ("addChannel", "removeChannel"):
         return Acked(str(answer.get("channel", "")), name == "addChannel")
     if name == "login":

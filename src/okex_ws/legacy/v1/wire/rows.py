@@ -24,7 +24,7 @@ from okex_ws.events import (
     Trade,
 )
 from okex_ws.events.base import MS
-from okex_ws.legacy.numbers import known, public, text, whole
+from okex_ws.legacy.numbers import amount, known, public, text, whole
 from okex_ws.legacy.times import trade_ms
 from okex_ws.legacy.v1.wire.own import account_rows, order_rows, position_rows
 from okex_ws.wire.channels import Subscription
@@ -50,8 +50,8 @@ def _trades(item: Subscription, data: Any, now: int) -> list[Event]:
             Trade(
                 instrument=item.key,
                 trade_id=trade_id,
-                price=public(row[1]),
-                size=public(row[2]),
+                price=amount(row[1]),
+                size=amount(row[2]),
                 side=SIDES[row[4]],
                 ts_ms=trade_ms(row[3], trade_id, now // MS),
                 count=None,
@@ -77,7 +77,7 @@ def _levels(rows: Any, *, is_bid: bool) -> list[tuple[str, str, str, str]]:
     """Two columns on spot, five on futures: price, contracts, coins, and both added up, which go stale and are left out."""
     levels = [(text(row[0]), text(row[1]), "0", "0") for row in rows]
     for price, size, *_ in levels:
-        public(price), public(size)
+        amount(price), amount(size)
     levels.sort(key=lambda level: float(level[0]), reverse=is_bid)
     return levels
 

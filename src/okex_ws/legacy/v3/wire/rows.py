@@ -28,7 +28,7 @@ from okex_ws.events import (
     Ticker,
     Trade,
 )
-from okex_ws.legacy.numbers import known, own, public, text, whole
+from okex_ws.legacy.numbers import amount, known, own, public, text, whole
 from okex_ws.legacy.times import iso_ms
 from okex_ws.legacy.v3.wire.channels import family_of
 from okex_ws.legacy.v3.wire.own import account_rows, algo_rows, order_rows, position_rows
@@ -80,13 +80,19 @@ def _trades(row: Any, kind: str) -> list[Event]:
         Trade(
             instrument=row["instrument_id"],
             trade_id=whole(row["trade_id"]),
-            price=public(row["price"]),
-            size=public(row["size"] if "size" in row else row["qty"]),
-            side=row["side"] if "side" in row else row["trade_side"],
+            price=amount(row["price"]),
+            size=amount(row["size"] if "size" in row else row["qty"]),
+            side=_side(row["side"] if "side" in row else row["trade_side"]),
             ts_ms=iso_ms(row["timestamp"]),
             count=None,
         )
     ]
+
+
+def _side(told: Any) -> str:
+    if told not in ("buy", "sell"):
+        raise ValueError(f"{told!r} is no side")
+    return str(told)
 
 
 def _tickers(row: Any, kind: str) -> list[Event]:
