@@ -17,7 +17,7 @@ from tests.waiting import turns_until
 
 import okex_ws
 from okex_ws.client.halting import press, release
-from okex_ws.client.intents import IntentLogError
+from okex_ws.client.intents import IntentLog, IntentLogError
 from okex_ws.events import (
     AccountQuality,
     Event,
@@ -32,10 +32,12 @@ from okex_ws.events import (
     Verdict,
 )
 from okex_ws.market.instruments import UnknownInstrumentError
+from okex_ws.protocol.tickets import Intent, Patience
 from okex_ws.replay import Replay
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.server import Server
+from okex_ws.wire.orders import PlaceOrder
 
 
 def traded(life: Callable[[okex_ws.Client, Server], Awaitable[Any]], *faults: str, **options: Any) -> Any:
@@ -302,6 +304,31 @@ def test_closed_before_the_answer_it_is_unknown_and_the_next_client_finds_out(tm
                 found = await resolved.get()
                 assert (found.client_order_id, found.verdict) == (left.client_order_id, Verdict.CONFIRMED)
             assert len(server.exchange.floor.orders(DEMO_KEY.uid)) == 1
+
+    asyncio.run(main())
+
+
+def test_F15_nothing_new_is_sent_before_it_is_known_what_a_former_process_left_open(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "intents"
+        async with Server(exchange()) as server, asyncio.timeout(120):
+            left, now = IntentLog(path), server.now()
+            lost = PlaceOrder(instrument=SPOT, side="buy", size=Decimal("0.01"), price=Decimal(50000), client_order_id="left1")
+            left.append([Intent("former-1", lost, now - 9 * 10**9, now - 4 * 10**9)])
+            left.close()
+            settings = {"intent_log": path, "halt_file": None, "patience": Patience(grace_s=0.2)}
+            client = trading_client(server, **settings)
+            told: list[OrderResolved] = []
+            client.on(OrderResolved, told.append)
+            async with client:
+                await turns_until(lambda: client.trader.orders.left_open)
+                assert [ticket.order.client_order_id for ticket in client.unresolved] == ["left1"]
+                with pytest.raises(okex_ws.NotTradingError, match="a former process left open"):
+                    await client.place(SPOT, "buy", "0.01", price="50000")
+                await client.ready()
+                assert [(event.client_order_id, event.verdict) for event in told] == [("left1", Verdict.REJECTED)]
+                assert client.unresolved == []
+                assert (await client.place(SPOT, "buy", "0.01", price="50000")).is_confirmed
 
     asyncio.run(main())
 

@@ -139,6 +139,8 @@ class Schedule:
 
     def _act(self) -> None:
         dice, trader, now = self.dice, self.trader, self.world.now
+        if trader.orders.left_open:
+            return  # as a client, which is not ready before
         known = [t for t, _ in self.asked if t.kind == "place" and (t.outcome is None or t.outcome.is_confirmed)]
         known = [t for t in known if not t.order.client_order_id.startswith(FOREIGN)]
         spreads, known = [t for t in known if t.order.is_spread], [t for t in known if not t.order.is_spread]

@@ -15,7 +15,7 @@ from okex_ws.wire.orders import AmendOrder, Attached, CancelOrder, MassCancel, P
 if TYPE_CHECKING:  # a client that only listens has no use for these
     from okex_ws.client.trading import Trader
     from okex_ws.market.account import Account
-    from okex_ws.protocol.tickets import Outcome
+    from okex_ws.protocol.tickets import Outcome, Ticket
 
 Number = Decimal | int | str
 
@@ -41,8 +41,13 @@ class Ordering:
         """Own orders, fills, positions and balances, and how far they can be trusted."""
         return self.trader.account
 
+    @property
+    def unresolved(self) -> list[Ticket]:
+        """Requests of which it is not known what became, a former process's among them; `order` is what was asked."""
+        return self.trader.orders.unresolved
+
     async def ready(self, within_s: float | None = 30.0) -> None:
-        """Wait until orders can be sent.
+        """Wait until orders can be sent, and until it is known what became of those that a former process left open.
 
         Raises LoginRefusedError, with what to change, when that will never be, and NotReadyError, with what is missing, after so
         many seconds; None waits for ever.

@@ -193,12 +193,16 @@ class Trader:
                 return
             is_connected = self._is_prepared and self._driver("private") is not None
             missing = f"the account is {self.account.quality}" if is_connected else self._missing
+            if is_connected and self.account.is_live:
+                ids = ", ".join(ticket.order.client_order_id or ticket.order.order_id for ticket in self.orders.left_open)
+                missing = f"what a former process left open is not known yet: {ids}"
             raise NotReadyError(f"not ready for orders within {within_s:g} s: {missing}") from None
 
     @property
     def is_ready(self) -> bool:
-        """Logged in, reference data loaded, the account read, and what a former process left open taken over."""
-        return self._is_prepared and self._driver("private") is not None and self.account.is_live
+        """Logged in, reference data loaded, the account read, and what a former process left open settled, or told as UNKNOWN."""
+        is_there = self._is_prepared and self._driver("private") is not None and self.account.is_live
+        return is_there and not self.orders.left_open
 
     def close(self) -> None:
         """Nothing more is sent. What is still under way is UNKNOWN here, and the next process finds out."""
@@ -257,6 +261,8 @@ class Trader:
         Raises OrderError for what cannot be said, NotTradingError before `ready`.
         """
         self._check_open()
+        if self.orders.left_open and any(isinstance(order, (PlaceOrder, AmendOrder)) for order in orders):
+            raise NotTradingError("what a former process left open is still looked for; wait for `await client.ready()`")
         if not self.settings.spreads and any(order.is_spread and isinstance(order, (PlaceOrder, AmendOrder)) for order in orders):
             raise NotTradingError("this client hears nothing of spread orders; make it with Trading(spreads=True)")
         fitted = [self._fitted(order) for order in orders]

@@ -114,6 +114,7 @@ class Orders:
         self._waiting: dict[str, list[Request]] = {}  # by the instrument that is read anew
         self._timers = Timers()
         self._open = 0
+        self._adopted: list[Ticket] = []
 
     # -- the caller's side -----------------------------------------------------------------------------------------------
 
@@ -172,6 +173,7 @@ class Orders:
             self._look(ticket, now)
             self._watch(ticket, now)
             tickets.append(ticket)
+        self._adopted += tickets
         return tickets
 
     def refuse_waiting(self, rule: str, reason: str, advice: str, now: int, *, but: Container[int] = ()) -> None:
@@ -185,6 +187,11 @@ class Orders:
     def unresolved(self) -> list[Ticket]:
         """Tickets of which nothing final is known."""
         return [ticket for ticket in self._shelf if ticket.is_open]
+
+    @property
+    def left_open(self) -> list[Ticket]:
+        """What a former process left open and nothing was told of yet, not even that it is UNKNOWN. Nothing new before that."""
+        return [ticket for ticket in self._adopted if ticket.outcome is None]
 
     @property
     def changing(self) -> Collection[PlaceOrder | AmendOrder]:
@@ -596,7 +603,8 @@ class Orders:
             if ticket.answer in STALE_CODE:  # refused for its number, which could not be read anew: nothing happened
                 self._settle(ticket, Proof(Verdict.REJECTED, ticket.answer, ticket.reason), Rank.ANSWER, now, via="websocket")
                 return
-            self._settle(ticket, Proof(Verdict.UNKNOWN, ticket.answer, ticket.reason), Rank.NOTHING, now, via="")
+            proof = Proof(Verdict.UNKNOWN, ticket.answer, ticket.reason)
+            self._settle(ticket, proof, Rank.NOTHING, now, via="", advice="do not send it again: an OrderResolved tells once it is known")
             if not isinstance(ticket.order, MassCancel):
                 self._look(ticket, now)
             left = ns(self.patience.linger_s - self.patience.report_s)
