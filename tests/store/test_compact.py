@@ -180,3 +180,24 @@ def test_a_full_disk_leaves_the_old_files(tmp_path: Path) -> None:
         check(root)
         compact(root, now=3, storage=QUICK)
         check(root)
+
+
+def test_a_damaged_file_is_not_merged_and_stays_damaged(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    path = sorted(root.glob("tables/trades/*/*/*.parquet"))[1]
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    done = compact(root, now=2, storage=QUICK)
+    assert (done.merged, done.made) == (5, 1)  # the book's
+    assert len(done.refused) == 1
+    assert path.name in done.refused[0]
+    with store.open(root) as opened:
+        assert [finding.kind for finding in verify(opened).findings] == ["damage"]
+
+
+def test_what_somebody_deleted_keeps_nothing_from_being_merged(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for path in root.glob("tables/trades/*/*/*.parquet"):
+        path.unlink()
+    done = compact(root, now=2, storage=QUICK)
+    assert (done.merged, done.made, done.refused) == (5, 1, [])

@@ -17,6 +17,8 @@ def compact(
 ) -> int:
     """Merge the many small files of a recording into few large ones; also while it is being made and read.
 
+    A file that is not what was written is not merged: exit code 1.
+
     Example: okex-ws compact ./data
     """
     options.need_record_extra()
@@ -28,4 +30,6 @@ def compact(
         raise RunFailedError(f"{folder} cannot be compacted: {error.strerror or error}; nothing of it is lost") from None
     left = f"; {done.left} old files are still being read and go next time" if done.left else ""
     print(f"{done.merged} files merged into {done.made}, {done.removed} removed{left}")
+    if done.refused:
+        raise RunFailedError(f"{'; '.join(done.refused)}; not merged, `okex-ws verify {folder}` tells more")
     return OK

@@ -14,8 +14,8 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from okex_ws.store import parquet
-from okex_ws.store.folder import LEDGER, TABLES, check, compacting, removing
-from okex_ws.store.ledger import Compaction, File, Ledger, Manifest
+from okex_ws.store.folder import LEDGER, TABLES, StoreError, check, compacting, removing
+from okex_ws.store.ledger import Compaction, File, Ledger, Manifest, span_of
 from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
 from okex_ws.store.views import known_table
 
@@ -24,12 +24,14 @@ LARGEST_BYTES = 128 << 20
 
 
 class Compacted(msgspec.Struct):
-    """What a compaction did. left: replaced files that readers still kept from being removed."""
+    """What a compaction did. left: replaced files that readers still kept from being removed. refused: damaged files, a line
+    each; they and those they would have been merged with stay as they are."""
 
     merged: int = 0
     made: int = 0
     removed: int = 0
     left: int = 0
+    refused: list[str] = []
 
 
 def compact(
@@ -54,8 +56,13 @@ def compact(
             manifest = Manifest(root)
             manifest.refresh()
             _remove_unlisted(root, manifest, storage)
-            for group in _groups([file for file in manifest.files if table in ("", file.table)], least):
-                added = _merge(root, group, storage)
+            here = [file for file in manifest.files if table in ("", file.table) and (root / file.path).exists()]
+            for group in _groups(here, least):
+                try:
+                    added = _merge(root, group, storage)
+                except StoreError as error:  # merged, a damaged file would have a good checksum
+                    done.refused.append(str(error))
+                    continue
                 line = Compaction(now, [added], [file.path for file in group])
                 ledger.append([msgspec.json.encode(line)])
                 done.merged += len(group)
@@ -76,7 +83,7 @@ def _groups(files: list[File], least: int) -> Iterator[list[File]]:
     for _, members in sorted(series.items()):
         group: list[File] = []
         rows = size = 0
-        for file in sorted(members, key=lambda file: _span(file.name)):
+        for file in sorted(members, key=lambda file: span_of(file.name)):
             if rows + file.rows > LARGEST_ROWS or size + file.size > LARGEST_BYTES:
                 if len(group) >= least:
                     yield group
@@ -87,17 +94,11 @@ def _groups(files: list[File], least: int) -> Iterator[list[File]]:
             yield group
 
 
-def _span(name: str) -> tuple[int, int]:
-    """First and last journal record in a file's name."""
-    first, last = name.removesuffix(".parquet").removesuffix("-c").rsplit("-", 2)[1:]
-    return int(first), int(last)
-
-
 def _merge(root: Path, group: list[File], storage: Storage) -> File:
-    rows = pa.concat_tables([parquet.read(root / file.path) for file in group])
+    rows = pa.concat_tables([parquet.read(root, file) for file in group])
     folder, recorder = group[0].partition, group[0].recorder
-    first = _span(group[0].name)[0]
-    last = max(_span(file.name)[1] for file in group)
+    first = span_of(group[0].name)[0]
+    last = max(span_of(file.name)[1] for file in group)
     name = f"{recorder}-{first:012d}-{last:012d}-c.parquet"
     content = parquet.encode(rows)
     target = root / folder / name

@@ -10,6 +10,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from okex_ws.store.folder import StoreError
 from okex_ws.store.ledger import File
 
 SWEEP = 256
@@ -65,7 +66,9 @@ def _is_whole(ids: Any, counts: Any, low: int) -> bool:
     return max(between, settled[0].as_py() + 1) <= SWEEP  # type: ignore[no-any-return]
 
 
-def read(path: Path) -> Any:
-    """One file as a pyarrow Table, its own columns only."""
-    with pq.ParquetFile(path) as file:
-        return file.read()
+def read(root: Path, file: File) -> Any:
+    """One file of a data folder as a pyarrow Table, its own columns only. Raises StoreError when it is not what was written."""
+    content = (root / file.path).read_bytes()
+    if len(content) != file.size or zlib.crc32(content) != file.crc:
+        raise StoreError(f"{file.path} is not the file that was written: its checksum differs")
+    return pq.ParquetFile(pa.BufferReader(content)).read()
