@@ -70,6 +70,7 @@ def test_a_spot_order_is_placed_told_cancelled_and_asked_for() -> None:
     order_id = reply.results[0].order_id
     (live,) = [event for event in told if isinstance(event, OrderUpdate)]
     assert (live.order_id, live.state, live.side, live.price, live.size) == (order_id, "live", "buy", 50000, Decimal("0.01"))
+    assert (live.created_ms, live.updated_ms) == (START // 1_000_000, START // 1_000_000), "the id is a snowflake, as they were"
     assert {balance.currency for event in told if isinstance(event, AccountUpdate) for balance in event.balances} >= {"USDT"}
     reply, found = talk.ask(orders.query("BTC-USDT", order_id))
     assert [(event.order_id, event.state) for event in found if isinstance(event, OrderUpdate)] == [(order_id, "live")]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from okex_ws.simulator.faces.v1 import EPOCH_MS
 from okex_ws.simulator.faces.v1_listings import Listed, date
 from okex_ws.simulator.floor.accounts import Position
 from okex_ws.simulator.floor.floor import Floor
@@ -22,6 +23,11 @@ _STATES = {"live": 0, "partially_filled": 1, "filled": 2, "canceled": -1}
 def status(order: Order) -> int:
     """V1's state of an order: -1 cancelled, 0 open, 1 partly filled, 2 filled."""
     return _STATES[order.state]
+
+
+def order_id(order: Order) -> int:
+    """V1's id of an order: its millisecond, and 15 bits of the floor's own id."""
+    return (order.created // MILLISECOND - EPOCH_MS) << 16 | int(order.order_id) & 0x7FFF
 
 
 def trade_type(order: Order) -> str:
@@ -54,7 +60,7 @@ def spot_order(order: Order, symbol: str) -> dict[str, Any]:
     price = order.size if order.counts_quote else order.price
     return {
         "symbol": symbol,
-        "orderId": int(order.order_id),
+        "orderId": order_id(order),
         "tradeUnitPrice": plain(price or ZERO),
         "tradeAmount": plain(ZERO if order.counts_quote else order.size),
         "createdDate": str(order.updated // MILLISECOND),
@@ -77,7 +83,7 @@ def spot_order_row(order: Order, symbol: str) -> dict[str, Any]:
         "create_date": order.created // MILLISECOND,
         "type": trade_type(order),
         "deal_amount": float(order.filled),
-        "order_id": int(order.order_id),
+        "order_id": order_id(order),
         "status": status(order),
     }
 
@@ -108,7 +114,7 @@ def _funds(floor: Floor, uid: str, currencies: Iterable[str]) -> tuple[dict[str,
 def futures_order(order: Order, listed: Listed) -> dict[str, Any]:
     """`ok_sub_futureusd_trades`."""
     return {
-        "orderid": int(order.order_id),
+        "orderid": order_id(order),
         "contract_name": listed.contract_name,
         "fee": float(order.fee),
         "user_id": _number_of(order.uid),

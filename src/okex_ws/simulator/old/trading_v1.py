@@ -85,7 +85,7 @@ class TradingV1:
             new.size, new.target_currency = _positive(parameters, "price"), "quote_ccy"
         else:
             new.size, new.target_currency = _positive(parameters, "amount"), "base_ccy"
-        return {"order_id": int(self._floor.place(self.uid, new, now).order_id)}
+        return {"order_id": v1_private.order_id(self._floor.place(self.uid, new, now))}
 
     def _spot_cancel(self, parameters: dict[str, Any], now: int) -> dict[str, Any]:
         order = self._found(self._pair(parameters), parameters, 10009)
@@ -118,12 +118,15 @@ class TradingV1:
         side = "buy" if move in (1, 4) else "sell"
         has_sides = self._floor.accounts[self.uid].position_mode == LONG_SHORT_MODE
         position_side = ("long" if move in (1, 3) else "short") if has_sides else ""
-        new = NewOrder(listed.instrument, side, "limit", _positive(parameters, "amount"), trade_mode="cross")
+        contracts = _positive(parameters, "amount")
+        if contracts != contracts.to_integral_value():
+            raise ValueError("contracts are whole")
+        new = NewOrder(listed.instrument, side, "limit", contracts, trade_mode="cross")
         new.position_side, new.reduce_only = position_side, move in (3, 4) and not has_sides
         is_matched = str(parameters.get("match_price", "0")) == "1"
         new.price = self._opposite(listed, side) if is_matched else _positive(parameters, "price")
         self._set_leverage(listed, position_side or "net", Decimal(str(parameters.get("lever_rate", 10))), now)
-        return {"order_id": int(self._floor.place(self.uid, new, now).order_id)}
+        return {"order_id": v1_private.order_id(self._floor.place(self.uid, new, now))}
 
     def _opposite(self, listed: Listed, side: str) -> Decimal:
         """The counterparty's price."""
@@ -154,16 +157,17 @@ class TradingV1:
     # Both
 
     def _found(self, listed: Listed, parameters: dict[str, Any], missing: int) -> Order:
-        order = self._floor.find(self.uid, listed.instrument, order_id=str(parameters["order_id"]))
-        if order is None:
-            raise RequestError(missing)
-        return order
+        given = str(parameters["order_id"])
+        for order in reversed(self._floor.orders(self.uid)):
+            if order.instrument == listed.instrument and str(v1_private.order_id(order)) == given:
+                return order
+        raise RequestError(missing)
 
     def _canceled(self, order: Order, now: int) -> dict[str, Any]:
         if not order.is_open:
             raise RequestError(1051 if order.state == "filled" else 1050)
         self._floor.cancel(self.uid, order, now)
-        return {"order_id": order.order_id}
+        return {"order_id": str(v1_private.order_id(order))}
 
     def _chosen(self, listed: Listed, parameters: dict[str, Any], missing: int) -> list[Order]:
         """One order, or with order_id -1 a page of the open ones (with status 2: of the finished ones)."""
