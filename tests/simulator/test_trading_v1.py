@@ -140,7 +140,6 @@ REFUSED: list[tuple[str, dict[str, Any], int]] = [
     ("ok_spot_order", {**SPOT_ORDER, "price": "NaN"}, 10001),
     ("ok_spot_order", {**SPOT_ORDER, "symbol": "no_such"}, 10001),
     ("ok_spot_cancel_order", {"symbol": "btc_usdt", "order_id": 1}, 10009),
-    ("ok_futureusd_trade", {**FUTURES_ORDER, "amount": "1.5"}, 20007),
     ("ok_futureusd_trade", {**FUTURES_ORDER, "type": 7}, 20007),
     ("ok_futureusd_trade", {**FUTURES_ORDER, "type": 3}, 20016),
     ("ok_futureusd_trade", {**FUTURES_ORDER, "lever_rate": 7}, 20025),

@@ -118,10 +118,7 @@ class TradingV1:
         side = "buy" if move in (1, 4) else "sell"
         has_sides = self._floor.accounts[self.uid].position_mode == LONG_SHORT_MODE
         position_side = ("long" if move in (1, 3) else "short") if has_sides else ""
-        contracts = _positive(parameters, "amount")
-        if contracts != contracts.to_integral_value():
-            raise ValueError("contracts are whole")
-        new = NewOrder(listed.instrument, side, "limit", contracts, trade_mode="cross")
+        new = NewOrder(listed.instrument, side, "limit", _positive(parameters, "amount"), trade_mode="cross")
         new.position_side, new.reduce_only = position_side, move in (3, 4) and not has_sides
         is_matched = str(parameters.get("match_price", "0")) == "1"
         new.price = self._opposite(listed, side) if is_matched else _positive(parameters, "price")
