@@ -69,6 +69,14 @@ def test_record_and_replay_and_verify(venue: Simulator, tmp_path: Path) -> None:
         (("stream", "-c", "trades", "--dialect", "v1", "--url", "ws://127.0.0.1:1"), "trades needs an instrument"),
         (("stream", "btc-usdt", "--dialect", "v1", "--url", "ws://127.0.0.1:1"), "did you mean BTC-USDT?"),
         (("record", "BTC-USDT", "--since", "2h", "--dialect", "v3", "--url", "ws://127.0.0.1:1"), "leave it out"),
+        (
+            ("stream", "BTC-USDT", "-c", "ok_sub_futureusd_btc_trade_quarter", "--dialect", "v1", "--url", "ws://127.0.0.1:1"),
+            "no channel is of BTC-USDT, as ok_sub_futureusd_btc_trade_quarter names its instrument itself; leave it out",
+        ),
+        (
+            ("stream", "ETH-USDT", "-c", "spot/ticker:BTC-USDT", "--dialect", "v3", "--url", "ws://127.0.0.1:1"),
+            "no channel is of ETH-USDT",
+        ),
         (("stream", "spot/trade:BTC-USDT", "--dialect", "v3", "--url", "ws://127.0.0.1:1"), "not an instrument"),
     ],
 )

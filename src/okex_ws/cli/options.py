@@ -187,6 +187,10 @@ def _wanted_of(
             raise BadInputError(f"{name} needs an instrument, e.g. BTC-USDT")
         for key in (None,) if says_it_all else instruments or (None,):
             items[dialect.subscription(name, key, **further)] = None
+    idle = set(instruments) - {item.key for item in items}
+    if idle:
+        of = ", ".join(sorted(idle))
+        raise BadInputError(f"no channel is of {of}, as {channels[0]} names its instrument itself; leave it out")
     return list(items)
 
 
