@@ -233,3 +233,22 @@ def test_a_ledger_line_that_was_altered_is_damage(folder: Path) -> None:
         ledger.write_bytes(whole.replace(line, json.dumps(told | forged, separators=(",", ":")).encode()))
         [damage] = [finding for finding in found(folder) if finding.kind == DAMAGE]
         assert f"record {told['n']} was altered in the ledger" in damage.text
+
+
+def test_days_a_person_deletes_are_gone_and_the_rest_is_held_against_the_journal(folder: Path) -> None:
+    recover(folder)
+    for path in folder.glob("tables/trades/date=*"):
+        shutil.rmtree(path)
+    findings = found(folder)
+    assert of(findings, DAMAGE, HOLE) == []
+    assert [finding.text for finding in findings if finding.kind == GONE and "folders of trades" in finding.text]
+    done = here("verify", str(folder))
+    assert done.code == 0, done.out
+    assert "1 gone, as if deleted" in done.out
+    done = here("query", "--data", str(folder), "select count(*) from trades")
+    assert done.code == 2
+    assert "there is no table trades here" in done.err
+    line = next(line for line in (folder / "ledger/segments.jsonl").read_text().splitlines() if "book_updates" in line)
+    path = next(file[0] for file in json.loads(line)["files"] if "book_updates" in file[0])
+    (folder / path).unlink()
+    assert any(path in finding.text for finding in found(folder) if finding.kind == DAMAGE)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import pytest
 from tests.store.rows import QuickStorage, change, gap, image, trade
 
 from okex_ws import store
 from okex_ws.events import Event, Recovered, Unrecoverable
-from okex_ws.store import TableWriter
-from okex_ws.store.verify import DAMAGE, DOUBLE, EXPLAINED, HOLE, UNVERIFIABLE, Report, verify, verify_path
+from okex_ws.store import StoreError, TableWriter
+from okex_ws.store.compact import compact
+from okex_ws.store.verify import DAMAGE, DOUBLE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Report, verify, verify_path
 
 QUICK = QuickStorage()
 
@@ -175,3 +178,31 @@ def test_records_that_were_never_committed_are_told(tmp_path: Path) -> None:
         assert [(f.kind, f.table) for f in verify(opened).findings] == [(HOLE, "segments"), (HOLE, "trades")]
     ledger.write_bytes(lines[0] + b"\0" * 40 + b"\n" + b"".join(lines[1:]))
     assert [finding.kind for finding in verify_path(tmp_path).findings] == [DAMAGE]
+
+
+def test_a_day_whose_folders_were_deleted_is_gone_and_the_rest_is_checked(tmp_path: Path) -> None:
+    day = 1_728_000  # in the numbers of trades; half of it in those of books
+    places = [(number, n) for number in range(3) for n in range(10) if (number, n) != (2, 5)]
+    events: list[Event] = [trade(number * day + n, trade_id=1_000 + number * 10 + n) for number, n in places]
+    changes = [change(number * day // 2 + n, previous=(number * 5 + n - 1) * 10) for number in range(3) for n in range(5)]
+    for place, event in enumerate(changes):
+        event.sequence = place * 10
+    events += [image(0, sequence=-10), *changes]
+    assert kinds(recorded(tmp_path, events)) == [(HOLE, 1_025, 1_025)]
+    with store.open(tmp_path) as opened:
+        for date in ("2025-11-22", "2025-11-23"):
+            for folder in tmp_path.glob(f"tables/*/date={date}"):
+                shutil.rmtree(folder)
+            report = verify(opened)
+            assert [finding.text[:10] for finding in report.findings if finding.kind == GONE][-1] == date
+            assert [found for found in kinds(report) if found[0] != GONE] == [(HOLE, 1_025, 1_025)]
+        assert opened.rows("SELECT count(*) FROM trades") == [(9,)]
+        last = next(tmp_path.glob("tables/trades/*/*/*.parquet"))
+        last.unlink()
+        assert [finding.kind for finding in verify(opened).findings if finding.kind != GONE] == [DAMAGE]
+        with pytest.raises(StoreError, match=r"2025-11-24/.*parquet is not there any more; `okex-ws verify` says what"):
+            opened.rows("SELECT count(*) FROM trades")
+    assert compact(tmp_path, now=1).made == 0
+    shutil.rmtree(tmp_path / "tables")
+    with store.open(tmp_path) as opened:
+        assert {finding.kind for finding in verify(opened).findings} == {GONE}

@@ -62,6 +62,7 @@ def print_audit(console: Console, done: Audit, *, most: int | None = _SHOWN) -> 
     bad = {kind: totals[kind] for kind in _COLOURS if totals[kind]}
     if report.is_clean:
         rest = f", {totals['explained']} explained by the ledger" if totals["explained"] else ""
+        rest += f"; {totals['gone']} gone, as if deleted: what is here is whole" if totals["gone"] else ""
         console.print(f"[green]✓[/] clean: no unexplained hole, nothing twice, nothing damaged{rest}")
     else:
         console.print(f"[red]✗[/] not clean: {', '.join(f'{kind} {count}' for kind, count in bad.items())}")

@@ -16,10 +16,10 @@ from okex_ws.events import Event, Push
 from okex_ws.journal import JournalError, JournalReader, Problem, Record, recorders
 from okex_ws.recorder.witnesses import Witness, witnesses
 from okex_ws.replay import Replay
-from okex_ws.store.folder import StoreError
+from okex_ws.store.folder import DAY, StoreError, date_text
 from okex_ws.store.news import news_line
 from okex_ws.store.query import Folder, Store
-from okex_ws.store.tables import table_of
+from okex_ws.store.tables import event_ns, table_of
 from okex_ws.store.verify import DAMAGE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Finding, Report, subtract, verify
 
 WAITING = "waiting"
@@ -104,7 +104,7 @@ def _check_journals(store: Store, folder: Folder, known: dict[str, Witness], don
         done.report.findings += _absent(folder, name, known[name].n, f"its journal is not here, {known[name].by} tells of it")
     for name, path in here.items():
         reader = JournalReader(path)
-        said = _said(reader, folder.manifest.committed(name))
+        said = _said(reader, folder)
         done.journals += 1
         done.records += said.records
         done.events += said.events
@@ -113,8 +113,9 @@ def _check_journals(store: Store, folder: Folder, known: dict[str, Witness], don
             done.report.findings += _compared(store, folder, name, path, said)
 
 
-def _said(reader: JournalReader, committed: int) -> _Said:
-    said = _Said(committed)
+def _said(reader: JournalReader, folder: Folder) -> _Said:
+    said = _Said(folder.manifest.committed(reader.path.name))
+    gone = {(file.table, file.date) for file in folder.manifest.gone}
     for record, events, is_exact in _heard(reader):
         said.records += 1
         said.last = record.n
@@ -127,11 +128,16 @@ def _said(reader: JournalReader, committed: int) -> _Said:
         for i, event in enumerate(events if is_exact else ()):
             if not isinstance(event, Push):
                 said.news[record.n, i] = news_line(event, reader.path.name, record.n, i)
-            elif record.n > committed:
+            elif record.n > said.committed:
                 said.later += 1
-            else:
+            elif not _is_gone(event, gone):
                 said.rows.setdefault(table_of(type(event)).name, _Sums()).add(record.n, i)
     return said
+
+
+def _is_gone(event: Push, gone: set[tuple[str, str]]) -> bool:
+    """Whether the row was in a folder that is not there any more."""
+    return bool(gone) and (table_of(type(event)).name, date_text(event_ns(event) // DAY)) in gone
 
 
 def _heard(reader: JournalReader) -> Iterator[tuple[Record, list[Event], bool]]:
@@ -192,7 +198,7 @@ def _compared(store: Store, folder: Folder, name: str, path: Path, said: _Said) 
     have = _in_tables(store, name, said)
     for table in sorted(said.rows.keys() | have.keys()):
         if said.rows.get(table) != have.get(table):
-            yield _difference(store, table, name, path, said)
+            yield _difference(store, folder, table, name, path, said)
     told = {
         (row.get("n", 0), row.get("i", 0)): row
         for ledger in (folder.gaps, folder.connections)
@@ -222,14 +228,15 @@ def _in_tables(store: Store, name: str, said: _Said) -> dict[str, _Sums]:
     return found
 
 
-def _difference(store: Store, table: str, name: str, path: Path, said: _Said) -> Finding:
+def _difference(store: Store, folder: Folder, table: str, name: str, path: Path, said: _Said) -> Finding:
     """Which rows: the journal is read again, for one table."""
+    gone = {(file.table, file.date) for file in folder.manifest.gone}
     rows = {
         (record.n, i)
         for record, events, _ in _heard(JournalReader(path))
         if said.has(record.n) and record.n <= said.committed
         for i, event in enumerate(events)
-        if isinstance(event, Push) and table_of(type(event)).name == table
+        if isinstance(event, Push) and table_of(type(event)).name == table and not _is_gone(event, gone)
     }
     have = set()
     if table in store.table_names():

@@ -97,8 +97,13 @@ class Store:
             self._fresh.clear()
 
     def sources(self, table: str) -> list[Source]:
-        """The files of a table."""
-        return [(f.root, file) for f in self.folders for file in f.manifest.files if file.table == table]
+        """The files of a table; one that several folders hold, a backup and its original, is there once."""
+        found: dict[tuple[str, int, int], Source] = {}
+        for folder in self.folders:
+            for file in folder.manifest.files:
+                if file.table == table:
+                    found.setdefault((file.path, file.size, file.crc), (folder.root, file))
+        return list(found.values())
 
     def table_names(self) -> list[str]:
         """Tables that have rows, then the ledgers."""
@@ -224,4 +229,8 @@ class Store:
         if missing:
             have = ", ".join(self.table_names())
             return StoreError(f"there is no table {missing[1].strip(chr(34))} here; there are: {have}")
+        absent = re.search(r'No files found that match the pattern "(.+?)"|Cannot open file "(.+?)"', text)
+        if absent:
+            path = (absent[1] or absent[2]).replace("[[]", "[")
+            return StoreError(f"{path} is not there any more; `okex-ws verify` says what is missing")
         return StoreError(text.splitlines()[0] if text else type(error).__name__)

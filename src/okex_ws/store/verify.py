@@ -15,14 +15,17 @@ from pathlib import Path
 
 import msgspec
 
-from okex_ws.store.folder import StoreError
+from okex_ws.store.folder import StoreError, encode_instrument
+from okex_ws.store.ledger import File, span_of
 from okex_ws.store.parquet import SWEEP
 from okex_ws.store.query import Folder, Store
 from okex_ws.store.views import literal
 
 HOLE, DOUBLE, DAMAGE, EXPLAINED, UNVERIFIABLE = "hole", "double", "damage", "explained", "unverifiable"
 GONE = "gone"
-"""Kind of a finding: whole files that somebody may have deleted because they are old, and of which nothing else is lost."""
+"""Kind of a finding: what is missing whole, as if a person had deleted it: segments with their rows in tables, a table's day."""
+
+_BOOKS = ("book_snapshots", "book_updates")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -61,6 +64,7 @@ def verify(store: Store) -> Report:
     for folder in store.folders:
         report.findings += _check_ledger(folder)
         report.findings += _check_files(folder)
+        report.findings += _told_gone(folder)
         report.files += len(folder.manifest.files)
     if any(finding.kind == DAMAGE for finding in report.findings):
         return report  # a damaged file would end the queries below
@@ -80,6 +84,7 @@ def verify(store: Store) -> Report:
 def check_trades(store: Store, table: str = "trades") -> list[Finding]:
     """Every id between the first and the last of an instrument is there, or explained. Where ids skip (V1, V3), nobody knows."""
     explained = _explained_ranges(store, "trades" if table == "trades" else "trades-all")
+    gone = _gone(store)
     findings = []
     if table == "trades":
         uncounted = "SELECT instrument, count(*) FROM trades WHERE coalesce(count, 0) = 0 GROUP BY ALL ORDER BY ALL"
@@ -92,7 +97,10 @@ def check_trades(store: Store, table: str = "trades") -> list[Finding]:
             text = f"{instrument}: {-size} trades after {before} are counted twice"
             findings.append(Finding(DOUBLE, table, text, instrument, "", first, None))
             continue
-        for low, high, is_explained in subtract(first, last, explained.get(instrument, [])):
+        deleted = sorted((file.low, file.high) for file in gone.get((table, encode_instrument(instrument)), []))
+        left = [part[:2] for part in subtract(first, last, deleted) if not part[2]]
+        named = explained.get(instrument, [])
+        for low, high, is_explained in (part for one in left for part in subtract(*one, named)):
             kind, why = (EXPLAINED, "the gap ledger names it") if is_explained else _why(store, table, instrument, low, high)
             text = f"{instrument}: {high - low + 1} trades missing, {low} to {high}: {why}"
             findings.append(Finding(kind, table, text, instrument, "", low, high))
@@ -108,10 +116,11 @@ def check_books(store: Store) -> list[Finding]:
         WITH chained AS (SELECT DISTINCT channel, instrument FROM raw_book_updates),
         rows AS (SELECT {columns}, false AS is_image FROM raw_book_updates {images}),
         linked AS (
-            SELECT *, lag(sequence) OVER chain AS last, lag(is_image) OVER chain AS after_image, row_number() OVER chain AS place
+            SELECT *, lag(sequence) OVER chain AS last, lag(is_image) OVER chain AS after_image, row_number() OVER chain AS place,
+                coalesce(lag(n) OVER chain, 0) AS before
             FROM rows WINDOW chain AS (PARTITION BY recorder, channel, instrument ORDER BY n, i)
         )
-        SELECT recorder, channel, instrument, n, last, sequence, previous_sequence, is_image, place FROM linked
+        SELECT recorder, channel, instrument, n, before, last, sequence, previous_sequence, is_image, place FROM linked
         WHERE sequence IS NOT NULL AND CASE
             WHEN is_image THEN last IS NOT NULL AND sequence <> last
             WHEN place = 1 THEN true
@@ -121,8 +130,13 @@ def check_books(store: Store) -> list[Finding]:
     """
     named = "SELECT recorder, channel, instrument, last_sequence FROM gaps WHERE event = 'Gap' AND last_sequence IS NOT NULL"
     gaps = set(store.rows(named))
+    gone = _gone(store)
     findings = []
-    for recorder, channel, instrument, n, last, sequence, previous, is_image, place in store.rows(query):
+    for recorder, channel, instrument, n, before, last, sequence, previous, is_image, place in store.rows(query):
+        name = encode_instrument(instrument)
+        deleted = [span_of(file.name) for table in _BOOKS for file in gone.get((table, name), []) if file.recorder == recorder]
+        if any(first <= n and before <= through for first, through in deleted):
+            continue
         where = f"{instrument} {channel}, record {n} of {recorder}"
         if is_image and (recorder, channel, instrument, last) in gaps:
             kind, text = EXPLAINED, f"{where}: changes after {last} missing until the image {sequence}: the gap ledger names it"
@@ -164,6 +178,23 @@ def _check_files(folder: Folder) -> Iterator[Finding]:
             continue
         if len(content) != file.size or zlib.crc32(content) != file.crc:
             yield Finding(DAMAGE, file.table, f"{file.path} is not what was written", "", file.recorder)
+
+
+def _told_gone(folder: Folder) -> Iterator[Finding]:
+    for date in sorted({file.date for file in folder.manifest.gone}):
+        files = [file for file in folder.manifest.gone if file.date == date]
+        tables = ", ".join(sorted({file.table for file in files}))
+        text = f"{date}: the folders of {tables} are not here, with {sum(file.rows for file in files)} rows in {len(files)} files"
+        yield Finding(GONE, "segments", text)
+
+
+def _gone(store: Store) -> dict[tuple[str, str], list[File]]:
+    """Files whose whole folder was deleted, by table and instrument, as their paths have it."""
+    gone: dict[tuple[str, str], list[File]] = {}
+    for folder in store.folders:
+        for file in folder.manifest.gone:
+            gone.setdefault((file.table, file.partition.rpartition("=")[2]), []).append(file)
+    return gone
 
 
 def _check_doubles(store: Store, table: str) -> Iterator[Finding]:
