@@ -168,8 +168,9 @@ def test_F12_rate_limits_at_will() -> None:
     assert (status, body["code"]) == (429, "50011")
 
 
-def test_F14_cancel_all_after_fails_at_will() -> None:
-    exchange = venue("rest_error target=cancel-all-after status=500 code=50026")
+@pytest.mark.parametrize("target", ["cancel-all-after", "trade/cancel-all-after", "trade/*"])
+def test_F14_cancel_all_after_fails_at_will(target: str) -> None:
+    exchange = venue(f"rest_error target={target} status=500 code=50026")
     status, body = rest(exchange, "POST", "trade/cancel-all-after", {"timeOut": "10"})
     assert (status, body["code"]) == (500, "50026")
     assert exchange.desk.switches == {}

@@ -166,8 +166,8 @@ KINDS: dict[str, Kind] = {
         instIdCode=(_count, None),
     ),
     "stale_rest_book": _kind("rest", "a REST book older than the stream [D13]", seconds=(nanoseconds, 5 * 10**9)),
-    "rest_error": _kind("rest", "a REST error: HTTP status and OKX code [D16]", status=(_count, 429),
-                        code=(str, "50011"), target=(str, "*")),
+    "rest_error": _kind("rest", "a REST error of an endpoint (target=trade/* or a last word): HTTP status and OKX code [D16]",
+                        status=(_count, 429), code=(str, "50011"), target=(str, "*")),
     "rest_empty": _kind("rest", "a REST reply without rows [D16]", target=(str, "*")),
     "rest_unsorted": _kind("rest", "REST rows out of order [D16]", target=(str, "*")),
     "rest_overlap": _kind("rest", "REST pages that repeat rows of the page before [D16]", rows=(_count, 10),
@@ -375,7 +375,7 @@ class Running:
                 or (fault.instrument is not None and not fnmatchcase(key, fault.instrument))
                 or (fault.path is not None and fault.path != path)
                 or (fault.action is not None and fault.action != action)
-                or not fnmatchcase(target, fault.options.get("target", "*"))
+                or not _is_target(target, fault.options.get("target", "*"))
                 or (only is not None and fault.kind not in only)
                 or (KINDS[fault.kind].needs and KINDS[fault.kind].needs not in traits)
             ):
@@ -406,3 +406,8 @@ class Running:
         if stream is None:
             stream = self._streams[index, line] = self._dice.fork(f"{index}/{line}")
         return stream
+
+
+def _is_target(path: str, pattern: str) -> bool:
+    """Whether a REST endpoint is meant: by its path behind /api/v5/, or by the last word of it."""
+    return fnmatchcase(path, pattern) or fnmatchcase(path.rpartition("/")[2], pattern)

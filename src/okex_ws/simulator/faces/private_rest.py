@@ -131,7 +131,7 @@ class PrivateFace:
         struck = {}
         kinds = {"rest_error", "rest_empty", "rest_unsorted"} if method == "GET" else {"rest_error"}
         for fault in exchange.running.strikes(
-            "rest", now, 0, key=query.get("instId", ""), target=name.rpartition("/")[2], only=kinds
+            "rest", now, 0, key=query.get("instId", ""), target=name, only=kinds
         ):
             struck[fault.kind] = fault
         if method == "GET":

@@ -91,7 +91,7 @@ class RestFace:
         if name == "market/books":
             kinds.add("stale_rest_book")
         struck = self._exchange.running.strikes(
-            "rest", now, 0, key=query.get("instId", ""), target=name.rpartition("/")[2], only=kinds
+            "rest", now, 0, key=query.get("instId", ""), target=name, only=kinds
         )
         for fault in struck:
             self._exchange.note(fault.kind, now, "", name, query.get("instId", ""))
