@@ -94,3 +94,9 @@ def test_batches_of_many_instruments_stay_within_the_account_s_own() -> None:
             except BudgetError:
                 break
     assert 1000 - 19 < left <= 1000
+
+
+@pytest.mark.parametrize("longest_s", [-1, float("nan")])
+def test_no_order_can_wait_less_than_not_at_all(longest_s: float) -> None:
+    with pytest.raises(ValueError, match=r"wait_s .*: an order waits 0 seconds for its turn, or more"):
+        OrderBudget(longest_s=longest_s)

@@ -111,6 +111,11 @@ def test_a_client_order_id_is_letters_and_digits() -> None:
         CancelOrder(instrument="BTC-USDT", client_order_id="my-order")
 
 
+def test_a_trade_mode_is_one_of_okx_s() -> None:
+    with pytest.raises(OrderError, match=r"trade_mode 'x': OKX's are cash, cross, isolated, spot_isolated"):
+        PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal(1), trade_mode="x")
+
+
 def test_without_a_code_there_is_only_rest() -> None:
     with pytest.raises(OrderError, match="REST only"):
         frame(BTC, code=None)

@@ -34,6 +34,8 @@ class OrderBudget:
     """Claims in order of arrival. longest_s: how long a request may wait for its turn before it is refused."""
 
     def __init__(self, *, longest_s: float = 1.0) -> None:
+        if not longest_s >= 0:
+            raise ValueError(f"wait_s {longest_s:g}: an order waits 0 seconds for its turn, or more")
         self.longest_s = longest_s
         self._windows: dict[_Key, Window] = {}
         self._last: dict[_Key, int] = {}

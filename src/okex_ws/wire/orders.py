@@ -34,6 +34,7 @@ REST_PATHS = {
 }
 """WebSocket op → path of the same over REST, behind /api/v5/."""
 
+TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _encode = msgspec.json.encode
 
@@ -124,6 +125,8 @@ class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="p
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.trade_mode not in TRADE_MODES:
+            raise OrderError(f"trade_mode {self.trade_mode!r}: OKX's are {', '.join(TRADE_MODES)}")
         if self.is_spread and self.attached is not None:
             raise OrderError("nothing can be attached to a spread order")
 
