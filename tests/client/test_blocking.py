@@ -248,3 +248,8 @@ def test_ctrl_c_leaves_it_usable(venue: Simulator) -> None:
 def test_a_script_that_forgets_to_close_still_ends(venue: Simulator) -> None:
     done = subprocess.run([sys.executable, "-c", FORGETFUL, venue.url], capture_output=True, text=True, timeout=60, env=CLEAN)
     assert (done.returncode, done.stdout, done.stderr) == (0, "Connected\n", "")
+
+
+def test_it_does_not_trade_and_says_what_does() -> None:
+    with pytest.raises(TypeError, match="async with Client"):
+        Blocking("BTC-USDT", site="ws://127.0.0.1:9", trading=okex_ws.Trading())  # type: ignore[arg-type]

@@ -51,6 +51,8 @@ class Blocking:
         size: int = 10_000,
         **options: Any,
     ) -> None:
+        if options.get("trading") is not None:
+            raise TypeError("Blocking only reads; orders need an event loop: async with Client(…, trading=Trading()) as client")
         self._client = Client(site, **options)
         if instruments:
             for channel in channels:
