@@ -113,7 +113,7 @@ def tell(outcome: Outcome, order: OrderUpdate | None = None) -> int:
             ("order id", outcome.order_id),
             ("client order id", outcome.client_order_id),
             ("reason", _reason(outcome)),
-            ("advice", outcome.advice or _what_now(outcome)),
+            ("advice", _what_now(outcome) or outcome.advice),
             ("sent", "no, it was refused here" if outcome.via == "here" else ""),
             ("state", _state(order) if order is not None else outcome.state),
         ]

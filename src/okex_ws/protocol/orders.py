@@ -604,7 +604,8 @@ class Orders:
                 self._settle(ticket, Proof(Verdict.REJECTED, ticket.answer, ticket.reason), Rank.ANSWER, now, via="websocket")
                 return
             proof = Proof(Verdict.UNKNOWN, ticket.answer, ticket.reason)
-            self._settle(ticket, proof, Rank.NOTHING, now, via="", advice="do not send it again: an OrderResolved tells once it is known")
+            advice = "do not send it again: an OrderResolved tells once it is known"
+            self._settle(ticket, proof, Rank.NOTHING, now, via="", advice=advice)
             if not isinstance(ticket.order, MassCancel):
                 self._look(ticket, now)
             left = ns(self.patience.linger_s - self.patience.report_s)
