@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tests.store.rows import START, QuickStorage, change, image, ticker, trade
 from okex_ws import store
 from okex_ws.events import Trade
 from okex_ws.store import Store, StoreError, TableWriter
+from okex_ws.store.compact import compact
+from okex_ws.store.verify import verify
 from okex_ws.store.views import separate
 
 QUICK = QuickStorage()
@@ -184,6 +187,30 @@ def test_books_and_tickers_of_two_recorders_are_there_once(tmp_path: Path) -> No
         assert len({ts for _, ts in changes}) == len(changes)
         assert opened.rows("SELECT count(*) FROM tickers") == [(29,)]
         assert opened.rows("SELECT count(*) FROM book_snapshots") == [(3,)]
+
+
+def test_E7_a_backup_beside_its_original_adds_nothing(tmp_path: Path) -> None:
+    root, backup = folder(tmp_path / "original"), tmp_path / "backup"
+    writer = TableWriter(root, "r1", storage=QUICK)
+    for n in range(1, 31):
+        if n == 21:
+            shutil.copytree(root, backup)  # the recorder goes on
+        for place, event in enumerate((image(n) if n == 1 else change(n), ticker(n), trade(n))):
+            writer.add(event, n, place)
+        if n % 5 == 0:
+            writer.flush(n, n)
+    writer.close()
+    tables = {"book_snapshots": 1, "book_updates": 29, "tickers": 30, "trades": 30}
+
+    def check() -> None:
+        with store.open(root, backup) as opened:
+            for name, count in tables.items():
+                assert opened.rows(f"SELECT count(*) FROM {name} UNION ALL SELECT count(*) FROM raw_{name}") == [(count,)] * 2
+            assert verify(opened).findings == []
+
+    check()
+    compact(root, now=1)  # now they have no file in common
+    check()
 
 
 def test_old_recordings_without_sequences_are_told_apart_by_their_levels(tmp_path: Path) -> None:

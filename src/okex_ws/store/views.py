@@ -42,8 +42,11 @@ def view_sql(name: str, sources: list[Source]) -> str:
 
 
 def raw_sql(sources: list[Source]) -> str:
-    """The SELECT of every row of a table, repetitions included."""
-    return f"SELECT * FROM {scan(sources)}"
+    """The SELECT of every row of a table, repetitions included; what copies of a folder share is no repetition."""
+    places = {(file.recorder, root) for root, file in sources}
+    is_shared = len(places) > len({recorder for recorder, _ in places})
+    once = " QUALIFY row_number() OVER (PARTITION BY recorder, n, i) = 1" if is_shared else ""
+    return f"SELECT * FROM {scan(sources)}{once}"
 
 
 def known_table(name: str) -> Table | None:
@@ -133,17 +136,17 @@ def _heights(group: list[Source]) -> dict[str, int] | None:
 
 
 def _by_recorder(group: list[Source]) -> tuple[list[Source], list[Source]]:
-    spans: dict[str, tuple[int, int]] = {}
-    for _, file in group:
-        low, high = spans.get(file.recorder, (file.low, file.high))
-        spans[file.recorder] = (min(low, file.low), max(high, file.high))
+    """Files of one recorder repeat nothing, unless they are in two folders: the one is a copy of the other, or its original."""
+    spans: dict[tuple[Path, str], tuple[int, int]] = {}
+    for root, file in group:
+        low, high = spans.get((root, file.recorder), (file.low, file.high))
+        spans[root, file.recorder] = (min(low, file.low), max(high, file.high))
     plain: list[Source] = []
     mixed: list[Source] = []
     for source in group:
-        file = source[1]
+        root, file = source
         overlaps = any(
-            recorder != file.recorder and low <= file.high and file.low <= high
-            for recorder, (low, high) in spans.items()
+            whose != (root, file.recorder) and low <= file.high and file.low <= high for whose, (low, high) in spans.items()
         )
         (mixed if overlaps else plain).append(source)
     return plain, mixed
