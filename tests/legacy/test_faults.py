@@ -13,7 +13,9 @@ from tests.legacy.world import World
 from okex_ws.events import Connected, Disconnected, Event, Gap, Malformed, Refused, Resumed, Subscribed, Trade
 from okex_ws.legacy.session import Session
 from okex_ws.market import OrderBook
+from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.rules import Rules
+from okex_ws.simulator.seeded import SeededMarket
 
 BTC, SWAP = "BTC-USDT", "BTC-USDT-SWAP"
 WANTED = (("trades", BTC), ("books", BTC))
@@ -138,6 +140,14 @@ def test_D1_a_lost_change_of_a_V3_book_is_found_by_its_checksum() -> None:
 
 
 @pytest.mark.parametrize("name", ["v1", "v3"])
+@pytest.mark.parametrize("channel", ["books", "book*"])
+def test_a_fault_strikes_by_V5s_names_too(name: str, channel: str) -> None:
+    world = World(name, [f"drop channel={channel} action=update nth=30"], *WANTED)
+    world.run(8)
+    assert [entry.kind for entry in world.venue.ledger.faults] == ["drop"]
+
+
+@pytest.mark.parametrize("name", ["v1", "v3"])
 def test_D9_a_crossed_book_is_asked_for_anew(name: str) -> None:
     channel = "ok_sub_spot_btc_usdt_depth" if name == "v1" else "spot/depth"
     world = World(name, [f"crossed channel={channel} nth=30"], *WANTED)
@@ -162,3 +172,9 @@ def test_random_trouble_is_told_and_the_books_are_right_afterwards(name: str, se
     settle(world)
     trades = [event for event in world.events if isinstance(event, Trade)]
     assert len({trade.trade_id for trade in trades}) == len(trades), "none twice"
+
+
+@pytest.mark.parametrize(("path", "refused"), [("/ws/v1", 0), ("/websocket", 0), ("/ws/v3", 2), ("/ws/v5/public", 2)])
+def test_V1_did_not_count_connections(path: str, refused: int) -> None:
+    venue = Exchange(SeededMarket(3, start=START, instruments=[BTC]), seed=3, now=START, rules=Rules(connects_per_s=3))
+    assert sum(isinstance(venue.open(path, START), Refusal) for _ in range(5)) == refused

@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """name: what faults and V5's channels call the path. open: makes the line (exchange, number, conn_id, name, now, peer)."""
+    """name: what faults and V5's channels call the path. open: makes the line (exchange, number, conn_id, name, now, peer).
+
+    is_counted: whether connections a second are limited, as V1's were not.
+    """
 
     name: str
     open: Callable[[Exchange, int, str, str, int, str], Line]
+    is_counted: bool = True
 
 
 _DOORS: dict[str, Door] = {
     **{f"/ws/v5/{name}": Door(name, Conversation) for name in ("public", "private", "business")},
-    "/ws/v1": Door("v1", ConversationV1),
-    "/websocket": Door("v1", plain),
-    "/websocket?compress=true": Door("v1", ConversationV1),
+    "/ws/v1": Door("v1", ConversationV1, is_counted=False),
+    "/websocket": Door("v1", plain, is_counted=False),
+    "/websocket?compress=true": Door("v1", ConversationV1, is_counted=False),
     "/ws/v3": Door("v3", ConversationV3),
 }
 NO_DOOR = b"Not found: the paths are /ws/v5/public, /ws/v5/business, /ws/v5/private, /ws/v1, /websocket and /ws/v3\n"

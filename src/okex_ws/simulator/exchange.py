@@ -144,7 +144,7 @@ class Exchange:
             return Refusal(fault.options["status"], {n: v for n, v in given.items() if v})
         if entrance is None:
             return Refusal(404, {}, NO_DOOR)
-        if self.rules.connects_per_s:
+        if self.rules.connects_per_s and entrance.is_counted:
             recent = self._connects.setdefault(peer, deque())
             while recent and recent[0] <= now - _SECOND:
                 recent.popleft()

@@ -361,9 +361,9 @@ class Running:
 
     def strikes(
         self, stage: str, now: int, line: int, *, path: str = "", channel: str = "", key: str = "", action: str = "",
-        target: str = "", traits: Collection[str] = (), only: Collection[str] | None = None,
+        target: str = "", traits: Collection[str] = (), only: Collection[str] | None = None, also: str = "",
     ) -> list[Fault]:
-        """The faults that strike this frame or request of this line (0: no line), counting it."""
+        """The faults that strike this frame or request of this line (0: no line), counting it. also: V5's name of the channel."""
         indexes = self._stages.get(stage)
         if not indexes:
             return []
@@ -371,7 +371,7 @@ class Running:
         for index in indexes:
             fault = self._faults[index]
             if (
-                (fault.channel is not None and not fnmatchcase(channel, fault.channel))
+                (fault.channel is not None and not (fnmatchcase(channel, fault.channel) or fnmatchcase(also, fault.channel)))
                 or (fault.instrument is not None and not fnmatchcase(key, fault.instrument))
                 or (fault.path is not None and fault.path != path)
                 or (fault.action is not None and fault.action != action)

@@ -198,9 +198,9 @@ class Line:
         while held and held[0][0] <= now:
             self.send(held.popleft()[1])
 
-    def _strike_line(self, channel: str, key: str, action: str, now: int) -> None:
+    def _strike_line(self, channel: str, key: str, action: str, now: int, also: str = "") -> None:
         for fault in self._faults.strikes(
-            "line", now, self.number, path=self.path, channel=channel, key=key, action=action
+            "line", now, self.number, path=self.path, channel=channel, key=key, action=action, also=also
         ):
             if fault.kind == "kick_all":
                 self._exchange.kick_all(now, fault)

@@ -149,7 +149,7 @@ class ConversationV1(OldLine):
             self._follow(forecast(found.channel, found.listed, market), now)
         first = found.first(self._rules.v1_first_trades)
         if first is not None and is_told:
-            self._say_data(topic, found, first, self._flag, now)
+            self._say_data(topic, found, first, self._flag, now, is_first=True)
 
     def _follow(self, found: Feed, now: int) -> Topic:
         topic = Topic(v5.CHANNELS[found.source], found.key, found.channel.name.encode())
@@ -207,10 +207,11 @@ class ConversationV1(OldLine):
             del self._gathered[topic.identity]
             self._say_data(topic, found, waiting, 0, now)
 
-    def _say_data(self, topic: Topic, found: Feed, data: Any, binary: int, now: int) -> None:
-        name = found.channel.name
-        traits = ("book", "update") if found.channel.kind == "depth" else ()
-        self._tell(topic, name, [found.message(data, binary)], "", now, *traits)
+    def _say_data(self, topic: Topic, found: Feed, data: Any, binary: int, now: int, *, is_first: bool = False) -> None:
+        name, is_book = found.channel.name, found.channel.kind == "depth"
+        action = ("snapshot" if is_first or found.channel.depth else "update") if is_book else ""
+        traits = ("book", "update") if is_book else ()
+        self._tell(topic, name, [found.message(data, binary)], action, now, *traits)
 
     def _spoilt(self, message: Any, kind: str, scene: Scene) -> Any:
         """V1 has its one row bare under `data`, in the one object of a list."""

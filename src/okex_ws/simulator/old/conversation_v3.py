@@ -160,8 +160,9 @@ class ConversationV3(OldLine):
 
     def _say_rows(self, topic: Topic, found: Feed, pushes: list[tuple[list[Any], str | None]], now: int) -> None:
         for rows, action in pushes:
-            traits = ("book", "checksum", "snapshot" if action == "partial" else "") if action else ()
-            self._tell(topic, found.channel.table, v3.table(found.channel, rows, action), action or "", now, *traits)
+            traits = ("book", "checksum") if action else ()
+            known = "snapshot" if action == "partial" else action or ""
+            self._tell(topic, found.channel.table, v3.table(found.channel, rows, action), known, now, *traits)
 
     def happened(self, happenings: Iterable[Happening], now: int) -> None:
         """Push what became of the account to the private tables subscribed to."""

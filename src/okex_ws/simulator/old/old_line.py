@@ -1,6 +1,7 @@
 """OldLine: what lines of V1 and V3 have in common: whole messages packed one by one, and the faults that can strike them.
 
-A fault's `channel` is the dialect's own name (`ok_sub_spot_btc_usdt_depth`, `swap/trade`), its `instrument` the market's.
+A fault's `channel` is the dialect's own name (`ok_sub_spot_btc_usdt_depth`, `swap/trade`) or, of a push, that of V5's channel it
+is made of (`books`); its `instrument` is the market's, its `action` V5's.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class OldLine(Line):
             return
         struck = self._faults.strikes(
             "push", now, self.number, path=self.path, channel=channel, key=topic.key, action=action,
-            traits=(action, *traits), only=_UNDERSTOOD,
+            traits=(action, *traits), only=_UNDERSTOOD, also=topic.channel.name,
         )
         kinds = {fault.kind: fault for fault in struck}
         for fault in struck:
@@ -80,7 +81,7 @@ class OldLine(Line):
         else:
             self.traffic.pushes += 1
             self._deliver(topic, self._troubled(message, kinds), kinds, now)
-        self._strike_line(channel, topic.key, action, now)
+        self._strike_line(channel, topic.key, action, now, topic.channel.name)
 
     def _add(self, fault: Fault, scene: Scene) -> None:
         payload = EXTRA[fault.kind]({}, scene)
