@@ -30,4 +30,7 @@ async def main(url: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    try:
+        asyncio.run(main(*sys.argv[1:]))
+    except (okex_ws.CredentialsError, okex_ws.LoginRefusedError, okex_ws.NotReadyError) as error:
+        raise SystemExit(str(error)) from None

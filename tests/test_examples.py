@@ -28,3 +28,12 @@ def test_it_runs(script: Path, venue: Simulator, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") >= 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", [path for path in EXAMPLES if ".ready()" in path.read_text()], ids=lambda script: script.stem)
+def test_a_key_that_is_refused_is_one_line(script: Path, venue: Simulator) -> None:
+    wrong = {**CLEAN, **venue.key, "OKX_API_SECRET": "another-secret"}
+    done = subprocess.run([sys.executable, script, venue.url], capture_output=True, text=True, timeout=120, env=wrong)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("OKX refused the login: ")
+    assert done.stderr.count("\n") == 1
