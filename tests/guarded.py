@@ -40,6 +40,7 @@ class GuardedTrader(Trader):
             open_orders=lambda: self.account.orders.open.values(),
             open_spreads=lambda: self.account.spreads.open.values(),
         )
+        self.client.events += self._settle()
 
     @property
     def guard(self) -> Guard:

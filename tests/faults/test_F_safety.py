@@ -35,7 +35,7 @@ from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.codes import cancel_reason
-from okex_ws.wire.orders import AmendOrder, PlaceOrder
+from okex_ws.wire.orders import AmendOrder, CancelOrder, PlaceOrder
 
 D = Decimal
 FREE = Limits(price_distance=None, orders_per_second=None, open_orders=None, trip_after=None)
@@ -64,6 +64,12 @@ def refusals(trader: GuardedTrader) -> list[str]:
 
 def told(trader: GuardedTrader, kind: type) -> list[Any]:
     return [event for event in trader.client.events if isinstance(event, kind)]
+
+
+def strangers_order(world: World) -> Any:
+    """Another program of the account, or its owner by hand, places an order that rests."""
+    other = {"side": "buy", "order_type": "limit", "size": D("0.01"), "price": D(resting(world))}
+    return world.exchange.floor.place(DEMO_KEY.uid, NewOrder(instrument=SPOT, **other), world.now)
 
 
 def cut_everything(world: World, trader: GuardedTrader) -> None:
@@ -136,6 +142,24 @@ def test_F13_a_process_that_is_gone_leaves_no_order_behind() -> None:
     world.run(31)
     assert open_there(world) == []
     assert {order.cancel_source for orders in ledger(world).values() for order in orders} == {"20"}
+
+
+def test_F13_for_other_programs_orders_nothing_is_armed_so_they_outlive_a_client_that_placed_none() -> None:
+    world, trader = guarded()
+    theirs = [strangers_order(world) for _ in range(2)]
+    world.run(3)
+    assert len(trader.account.orders) == 2
+    trader.submit(CancelOrder(instrument=SPOT, order_id=theirs[0].order_id))
+    trader.place("0.01", str(best(world)[1]), order_type="ioc")
+    world.run(40)
+    assert trader.arms == []
+    assert [order.order_id for order in open_there(world)] == [theirs[1].order_id]
+    own = trader.place("0.01", resting(world))
+    world.run(1)
+    assert world.exchange.desk.switches != {}
+    trader.cancel(own)
+    world.run(10)
+    assert world.exchange.desk.switches == {}, "let go though their order rests"
 
 
 def test_F13_nor_a_spread_order_which_has_a_switch_of_its_own() -> None:
@@ -493,8 +517,7 @@ def test_F20_what_turns_up_later_is_canceled_too() -> None:
     world, trader = guarded("abort path=private at=10", "refuse_connect path=private at=10 for=20", limits=FREE)
     world.run(10)
     trader.halt("looks wrong")
-    other = {"side": "buy", "order_type": "limit", "size": D("0.01"), "price": D(resting(world))}
-    world.exchange.floor.place(DEMO_KEY.uid, NewOrder(instrument=SPOT, **other), world.now)
+    strangers_order(world)
     assert len(open_there(world)) == 1
     world.run(90)
     assert open_there(world) == []

@@ -96,8 +96,17 @@ class Schedule:
             world.run(dice.choice((0.001, 0.02, 0.3, 1.0, 3.0)) * (0.5 + dice.uniform()))
         if self.halts_at is not None and isinstance(self.trader, GuardedTrader):
             self.trader.halt("the schedule says so")
+        elif self.is_guarded and self.has_strangers:
+            self._cancel_ours()  # so that orders of others are all that is left
         world.run(CALM_S)
         return [*self.wrong, *audit(self)]
+
+    def _cancel_ours(self) -> None:
+        ours = [order for order in self.trader.account.orders if order.order_id not in self.foreign]
+        for order in ours:
+            cancels = self.trader.submit(CancelOrder(instrument=order.instrument, order_id=order.order_id))
+            self.asked += [(ticket, self.world.now) for ticket in cancels]
+            self.world.run(0.2)
 
     def _restart(self) -> None:
         self._hear()
@@ -293,6 +302,10 @@ def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
     elif made.halts_at is not None:
         wrong.append("the kill switch did not stay pressed")
     failed = any(isinstance(event, SwitchFailed) for event in world.client.events)
+    if not halted and made.processes == 1:
+        ours = [order for order in world.exchange.floor.open_orders(DEMO_KEY.uid) if order.order_id not in made.foreign]
+        if bool(ours) != ((DEMO_KEY.uid, "") in world.exchange.desk.switches):
+            wrong.append(f"OKX's switch is wrong with {len(ours)} orders of ours")
     if not (halted or failed or made.processes > 1):
         orders = world.exchange.floor.orders(DEMO_KEY.uid)
         wrong += [f"{o.client_order_id}: canceled by OKX's switch for nothing" for o in orders if o.cancel_source == BY_SWITCH]

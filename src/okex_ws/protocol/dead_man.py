@@ -1,6 +1,6 @@
 """CancelAllAfter: OKX cancels all orders should we fall silent. When to arm that, renew it, and let it go. Sans-IO.
 
-The caller carries out `actions`, reports back, and tells how many orders are live. The switch is not tied to any connection: a
+The caller carries out `actions`, reports back, and tells whether orders are live. The switch is not tied to any connection: a
 dropped socket cancels nothing, a living one renews nothing. Spread orders have one of their own, which knows no tag.
 Source: docs-v5 "Cancel All After", of trade and of spread trading: 10 to 120 s, or 0 to disarm; once a second per user and tag.
 """
@@ -65,7 +65,7 @@ class CancelAllAfter:
         self.has_failed = False
         self._renew = int(renew_s * SECOND)
         self._failures_allowed = failures_allowed
-        self._live = 0
+        self._live = False
         self._idle_since = 0
         self._renew_at = 0
         self._not_before = 0
@@ -80,12 +80,12 @@ class CancelAllAfter:
         """Whether OKX will cancel everything at `until` unless it hears from us."""
         return self.until is not None
 
-    def orders_live(self, count: int, now: int) -> None:
-        """So many orders are open, or on their way, by now. The first one arms the switch at once."""
-        had, self._live = self._live, count
-        if (count > 0) == (had > 0):
-            return  # whether there are any is all that counts
-        if count == 0:
+    def orders_live(self, are_live: bool, now: int) -> None:
+        """Whether any order is open, or on its way, by now. The first one arms the switch at once."""
+        if are_live == self._live:
+            return
+        self._live = are_live
+        if not are_live:
             self._idle_since = now
         self._ask(now)
 

@@ -27,6 +27,9 @@ from okex_ws.wire.orders import MOST_IN_BATCH, AmendOrder, CancelOrder, MassCanc
 CANCEL_AGAIN = 5 * SECOND
 """After a cancel that did not succeed, until what is still open is canceled once more; only while halted."""
 DEAD_MAN = "cancel-all-after"
+NEVER_REST = ("market", "ioc", "fok", "optimal_limit_ioc", "op_fok")
+MOST_OWN = 10_000
+"""Client order ids remembered before those of orders that are long gone are let go; OKX keeps 4,000 open at most."""
 
 Around = Callable[[PlaceOrder | AmendOrder, Sequence[PlaceOrder | AmendOrder]], Surroundings]
 """What is known around an order, with others that are about to leave with it."""
@@ -52,6 +55,7 @@ class Safety:
         self.switches = switches
         self._open_orders, self._open_spreads = open_orders, open_spreads
         self._is_known = False  # whether the account is LIVE, so that what is open is known
+        self._own: set[str] = set()  # client order ids of what this client placed and may rest
         self._canceled: set[str] = set()
         self._overridden: set[int] = set()  # tickets that may leave though the account is not LIVE
         self._cancel_again_at: int | None = None
@@ -119,6 +123,8 @@ class Safety:
                 self.orders.refuse_waiting("account", reason, "wait until it is LIVE, or override", now, but=self._overridden)
             case OrderResolved():
                 self._overridden.discard(event.ticket)
+                if event.kind == "place" and event.verdict is Verdict.REJECTED:
+                    self._own.discard(event.client_order_id)  # an order of that id is another's
         if not self.guard.is_halted:
             return
         match event:
@@ -199,8 +205,20 @@ class Safety:
             self.orders.submit(cancels, now, urgent=True)
 
     def _count_live(self, now: int) -> None:
-        # Halted without knowing what is open, a former process's orders perhaps: let OKX cancel whatever there is.
-        may_be_open = self.guard.is_halted and not self._is_known
+        """Tell the switches whether OKX has anything to cancel: of this client's orders alone, until it is halted."""
+        coming = [o for o in self.orders.changing if isinstance(o, PlaceOrder) and o.order_type not in NEVER_REST]
+        self._own |= {order.client_order_id for order in coming}
         for switch in self.switches:
             known = self._open_spreads() if switch.is_spread else self._open_orders()
-            switch.orders_live(len(known) + (self.orders.is_busy or may_be_open), now)
+            are_coming = any(order.is_spread == switch.is_spread for order in coming)
+            if self.guard.is_halted:
+                # What is open may not even be known, a former process's orders perhaps: let OKX cancel whatever there is.
+                switch.orders_live(are_coming or bool(known) or not self._is_known, now)
+            else:
+                # It knows no owner: armed for the orders of others, it would cancel them once we are gone.
+                switch.orders_live(are_coming or any(order.client_order_id in self._own for order in known), now)
+        if len(self._own) > MOST_OWN:
+            left = {order.client_order_id for order in coming}
+            left |= {order.client_order_id for order in self._open_orders()}
+            left |= {order.client_order_id for order in self._open_spreads()}
+            self._own &= left
