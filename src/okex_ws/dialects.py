@@ -42,7 +42,7 @@ def _v1() -> Dialect:
         v1.heard,
         noted=deflate.noted,
         frame_of=deflate.deflated,
-        timing=Timing(ping_after_s=30.0),  # the server closes a line that sends none for 300 s, whatever else is said
+        timing=Timing(ping_after_s=v1.Session.patience.ping_after_s),
         path="/ws/v1",
         endpoint_of=lambda _: "v1",
     )
@@ -60,7 +60,7 @@ def _v3() -> Dialect:
         v3.heard,
         noted=deflate.noted,
         frame_of=deflate.deflated,
-        timing=Timing(ping_after_s=20.0),  # the server closes a line on which nothing is said for 30 s
+        timing=Timing(ping_after_s=v3.Session.patience.ping_after_s),
         path="/ws/v3",
         endpoint_of=lambda _: "v3",
     )

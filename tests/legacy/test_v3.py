@@ -356,6 +356,13 @@ def test_a_quiet_line_is_pinged_with_a_text_and_data_counts_as_life() -> None:
     assert session.ending.code == 1001
 
 
+def test_a_session_by_itself_pings_before_the_server_would_close() -> None:
+    session = session_v3()
+    assert session.deadline() - START == 20 * SECOND
+    session.on_deadline(START + 20 * SECOND)
+    assert session.bytes_to_send() == [b"ping"]
+
+
 def test_own_data_of_all_businesses_is_exact() -> None:
     order = '{"filled_qty":"0","fee":"-0.01","client_oid":"mine","price_avg":"0.00","type":"4","instrument_id":"ETH-USD-SWAP","size":"1","price":"51.00","contract_val":"10","order_id":"66-7-4cdb0d73a-0","order_type":"1","status":"-1","timestamp":"2019-02-28T10:51:15.209Z"}'  # noqa: E501
     (event,) = told(f'{{"table":"swap/order","data":[{order}]}}', "swap/order:ETH-USD-SWAP")

@@ -103,6 +103,8 @@ class Session(ABC):
 
     silence_s: Mapping[str, float] = {}
     """Longest time without a push that is still normal, by channel."""
+    patience = Timing()
+    """How patient it is where nobody says; V1's server closed a line that sent no ping for 300 s, whatever else was said."""
     pong_is_life = True
     """Whether nothing but a pong proves that the server lives."""
 
@@ -122,7 +124,7 @@ class Session(ABC):
         self.line = line
         self.number = number
         self.chains = chains or Chains(line)
-        self.timing = timing or Timing()
+        self.timing = timing or self.patience
         self.outbox: list[bytes] = []
         self.wishes: list[Any] = []  # images over REST: never, V1 and V3 give them themselves
         self.ending: Ending | None = None

@@ -16,6 +16,7 @@ class Session(session.Session):
     """The rules of one V3 connection. Whoever keeps books verifies their checksums, and asks for a `resync` where one fails."""
 
     ping = requests.PING
+    patience = session.Timing(ping_after_s=20.0)  # the server closes a line on which nothing is said for 30 s
     pong_is_life = False
     silence_s: Mapping[str, float] = {"mark-price": 30.0, "price-limit": 30.0, "funding-rate": 200.0}
     codes_again, codes_login = codes.AGAIN, codes.LOGIN
