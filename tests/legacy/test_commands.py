@@ -61,6 +61,10 @@ def test_record_and_replay_and_verify(venue: Simulator, tmp_path: Path) -> None:
     [
         (("stream", "BTC-USDT", "--dialect", "v2"), "no dialect is called 'v2'; dialects: v5, v3, v1"),
         (("stream", "BTC-USDT", "--dialect", "v1"), "OKX no longer speaks v1; give the --url"),
+        (
+            ("doctor", "--url", "ws://127.0.0.1:1/ws/v1"),
+            "doctor speaks V5, not v1; try: okex-ws stream BTC-USDT --dialect v1 --url ws://127.0.0.1:1/ws/v1",
+        ),
         (("price", "BTC-USDT", "--dialect", "v3"), "OKX no longer speaks v3; give the --url"),
         (
             ("stream", "-c", "ok_sub_futureusd_btc_trade_quater", "--dialect", "v1", "--url", "ws://127.0.0.1:1"),

@@ -24,6 +24,7 @@ from okex_ws.client.client import Client
 from okex_ws.client.credentials import AccountKey, CredentialsError
 from okex_ws.client.endpoints import DEMO_SITES, SITES, Site
 from okex_ws.client.rest import Rest, RestError
+from okex_ws.dialects import named_in
 from okex_ws.events import Disconnected, Event, Gap, Push, Refused, Subscribed
 from okex_ws.wire.channels import Subscription, find
 
@@ -57,6 +58,10 @@ def doctor(
     Example: okex-ws doctor --site eea
     """
     place = options.target(site, demo, url, rest_url, ca_file)
+    other = named_in(place.site.websocket)
+    if other not in (None, "v5"):
+        there = f"--dialect {other} --url {place.site.websocket}"
+        raise BadInputError(f"doctor speaks V5, not {other}; try: okex-ws stream BTC-USDT {there}")
     key: AccountKey | CredentialsError
     try:
         account = options.account(profile, site, demo, url, rest_url, ca_file)
