@@ -271,7 +271,8 @@ class CaptureMarket:
         self._recording = read_recording(source)
         names = self.connections()
         if not names:
-            raise ValueError("the capture holds no V5 pushes")
+            # V1's and V3's faces are made of a market too, which tells more than their pushes did.
+            raise ValueError("the capture holds no V5 pushes, of which a market is made; okex-ws replay tells those of V1 and V3")
         self.conn = names[0] if conn is None else conn
         if self.conn not in self._recording.connections:
             raise ValueError(f"the capture has no connection {conn!r}; it has {', '.join(names)}")
