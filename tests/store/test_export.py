@@ -115,6 +115,44 @@ def test_tardis_book_snapshots(tmp_path: Path) -> None:
             export_tardis(opened, tmp_path / "b.csv", "quotes", "BTC-USDT")
 
 
+def test_a_book_exported_from_the_middle_on_begins_with_what_it_was_then(tmp_path: Path) -> None:
+    np = pytest.importorskip("numpy")
+    since = (START + 420) * 1_000_000  # the image and the changes 2 to 4 have been received
+    with store.open(folder(tmp_path / "data")) as opened:
+        assert export_tardis(opened, tmp_path / "b.csv", "incremental_book_L2", "BTC-USDT", since=since) == 8
+        lines = rows(tmp_path / "b.csv")[1:]
+        assert [line[4:] for line in lines] == [
+            ["true", "bid", "100.5", "4.0"],
+            ["true", "bid", "99.5", "2.0"],
+            ["true", "bid", "98.5", "3.0"],
+            ["true", "ask", "101.5", "4.0"],
+            ["true", "ask", "102.5", "2.0"],
+            ["true", "ask", "103.5", "3.0"],
+            ["false", "bid", "100.5", "0.0"],
+            ["false", "ask", "101.5", "2.0"],
+        ]
+        assert lines[0][2:4] == [str((START + 400) * 1000), str(since // 1000)]
+        assert export_tardis(opened, tmp_path / "s.csv", "book_snapshot_2", "BTC-USDT", since=since) == 2
+        assert [line[4:] for line in rows(tmp_path / "s.csv")[1:]] == [
+            ["101.5", "4.0", "100.5", "4.0", "102.5", "2.0", "99.5", "2.0"],
+            ["101.5", "2.0", "99.5", "2.0", "102.5", "2.0", "98.5", "3.0"],
+        ]
+        export_hftbacktest(opened, tmp_path / "x.npz", "BTC-USDT", since=since)
+        assert (np.load(tmp_path / "x.npz")["data"]["ev"] & 0xFF).tolist() == [3, 4, 4, 4, 3, 4, 4, 4, 2, 1, 1]
+
+
+def test_a_book_that_was_lost_is_not_exported_before_its_next_image(tmp_path: Path) -> None:
+    root = folder(tmp_path / "data")
+    writer = TableWriter(root, "r1", storage=QUICK)
+    for n, event in ((10, image(10)), (11, change(11))):
+        writer.add(event, n, 0)
+    writer.flush(2, 11)
+    with store.open(root) as opened:
+        since = (START + 600) * 1_000_000
+        assert export_tardis(opened, tmp_path / "b.csv", "incremental_book_L2", "BTC-USDT", since=since) == 8
+        assert rows(tmp_path / "b.csv")[1][2] == str((START + 1_000) * 1000)
+
+
 def test_hftbacktest_events(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     with store.open(folder(tmp_path / "data")) as opened:

@@ -163,8 +163,13 @@ def _where(instrument: str, since: int | None, until: int | None, channel: str =
 
 
 def _rows_sql(store: Store, instrument: str, since: int | None, until: int | None, channel: str) -> str:
-    """Snapshots and updates of one book in the order of its chain, numbered by `place`; `local` never steps back."""
-    where = _where(instrument, since, until, channel)
+    """Snapshots and updates of one book in the order of its chain, numbered by `place`; `local` never steps back.
+
+    What begins in the middle of a chain begins with a snapshot at `since`, of what the rows before amount to.
+    """
+    where = _where(instrument, None, until, channel)
+    if since is not None:
+        where += _from_image(store, instrument, since, channel)
     parts = [
         f"SELECT ts_event, ts_recv, sequence, recorder, n, i, {image} AS is_snapshot, bids, asks FROM {table} {where}"
         for table, image in (("book_snapshots", "true"), ("book_updates", "false"))
@@ -176,9 +181,44 @@ def _rows_sql(store: Store, instrument: str, since: int | None, until: int | Non
     recorders = store.rows(f"SELECT count(DISTINCT recorder) FROM ({both})")[0][0]
     # One recorder's own order is the exchange's; the rows of several meet in the sequence.
     order = "n, i" if recorders <= 1 else "ts_event, sequence NULLS FIRST, ts_recv, n, i"
-    return (
-        f"SELECT *, row_number() OVER (ORDER BY {order}) AS place, max(ts_recv) OVER (ORDER BY {order}) AS local FROM ({both})"
+    rows = f"SELECT *, row_number() OVER (ORDER BY {order}) AS place, max(ts_recv) OVER (ORDER BY {order}) AS local FROM ({both})"
+    return rows if since is None else _opened_sql(rows, since)
+
+
+def _from_image(store: Store, instrument: str, since: int, channel: str) -> str:
+    """A condition: rows from the last image before `since` on."""
+    images = f"SELECT ts_event, ts_recv FROM book_snapshots {_where(instrument, None, since, channel)}"
+    last = store.rows(f"{images} ORDER BY ts_recv DESC LIMIT 1") if "book_snapshots" in store.table_names() else []
+    # Another recorder may have heard sooner of what comes after the image.
+    return f" AND (ts_event >= {last[0][0]} OR ts_recv >= {last[0][1]})" if last else f" AND ts_recv >= {since}"
+
+
+def _opened_sql(rows: str, since: int) -> str:
+    """Rows from `since` on, after a snapshot of what came before them. None where they begin with an image: before it the book
+    may have been stale."""
+    sides = [
+        f"SELECT place, '{side}' AS side, unnest({side}s) AS level, generate_subscripts({side}s, 1) AS rank FROM opening"
+        for side in ("bid", "ask")
+    ]
+    bids, asks = (
+        f"coalesce((SELECT list(level ORDER BY level.price {order}) FROM levels WHERE side = '{side}'), []) AS {side}s"
+        for side, order in (("bid", "DESC"), ("ask", "ASC"))
     )
+    return f"""
+        WITH chain AS MATERIALIZED ({rows}),
+        edge AS (SELECT max(place) AS last, max(place) FILTER (is_snapshot) AS image FROM chain WHERE local < {since}),
+        opening AS (
+            SELECT chain.* FROM chain, edge WHERE place BETWEEN image AND last
+            AND (SELECT NOT is_snapshot FROM chain, edge WHERE place = last + 1)
+        ),
+        levels AS (
+            SELECT side, arg_max(level, [place, rank]) AS level FROM ({" UNION ALL ".join(sides)}) GROUP BY side, level.price
+            HAVING arg_max(level, [place, rank]).size > 0
+        )
+        SELECT max(place) AS place, max(ts_event) AS ts_event, {since} AS local, true AS is_snapshot, {bids}, {asks}
+        FROM opening HAVING count(*) > 0
+        UNION ALL SELECT place, ts_event, local, is_snapshot, bids, asks FROM chain WHERE local >= {since}
+    """
 
 
 def _levels_sql(store: Store, instrument: str, since: int | None, until: int | None, channel: str) -> str:
