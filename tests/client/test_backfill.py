@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
+import pytest
 from tests.faults.looped import closed_port, looped, rest_of, until
 from tests.waiting import attended
 
@@ -144,6 +145,21 @@ async def test_what_rest_could_not_give_is_named_at_the_end() -> None:
         assert lost.first_id is not None
         assert lost.last_id is not None
         assert set(range(min(counts), max(counts) + 1)) - set(counts) == set(range(lost.first_id, lost.last_id + 1))
+
+
+@looped
+async def test_REST_that_is_down_is_said_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    async with served("rest_error status=503 code=50001 times=2", past_s=60, rate=1) as server:
+        since = server.now() - 30 * SECOND
+        async with backfilled(server, since=since) as (client, _, stream):
+            client.subscribe("trades-all", BTC)
+            seen: list[Event] = []
+            while len({event.channel for event in seen if isinstance(event, Recovered)}) < 2:
+                await until(stream, Recovered, seen)
+    said = [record.message for record in caplog.records if record.message.startswith("backfill: ")]
+    assert len(said) == 2, said
+    assert "code 50001" in said[0]
+    assert said[1] == "backfill: REST answers again"
 
 
 @looped

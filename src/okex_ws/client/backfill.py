@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
+from okex_ws.client.alarm import Alarm
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Tap
@@ -58,6 +59,7 @@ class Backfill:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._fetches: set[asyncio.Task[None]] = set()
+        self._alarm = Alarm()
         client.hub.gate = self._pass
 
     async def __aenter__(self) -> Self:
@@ -121,10 +123,13 @@ class Backfill:
             rows = await self._client.rest.get(page.path, **args)
         except RestError as error:
             code, detail = error.code, one_line(str(error))
-            log.warning("backfill: %s", detail)
             now = self._note("page-fail", number=page.number, code=code, detail=detail)
+            if self._alarm.fails(detail.rpartition(f"{page.path}: ")[2], detail, now):
+                log.warning("backfill: %s", detail)
             events = self.planner.failed(page.number, now, code=code, detail=detail)
         else:
+            if self._alarm.ends():
+                log.warning("backfill: REST answers again")  # as loud as what it puts an end to
             now = self._note("page", number=page.number, rows=rows)
             events = self.planner.fetched(page.number, rows, now)
         self._say(events)
