@@ -242,9 +242,28 @@ def test_F14_an_order_that_the_heartbeat_can_never_cover_is_taken_back() -> None
     trader.place("0.01", resting(world))
     world.run(1)
     assert len(open_there(world)) == 1
-    world.run(9)
+    world.run(13)
     assert open_there(world) == []
     assert trader.guard.is_halted
+
+
+@pytest.mark.parametrize("error", ["status=503 code=50001", "status=429 code=50011"])
+def test_F14_a_heartbeat_that_fails_for_some_seconds_stops_nobody(error: str) -> None:
+    world, trader = guarded(f"rest_error {error} target=*cancel-all-after* at=10s for=12s")
+    trader.place("0.01", resting(world))
+    world.run(19)
+    assert len(told(trader, SwitchFailed)) > 3
+    world.run(60)
+    assert not trader.guard.is_halted
+    assert len(open_there(world)) == 1
+
+
+def test_F14_nor_does_one_that_fails_before_the_first_order() -> None:
+    world, trader = guarded("rest_error status=503 code=50001 target=*cancel-all-after* at=0s for=8s")
+    trader.place("0.01", resting(world))
+    world.run(60)
+    assert told(trader, Halted) == []
+    assert len(open_there(world)) == 1
 
 
 # -- F17: sizes and prices -------------------------------------------------------------------------

@@ -118,19 +118,35 @@ def test_one_that_fails_is_asked_for_again_a_second_later_and_all_is_well() -> N
     okx.run(1.5)
     okx.is_deaf = False
     okx.run(1)
-    assert okx.asked == [(0, 30), (1, 30), (2, 30)]
+    assert okx.asked == [(0, 30), (1.1, 30), (2.2, 30)]
     assert okx.kinds() == [SwitchFailed, SwitchFailed, SwitchArmed]
-    assert (switch.failures, switch.has_failed) == (0, False)
+    assert (switch.failures, switch.failure) == (0, "")
 
 
 @pytest.mark.parametrize("how", ["is_deaf", "is_mute"])
-def test_after_a_third_failure_it_has_failed_and_okx_is_asked_to_cancel_everything_soon(how: str) -> None:
+def test_however_often_it_fails_it_is_renewed_while_there_is_time(how: str) -> None:
     switch, okx = made()
     okx.live(1)
-    okx.run(10)
+    okx.run(3)
+    for _ in range(10):
+        setattr(okx, how, True)
+        okx.run(12)
+        setattr(okx, how, False)
+        okx.run(10)
+    assert (switch.failure, okx.fired) == ("", [])
+    assert {timeout for _, timeout in okx.asked} == {30}
+
+
+@pytest.mark.parametrize("how", ["is_deaf", "is_mute"])
+def test_with_a_third_of_its_time_left_it_has_failed_and_okx_is_asked_to_cancel_everything_soon(how: str) -> None:
+    switch, okx = made()
+    okx.live(1)
+    okx.run(14)
     setattr(okx, how, True)
-    okx.run(12)
-    assert switch.has_failed
+    okx.run(15)
+    assert switch.failure == "", "renewed last at 10 s, so it lasts until 40 s"
+    okx.run(4)
+    assert switch.failure
     failures = [event.failures for event in okx.told if isinstance(event, SwitchFailed)]
     assert failures[:3] == [1, 2, 3]
     assert okx.asked[-1][1] == 10, "the shortest there is"
@@ -145,7 +161,7 @@ def test_after_a_third_failure_it_has_failed_and_okx_is_asked_to_cancel_everythi
     switch.reset(okx.now)
     okx.live(1)
     okx.run(1)
-    assert (switch.has_failed, switch.is_armed) == (False, True)
+    assert (switch.failure, switch.is_armed) == ("", True)
 
 
 def test_fired_on_purpose_it_takes_the_shortest_time_and_lets_it_run_out() -> None:
@@ -157,7 +173,7 @@ def test_fired_on_purpose_it_takes_the_shortest_time_and_lets_it_run_out() -> No
     okx.run(30)
     assert okx.asked == [(0, 30), (5, 30), (7, 10)]
     assert okx.fired == [17]
-    assert not switch.has_failed
+    assert not switch.failure
 
 
 def test_a_renewal_that_was_on_its_way_is_not_taken_for_the_shortest_time() -> None:
@@ -168,7 +184,7 @@ def test_a_renewal_that_was_on_its_way_is_not_taken_for_the_shortest_time() -> N
     switch.fire(T0 + SECOND // 10)
     assert switch.actions == []
     switch.answered(first.number, "", T0 + SECOND // 5)
-    switch.on_deadline(T0 + SECOND)
+    switch.on_deadline(T0 + 2 * SECOND)
     assert [arm.timeout_s for arm in switch.actions] == [10]
 
 

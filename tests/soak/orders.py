@@ -25,6 +25,7 @@ from okex_ws.events import Halted, OrderResolved, SwitchFailed, Verdict
 from okex_ws.protocol.dead_man import CancelAllAfter
 from okex_ws.protocol.guard import Limits
 from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.safety import DEAD_MAN
 from okex_ws.protocol.tickets import Ticket
 from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.floor.orders import CANCELED_BY_TIMER as BY_SWITCH
@@ -61,6 +62,7 @@ class Schedule:
             # What a new process is never shown it cannot know: an order that a former one placed, saw accepted and was done
             # with, hidden from every read of the new one. So a young order is hidden then, for as long as F4 gives OKX.
             faults = [f"{line} seconds={GRACE_S:g}" if line.startswith("hide_order") else line for line in faults]
+        self.faults = faults
         self.has_spreads = seed % 6 == 1
         self.has_strangers = seed % 4 == 2
         self.foreign: set[str] = set()  # orders of other programs
@@ -302,6 +304,8 @@ def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
     elif made.halts_at is not None:
         wrong.append("the kill switch did not stay pressed")
     failed = any(isinstance(event, SwitchFailed) for event in world.client.events)
+    if len(made.faults) == 1 and any(event.by == DEAD_MAN for event in halted):
+        wrong.append(f"halted by {made.faults[0]}, which is over before OKX's switch would strike")
     if not halted and made.processes == 1:
         ours = [order for order in world.exchange.floor.open_orders(DEMO_KEY.uid) if order.order_id not in made.foreign]
         if bool(ours) != ((DEMO_KEY.uid, "") in world.exchange.desk.switches):

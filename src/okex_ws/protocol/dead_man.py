@@ -13,9 +13,8 @@ from okex_ws.events import Event, SwitchArmed, SwitchFailed
 from okex_ws.protocol.pacing import SECOND
 
 SHORTEST_S, LONGEST_S = 10, 120
-PACE = SECOND
-"""OKX takes one such request a second."""
-ANSWER_WITHIN = 2 * SECOND
+PACE = SECOND * 11 // 10
+"""OKX takes one such request a second, by when they arrive."""
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -38,9 +37,10 @@ class Arm(msgspec.Struct, frozen=True):
 class CancelAllAfter:
     """The switch of one account's orders, of those of one tag, or of its spread orders.
 
-    timeout_s: how long after the last renewal OKX waits. renew_s: between renewals. failures_allowed: renewals that may fail in a
-    row before `has_failed`: then nothing more should be placed, and OKX is asked to cancel everything as soon as it can be.
-    until: when OKX will cancel, ns by our clock; None while it will not.
+    timeout_s: how long after the last renewal OKX waits. renew_s: between renewals. until: when OKX will cancel, ns by our clock;
+    None while it will not. failure: why it could not be renewed until only a third of that time was left, or not be armed within
+    such a third; then nothing more should be placed, and OKX is asked to cancel everything as soon as it can be. "" while all is
+    well.
     """
 
     def __init__(
@@ -50,7 +50,6 @@ class CancelAllAfter:
         renew_s: float = 5.0,
         tag: str = "",
         is_spread: bool = False,
-        failures_allowed: int = 2,
     ) -> None:
         if not SHORTEST_S <= timeout_s <= LONGEST_S:
             raise ValueError(f"timeout_s {timeout_s}: OKX takes {SHORTEST_S} to {LONGEST_S} s")
@@ -62,9 +61,11 @@ class CancelAllAfter:
         self.actions: list[Arm] = []
         self.until: int | None = None
         self.failures = 0
-        self.has_failed = False
+        self.failure = ""
         self._renew = int(renew_s * SECOND)
-        self._failures_allowed = failures_allowed
+        self._margin = timeout_s * SECOND // 3
+        self._answer_within = timeout_s * SECOND // 10
+        self._uncovered_since = 0
         self._live = False
         self._idle_since = 0
         self._renew_at = 0
@@ -85,7 +86,9 @@ class CancelAllAfter:
         if are_live == self._live:
             return
         self._live = are_live
-        if not are_live:
+        if are_live:
+            self._uncovered_since = now
+        else:
             self._idle_since = now
         self._ask(now)
 
@@ -97,8 +100,8 @@ class CancelAllAfter:
 
     def reset(self, now: int) -> None:
         """Trading goes on: arm and renew as before."""
-        self._is_firing = self._has_fired = self.has_failed = False
-        self.failures, self._renew_at = 0, now
+        self._is_firing = self._has_fired = False
+        self.failure, self.failures, self._renew_at, self._uncovered_since = "", 0, now, now
         self._ask(now)
 
     def answered(self, number: int, reason: str, now: int) -> list[Event]:
@@ -116,7 +119,7 @@ class CancelAllAfter:
         """When to call `on_deadline`, ns; None: nothing is going on."""
         times = [self.until] if self.until is not None else []
         if self._asked is not None:
-            times.append(self._asked_at + ANSWER_WITHIN)
+            times.append(self._asked_at + self._answer_within)
         else:
             due = self._due()
             if due is not None:
@@ -126,11 +129,11 @@ class CancelAllAfter:
     def on_deadline(self, now: int) -> list[Event]:
         """Time has passed."""
         events: list[Event] = []
-        if self._asked is not None and now - self._asked_at >= ANSWER_WITHIN:
+        if self._asked is not None and now - self._asked_at >= self._answer_within:
             asked, self._asked = self._asked, None
             events += self._failed(asked, "no answer", now)
         if self.until is not None and now >= self.until:
-            self.until = None
+            self.until, self._uncovered_since = None, now
             if self._live and not self._is_firing:
                 what = "spread orders" if self.is_spread else "orders"
                 events.append(self._told_failed(f"it ran out: OKX has canceled all {what}", now))
@@ -176,8 +179,9 @@ class CancelAllAfter:
             return []  # disarming: OKX finds nothing to cancel, and it is asked again
         self.failures += 1
         self._renew_at = now
-        if self.failures > self._failures_allowed and not self._is_firing:
-            self.has_failed = self._is_firing = True
+        lasts_until = self.until - self._margin if self.until is not None else self._uncovered_since + self._margin
+        if self._live and now >= lasts_until and not self._is_firing:
+            self.failure, self._is_firing = reason, True
         return [self._told_failed(reason, now)]
 
     def _told_failed(self, reason: str, now: int) -> SwitchFailed:

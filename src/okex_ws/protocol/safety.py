@@ -146,8 +146,9 @@ class Safety:
     def settle(self, now: int) -> list[Event]:
         """What follows from all of it; returns what there is to tell."""
         self._count_live(now)
-        if any(switch.has_failed for switch in self.switches):
-            self.halt("OKX does not hear from us, so it could not cancel for us either", DEAD_MAN, now)
+        for switch in self.switches:
+            if switch.failure:
+                self.halt(f"cancel-all-after could not be renewed in time: {switch.failure}", DEAD_MAN, now)
         if self.guard.is_halted and not self.orders.is_halted:
             self._stop(now)  # the guard tripped by itself
         if self.guard.is_halted:
