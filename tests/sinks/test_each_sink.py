@@ -12,7 +12,17 @@ import pytest
 import redis
 from tests.sinks import servers
 from tests.sinks.samples import batch, trades
-from tests.sinks.targets import CsvTarget, JsonlTarget, NatsTarget, PostgresTarget, RedisTarget, expected, within
+from tests.sinks.targets import (
+    CsvTarget,
+    JsonlTarget,
+    NatsTarget,
+    PostgresTarget,
+    RedisTarget,
+    SqliteTarget,
+    Target,
+    expected,
+    within,
+)
 
 from okex_ws import events
 from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Ticker
@@ -209,6 +219,17 @@ def test_postgres_two_recorders_at_once(tmp_path: Path) -> None:
 
     asyncio.run(within(run()))
     assert target.rows() == expected(sent)
+
+
+@pytest.mark.parametrize("cls", [SqliteTarget, PostgresTarget])
+def test_a_trade_that_two_recorders_saw_is_there_once(cls: type[Target], tmp_path: Path) -> None:
+    target = cls(tmp_path)
+    again = trades(30, first=11)
+    again[5].backfilled = True
+    renumbered = trades(1, first=60)
+    renumbered[0].trade_id = 1  # OKX may begin to count anew
+    deliver(target.url(), batch(trades(20)), batch([*again, *renumbered], recorder="cd34"))
+    assert sorted(row["trade_id"] for row in target.rows()) == [1, *range(1, 41)]
 
 
 def test_sqlite_is_one_file_when_it_is_closed(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 Columns are our field names. `time` (timestamptz, not null) is ts_event in microseconds, ts_event and ts_recv the int ns.
 The primary key is (id, time), the index (instrument, time): `select create_hypertable('trades', 'time', migrate_data => true)`
-makes any of them a TimescaleDB hypertable. Decimals are numeric, nested fields jsonb. What comes twice is stored once. A row
-PostgreSQL cannot hold (a NUL in a text, an integer beyond 64 bits) goes to the table `misfits` as JSON.
+makes any of them a TimescaleDB hypertable. Decimals are numeric, nested fields jsonb. What comes twice is stored once, and so
+is a trade that several recorders saw, as the first told it. A row PostgreSQL cannot hold (a NUL in a text, an integer beyond 64
+bits) goes to the table `misfits` as JSON.
 Option: schema. Other options (sslmode, ...) are the server's. Every batch is one transaction, committed when `put` returns.
 """
 
@@ -160,7 +161,9 @@ class PostgresSink:
         columns = [f'"{column.name}" {_TYPES[column.type]}' for column in kind.columns]
         known = await self._known(kind.table)
         if not known:
-            await self._create(kind.table, ", ".join((_KEY, *columns)), "instrument, time" if kind.has_instrument else "time")
+            uniques = [f"CONSTRAINT {kind.table}_once UNIQUE ({', '.join((*kind.key, 'time'))})"] if kind.key else []
+            index = "instrument, time" if kind.has_instrument else "time"
+            await self._create(kind.table, ", ".join((_KEY, *columns, *uniques)), index)
         elif not {"id", "time", "ts_event"} <= known:
             raise SinkError(f"{self.url}: its table {kind.table} is not one of ours; add ?schema=okx to the URL")
         for column, text in zip(kind.columns, columns, strict=True):

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from okex_ws.events import BookEvent, Event, News
+from okex_ws.events import BookEvent, Event, News, SingleTrade, Trade
 from okex_ws.sinks.sink import Batch
 
 ColumnType = Literal["text", "int", "float", "bool", "decimal", "bytes", "json"]
@@ -53,7 +53,8 @@ class Kind:
     """How one class of events is laid out.
 
     name: the class in small letters, e.g. `book_update`; table: its plural. columns: the event's fields, without `id` and
-    `ts_event`. Use `kind_of` to get the one of an event.
+    `ts_event`. key: the columns that, with the time, tell a row apart whoever saw it; none where only our ids do. Use `kind_of`
+    to get the one of an event.
     """
 
     def __init__(self, cls: type[Event]) -> None:
@@ -81,7 +82,8 @@ class Kind:
         ours = ("kind", "id", "ts_event", *(column.name for column in self.columns))
         self._object = msgspec.defstruct(cls.__name__, [(name, Any) for name in ours], gc=False)
         self._fields = attrgetter(*names)
-        self.has_instrument = any(column.name == "instrument" for column in self.columns)
+        self.has_instrument = "instrument" in names
+        self.key = ("instrument", "trade_id") if issubclass(cls, Trade | SingleTrade) else ()
 
     def __repr__(self) -> str:
         return f"<Kind {self.name}>"

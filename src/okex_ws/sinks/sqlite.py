@@ -1,8 +1,9 @@
 """SqliteSink: one table a kind of event in an SQLite file; `sqlite:///file.db`, `sqlite:////absolute/file.db`.
 
-Columns are our field names; `id` is the primary key, so what comes twice is stored once. Times are int ns UTC; `time` is the
-same as ISO text, computed when read. Decimals are exact texts, nested fields JSON text. A row the database cannot hold (an
-integer beyond 64 bits) goes to the table `misfits` as JSON. Every batch is one transaction, on disk when `put` returns.
+Columns are our field names; `id` is the primary key, so what comes twice is stored once. A trade that several recorders saw is
+there once too: as the first told it. Times are int ns UTC; `time` is the same as ISO text, computed when read. Decimals are exact
+texts, nested fields JSON text. A row the database cannot hold (an integer beyond 64 bits) goes to the table `misfits` as JSON.
+Every batch is one transaction, on disk when `put` returns.
 """
 
 from __future__ import annotations
@@ -147,12 +148,15 @@ class SqliteSink:
             database.execute(f'CREATE TABLE IF NOT EXISTS "{kind.table}" ({_KEY}, {", ".join(columns)})')
             by = "instrument, ts_event" if kind.has_instrument else "ts_event"
             database.execute(f'CREATE INDEX IF NOT EXISTS "{kind.table}_by_time" ON "{kind.table}" ({by})')
+            if kind.key:
+                key = ", ".join((*kind.key, "ts_event"))
+                database.execute(f'CREATE UNIQUE INDEX IF NOT EXISTS "{kind.table}_once" ON "{kind.table}" ({key})')
         for column, text in zip(kind.columns, columns, strict=True):
             if known and column.name not in known:
                 database.execute(f'ALTER TABLE "{kind.table}" ADD COLUMN {text}')
         names = ", ".join(f'"{column.name}"' for column in kind.columns)
         marks = ",".join("?" * (len(kind.columns) + 2))
-        return f'INSERT INTO "{kind.table}" (id, ts_event, {names}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING'  # noqa: S608
+        return f'INSERT INTO "{kind.table}" (id, ts_event, {names}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608
 
     def _error(self, error: sqlite3.Error) -> SinkError:
         text = str(error)
