@@ -264,8 +264,13 @@ def test_what_a_client_hears_is_recorded_replays_the_same_and_fills_the_tables(p
     assert rest
     gaps = {(event.channel, event.instrument) for event in said if isinstance(event, Gap)}
     assert gaps == {(channel, key) for channel, key in wanted if channel in ("trades", "books", "books-l2-tbt")}
-    report = audit([tmp_path / "data"]).report
+    audited = audit([tmp_path / "data"])
+    report = audited.report
     assert report.is_clean, report.findings
+    books = [event for event in said if isinstance(event, BookEvent) and event.checksum]
+    assert audited.checksums == len(books)
+    assert bool(books) == (dialect == "v3")
+    assert any("no sequence" in finding.text for finding in report.findings) == (dialect == "v1")
     trades = [row for row in map(json.loads, sink.read_text().splitlines()) if row["kind"] == "trade"]
     assert len(trades) == sum(isinstance(event, Trade) for event in heard)
     with store.Store(tmp_path / "data") as tables:

@@ -58,6 +58,8 @@ def print_audit(console: Console, done: Audit, *, most: int | None = _SHOWN) -> 
     looked = f"{report.rows:,} rows in {report.files:,} files, {report.chains:,} chains"
     if done.journals:
         looked += f"; {done.records:,} records of {done.journals} journal{'' if done.journals == 1 else 's'} replayed"
+    if done.checksums:
+        looked += f"; {done.checksums:,} checksums of books verified"
     console.print(looked)
     bad = {kind: totals[kind] for kind in _COLOURS if totals[kind]}
     if report.is_clean:
