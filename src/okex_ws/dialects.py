@@ -14,7 +14,7 @@ NAMES = ("v5", "v3", "v1")
 @functools.cache
 def dialect(name: str) -> Dialect:
     """A dialect by its name; the dead ones are loaded when they are first asked for. Raises ValueError."""
-    match name:
+    match name.lower():
         case "v5":
             return V5
         case "v3":

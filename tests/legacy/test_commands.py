@@ -71,6 +71,11 @@ def test_record_and_replay_and_verify(venue: Simulator, tmp_path: Path) -> None:
             "the nearest is ok_sub_futureusd_btc_trade_quarter",
         ),
         (("stream", "-c", "trades", "--dialect", "v1", "--url", "ws://127.0.0.1:1"), "trades needs an instrument"),
+        (("stream", "-c", "btc_forecast_price", "--dialect", "V1", "--url", "ws://127.0.0.1:1"), "it cannot be asked for"),
+        (
+            ("stream", "-c", "swap/trade", "--dialect", "V3", "--url", "ws://127.0.0.1:1"),
+            "the nearest is swap/trade:BTC-USD-SWAP",
+        ),
         (("stream", "btc-usdt", "--dialect", "v1", "--url", "ws://127.0.0.1:1"), "did you mean BTC-USDT?"),
         (("record", "BTC-USDT", "--since", "2h", "--dialect", "v3", "--url", "ws://127.0.0.1:1"), "leave it out"),
         (

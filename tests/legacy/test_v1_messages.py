@@ -291,6 +291,7 @@ def test_one_bad_row_is_told_with_its_channel_and_the_rest_goes_on() -> None:
 def test_what_is_no_trade_is_told_as_malformed(data: Any) -> None:
     (event,) = told([{"channel": "ok_sub_spot_btc_usdt_deals", "data": data}], "ok_sub_spot_btc_usdt_deals")
     assert isinstance(event, Malformed)
+    assert "Error" not in event.reason, "in words"
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "[1]", '{"x":1}', '[{"channel":"ok_who_knows","data":{}}]', '[{"event":"else"}]'])

@@ -153,9 +153,8 @@ def news(event: News) -> str:
         case Gap(first_id=int()):
             return f"{event.channel} {event.instrument} trades {event.first_id} to {event.last_id} are missing ({event.cause})"
         case Gap():
-            return (
-                f"{event.channel} {event.instrument} after sequence {event.last_sequence} ({event.cause}): stale until its next"
-            )
+            after = "" if event.last_sequence is None else f" after sequence {event.last_sequence}"
+            return f"{event.channel} {event.instrument}{after} ({event.cause}): stale until its next image"
         case Recovered(first_id=int()):
             return f"{event.channel} {event.instrument} trades {event.first_id} to {event.last_id} are fetched back"
         case Recovered():

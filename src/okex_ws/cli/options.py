@@ -182,8 +182,8 @@ def _wanted_of(
     """As `wanted`, in a dialect whose own names say the instrument too."""
     items: dict[Subscription, None] = {}
     for name in channels:
-        says_it_all = name.startswith("ok_") or ":" in name
-        if not instruments and not further and not says_it_all and name not in ("status", "futures/instruments", "system/status"):
+        says_it_all = name.lower().startswith("ok_") or name.endswith("_forecast_price") or ":" in name
+        if not instruments and not further and not says_it_all and name != "status" and "/" not in name:
             raise BadInputError(f"{name} needs an instrument, e.g. BTC-USDT")
         for key in (None,) if says_it_all else instruments or (None,):
             items[dialect.subscription(name, key, **further)] = None

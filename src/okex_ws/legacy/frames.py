@@ -71,3 +71,15 @@ class Unknown(msgspec.Struct):
 
 
 Frame = Pong | Acked | LoginAnswer | Failed | Rows | Replied | Foreign | Bad | Unknown
+
+
+def why(error: Exception) -> str:
+    """What is wrong with rows, in words, of what reading them raised."""
+    match error:
+        case KeyError(args=(missing, *_)):
+            return f"{missing!r} is missing, or stands for nothing known"
+        case IndexError():
+            return "a row is too short"
+        case ValueError() | OverflowError():
+            return str(error)
+    return "not the shape of its channel"

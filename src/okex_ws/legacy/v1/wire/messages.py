@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.legacy.foreign import foreign
-from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Replied, Rows, Unknown
+from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Replied, Rows, Unknown, why
 from okex_ws.legacy.v1.wire import rows
 from okex_ws.legacy.v1.wire.channels import meaning
 from okex_ws.legacy.v1.wire.orders import REQUESTS, answered
@@ -61,7 +61,7 @@ def _frame_of(told: Any, now: int) -> Frame:
             return _channel_less(told, now)
         return _rows(name, told, now)
     except _ODD as error:
-        return Bad(name, f"{name or 'a push without a channel'}: {error!r}")
+        return Bad(name, f"{name or 'a push without a channel'}: {why(error)}")
 
 
 def _failed(name: str, answer: dict[str, Any]) -> Frame:
@@ -82,7 +82,7 @@ def _without_data(told: dict[str, Any], name: str, now: int) -> Frame:
         try:
             return _rows(name, {"data": told}, now)
         except _ODD as error:
-            return Bad(name, repr(error))
+            return Bad(name, f"{name}: {why(error)}")
     return foreign(told, "V1") or Unknown(msgspec.json.encode(told))
 
 

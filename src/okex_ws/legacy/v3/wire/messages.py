@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.legacy.foreign import foreign
-from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Rows, Unknown
+from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Rows, Unknown, why
 from okex_ws.legacy.v3.wire import rows
 from okex_ws.legacy.v3.wire.channels import channel_of, family_of, meaning
 from okex_ws.wire.channels import Subscription
@@ -66,7 +66,7 @@ def _rows(told: dict[str, Any], data: bytes, now: int) -> list[Frame]:
             names = _names(table, element)
             events = rows.events_of(business, word, channel, element, str(told.get("action", "")))
         except _ODD as error:
-            frames.append(Bad(names[0], f"{table}: {error!r}"))
+            frames.append(Bad(names[0], f"{table}: {why(error)}"))
             continue
         for event in events:
             event.ts_recv, event.channel = now, channel  # type: ignore[attr-defined]  # pushes, all of them

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from okex_ws.events import OrderResult, OrderUpdate
+from okex_ws.legacy.frames import why
 from okex_ws.legacy.requested import NoRequestError, identity, positive
 from okex_ws.legacy.v3.wire.channels import business_of
 from okex_ws.legacy.v3.wire.own import KINDS, ORDER_TYPES, order_rows
@@ -120,7 +121,7 @@ def found(body: bytes, instrument: str, now: int) -> OrderUpdate:
     try:
         (order,) = order_rows(told, kind)
     except (ValueError, KeyError, TypeError) as error:
-        raise FrameError(f"no order: {error!r}") from None
+        raise FrameError(f"no order: {why(error)}") from None
     assert isinstance(order, OrderUpdate)
     order.ts_recv, order.channel = now, "orders"
     return order
