@@ -210,14 +210,14 @@ class Replay:
         for subscription in heard:
             session.adopt(subscription)
         receive = session.receive_binary if is_binary else session.receive
-        events = receive(record.text, record.ts)
+        events = [*verdicts, *receive(record.text, record.ts)]
         for event in tuple(events):
             trouble = books.apply(event)
             if trouble is not None and isinstance(event, BookEvent):
-                of = next(item for item in heard if (item.channel, item.key) == (event.channel, event.instrument))
-                events += session.resync(of, record.ts, trouble)
+                of = [item for item in heard if (item.channel, item.key) == (event.channel, event.instrument)]
+                events += session.resync(of[0], record.ts, trouble) if of else ()
         session.bytes_to_send()  # to nobody
-        return [*verdicts, *events]
+        return events
 
 
 def played(records: Iterable[Any], dialect: Dialect = V5, replay: Replay | None = None) -> Iterator[Played]:
