@@ -27,7 +27,7 @@ from tests.sinks.targets import (
 from okex_ws import events
 from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Ticker
 from okex_ws.sinks import open_sink
-from okex_ws.sinks.sink import Batch
+from okex_ws.sinks.sink import NOTHING, Batch
 
 
 def deliver(url: str, *batches: Batch) -> None:
@@ -126,7 +126,7 @@ def test_redis_says_how_far_it_got(tmp_path: Path) -> None:
     async def run() -> None:
         sink = open_sink(target.url())
         await sink.open()
-        assert await sink.reached("ab12") is None
+        assert await sink.reached("ab12") == NOTHING
         await sink.put(batch(trades(1_200)))
         assert await sink.reached("ab12") == (1_200, 0)
         await sink.close()
@@ -230,6 +230,21 @@ def test_a_trade_that_two_recorders_saw_is_there_once(cls: type[Target], tmp_pat
     renumbered[0].trade_id = 1  # OKX may begin to count anew
     deliver(target.url(), batch(trades(20)), batch([*again, *renumbered], recorder="cd34"))
     assert sorted(row["trade_id"] for row in target.rows()) == [1, *range(1, 41)]
+
+
+@pytest.mark.parametrize("cls", [SqliteTarget, PostgresTarget, JsonlTarget, CsvTarget, NatsTarget, RedisTarget])
+def test_a_target_says_that_it_was_empty(cls: type[Target], tmp_path: Path) -> None:
+    target = cls(tmp_path)
+
+    async def run() -> None:
+        for was_empty in (True, False):
+            sink = open_sink(target.url())
+            await sink.open()
+            assert (await sink.reached("ab12") == NOTHING) is was_empty
+            await sink.put(batch(trades(3)))
+            await sink.close()
+
+    asyncio.run(run())
 
 
 def test_sqlite_is_one_file_when_it_is_closed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.sinks.targets import within
 
 from okex_ws.events import Event
 from okex_ws.sinks import SinkError, SinkUnreachableError, Spool
-from okex_ws.sinks.sink import Batch, Position
+from okex_ws.sinks.sink import NOTHING, Batch, Position
 
 
 class ListSink:
@@ -128,6 +128,31 @@ def test_memory_is_bounded_while_the_sink_is_away(tmp_path: Path) -> None:
         await task
 
     asyncio.run(within(run()))
+
+
+def test_a_target_that_was_emptied_is_not_filled_again_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, sink = tmp_path / "x.json", ListSink()
+
+    async def run(count: int) -> None:
+        watched = Watched(sink)
+        spool = Spool(watched, [ListSource(trades(count))], path)
+        await spool.check()
+        task = asyncio.create_task(spool.run())
+        await watched.until(count - len(sink.ids))
+        await spool.close()
+        await task
+
+    sink.memory = NOTHING
+    asyncio.run(within(run(5)))
+    assert caplog.messages == []
+    asyncio.run(within(run(9)))
+    assert sink.ids == ids(trades(9))
+    assert caplog.messages == [
+        "list: is empty, though it had events before; it gets the new ones. To fill it from the journal, stop, "
+        f"delete {path}, start again"
+    ]
 
 
 def test_a_target_that_lost_its_memory_is_filled_again(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import io
 import os
 import select
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from okex_ws.events import Event
 from okex_ws.sinks.rows import Kind, grouped, kind_of
 from okex_ws.sinks.sink import (
     CLOSE_TIMEOUT_S,
+    NOTHING,
     Batch,
     Position,
     SinkClosedError,
@@ -134,6 +136,7 @@ class _LinesSink:
     def __init__(self, url: str, name: str) -> None:
         self.url = url
         self._worker = Worker(f"okex-ws {name}")
+        self._was_empty = False
 
     async def open(self) -> None:
         await self._worker.call(self._connect)
@@ -147,7 +150,7 @@ class _LinesSink:
         self._worker.retire()
 
     async def reached(self, recorder: str) -> Position | None:
-        return None
+        return NOTHING if self._was_empty else None
 
     def _connect(self) -> None:
         """Open what is to be written to. Raises SinkError."""
@@ -170,6 +173,7 @@ class JsonlSink(_LinesSink):
     def _connect(self) -> None:
         self._disconnect()
         self._file = _Appender(self._path, self.url, b'{"kind":"', b"", _id_of_json)
+        self._was_empty = not self._file.reached
 
     def _disconnect(self) -> None:
         file, self._file = self._file, None
@@ -205,6 +209,7 @@ class CsvSink(_LinesSink):
             raise SinkError(f"{self.url}: the folder {folder} does not exist")
         if not os.access(folder, os.W_OK):
             raise SinkError(f"{self.url}: no permission to write in {folder}")
+        self._was_empty = not any(folder.glob(f"{escape(self._path.stem)}.*.csv"))
         self._is_open = True
 
     def _disconnect(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from okex_ws.sinks.rows import kind_of, safe_token, topic
 from okex_ws.sinks.sink import (
     CLOSE_TIMEOUT_S,
+    NOTHING,
     OPEN_TIMEOUT_S,
     Batch,
     Position,
@@ -48,6 +49,7 @@ class NatsSink:
         self._bytes = MESSAGE_BYTES
         self._subjects: dict[tuple[str, str], str] = {}
         self._last: dict[str, tuple[str, Position] | None] = {}
+        self._was_empty = False
 
     @classmethod
     def from_url(cls, text: str) -> NatsSink:
@@ -120,7 +122,7 @@ class NatsSink:
                 await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
 
     async def reached(self, recorder: str) -> Position | None:
-        return None
+        return NOTHING if self._was_empty else None
 
     async def _publish(self, messages: list[tuple[str, bytes, str, str]]) -> None:
         publishing = [
@@ -183,8 +185,10 @@ class NatsSink:
         subject = f"{self._prefix}.>"
         try:
             self._stream = await self._jetstream.find_stream_name_by_subject(subject)
+            self._was_empty = False
         except errors.NotFoundError:
             await self._jetstream.add_stream(name=self._stream, subjects=[subject])
+            self._was_empty = True
 
     async def _hear(self, error: Exception) -> None:
         self._refusal = str(error) or self._refusal

@@ -21,6 +21,7 @@ from okex_ws.events import Event
 from okex_ws.sinks.rows import ColumnType, Kind, grouped
 from okex_ws.sinks.sink import (
     CLOSE_TIMEOUT_S,
+    NOTHING,
     OPEN_TIMEOUT_S,
     Batch,
     Position,
@@ -54,6 +55,7 @@ class PostgresSink:
         self._asyncpg: Any = None
         self._connection: Any = None
         self._columns: dict[Kind, list[str]] = {}
+        self._was_empty = False
 
     @classmethod
     def from_url(cls, text: str) -> PostgresSink:
@@ -79,6 +81,7 @@ class PostgresSink:
                         await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
                     await connection.execute(f"SET search_path TO {self._schema}")
                 columns = f"{_KEY}, kind text NOT NULL, reason text NOT NULL, json text NOT NULL"
+                self._was_empty = not await self._known("misfits")
                 await self._create("misfits", columns, "time")
         except Exception as error:
             await self.close()
@@ -108,7 +111,7 @@ class PostgresSink:
             raise self._error(error) from None
 
     async def reached(self, recorder: str) -> Position | None:
-        return None
+        return NOTHING if self._was_empty else None
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

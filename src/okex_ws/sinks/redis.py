@@ -22,6 +22,7 @@ from okex_ws.market import Books, OrderBook
 from okex_ws.sinks.rows import kind_of, safe_token, topic
 from okex_ws.sinks.sink import (
     CLOSE_TIMEOUT_S,
+    NOTHING,
     OPEN_TIMEOUT_S,
     Batch,
     Position,
@@ -142,8 +143,7 @@ class RedisSink:
             text = await self._redis.get(f"{self._prefix}:position:{recorder}")
         except Exception as error:
             raise self._error(error) from None
-        # Nothing at all is a Redis that was emptied on purpose, or a new one: it is not filled from the beginning of time.
-        return _position(text) if text else None
+        return _position(text)
 
     async def close(self) -> None:
         client, self._redis = self._redis, None
@@ -285,7 +285,7 @@ def _by_recorder(batch: Batch) -> Iterator[tuple[str, list[tuple[Position, str, 
 
 def _position(text: bytes | None) -> Position:
     if not text:
-        return Position(-1, -1)
+        return NOTHING
     n, _, i = text.decode().partition(":")
     return Position(int(n), int(i))
 

@@ -41,6 +41,10 @@ class Position(NamedTuple):
     i: int
 
 
+NOTHING = Position(-1, -1)
+"""Where a target stands that holds nothing at all."""
+
+
 class Sink(Protocol):
     """One target. `open` and `put` raise SinkError; after a failed `put`, close and open again before the next.
 
@@ -56,9 +60,11 @@ class Sink(Protocol):
         """Returns once the target holds the whole batch. Events it already has are not stored again."""
 
     async def reached(self, recorder: str) -> Position | None:
-        """How far the target itself says this recorder's events go; None where it does not say.
+        """How far the target itself says this recorder's events go; NOTHING where it was empty when opened; None where it
+        does not say.
 
-        Less than was acknowledged before means that the target lost its memory: go back to there.
+        Less than was acknowledged before means that the target lost its memory: go back to there. An empty one may be so on
+        purpose: it is not filled from the beginning of time.
         """
 
     async def close(self) -> None:

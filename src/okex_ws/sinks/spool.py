@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import re
@@ -20,9 +21,10 @@ from typing import Protocol
 import msgspec
 
 from okex_ws.events import BookEvent, Event
-from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, Position, Sink, SinkClosedError, SinkError, SinkUnreachableError, mask
+from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, NOTHING, Position, Sink, SinkClosedError, SinkError, SinkUnreachableError, mask
 
 FORMAT = 1
+log = logging.getLogger("okex_ws.sinks")
 
 
 def spool_name(url: str) -> str:
@@ -151,8 +153,10 @@ class Spool:
     async def check(self) -> None:
         """Open the sink before anything else is started. Raises SinkError for what trying again cannot mend."""
         self._load()
-        with contextlib.suppress(SinkUnreachableError):
+        with contextlib.suppress(SinkUnreachableError, TimeoutError):
             await self._open()
+            for recorder in list(self._saved.recorders)[-1:]:
+                await self._fell_back(recorder)
 
     async def run(self) -> None:
         """Deliver until `close`, or until all sources have ended. Raises SinkClosedError, and what a source raises."""
@@ -273,7 +277,7 @@ class Spool:
             try:
                 if not self._is_open:
                     await self._open()
-                    if await self._fell_back():
+                    if await self._fell_back(self._recorder):
                         return False
                 self._state = "sending"
                 async with asyncio.timeout(self._put_timeout_s):
@@ -306,11 +310,20 @@ class Spool:
             self._is_open = False
             await self._sink.close()
 
-    async def _fell_back(self) -> bool:
-        known = self._saved.recorders.get(self._recorder)
+    async def _fell_back(self, recorder: str) -> bool:
+        known = self._saved.recorders.get(recorder)
         async with asyncio.timeout(self._put_timeout_s):
-            reached = await self._sink.reached(self._recorder)
+            reached = await self._sink.reached(recorder)
         if known is None or reached is None or reached >= (known.n, known.i):
+            return False
+        if reached == NOTHING:
+            if known.n:
+                log.warning(
+                    "%s: is empty, though it had events before; it gets the new ones. To fill it from the journal, stop, "
+                    "delete %s, start again",
+                    self._sink.url,
+                    self._path,
+                )
             return False
         known.n, known.i = reached
         self._is_unsaved = True

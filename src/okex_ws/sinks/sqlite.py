@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from okex_ws.events import Event
 from okex_ws.sinks.rows import ColumnType, Kind, grouped
-from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, Batch, Position, SinkError, SinkUnreachableError, read_url
+from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, NOTHING, Batch, Position, SinkError, SinkUnreachableError, read_url
 from okex_ws.sinks.worker import Worker
 
 _TYPES: dict[ColumnType, str] = {
@@ -46,6 +46,7 @@ class SqliteSink:
         self._worker = Worker("okex-ws sqlite")
         self._database: sqlite3.Connection | None = None
         self._inserts: dict[Kind, str] = {}
+        self._was_empty = False
 
     @classmethod
     def from_url(cls, text: str) -> SqliteSink:
@@ -64,7 +65,7 @@ class SqliteSink:
         await self._worker.call(lambda: self._store(batch))
 
     async def reached(self, recorder: str) -> Position | None:
-        return None
+        return NOTHING if self._was_empty else None
 
     async def close(self) -> None:
         if self._database is not None:
@@ -84,6 +85,7 @@ class SqliteSink:
             database = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")
+            self._was_empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
             database.execute(_MISFITS)
         except sqlite3.Error as error:
             if database is not None:
