@@ -31,7 +31,7 @@ LIVE_EVERY_S = 0.5
 class Progress:
     """Says what happens: log lines as they come, and `tick` where the recording stands.
 
-    in_json: one JSON object a line. On a terminal the status is one line that changes in place.
+    in_json: one JSON object a line. On a terminal the status changes in place.
     """
 
     def __init__(self, recorder: Recorder, *, in_json: bool, every_s: float | None = None) -> None:
@@ -42,7 +42,7 @@ class Progress:
             from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(console=Console(stderr=True, highlight=False, soft_wrap=True), auto_refresh=False)
+            self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False)
         self.every_s = LIVE_EVERY_S if self._live is not None else every_s or EVERY_S
         self._lines = Lines(colour=self._live is not None and not os.environ.get("NO_COLOR"))
         self._handler = _Handler(self)
@@ -83,7 +83,8 @@ class Progress:
         before, now = self._before, self._recorder.status()
         self._before = now
         size, free = disk(self._recorder.journal.folder)
-        text = status_text(before, now, size, free)
+        parts = status_parts(before, now, size, free)
+        text = ", ".join(parts)
         if self.in_json:
             fields = {**msgspec.to_builtins(now), "journal_bytes": size, "disk_free_bytes": free}
             self.say("info", text, event="Status", status=fields)
@@ -93,10 +94,10 @@ class Progress:
             from rich.text import Text
 
             took = (now.now - self._began) // 1_000_000_000
-            lines = [f"● {took // 3600:02d}:{took // 60 % 60:02d}:{took % 60:02d}  {text}"]
-            lines += [f"  {sink_text(sink)}" for sink in now.sinks]
+            head = f"● {took // 3600:02d}:{took // 60 % 60:02d}:{took % 60:02d}  "
+            lines = [_folded(head, parts, self._live.console.width), *(f"  {sink_text(sink)}" for sink in now.sinks)]
             style = "red" if now.last_error and now.buffered else ""
-            self._live.update(Text("\n".join(lines), style=style, no_wrap=True, overflow="ellipsis"), refresh=True)
+            self._live.update(Text("\n".join(lines), style=style), refresh=True)
 
     def _write(self, text: str) -> None:
         if self._live is not None:
@@ -120,8 +121,8 @@ class _Handler(logging.Handler):
         self._progress.say(record.levelname.lower(), record.getMessage(), logger=record.name)
 
 
-def status_text(before: RecorderStatus, now: RecorderStatus, size: int, free: int) -> str:
-    """One line: rates, lag, sockets, gaps, disk, sinks."""
+def status_parts(before: RecorderStatus, now: RecorderStatus, size: int, free: int) -> list[str]:
+    """Rates, lag, sockets, gaps, disk, sinks."""
     seconds = max((now.now - before.now) / 1e9, 1e-3)
     parts = [
         f"{(now.frames - before.frames) / seconds:,.0f} messages/s",
@@ -140,7 +141,19 @@ def status_text(before: RecorderStatus, now: RecorderStatus, size: int, free: in
     late = [sink for sink in now.sinks if sink.error or sink.behind_s > 5]
     if now.sinks:
         parts.append(f"{len(now.sinks) - len(late)} of {len(now.sinks)} sinks up to date")
-    return ", ".join(parts)
+    return parts
+
+
+def _folded(head: str, parts: list[str], width: int) -> str:
+    """Parts after a head, in as many lines as the width asks for; broken between parts."""
+    lines = [head + parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) + 3 > width:  # with the comma that may follow
+            lines[-1] += ","
+            lines.append(" " * len(head) + part)
+        else:
+            lines[-1] += f", {part}"
+    return "\n".join(lines)
 
 
 def sink_text(sink: Any) -> str:
