@@ -331,6 +331,12 @@ def test_F21_by_a_clock_that_is_off_by_less_than_a_login_notices_nothing_is_call
     assert [e.late for e in world.client.events if isinstance(e, OrderResolved)] == [False, False]
 
 
+def test_F21_nor_is_it_taken_for_an_earlier_order_of_that_id() -> None:
+    world, trader = trading("clock_skew seconds=20", "order_then_drop action=order times=1")
+    lost = trader.place("0.01", resting(world))
+    assert (after_run(world, lost, 20).verdict, placed(world, lost)) == (Verdict.CONFIRMED, 1)
+
+
 def test_F21_a_late_order_of_a_clock_that_is_behind_is_refused_as_any_other() -> None:
     world, trader = trading("slow_order seconds=10 times=1", ahead_s=-20)
     ticket = trader.place("0.01", resting(world))

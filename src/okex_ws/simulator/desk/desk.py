@@ -6,6 +6,7 @@ and the `floor`, which is the truth about every account.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from okex_ws.simulator.desk.algos import AlgoOrder, Algos
@@ -133,8 +134,9 @@ class Desk:
         return self._last_fills.get(order.order_id)
 
     def origin(self, order: Order) -> Origin:
-        """Where an order came from."""
-        return self._origins.get(order.order_id, BY_CLIENT)
+        """Where an order came from, and when by the exchange's clock (fault clock_skew)."""
+        origin, skew = self._origins.get(order.order_id, BY_CLIENT), self.exchange.clock(order.created) - order.created
+        return dataclasses.replace(origin, skew=skew) if skew else origin
 
     def note_origin(self, order: Order, origin: Origin) -> None:
         """An order comes from an algo order."""

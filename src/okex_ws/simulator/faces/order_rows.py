@@ -16,11 +16,12 @@ from okex_ws.simulator.markets import stamp
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an order came from: an algo order, or a client ("")."""
+    """Where an order came from: an algo order, or a client (""); skew: how far the exchange's clock was off then, ns."""
 
     source: str = ""
     algo_id: str = ""
     client_algo_id: str = ""
+    skew: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _common(order: Order, origin: Origin) -> dict[str, Any]:
         "rebate": plain(order.rebate),
         "category": "normal",
         "uTime": stamp(order.updated),
-        "cTime": stamp(order.created),
+        "cTime": stamp(order.created + origin.skew),
         "source": origin.source,
         "reduceOnly": _flag(order.reduce_only),
         "cancelSource": order.cancel_source,
