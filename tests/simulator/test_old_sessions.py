@@ -91,7 +91,7 @@ def test_orders_by_V1_are_told_alike_by_V1_and_V3_and_as_the_floor_has_them() ->
         orders.place("BTC-USDT", "buy", Decimal("0.5"), Decimal(50_000)),
         orders.place("BTC-USDT", "buy", Decimal(500), order_type="market"),
         orders.place("BTC-USD-QUARTER", "buy", Decimal(2), order_type="market", position_side="long", leverage=20),
-        orders.place("BTC-USD-THIS-WEEK", "sell", Decimal("0.1"), Decimal(book["asks"][0][0]), position_side="short"),
+        orders.place("BTC-USD-THIS-WEEK", "sell", Decimal(1), Decimal(book["asks"][0][0]), position_side="short"),
     ):
         assert meeting.ask(request).code == "0", request
     meeting.wait(50)
