@@ -268,7 +268,10 @@ def test_gaps_and_what_was_fetched_back(tmp_path: Path) -> None:
     with Simulator("--rate", "10", "--fault", "drop channel=trades every=60") as venue:
         with Recording(tmp_path / "data", venue) as recording:
             recording.wait_for('"Recovered"')
-            assert recording.end(signal.SIGTERM)[0] == 143
+            code, err = recording.end(signal.SIGTERM)
+            assert code == 143
+            summary = json.loads(err.splitlines()[-1])["message"]
+            assert re.search(r"[1-9]\d* gaps?, [1-9]\d* rows fetched back", summary), summary
         with Recording(tmp_path / "other", venue, "--no-backfill") as recording:
             recording.wait_for('"Gap"')
             assert recording.end(signal.SIGTERM)[0] == 143

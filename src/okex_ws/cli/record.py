@@ -178,6 +178,7 @@ async def _run(recorder: Recorder, tally: Tally, progress: Progress, for_s: floa
 
 def _sum_up(recorder: Recorder, tally: Tally, progress: Progress) -> None:
     now = recorder.status()
+    tally.gaps, tally.fetched_back, tally.unrecoverable = now.gaps, now.backfilled, now.unrecoverable
     lost = now.last - now.acknowledged
     if lost:
         why = f": {now.last_error}" if now.last_error else ""

@@ -25,7 +25,7 @@ _INPUT_FAULTS = (Policy.FATAL, Policy.BUG, Policy.ROUTE, Policy.RELOGIN, Policy.
 class Tally:
     """In: every event of a client, by `note`. Out: counts, and the run's ending as an exit code, told to `on_end`.
 
-    count: end after so many data events.
+    count: end after so many data events. fetched_back, unrecoverable: of gaps, where somebody fills them.
     """
 
     def __init__(self, client: Client, *, count: int | None = None, on_end: Callable[[], None] = lambda: None) -> None:
@@ -33,6 +33,8 @@ class Tally:
         self.seen: Counter[str] = Counter()
         self.data = 0
         self.gaps = 0
+        self.fetched_back = 0
+        self.unrecoverable = 0
         self.stale = 0
         self.connections = 0
         self.losses = 0
@@ -84,6 +86,10 @@ class Tally:
         """One line: how long, how much of what, and what went wrong."""
         kinds = ", ".join(f"{count} {name}" for name, count in self.seen.most_common())
         trouble = [f"{self.gaps} gap{'s' if self.gaps != 1 else ''}"]
+        if self.fetched_back:
+            trouble.append(f"{self.fetched_back:,} rows fetched back")
+        if self.unrecoverable:
+            trouble.append(f"{self.unrecoverable} unrecoverable")
         if self.stale:
             trouble.append(f"{self.stale} stale")
         if self.losses:
