@@ -35,6 +35,7 @@ from okex_ws.protocol.backfill import Planner
 from okex_ws.protocol.dialect import Dialect
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import Window
+from okex_ws.protocol.restart import Restart
 from okex_ws.wire.frames import PushDecoder
 from okex_ws.wire.requests import Sealed
 from okex_ws.wire.sign import Credentials
@@ -68,6 +69,7 @@ class Standing(NamedTuple):
     lines: dict[str, Line]
     connects: Window
     planner: Planner | None
+    restart: Restart
 
 
 class Checkpoint(NamedTuple):

@@ -23,6 +23,7 @@ from okex_ws.protocol.backfill import Planner
 from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.line import Failure, Line
 from okex_ws.protocol.pacing import connects_per_ip
+from okex_ws.protocol.restart import Restart
 from okex_ws.protocol.session import Timing
 from okex_ws.wire.channels import Subscription, from_arg
 from okex_ws.wire.frames import book_image
@@ -50,6 +51,7 @@ class Replay:
         self._bare: dict[tuple[str, int], tuple[AnySession, Any, Books]] = {}
         self._connects = connects_per_ip()
         self._planner: Planner | None = None
+        self._restart = Restart()
         self.is_exact = True
         self._folder: Path | None = None
         self._n = 0
@@ -69,7 +71,7 @@ class Replay:
         for checkpoint in found:
             standing = checkpoints.read(checkpoint.path)
             if standing is not None:
-                self.lines, self._connects, self._planner = standing
+                self.lines, self._connects, self._planner, self._restart = standing
                 self.is_exact = True
                 return checkpoint.n
         return 0
@@ -77,7 +79,7 @@ class Replay:
     def _step(self, n: int, folder: Path) -> None:
         """Record n is next: behind a hole, or where lines stood as a checkpoint ahead of a hole says."""
         if n > self._n + 1:
-            self.lines, self._bare, self._connects, self._planner = {}, {}, connects_per_ip(), None
+            self.lines, self._bare, self._connects, self._planner, self._restart = {}, {}, connects_per_ip(), None, Restart()
             self.is_exact = False
             self._ahead = {one.n: one for one in checkpoints.find(folder) if one.n >= n - 1}
         if not self.is_exact and n - 1 in self._ahead and self._stand([self._ahead[n - 1]]):
@@ -88,12 +90,15 @@ class Replay:
         """What was said to this, as a consumer got to see it."""
         if self._folder is not None:
             self._step(record.n, self._folder)
+        if record.line == "restart":
+            return self._restart.tell(record.text, record.ts)
         if record.line == "backfill":
-            return self._plan(record)
-        events = self._hear(record)
-        if self._planner is not None and events:
-            events = self._planner.feed(events, events[0].ts_recv)
-        return events
+            events = self._plan(record)
+        else:
+            events = self._hear(record)
+            if self._planner is not None and events:
+                events = self._planner.feed(events, events[0].ts_recv)
+        return self._restart.feed(events)
 
     def _plan(self, record: Any) -> list[Event]:
         """What the backfill was told: settings, pages asked for, answers."""

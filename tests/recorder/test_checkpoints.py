@@ -29,6 +29,7 @@ from okex_ws.journal.records import Record
 from okex_ws.journal.storage import OsStorage
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import connects_per_ip
+from okex_ws.protocol.restart import Restart
 from okex_ws.recorder.recovery import recover_tables
 from okex_ws.replay import Played, Replay, played
 from okex_ws.simulator.server import Server
@@ -132,7 +133,7 @@ def test_G_a_checkpoint_holds_no_key() -> None:
     line.subscribe([subscription("orders", instType="SPOT")], 1)
     line.start(1)
     line.opened(1, 2)
-    standing = Standing({"private/0": line}, connects, None)
+    standing = Standing({"private/0": line}, connects, None, Restart())
     content = frozen(standing)
     assert b"login" in b"".join(line.bytes_to_send(1)), "it was still to be sent"
     content += frozen(standing)
@@ -158,17 +159,17 @@ HOSTILE: dict[str, list[tuple[str, Any]]] = {
     "luck of another kind": [("luck", [[3, [1, 2], None]])],
     "no dialect": [("dialect", "v9")],
     "keys that cannot be": [("list", []), ("dict", [[[0], 1]])],
-    "two parts of three": [("tuple", [1, 2])],
+    "two parts of four": [("tuple", [1, 2])],
 }
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_G7_a_forged_checkpoint_brings_nothing_about(tmp_path: Path, what: str) -> None:
     forged = HOSTILE[what]
-    checkpoints.write(tmp_path, 7, 1, msgspec.msgpack.encode([("list", []), ("tuple", [{}, [0], None])]))
+    checkpoints.write(tmp_path, 7, 1, msgspec.msgpack.encode([("list", []), ("tuple", [{}, [0], None, None])]))
     assert checkpoints.read(tmp_path / "000000000007-1.checkpoint") is not None, "this much is read"
-    if what != "two parts of three":
-        forged = [*forged, ("tuple", [{}, [len(forged) - 1], None])]
+    if what != "two parts of four":
+        forged = [*forged, ("tuple", [{}, [len(forged) - 1], None, None])]
     checkpoints.write(tmp_path, 7, 1, msgspec.msgpack.encode(forged))
     [checkpoint] = checkpoints.find(tmp_path)
     assert checkpoints.read(checkpoint.path) is None
@@ -210,7 +211,7 @@ def test_what_refers_to_itself_is_no_checkpoint() -> None:
     line = Line("public/0", luck=random.Random(1).random, connects=connects)
     line.sessions[1] = line  # type: ignore[assignment]
     with pytest.raises(CheckpointError):
-        frozen(Standing({"public/0": line}, connects, None))
+        frozen(Standing({"public/0": line}, connects, None, Restart()))
 
 
 def test_E2_a_damaged_or_other_checkpoint_is_passed_over_for_an_older_one(recorded: Path, tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def busy(pushes: int) -> Replay:
 
 
 def standing_of(replay: Replay) -> Standing:
-    return Standing(replay.lines, replay._connects, replay._planner)
+    return Standing(replay.lines, replay._connects, replay._planner, replay._restart)
 
 
 def calls_of_a_freeze(pushes: int) -> int:
@@ -289,7 +290,7 @@ def test_a_window_of_unlike_things_is_no_checkpoint() -> None:
     connects = connects_per_ip()
     line = Line("public/0", luck=random.Random(1).random, connects=connects)
     line.actions = deque([{}, 1])  # type: ignore[assignment]
-    copied = checkpoints.freeze(Standing({"public/0": line}, connects, None))
+    copied = checkpoints.freeze(Standing({"public/0": line}, connects, None, Restart()))
     with pytest.raises(CheckpointError):
         checkpoints.encoded(copied)
 
@@ -312,7 +313,7 @@ def left_behind(folder: Path, count: int, *, checkpoint: int, committed: int) ->
             for i, event in enumerate(replay.feed(Record(n, ts, "public/0", conn, kind, text, 1))):
                 tables.add(event, n, i)
         if n == checkpoint:
-            content = frozen(Standing(replay.lines, replay._connects, replay._planner))
+            content = frozen(Standing(replay.lines, replay._connects, replay._planner, replay._restart))
             checkpoints.write(writer.folder, n, ts, content)
         if n % 1_000 == 0:
             writer.flush(ts)

@@ -141,6 +141,8 @@ async def test_E8_a_restart_in_mid_stream_is_marked_and_never_stitched(tmp_path:
         for _ in range(2):
             async with recording(tmp_path, server, fetches_back=False) as recorder:
                 await Until(recorder.client, BookUpdate, 20)
+                assert recorder._recovery is not None
+                await recorder._recovery
     first, second = recorders(tmp_path / "journal")
     for path in (first, second):
         books = [event for _, _, event in played(JournalReader(path).records()) if isinstance(event, BookEvent)]
@@ -149,9 +151,21 @@ async def test_E8_a_restart_in_mid_stream_is_marked_and_never_stitched(tmp_path:
     with store.open(tmp_path) as opened:
         lines = opened.rows("SELECT recorder, event FROM connections WHERE event LIKE '%onnected' ORDER BY ts_recv, n, i")
         assert lines == [(path.name, event) for path in (first, second) for event in ("Connected", "Disconnected")]
+        holes = opened.rows(
+            "SELECT one.instrument, max(one.trade_id) + 1, any_value(first) - 1 FROM raw_trades one JOIN ("
+            "SELECT instrument, min(trade_id - count + 1) AS first FROM raw_trades WHERE recorder = ? GROUP BY ALL) other "
+            "ON one.instrument = other.instrument WHERE recorder = ? GROUP BY ALL ORDER BY ALL", second.name, first.name,
+        )  # fmt: skip
+        named = opened.rows(
+            "SELECT instrument, first_id, last_id FROM gaps WHERE cause = 'restart' AND recorder = ? ORDER BY ALL", second.name
+        )
+        assert named == [hole for hole in holes if hole[1] <= hole[2]]
+        assert len(named) > 0
     done = audit([tmp_path])
     assert done.report.is_clean
-    assert any("no recorder was at work" in finding.text for finding in done.report.findings)
+    explained = {(f.instrument, f.first_id, f.last_id): f.text for f in done.report.findings if f.table == "trades"}
+    assert explained.keys() == set(named)
+    assert all("the gap ledger names it" in text for text in explained.values())
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -343,6 +357,34 @@ async def test_E3_a_full_disk_is_said_once_and_again_now_and_then(tmp_path: Path
 
 
 @looped
+async def test_E3_rows_that_the_memory_cannot_hold_come_again_from_the_journal(tmp_path: Path) -> None:
+    class Full(OsStorage):
+        is_full = True
+
+        def write(self, file: int, content: bytes) -> None:
+            if self.is_full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            super().write(file, content)
+
+    full = Full()
+    async with attended(market(rate=20)) as server, recording(tmp_path, server, checkpoint_s=0.2) as recorder:
+        tables = recorder.tables
+        tables._storage = tables._commits._storage = full
+        tables.buffer_bytes = 30_000
+        while not tables.is_behind:
+            await Until(recorder.client, Trade, 1)
+        forgotten = tables.forgotten
+        await Until(recorder.client, Trade, 5)
+        assert tables.committed < forgotten
+        full.is_full, tables._not_before = False, 0
+        while tables.committed <= forgotten:
+            await Until(recorder.client, Trade, 1)
+    done = audit([tmp_path])
+    assert done.report.is_clean, done.report.findings
+    assert tables.committed == recorder.journal.last
+
+
+@looped
 async def test_E3_a_heartbeat_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "okex-ws.json").write_text('{"format":1,"software":"test","created":1}')
     (tmp_path / "heartbeat").symlink_to(tmp_path / "gone" / "heartbeat")
@@ -350,3 +392,39 @@ async def test_E3_a_heartbeat_that_cannot_be_written_ends_nothing(tmp_path: Path
         await Until(recorder.client, Trade, 10)
     assert recorder.tables.committed == recorder.journal.last > 0
     assert recorder.status().disk_errors
+
+
+@looped
+async def test_E3_what_a_full_disk_lost_is_in_the_ledger_after_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_full = False
+    write = OsStorage.write
+
+    def written(storage: OsStorage, file: int, content: bytes) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(storage, file, content)
+
+    monkeypatch.setattr(OsStorage, "write", written)
+    async with Server(market(), speed=5) as server:
+        async with recording(tmp_path, server, fetches_back=False) as recorder:
+            await Until(recorder.client, Trade, 30)
+            while not recorder.tables.committed:
+                await Until(recorder.client, Trade, 1)
+            is_full = True
+            await Until(recorder.client, Trade, 60)
+        status = recorder.status()
+        assert status.last > status.acknowledged
+        with store.open(tmp_path) as opened:
+            assert sum(table.rows for table in opened.tables()) == status.rows - recorder.tables.rows > 0
+        is_full = False
+        async with recording(tmp_path, server, fetches_back=False) as recorder:
+            await Until(recorder.client, Trade, 30)
+            assert recorder._recovery is not None
+            await recorder._recovery
+    report = audit([tmp_path]).report
+    assert report.is_clean, report.findings
+    lost = [finding for finding in report.findings if finding.table == "trades"]
+    assert {finding.instrument for finding in lost} == set(INSTRUMENTS)
+    assert all("the gap ledger names it" in finding.text for finding in lost)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from okex_ws.recorder.recorder import Recorder
 
 _SINK_NAMES = (".jsonl", ".csv")
+_NO_FOLDER_NAMES = (".parquet", ".json", ".db", ".sqlite", ".sqlite3", ".gz", ".zst")
 
 
 def record(
@@ -92,6 +93,8 @@ def record(
         raise BadInputError("--metrics-port needs its extra: pip install 'okex-websocket[metrics]'")
     if no_backfill and since is not None:
         raise BadInputError("--since fetches over REST, --no-backfill forbids it; leave one out")
+    if since is not None and since > time.time_ns():
+        raise BadInputError("--since lies in the future: give a time that has passed, or leave it out")
     folder, sinks = targets(to or [])
     options.target(site, demo, url, rest_url, ca_file)
     spoken = options.spoken(dialect, url)
@@ -109,6 +112,10 @@ def targets(to: Sequence[str]) -> tuple[Path, list[str]]:
     """The data folder and the sinks' URLs among the values of --to."""
     is_sink = [text == "-" or "://" in text or text.endswith(_SINK_NAMES) for text in to]
     folders = [text for text, sink in zip(to, is_sink, strict=True) if not sink]
+    for text in folders:
+        if text.endswith(_NO_FOLDER_NAMES) and not Path(text).is_dir():
+            other = "its tables are Parquet files; other targets are sqlite:///file.db, file.jsonl, file.csv"
+            raise BadInputError(f"--to {text}: name a folder, {other}")
     if len(folders) > 1:
         raise BadInputError(f"--to {folders[0]} and --to {folders[1]}: one data folder only; other targets are URLs or files")
     if folders and not folders[0]:
@@ -187,7 +194,8 @@ def _sum_up(recorder: Recorder, tally: Tally, progress: Progress) -> None:
     for sink in now.sinks:
         if sink.error or sink.held:
             progress.say("warning", f"{sink_text(sink)}; the next `okex-ws record` with it goes on there")
-    text = f"{tally.summary()}; {now.acknowledged:,} records and {now.rows:,} rows in {recorder.folder}"
+    stored = now.rows - recorder.tables.rows
+    text = f"{tally.summary()}; {now.acknowledged:,} records and {stored:,} rows in {recorder.folder}"
     if progress.in_json:
         progress.say("info", text, event="Summary")
     else:

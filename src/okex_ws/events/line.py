@@ -79,7 +79,8 @@ class Gap(News, kw_only=True, gc=False):
     Trades: `first_id` to `last_id`, both missing, both inclusive.
     Books: `last_sequence` is the last good one, the book is stale from here until its next snapshot; `next_sequence` is where
     it goes on, None while not yet known (the Resumed that follows tells it).
-    cause: sequence, checksum, crossed, levels, malformed, silence, refused, disconnected, resnapshot, handover, id-reset.
+    cause: sequence, checksum, crossed, levels, malformed, silence, refused, disconnected, resnapshot, handover, id-reset, restart
+    (of a recorder: between its last run and this one).
     """
 
     channel: str = ""

@@ -14,17 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import msgspec
 
 from okex_ws import checkpoints
+from okex_ws.client.alarm import Alarm
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.events import Event, Gap, Push, Trade, Unrecoverable
 from okex_ws.journal import INCOMING, Batch, FolderLock, JournalError, JournalWriter
-from okex_ws.recorder.recovery import recover_tables
+from okex_ws.protocol.restart import Restart
+from okex_ws.recorder.recovery import Refill, last_trades, recover_tables
 from okex_ws.recorder.source import JournalSource
 from okex_ws.sinks import SinkError, Spool, SpoolStatus, open_sink, spool_name
 from okex_ws.store.folder import prepare
@@ -34,8 +36,6 @@ log = logging.getLogger("okex_ws.recorder")
 
 HEARTBEAT_S = 1.0
 CLOSE_WITHIN_S = 5.0
-SAY_AGAIN = 60_000_000_000
-"""How long a trouble that lasts is not mentioned again, ns."""
 LOOK_AGAIN = 100_000_000
 """How long a busy line may keep the loop from looking after the disk, ns: then its next frame does."""
 
@@ -60,14 +60,6 @@ class RecorderStatus(msgspec.Struct, frozen=True):
     disk_errors: int
     last_error: str
     sinks: tuple[SpoolStatus, ...]
-
-
-class _Trouble(NamedTuple):
-    """What keeps something from the disk, and when that was last said, ns."""
-
-    reason: int | str
-    text: str
-    said: int
 
 
 class Recorder:
@@ -122,6 +114,7 @@ class Recorder:
             self._lock.__exit__(None, None, None)
             raise
         self.client.on(Event, self._on_event)
+        self._restart = Restart()
         self._n = self._i = 0
         self._failed: str = ""
         self._is_stopping = False
@@ -129,7 +122,7 @@ class Recorder:
         self._frames = self._rows = self._trades = self._gaps = self._unrecoverable = self._backfilled = 0
         self._lag = 0
         self._disk_errors = 0
-        self._troubles: dict[str, _Trouble] = {}
+        self._troubles: dict[str, Alarm] = {}
         self._spools: dict[Spool, asyncio.Task[None]] = {}
         self._disk = ThreadPoolExecutor(2, thread_name_prefix="disk")
         self._storing: tuple[Batch, Future[None]] | None = None
@@ -188,6 +181,7 @@ class Recorder:
 
     async def close(self) -> None:
         """Hang up, write everything that came, let the sinks catch up within reason."""
+        self._is_stopping = True
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.gather(self._recovery, return_exceptions=True)
@@ -201,6 +195,9 @@ class Recorder:
             self.journal.close(now)
         with self._noting("tables", now):
             self.tables.flush(now, self.journal.acknowledged)
+        if self.tables.is_behind:
+            log.warning("the tables: %d records are in the journal only; the next recorder brings them in",
+                        self.journal.acknowledged - self.tables.committed)  # fmt: skip
         if self._spools:  # each ends when it has delivered the closed journal
             await asyncio.wait(self._spools.values(), timeout=CLOSE_WITHIN_S)
         for spool in self._spools:
@@ -228,6 +225,11 @@ class Recorder:
         self._frames += kind in INCOMING
 
     def _on_event(self, event: Event) -> None:
+        self._note(event)
+        for gap in self._restart.after(event):
+            self._note(gap)
+
+    def _note(self, event: Event) -> None:
         if self._failed:
             return
         self.tables.add(event, self._n, self._i)
@@ -264,9 +266,17 @@ class Recorder:
         with self._noting("tables", now):
             self.tables.flush_news(now, self.journal.acknowledged)
         due = self.tables.deadline()
-        rows = self.tables.prepare(self.journal.acknowledged) if due is not None and due <= now else None
+        rows = self._due_rows() if due is not None and due <= now else None
         if rows is not None:
             self._tabling = rows, self._write(rows.store, now)
+
+    def _due_rows(self) -> TableBatch | None:
+        through = self.journal.acknowledged
+        if not self.tables.is_behind:
+            return self.tables.prepare(through)
+        if through <= self.tables.committed:
+            return None
+        return Refill(self.tables, self.journal.folder, through=through, is_wanted=lambda: not self._is_stopping)
 
     def _take_back(self, now: int, *, is_hurried: bool = False) -> None:
         if self._storing is not None and _is_over(self._storing[1], is_hurried):
@@ -308,7 +318,7 @@ class Recorder:
         self._checkpoint_at = now
         planner = self.backfill.planner if self.backfill is not None else None
         try:
-            frozen = checkpoints.freeze(checkpoints.Standing(self.client.lines, self.client.connects, planner))
+            frozen = checkpoints.freeze(checkpoints.Standing(self.client.lines, self.client.connects, planner, self._restart))
         except checkpoints.CheckpointError as error:
             log.debug("no checkpoint: %s", error)  # a restart takes longer, nothing else
             return None
@@ -321,15 +331,25 @@ class Recorder:
             log.error("%s", error)  # its status tells; the recorder and the other sinks go on
 
     async def _recover(self) -> None:
-        """Rows that earlier recorders left in their journals only."""
+        """Rows that earlier recorders left in their journals only; then what came between them and us can be told."""
+        is_whole = True
         for path in self._older():
             try:
                 rows = await asyncio.to_thread(recover_tables, self.folder, path, self._clock.now())
             except (JournalError, OSError, ValueError) as error:
                 self._note_failure(f"rows that {path.name} left", error, self._clock.now())
+                is_whole = False
             else:
                 if rows:
                     log.info("recovered %d rows of recorder %s", rows, path.name)
+
+        with self._noting("ends of earlier recorders", self._clock.now()):
+            known = await asyncio.to_thread(last_trades, self.folder, self.name)
+            if known and is_whole:
+                now, text = self._clock.now(), msgspec.json.encode(known)
+                self._tap(now, "restart", 0, "known", text)
+                for event in self._restart.tell(text, now):
+                    self._note(event)
 
     def _older(self) -> list[Path]:
         folder = self.folder / "journal"
@@ -346,11 +366,8 @@ class Recorder:
         """Counted each time; said when it is new, has changed or has lasted."""
         self._disk_errors += 1
         text = f"the {what}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
-        before = self._troubles.get(what)
-        reason = getattr(error, "errno", None) or text  # a journal's text names another file each time
-        is_said = before is not None and before.reason == reason and now - before.said < SAY_AGAIN
-        self._troubles[what] = _Trouble(reason, text, before.said if before is not None and is_said else now)
-        if not is_said:
+        cause = getattr(error, "errno", None) or text  # a journal's text names another file each time
+        if self._troubles.setdefault(what, Alarm()).fails(cause, text, now):
             log.error("%s", text)
 
     def _note_success(self, what: str) -> None:
