@@ -17,6 +17,7 @@ from okex_ws.legacy.v1.wire import channels as v1_channels
 from okex_ws.legacy.v1.wire import orders, requests
 from okex_ws.legacy.v3.session import Session as SessionV3
 from okex_ws.legacy.v3.wire import channels as v3_channels
+from okex_ws.simulator.faces.v1_private import order_id
 from okex_ws.simulator.line import Binary, Line
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.seeded import SeededMarket
@@ -91,22 +92,22 @@ def test_orders_by_V1_are_told_alike_by_V1_and_V3_and_as_the_floor_has_them() ->
         orders.place("BTC-USDT", "buy", Decimal("0.5"), Decimal(50_000)),
         orders.place("BTC-USDT", "buy", Decimal(500), order_type="market"),
         orders.place("BTC-USD-QUARTER", "buy", Decimal(2), order_type="market", position_side="long", leverage=20),
-        orders.place("BTC-USD-THIS-WEEK", "sell", Decimal(1), Decimal(book["asks"][0][0]), position_side="short"),
+        orders.place("BTC-USD-THIS-WEEK", "sell", Decimal(1), Decimal(book["bids"][0][0]), position_side="short"),
     ):
         assert meeting.ask(request).code == "0", request
     meeting.wait(50)
     resting = floor.orders(uid)[0]
-    assert meeting.ask(orders.cancel("BTC-USDT", resting.order_id)).code == "0"
-    refused = meeting.ask(orders.cancel("BTC-USDT", resting.order_id))
+    assert meeting.ask(orders.cancel("BTC-USDT", str(order_id(resting)))).code == "0"
+    refused = meeting.ask(orders.cancel("BTC-USDT", str(order_id(resting))))
     assert [result.code for result in refused.results] == ["1050"]
-    truth = {order.order_id: (order.state, order.filled) for order in floor.orders(uid)}
-    assert [state for state, _ in truth.values()] == ["canceled", "filled", "filled", "filled"]
-    for which in (0, 1):
+    truth = [(str(order_id(order)), order.order_id, (order.state, order.filled)) for order in floor.orders(uid)]
+    assert [state for *_, (state, _) in truth] == ["canceled", "filled", "filled", "filled"]
+    for which in (0, 1):  # V1 has ids of its own
         last = {event.order_id: (event.state, event.filled_size) for event in meeting.all(which, OrderUpdate)}
-        assert last == truth
+        assert last == {row[which]: row[2] for row in truth}
         positions = [abs(event.size) for event in meeting.all(which, PositionUpdate) if event.size]
         assert Decimal(2) in positions
-        assert Decimal("0.1") in positions
+        assert Decimal(1) in positions
         balances = [each for event in meeting.all(which, AccountUpdate) for each in event.balances if each.currency == "USDT"]
         assert float(balances[-1].available) == float(floor.available(uid, "USDT"))
 
