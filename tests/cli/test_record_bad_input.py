@@ -112,6 +112,8 @@ def test_two_data_folders(tmp_path: Path) -> None:
         (["--since", "yesterday"], "is not a time"),
         (["--since", "2h", "--no-backfill"], "leave one out"),
         (["--for", "never"], "is not a time"),
+        (["--since", "2130-01-01"], "--since lies in the future"),
+        (["--to", "rows.parquet"], "--to rows.parquet: name a folder, its tables are Parquet files"),
     ],
 )
 def test_options_that_make_no_sense(tmp_path: Path, options: list[str], fragment: str) -> None:
