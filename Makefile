@@ -25,6 +25,8 @@ types: $(READY)
 bench: $(READY)
 	$(BIN)/python bench/stream.py
 	$(BIN)/python bench/orders.py
+	$(BIN)/python bench/record.py
+	$(BIN)/python bench/query.py
 
 soak: $(READY) servers
 	$(BIN)/python -m tests.soak.run 1 1000
