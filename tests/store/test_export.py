@@ -153,6 +153,13 @@ def test_a_book_that_was_lost_is_not_exported_before_its_next_image(tmp_path: Pa
         assert rows(tmp_path / "b.csv")[1][2] == str((START + 1_000) * 1000)
 
 
+@pytest.mark.parametrize("kind", ["trades", "incremental_book_L2", "book_snapshot_5"])
+def test_a_time_of_which_there_is_nothing_gives_no_file(kind: str, tmp_path: Path) -> None:
+    with store.open(folder(tmp_path / "data")) as opened, pytest.raises(StoreError, match="there is nothing of BTC-USDT in "):
+        export_tardis(opened, tmp_path / "x.csv", kind, "BTC-USDT", since=(START + 60_000) * 1_000_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def test_hftbacktest_events(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     with store.open(folder(tmp_path / "data")) as opened:

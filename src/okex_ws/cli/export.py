@@ -42,6 +42,10 @@ def export(
         raise BadInputError('csv exports a query: --query "select * from trades"')
     if form != "csv" and instrument is None:
         raise BadInputError(f"{form} exports one instrument: -i BTC-USDT")
+    if form == "hftbacktest" and target.suffix != ".npz":
+        raise BadInputError(f"hftbacktest reads .npz files: write {target.with_suffix('.npz')}")
+    if since is not None and until is not None and since >= until:
+        raise BadInputError("--from has to be before --until")
     from okex_ws import store
     from okex_ws.store import export as exports
 

@@ -58,24 +58,25 @@ def export_tardis(
     path = Path(target)
     tables = ("trades",) if kind == "trades" else ("book_snapshots", "book_updates")
     _need(store, [name for name in tables if name in store.table_names()], instrument)
+    nothing = f"there is nothing of {instrument} in {' and '.join(tables)} then; `okex-ws query` tells what there is"
     head = f"{literal(tardis_exchange(instrument))} AS exchange, {literal(instrument.upper())} AS symbol"
     if kind == "trades":
         query = (
             f"SELECT {head}, ts_event // 1000 AS timestamp, ts_recv // 1000 AS local_timestamp, trade_id AS id, side, price, "
             f"size AS amount FROM trades {_where(instrument, since, until)} ORDER BY ts_recv, trade_id"
         )
-        return _complete(store, query, path)
+        return _complete(store, query, path, nothing)
     if kind == "incremental_book_L2":
         levels = _levels_sql(store, instrument, since, until, channel)
         query = (
             f"SELECT {head}, ts_event // 1000 AS timestamp, local // 1000 AS local_timestamp, is_snapshot, side, price, "
             f"size AS amount FROM ({levels}) WHERE NOT is_clear ORDER BY place, part"
         )
-        return _complete(store, query, path)
+        return _complete(store, query, path, nothing)
     depth = re.fullmatch(r"book_snapshot_(\d{1,3})", kind)
     if depth is None or not int(depth[1]):
         raise StoreError(f"no tardis file is called {kind!r}; there are trades, incremental_book_L2, book_snapshot_N")
-    return _export_snapshots(store, path, int(depth[1]), instrument, since, until, channel)
+    return _export_snapshots(store, path, int(depth[1]), instrument, since, until, channel, nothing)
 
 
 def export_hftbacktest(
@@ -287,7 +288,7 @@ class _Side:
 
 
 def _export_snapshots(
-    store: Store, path: Path, depth: int, instrument: str, since: int | None, until: int | None, channel: str
+    store: Store, path: Path, depth: int, instrument: str, since: int | None, until: int | None, channel: str, nothing: str
 ) -> int:
     """A row whenever one of the best `depth` levels has changed."""
     exchange, symbol = tardis_exchange(instrument), instrument.upper()
@@ -317,8 +318,7 @@ def _export_snapshots(
                             flat += side[at] if at < len(side) else ("", "")
                     writer.writerow([exchange, symbol, row["ts_event"] // 1000, row["local"] // 1000, *flat])
                     count += 1
-    os.replace(temporary, path)
-    return count
+    return _published(temporary, path, count, nothing)
 
 
 def _text(path: Path, name: str) -> Any:
@@ -329,12 +329,18 @@ def _text(path: Path, name: str) -> Any:
     return path.open("w", encoding="utf-8", newline="")
 
 
-def _complete(store: Store, query: str, path: Path) -> int:
-    """Copy the answer of a query beside its target first: an export is complete or not there."""
+def _complete(store: Store, query: str, path: Path, nothing: str = "") -> int:
+    """Copy the answer of a query beside its target first: an export is complete or not there. nothing: the error for no rows."""
     if not path.parent.is_dir():
         raise StoreError(f"there is no folder {path.parent} to export into")
     temporary = path.with_name(f".tmp-{path.name}")
     compression = "gzip" if path.name.endswith(".gz") else "none"
-    count = store.copy(query, temporary, f"FORMAT csv, HEADER, COMPRESSION {compression}")
+    return _published(temporary, path, store.copy(query, temporary, f"FORMAT csv, HEADER, COMPRESSION {compression}"), nothing)
+
+
+def _published(temporary: Path, path: Path, count: int, nothing: str) -> int:
+    if not count and nothing:
+        temporary.unlink()
+        raise StoreError(nothing)
     os.replace(temporary, path)
     return count

@@ -190,6 +190,9 @@ class Store:
         return self._database.sql(query, params=list(parameters))
 
     def _provide_for(self, query: str) -> None:
+        statements = len(self._database.extract_statements(query))
+        if statements != 1:
+            raise StoreError("the query is empty" if not statements else f"these are {statements} queries; ask one at a time")
         words = set(re.findall(r"\w+", query.lower()))
         for name in self.table_names():
             if name in words:
