@@ -196,6 +196,52 @@ def test_E3_a_full_disk_for_long_loses_nothing(tmp_path: Path) -> None:
     check(root)
 
 
+def test_E3_what_waits_is_bounded_and_comes_again_from_the_journal(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    storage = FailingStorage(lasts=True)
+    writer = TableWriter(root, "r1", storage=storage, buffer_bytes=3_000)
+    storage.fail_at = storage.calls + 1
+    most = 0
+    for event, n, i in mixed(RECORDS):
+        writer.add(event, n, i)
+        most = max(most, writer.rows)
+        if i == 0 and not writer.is_behind:
+            with pytest.raises(OSError, match="No space"):
+                writer.flush(n, n)
+    assert writer.is_behind
+    assert most < sum(WANTED.values())
+    assert writer.forgotten < RECORDS, "what came later waits as ever"
+    storage.fail_at = 0
+    assert writer.flush(98, RECORDS) == 0, "no commit claims what is not here"
+    again = writer.again()
+    for event, n, i in mixed(RECORDS):
+        if n <= writer.forgotten:
+            again.add(event, n, i)
+    assert again.flush(98, writer.forgotten) == writer.forgotten
+    writer.committed = again.committed
+    assert writer.flush(99, RECORDS) == RECORDS
+    check(root)
+
+
+def test_what_is_forgotten_while_a_batch_is_stored_is_not_taken_back(tmp_path: Path) -> None:
+    storage = FailingStorage(lasts=True)
+    writer = TableWriter(folder(tmp_path), "r1", storage=storage, buffer_bytes=3_000)
+    for n in range(1, 4):
+        writer.add(trade(n), n, 0)
+    batch = writer.prepare(3)
+    assert batch is not None
+    for n in range(4, 30):
+        writer.add(gap(n, channel="trades", instrument="BTC-USDT"), n, 0)
+    storage.fail_at = storage.calls + 1
+    with pytest.raises(OSError, match="No space"):
+        batch.store(1)
+    writer.settle(batch, 1)
+    assert (writer.committed, writer.rows) == (0, 0)
+    assert 4 < writer.forgotten <= 29
+    assert writer.deadline() == 1 + SECOND
+    assert writer.prepare(29) is None
+
+
 def test_E3_a_full_disk_is_tried_again_after_longer_and_longer_pauses(tmp_path: Path) -> None:
     storage = FailingStorage(lasts=True)
     writer = TableWriter(folder(tmp_path), "r1", storage=storage, rows_per_file=1)

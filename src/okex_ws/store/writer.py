@@ -33,7 +33,6 @@ _SECOND = 1_000_000_000
 _Key = tuple[type[Event], str, int]
 _Line = tuple[int, str, bytes]
 """News not yet written: journal record, ledger, line."""
-_LARGEST_BUFFER = 256 << 20
 _PAUSES = tuple(seconds * _SECOND for seconds in (1, 2, 4, 8, 16, 30))
 """Before a failed write is tried again, ns; the last one from then on: each try encodes all that waits."""
 
@@ -105,6 +104,7 @@ class TableWriter:
     """Collects one recorder's rows and writes them by batches. `prepare` the folder first, and hold its lock.
 
     rows_per_file: buffered rows, over all tables, at which a flush is due; flush_s: seconds after which it is due anyway.
+    buffer_bytes: how much may wait; beyond that it is all forgotten, as the journal has it, and `is_behind`.
     committed: the highest journal record whose rows are all in the tables; rows: how many are waiting; skipped: rows added
     again although they are committed. OSError of a flush leaves all rows waiting: flush again, or give the writer up and
     replay the journal after `committed` into a new one.
@@ -118,14 +118,17 @@ class TableWriter:
         storage: Storage | None = None,
         rows_per_file: int = 50_000,
         flush_s: float = 30.0,
+        buffer_bytes: int = 256 << 20,
     ) -> None:
         if not re.fullmatch(r"\w[\w.\-]{0,63}", recorder, re.ASCII):
             raise StoreError(f"{recorder!r} cannot name a recorder: letters, digits, dots, dashes, at most 64")
         self.root = Path(root).absolute()
         self.recorder = recorder
         self.rows_per_file = rows_per_file
+        self.buffer_bytes = buffer_bytes
         self.rows = 0
         self.skipped = 0
+        self.forgotten = 0
         self._flush_ns = int(flush_s * _SECOND)
         self._storage = storage or OsStorage()
         self._parts: dict[_Key, _Part] = {}
@@ -150,7 +153,7 @@ class TableWriter:
 
         Every event of a record has to be added before a flush that acknowledges the record.
         """
-        if n <= self.committed:
+        if n <= self.committed or n <= self.forgotten:
             self.skipped += 1
             return
         kind = type(event)
@@ -168,17 +171,35 @@ class TableWriter:
             if len(part.kept) >= CHUNK:
                 self._bytes += part.seal(self.recorder)
         else:
-            self._lines.append((n, ledger_of(kind), news_line(event, self.recorder, n, i)))
+            line = news_line(event, self.recorder, n, i)
+            self._lines.append((n, ledger_of(kind), line))
+            self._bytes += len(line)
         if self._oldest is None:
             self._oldest = event.ts_recv
+        if self._bytes > self.buffer_bytes:
+            self.forgotten = n
+            self._parts, self._lines, self.rows, self._bytes, self._oldest = {}, [], 0, 0, None
 
     @property
     def is_full(self) -> bool:
         """Enough is waiting for a flush to be due at once."""
-        return self.rows >= self.rows_per_file or self._bytes >= _LARGEST_BUFFER
+        return self.rows >= self.rows_per_file or self._bytes >= self.buffer_bytes // 4
+
+    @property
+    def is_behind(self) -> bool:
+        """Rows of journal records up to `forgotten` are no longer here: the journal is to be replayed into a writer `again`."""
+        return self.forgotten > self.committed
+
+    def again(self) -> TableWriter:
+        """A further writer for what was forgotten. While it is at work, this one writes no rows."""
+        other = TableWriter(self.root, self.recorder, storage=self._storage, rows_per_file=self.rows_per_file)
+        other._news, other._commits = self._news, self._commits  # what became of their last lines may be in doubt
+        return other
 
     def deadline(self) -> int | None:
         """When `flush` is due, ns; 0 is at once; None while nothing waits. After a failure: when to try again."""
+        if self.is_behind:
+            return self._not_before
         if self._oldest is None:
             return None
         due = 0 if self.is_full else max(self._oldest, self._flushed_at) + self._flush_ns
@@ -198,6 +219,7 @@ class TableWriter:
         except OSError:
             self._put_off(now)
             raise
+        self._bytes -= sum(len(line) for n, _, line in self._lines if n <= acknowledged)
         self._lines = [line for line in self._lines if line[0] > acknowledged]
 
     def flush(self, now: int, acknowledged: int) -> int:
@@ -217,7 +239,7 @@ class TableWriter:
         """
         if self._batch is not None:
             raise RuntimeError("a batch is under way: settle it first")
-        if acknowledged <= self.committed and not self._commits.is_suspect:
+        if self.is_behind or (acknowledged <= self.committed and not self._commits.is_suspect):
             return None
         self._batch = TableBatch(self, acknowledged, self._parts, self._lines)
         self._parts, self._lines, self.rows, self._bytes, self._oldest = {}, [], 0, 0, None
@@ -227,9 +249,12 @@ class TableWriter:
         """Take back what `store` did not write; returns `committed`."""
         self._batch = None
         self.committed = batch.committed
-        for part in batch.parts.values():
-            self._take_back(part)
-        self._lines = [line for line in batch.lines if line[0] > self.committed] + self._lines
+        if not self.is_behind:  # else the journal gives back these too
+            for part in batch.parts.values():
+                self._take_back(part)
+            lines = [line for line in batch.lines if line[0] > self.committed]
+            self._bytes += sum(len(line) for _, _, line in lines)
+            self._lines = lines + self._lines
         if self._parts:
             self._oldest = min(part.oldest for part in self._parts.values())
         elif self._oldest is None and self._lines:
