@@ -16,6 +16,10 @@ from typing import Any
 import httpx
 import pytest
 from tests.cli.shell import PATIENCE_S, Simulator, here, run, started
+from tests.store.rows import START
+
+from okex_ws.events import Unrecoverable
+from okex_ws.store import TableWriter, prepare
 
 CHANNELS = ["-c", "trades", "-c", "books", "-c", "tickers"]
 
@@ -172,6 +176,17 @@ def test_query_lists_tables_and_prints_answers(recorded: Path) -> None:
 def test_gaps_says_that_there_are_none(recorded: Path) -> None:
     done = here("gaps", str(recorded), "--json")
     assert (done.code, done.out, done.err) == (0, "", "no gaps\n")
+
+
+def test_gaps_says_from_when_on_what_cannot_be_fetched_back_is_missing(tmp_path: Path) -> None:
+    prepare(tmp_path, now=1, software="0.1.0")
+    writer = TableWriter(tmp_path, "r1")
+    since = (START + 1_500) * 1_000_000
+    expired = Unrecoverable(channel="trades", instrument="BTC-USDT", last_id=7, since=since, reason="expired")
+    writer.add(expired, 1, 0)
+    writer.flush(1, 1)
+    [row] = [json.loads(line) for line in here("gaps", str(tmp_path), "--json").lines]
+    assert (row["first"], row["last"], row["since"], row["until"]) == (None, 7, "2025-11-22T00:00:01.500000", None)
 
 
 def test_exports(recorded: Path, tmp_path: Path) -> None:

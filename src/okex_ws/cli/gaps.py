@@ -17,6 +17,8 @@ _QUERY = """
         coalesce(first_id, last_sequence) AS first, coalesce(last_id, next_sequence) AS last,
         CASE WHEN count > 0 THEN count
             WHEN first_id IS NOT NULL AND last_id IS NOT NULL THEN last_id - first_id + 1 END AS amount,
+        CASE WHEN event <> 'Gap' AND since > 0 THEN make_timestamp(since // 1000) END AS since,
+        CASE WHEN until > 0 THEN make_timestamp(until // 1000) END AS until,
         recorder
     FROM gaps WHERE true
 """
@@ -30,7 +32,8 @@ def gaps(
 ) -> int:
     """List the holes a recorder noticed, what it fetched back (recovered), and what OKX no longer had (unrecoverable).
 
-    first and last are trade ids, both included, or the sequences around a break in a book.
+    first and last are trade ids, both included, or the sequences around a break in a book; since and until, UTC, what
+    was fetched back or cannot be lies between.
 
     Example: okex-ws gaps ./data -c trades
     """
