@@ -22,6 +22,8 @@ def test_every_kind_has_a_table_of_its_own() -> None:
     assert len(set(tables)) == len(tables) >= 70
     assert {"trades", "book_updates", "book_snapshots", "tickers", "candles", "funding", "gaps"} <= set(tables)
     assert "misfits" not in tables
+    assert {"recovered", "unrecoverable", "order_refused", "dropped"} <= set(tables)
+    assert not [table for table in tables if table.endswith(("eds", "ys"))]
 
 
 @pytest.mark.parametrize("event", KINDS, ids=lambda event: type(event).__name__)

@@ -28,15 +28,14 @@ _check_levels = msgspec.json.Decoder(list[tuple[float, float, int | None]]).deco
 
 # Where the plural of the class name is no good name of a table.
 _TABLES = {
+    "account_quality": "account_qualities",
     "balance_and_position": "balances_and_positions",
     "funding_rate": "funding",
     "generic_push": "generic_pushes",
     "option_summary": "option_summaries",
 }
-_UNCOUNTED = {
-    "account_greeks", "connected", "consumer_failed", "disconnected", "dropped", "logged_in", "malformed", "open_interest",
-    "refused", "resumed", "stale", "subscribed", "system_status", "unrecognized", "unsubscribed",
-}  # fmt: skip
+_UNCOUNTED = ("ed", "account_greeks", "logged_in", "open_interest", "stale", "system_status", "unrecoverable")
+"""How the names end that have no plural."""
 
 _RENAMED = {"kind": "request_kind"}
 """Fields called as a column of ours is: `kind` is the kind of event."""
@@ -59,7 +58,7 @@ class Kind:
 
     def __init__(self, cls: type[Event]) -> None:
         self.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        self.table = _TABLES.get(self.name) or (self.name if self.name in _UNCOUNTED else self.name + "s")
+        self.table = _TABLES.get(self.name) or (self.name if self.name.endswith(_UNCOUNTED) else self.name + "s")
         is_book = issubclass(cls, BookEvent)
         hints = typing.get_type_hints(cls)
         names = [field.name for field in msgspec.structs.fields(cls)]
