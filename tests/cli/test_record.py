@@ -169,6 +169,8 @@ def test_query_lists_tables_and_prints_answers(recorded: Path) -> None:
     assert re.search(r"^ *BTC-USDT +[\d.]+ *$", done.out, re.M), done.out
     done = here("query", "-d", str(recorded), "select * from trades order by trade_id limit 2", "--json")
     assert [json.loads(line)["instrument"] for line in done.lines]
+    done = here("query", "-d", str(recorded), "select 0.1::double + 0.2::double as total")
+    assert done.out.split()[-1] == "0.3"
     done = here("query", "-d", str(recorded), "select * from range(150)")
     assert done.err == "100 of 150 rows shown; --csv or --json gives all\n"
 

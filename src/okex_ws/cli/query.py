@@ -100,7 +100,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return number(value)
+        return number(float(f"{value:.15g}"))  # what a sum of binary fractions adds behind them is no news
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ", timespec="milliseconds")
     if isinstance(value, list | dict):
