@@ -124,7 +124,9 @@ class Recorder:
         self._disk_errors = 0
         self._troubles: dict[str, Alarm] = {}
         self._spools: dict[Spool, asyncio.Task[None]] = {}
-        self._disk = ThreadPoolExecutor(2, thread_name_prefix="disk")
+        # A thread each: one that has once written tables keeps the memory for it, and the journal's needs none.
+        self._to_journal = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._to_tables = ThreadPoolExecutor(1, thread_name_prefix="tables")
         self._storing: tuple[Batch, Future[None]] | None = None
         self._tabling: tuple[TableBatch, Future[None]] | None = None
         self._look_at = 0
@@ -136,7 +138,7 @@ class Recorder:
 
     async def __aenter__(self) -> Self:
         loop = self._loop = asyncio.get_running_loop()
-        self._disk.submit(checkpoints.prepare)
+        self._to_journal.submit(checkpoints.prepare)
         for sink in self.targets:
             older = [JournalSource(path, path.name) for path in self._older()]
             live = JournalSource(self.journal.folder, self.name, journal=self.journal)
@@ -188,7 +190,8 @@ class Recorder:
         if self.backfill is not None:
             await self.backfill.close()
         await self.client.close()
-        await asyncio.to_thread(self._disk.shutdown)
+        await asyncio.to_thread(self._to_journal.shutdown)
+        await asyncio.to_thread(self._to_tables.shutdown)
         now = self._clock.now()
         self._take_back(now)
         with self._noting("journal", now):
@@ -260,7 +263,7 @@ class Recorder:
             checkpoint = None if is_hurried else self._checkpoint(now)  # of the very records that are written now
             batch = self.journal.prepare(now) if checkpoint is not None or due <= now else None
             if batch is not None:
-                self._storing = batch, self._write(self._store, batch, checkpoint)
+                self._storing = batch, self._write(self._to_journal, self._store, batch, checkpoint)
         if self._tabling is not None:
             return
         with self._noting("tables", now):
@@ -268,7 +271,7 @@ class Recorder:
         due = self.tables.deadline()
         rows = self._due_rows() if due is not None and due <= now else None
         if rows is not None:
-            self._tabling = rows, self._write(rows.store, now)
+            self._tabling = rows, self._write(self._to_tables, rows.store, now)
 
     def _due_rows(self) -> TableBatch | None:
         through = self.journal.acknowledged
@@ -296,9 +299,9 @@ class Recorder:
                     self.tables.settle(rows, now)
                 self._note_success("tables")
 
-    def _write(self, store: Callable[..., None], *args: Any) -> Future[None]:
+    def _write(self, thread: ThreadPoolExecutor, store: Callable[..., None], *args: Any) -> Future[None]:
         """In another thread; `run` wakes up when it is done."""
-        written = self._disk.submit(store, *args)
+        written = thread.submit(store, *args)
         written.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._wake.set))
         return written
 
