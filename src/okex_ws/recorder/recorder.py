@@ -163,8 +163,8 @@ class Recorder:
                 (self.folder / "heartbeat").touch()
                 self._note_success("heartbeat")
             self._advance(now)
-            # Rows may go to the tables only after the journal, which wakes us up when it has written.
-            has_rows = self.journal.acknowledged > self.tables.committed
+            # Rows may go to the tables only after the journal, and one batch at a time: both wake us up when they have written.
+            has_rows = self._tabling is None and self.journal.acknowledged > self.tables.committed
             due = min(
                 (due for due in (self.journal.deadline(), self.tables.deadline() if has_rows else None) if due is not None),
                 default=now + int(HEARTBEAT_S * 1e9),
