@@ -6,13 +6,14 @@ one Gap with the exact range, where the second of the two is heard.
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import msgspec
 
 from okex_ws.events import Event, Gap, SingleTrade, Trade
 
 Place = tuple[str, str]
 """Channel and instrument."""
-_KINDS = frozenset((Trade, SingleTrade))
 
 
 class Restart:
@@ -30,20 +31,25 @@ class Restart:
 
     def feed(self, events: list[Event]) -> list[Event]:
         """What was heard → what is to be said; the same list, if nothing is to be added."""
-        if not any(type(event) in _KINDS for event in events):
-            return events
-        return [said for event in events for said in (event, *self.after(event))]
+        for event in events:
+            if self._is_news(event):
+                return [said for each in events for said in (each, *self.after(each))]
+        return events
 
     def after(self, event: Event) -> list[Event]:
         """What is to be said after this event."""
-        if type(event) is not Trade and type(event) is not SingleTrade:
+        if not self._is_news(event):
+            return []
+        count = event.count if isinstance(event, Trade) else 1
+        if event.backfilled or not count:
             return []
         place = event.channel, event.instrument
-        count = event.count if isinstance(event, Trade) else 1
-        if place in self._before or event.backfilled or not count:
-            return []
         self._before[place] = event.trade_id - count
         return self._gap(place, event.ts_recv)
+
+    def _is_news(self, event: Event) -> TypeGuard[Trade | SingleTrade]:
+        """Whether this is a trade, and none was heard there before."""
+        return (type(event) is Trade or type(event) is SingleTrade) and (event.channel, event.instrument) not in self._before
 
     def _gap(self, place: Place, now: int) -> list[Event]:
         first, last = self._known.get(place, self._before[place]) + 1, self._before[place]
