@@ -333,6 +333,24 @@ def test_F15_nothing_new_is_sent_before_it_is_known_what_a_former_process_left_o
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("is_left_open", [False, True])
+def test_F13_closed_with_nothing_open_a_client_leaves_no_timer_that_would_cancel_the_orders_of_others(is_left_open: bool) -> None:
+    async def main() -> Any:
+        async with Server(exchange()) as server, asyncio.timeout(120):
+            async with trading_client(server, halt_file=None) as client:
+                await client.ready()
+                armed = asyncio.Event()
+                client.on(SwitchArmed, lambda _: armed.set())
+                made = await client.place(SPOT, "buy", "0.01", price="50000")
+                await armed.wait()
+                if not is_left_open:
+                    await client.cancel(SPOT, order_id=made.order_id)
+                    await turns_until(lambda: not client.account.orders.open)
+            return dict(server.exchange.desk.switches)
+
+    assert bool(asyncio.run(main())) is is_left_open
+
+
 def test_what_cannot_be_asked_is_told_where_it_is_asked_and_nothing_is_sent(tmp_path: Path) -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         with pytest.raises(okex_ws.OrderError, match=r"float.*Decimal"):

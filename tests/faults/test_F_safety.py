@@ -144,6 +144,21 @@ def test_F13_a_process_that_is_gone_leaves_no_order_behind() -> None:
     assert {order.cancel_source for orders in ledger(world).values() for order in orders} == {"20"}
 
 
+def test_F13_a_refused_duplicate_leaves_the_first_order_of_that_id_covered() -> None:
+    world, trader = guarded(limits=Limits(order_size=D("0.05")))
+    first = trader.place("0.01", resting(world))
+    world.run(40)
+    name = first.order.client_order_id
+    for size in ("0.02", "0.06"):  # one is refused by OKX, one by the limits
+        again = PlaceOrder(instrument=SPOT, side="buy", size=D(size), price=D(resting(world)), client_order_id=name)
+        (ticket,) = trader.submit(again)
+        world.run(40)
+        assert ticket.outcome is not None
+        assert ticket.outcome.verdict is Verdict.REJECTED
+        assert world.exchange.desk.switches != {}, size
+    assert [order.client_order_id for order in open_there(world)] == [name]
+
+
 def test_F13_for_other_programs_orders_nothing_is_armed_so_they_outlive_a_client_that_placed_none() -> None:
     world, trader = guarded()
     theirs = [strangers_order(world) for _ in range(2)]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from okex_ws.wire.orders import (
     AmendOrder,
+    Attached,
     CancelOrder,
     MassCancel,
     OrderError,
@@ -126,3 +127,9 @@ def test_numbers_keep_their_value_and_have_no_exponent(number: Decimal) -> None:
     text = plain(number)
     assert Decimal(text) == number
     assert "E" not in text.upper()
+
+
+@pytest.mark.parametrize("price", [59000.5, "59000", 59000, Decimal("NaN"), Decimal(0), Decimal(-1)])
+def test_an_attached_price_is_a_decimal_above_zero(price: Any) -> None:
+    with pytest.raises(OrderError, match="give a Decimal above 0"):
+        Attached(stop_loss_trigger=price)

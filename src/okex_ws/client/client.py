@@ -152,6 +152,7 @@ class Client(Ordering):
         """Hang up, end every task, let readers finish what they hold."""
         self._is_running, self._is_closed = False, True
         if self._trader is not None:
+            await self._trader.leave()
             self._trader.close()
         await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
         self.hub.close()

@@ -64,6 +64,7 @@ from okex_ws.protocol.tickets import (
     SendSocket,
     Ticket,
 )
+from okex_ws.protocol.verdicts import TOO_FREQUENT
 from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, kind_of
 
@@ -75,6 +76,8 @@ SPREADS = (("sprd-orders", None),)
 """And what its spread orders are told by."""
 AGAIN_S = 2.0
 """Between tries of what trading cannot start without."""
+LEAVE_TRIES = 4
+"""To let go of OKX's cancel-all-after at the end."""
 
 
 class Trading(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +206,21 @@ class Trader:
         """Logged in, reference data loaded, the account read, and what a former process left open settled, or told as UNKNOWN."""
         is_there = self._is_prepared and self._driver("private") is not None and self.account.is_live
         return is_there and not self.orders.left_open
+
+    async def leave(self) -> None:
+        """Before the end: OKX's cancel-all-after is let go if no order of ours is open, as it would cancel those of others."""
+        for arm in self.safety.leave(self._now()):
+            for _ in range(LEAVE_TRIES):
+                try:
+                    async with asyncio.timeout(1.0):
+                        await self._rest().post(arm.path, arm.body)
+                except RestError as error:
+                    if error.code in TOO_FREQUENT:  # OKX takes one such request a second
+                        await asyncio.sleep(0.4)
+                        continue
+                except TimeoutError:
+                    pass
+                break
 
     def close(self) -> None:
         """Nothing more is sent. What is still under way is UNKNOWN here, and the next process finds out."""

@@ -104,6 +104,12 @@ class CancelAllAfter:
         self.failure, self.failures, self._renew_at, self._uncovered_since = "", 0, now, now
         self._ask(now)
 
+    def leave(self) -> list[Arm]:
+        """Nothing more will be renewed: disarm at once if that would cancel nobody's orders but others'."""
+        if self._live or self._is_firing or not self.is_armed:
+            return []
+        return [Arm(self._number + 1, 0, self.tag, self.is_spread)]
+
     def answered(self, number: int, reason: str, now: int) -> list[Event]:
         """OKX's answer to an Arm; reason: why it failed, "" when it did not."""
         asked = self._asked

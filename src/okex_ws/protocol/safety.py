@@ -7,6 +7,7 @@ which may want further things of `Orders`. While halted, whatever is open, or tu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import TypeGuard
 
 from okex_ws.events import (
     AccountQuality,
@@ -55,7 +56,7 @@ class Safety:
         self.switches = switches
         self._open_orders, self._open_spreads = open_orders, open_spreads
         self._is_known = False  # whether the account is LIVE, so that what is open is known
-        self._own: set[str] = set()  # client order ids of what this client placed and may rest
+        self._own: dict[str, bool] = {}  # client order id of what this client placed → whether OKX confirmed it
         self._canceled: set[str] = set()
         self._overridden: set[int] = set()  # tickets that may leave though the account is not LIVE
         self._cancel_again_at: int | None = None
@@ -123,8 +124,11 @@ class Safety:
                 self.orders.refuse_waiting("account", reason, "wait until it is LIVE, or override", now, but=self._overridden)
             case OrderResolved():
                 self._overridden.discard(event.ticket)
-                if event.kind == "place" and event.verdict is Verdict.REJECTED:
-                    self._own.discard(event.client_order_id)  # an order of that id is another's
+                made = self.orders.ticket(event.ticket)
+                if made is not None and _may_rest(made.order) and event.verdict is Verdict.CONFIRMED:
+                    self._own[event.client_order_id] = True  # late perhaps, after it was said that it had failed
+                elif event.kind == "place" and event.verdict is Verdict.REJECTED and not self._own.get(event.client_order_id):
+                    self._own.pop(event.client_order_id, None)  # an order of that id is another's
         if not self.guard.is_halted:
             return
         match event:
@@ -164,6 +168,11 @@ class Safety:
             arms += switch.actions
             switch.actions = []
         return arms
+
+    def leave(self, now: int) -> list[Arm]:
+        """What is to be told to OKX's switches before nothing more is sent: where none of our orders is open, to let go."""
+        self._count_live(now)
+        return [arm for switch in self.switches for arm in switch.leave()]
 
     def armed(self, arm: Arm, reason: str, now: int) -> None:
         """The answer to an Arm; reason: why it failed, "" when it did not."""
@@ -207,8 +216,9 @@ class Safety:
 
     def _count_live(self, now: int) -> None:
         """Tell the switches whether OKX has anything to cancel: of this client's orders alone, until it is halted."""
-        coming = [o for o in self.orders.changing if isinstance(o, PlaceOrder) and o.order_type not in NEVER_REST]
-        self._own |= {order.client_order_id for order in coming}
+        coming = [order for order in self.orders.changing if _may_rest(order)]
+        for order in coming:
+            self._own.setdefault(order.client_order_id, False)
         for switch in self.switches:
             known = self._open_spreads() if switch.is_spread else self._open_orders()
             are_coming = any(order.is_spread == switch.is_spread for order in coming)
@@ -222,4 +232,8 @@ class Safety:
             left = {order.client_order_id for order in coming}
             left |= {order.client_order_id for order in self._open_orders()}
             left |= {order.client_order_id for order in self._open_spreads()}
-            self._own &= left
+            self._own = {name: known for name, known in self._own.items() if name in left}
+
+
+def _may_rest(order: OrderRequest) -> TypeGuard[PlaceOrder]:
+    return isinstance(order, PlaceOrder) and order.order_type not in NEVER_REST

@@ -79,6 +79,9 @@ class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ):
             if trigger is None and price is not None:
                 raise OrderError(f"{name}_price without {name}_trigger would never be used")
+        for price in self.prices:
+            if not isinstance(price, Decimal) or not price.is_finite() or price <= 0:
+                raise OrderError(f"attached price {price!r}: give a Decimal above 0, such as Decimal('59000')")
         if self.client_algo_id and not _ID.match(self.client_algo_id):
             raise OrderError(f"client_algo_id {self.client_algo_id!r}: OKX takes 1 to 32 letters and digits, no hyphen")
 
