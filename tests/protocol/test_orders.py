@@ -175,6 +175,22 @@ def test_said_again_only_when_asked_for_and_under_the_same_id() -> None:
     assert desk.verdicts == [("place", "confirmed")]
 
 
+def test_what_was_reported_as_unknown_is_not_said_again_and_is_rejected_once_it_is_certainly_absent() -> None:
+    desk = Desk()
+    desk.place(may_resend=True)
+    desk.lost()
+    for second in range(1, 26):
+        desk.found(code="50001")
+        desk.run(second)
+    assert desk.verdicts == [("place", "unknown")]
+    desk.book = []
+    desk.found(code="51603")
+    desk.run(80)
+    assert desk.verdicts == [("place", "unknown"), ("place", "rejected")]
+    assert len(desk.sent) == 1
+    assert (desk.written[-1].done, desk.orders.is_busy) == (True, False)
+
+
 def test_an_id_of_another_order_is_refused_for_good_though_that_one_be_the_same_in_all() -> None:
     desk = Desk()
     (ticket,) = desk.place(limit(client_order_id="mine1"))

@@ -522,7 +522,8 @@ class Orders:
 
     def _absent(self, ticket: Ticket, now: int) -> None:
         """It is certain that there is no such order."""
-        if ticket.may_resend and ticket.attempts == 1 and not self.is_halted and isinstance(ticket.order, PlaceOrder):
+        is_in_time = ticket.outcome is None and not self.is_halted  # once its caller was told UNKNOWN nothing leaves any more
+        if ticket.may_resend and ticket.attempts == 1 and is_in_time and isinstance(ticket.order, PlaceOrder):
             self._again(ticket, now)
             return
         never = isinstance(ticket.order, PlaceOrder) and ticket.answer != "51016"
