@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -49,10 +49,11 @@ class Trader:
         self.instruments = Instruments()
         self.tickets: list[Ticket] = []
         self.rest_is_cut = False
-        self.since = world.now  # by our clock
         self.on_step: Callable[[str], None] = lambda step: None
         self.clock = ServerClock()
-        self._clock_told(world.exchange.rest("GET", "/api/v5/public/time", {}, b"", world.there), world.now)
+        while not self._knows_time():  # as a client, which takes nothing over before
+            world.run(1)
+        self.since = world.now  # by our clock
         self.orders = Orders(
             OrderIds(run),
             can_send=lambda endpoint: self._line(endpoint) is not None,
@@ -96,8 +97,11 @@ class Trader:
 
     # -- looking back ----------------------------------------------------------------------------------------------------
 
-    def differences(self, newest: int | None = None) -> list[str]:
-        """Where the client's picture is not the exchange's: orders, fills, positions, cash. newest: of the past, only so many."""
+    def differences(self, newest: int | None = None, foreign: Container[str] = ()) -> list[str]:
+        """Where the client's picture is not the exchange's: orders, fills, positions, cash. newest: of the past, only so many.
+
+        foreign: orders of other programs; one that ended is unknown if no push of it arrived.
+        """
         floor, account = self.world.exchange.floor, self.account
         held, wrong = floor.accounts[DEMO_KEY.uid], []
         past = reversed(held.known.values())
@@ -106,7 +110,11 @@ class Trader:
             known = account.orders.get(order.order_id)
             theirs = (order.state, order.filled, order.size, order.price)
             ours = (known.state, known.filled_size or Decimal(0), known.size, known.price) if known is not None else None
-            if ours != theirs and not (ours is None and order.created - self.world.ahead < self.since and not order.is_open):
+            if ours is None and not order.is_open:
+                is_past = order.created - self.world.ahead < self.since
+                if is_past or (order.order_id in foreign and not self._was_pushed(order.order_id)):
+                    continue
+            if ours != theirs:
                 wrong.append(f"order {order.client_order_id}: we say {ours}, it is {theirs}")
         theirs_filled = {
             (fill.order.instrument, fill.trade_id): (fill.price, fill.size)
@@ -130,10 +138,14 @@ class Trader:
             wrong.append(f"the account is {account.quality}")
         return wrong
 
-    def settled_differences(self, newest: int | None = None) -> list[str]:
+    def _was_pushed(self, order_id: str) -> bool:
+        """Whether anything that arrived tells of this order."""
+        return any(order_id.encode() in frame for wire in self.client.wires.values() for frame in wire.frames)
+
+    def settled_differences(self, newest: int | None = None, foreign: Container[str] = ()) -> list[str]:
         """Differences that do not go away by themselves while what is on its way arrives."""
         for _ in range(20):
-            wrong = self.differences(newest)
+            wrong = self.differences(newest, foreign)
             if not wrong:
                 break
             self.world.run(0.1)
@@ -231,6 +243,10 @@ class Trader:
 
         headers = {"expTime": str(action.expires_ms)} if action.expires_ms is not None else {}
         self._ask("POST", f"/api/v5/{action.path}", json.dumps(action.body).encode(), headers, answered)
+
+    def _knows_time(self) -> bool:
+        self._clock_told(self.world.exchange.rest("GET", "/api/v5/public/time", {}, b"", self.world.there), self.world.now)
+        return self.clock.measured > 0
 
     def _read_clock(self) -> None:
         asked = self.world.now

@@ -58,13 +58,13 @@ class Schedule:
         rules = Rules(order_push=dice.choice(("after_ack", "before_ack", "mixed")), order_limits=dice.chance(0.8))
         faults = [fault(dice) for _ in range(1 + dice.below(5))]
         restarts = dice.choice((0, 0, 1, 2))
-        if restarts:
-            # What a new process is never shown it cannot know: an order that a former one placed, saw accepted and was done
-            # with, hidden from every read of the new one. So a young order is hidden then, for as long as F4 gives OKX.
+        self.has_strangers = seed % 4 == 2
+        if restarts or self.has_strangers:
+            # What nobody is ever shown cannot be known: an order that a former process or another program placed, hidden from
+            # every read. So a young order is hidden then, for as long as F4 gives OKX.
             faults = [f"{line} seconds={GRACE_S:g}" if line.startswith("hide_order") else line for line in faults]
         self.faults = faults
         self.has_spreads = seed % 6 == 1
-        self.has_strangers = seed % 4 == 2
         self.foreign: set[str] = set()  # orders of other programs
         ahead_s = Dice(f"clocks of schedule {seed}").choice((0, 0, -25, -8, -3, 3, 8, 25))
         options = {
@@ -75,8 +75,8 @@ class Schedule:
         }
         self.is_guarded = seed % 3 == 0
         self.halts_at = START + (10 + dice.below(TROUBLE_S - 10)) * SECOND if self.is_guarded and dice.chance(0.5) else None
-        self.world, self.trader = guarded(*faults, seed=seed, limits=WIDE, **options) if self.is_guarded else trading(
-            *faults, seed=seed, **options
+        self.world, self.trader = (
+            guarded(*faults, seed=seed, limits=WIDE, **options) if self.is_guarded else trading(*faults, seed=seed, **options)
         )
         self._hear_of_spreads()
         self.asked: list[tuple[Ticket, int]] = []
@@ -289,7 +289,7 @@ def audit(made: Schedule) -> list[str]:
     if made.has_spreads:
         open_there = {order.order_id for order in world.exchange.desk.spreads.orders(DEMO_KEY.uid) if order.is_open}
         wrong += [f"spread order {name}: open here or there" for name in open_there ^ made.trader.account.spreads.open.keys()]
-    return wrong + made.trader.settled_differences()
+    return wrong + made.trader.settled_differences(foreign=made.foreign)
 
 
 def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
@@ -299,7 +299,9 @@ def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
     if trader.guard.is_halted:
         wrong += [f"{order.client_order_id}: open though halted" for order in world.exchange.floor.open_orders(DEMO_KEY.uid)]
         for ticket in trader.tickets:
-            if not isinstance(ticket.order, CancelOrder) and ticket.last_sent_at > halted[-1].ts_recv:
+            # What a former process sent is only looked for, and when that was is known no better than the clocks were.
+            has_left = ticket.last_sent_at > halted[-1].ts_recv if ticket.asked_at else ticket.attempts > 1
+            if has_left and not isinstance(ticket.order, CancelOrder):
                 wrong.append(f"{ticket.kind} {ticket.order.client_order_id}: left after the kill switch was pressed")
     elif made.halts_at is not None:
         wrong.append("the kill switch did not stay pressed")
