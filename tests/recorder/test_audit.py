@@ -7,8 +7,12 @@ import contextlib
 import json
 import re
 import shutil
+import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.shell import here
@@ -18,13 +22,15 @@ from tests.recorder.recording import INSTRUMENTS, Until, market
 import okex_ws
 from okex_ws import checkpoints, store
 from okex_ws.events import Disconnected, Recovered, Trade
-from okex_ws.journal import JournalReader, read_header, recorders
+from okex_ws.journal import FolderLock, JournalReader, LockedError, read_header, recorders
+from okex_ws.recorder import recorder as recorder_module
 from okex_ws.recorder.audit import WAITING, audit
 from okex_ws.recorder.recorder import Recorder
 from okex_ws.recorder.recovery import recover_tables
 from okex_ws.simulator.server import Server
 from okex_ws.sinks.spool import positions, spool_name
-from okex_ws.store.verify import DAMAGE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Finding
+from okex_ws.store.ledger import Manifest
+from okex_ws.store.verify import DAMAGE, DOUBLE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Finding
 
 TROUBLE = ("drop channel=trades every=11 times=4", "die_after_frames frames=40 times=1")
 Range = tuple[int | None, int | None]
@@ -90,6 +96,12 @@ def end_of(folder: Path) -> int:
     return max(record.n for record in JournalReader(path).records())
 
 
+def committed(folder: Path, name: str) -> int:
+    manifest = Manifest(folder)
+    manifest.refresh()
+    return manifest.committed(name)
+
+
 def recover(folder: Path) -> None:
     for path in recorders(folder / "journal"):
         recover_tables(folder, path, 1)
@@ -115,6 +127,40 @@ def test_what_a_kill_leaves_is_whole_before_and_after_the_next_start(folder: Pat
     assert of(found(folder), DAMAGE, HOLE, GONE, UNVERIFIABLE, WAITING) == []
     with store.open(folder) as opened:
         assert opened.rows("SELECT count(*) FROM gaps")[0][0] > 1
+
+
+def test_a_recovery_that_is_broken_off_is_gone_on_with(folder: Path) -> None:
+    [path] = recorders(folder / "journal")
+    before = committed(folder, path.name)
+    looks = iter([True] * 50)
+    recover_tables(folder, path, 1, is_wanted=lambda: next(looks, False))
+    assert before < committed(folder, path.name) < end_of(folder)
+    assert of(found(folder), DAMAGE, DOUBLE) == []
+    recover(folder)
+    assert committed(folder, path.name) == end_of(folder)
+    assert of(found(folder), DAMAGE, HOLE, DOUBLE, WAITING) == []
+
+
+@looped
+async def test_no_recovery_goes_on_when_the_lock_is_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, is_over = threading.Event(), []
+
+    def slow(*args: Any, is_wanted: Callable[[], bool], **more: Any) -> int:
+        began.set()
+        while is_wanted():
+            time.sleep(0)
+        rows = recover_tables(*args, is_wanted=is_wanted, **more)
+        with pytest.raises(LockedError), FolderLock(folder / "lock"):
+            pass
+        is_over.append(True)
+        return rows
+
+    monkeypatch.setattr(recorder_module, "recover_tables", slow)
+    async with Recorder(folder, site=okex_ws.at("ws://127.0.0.1:9"), fetches_back=False):
+        await asyncio.to_thread(began.wait)
+    assert is_over
+    recover(folder)
+    assert of(found(folder), DAMAGE, HOLE, DOUBLE, WAITING) == []
 
 
 def test_a_journal_that_was_deleted_before_its_rows_were_in_tables_is_lost(folder: Path) -> None:

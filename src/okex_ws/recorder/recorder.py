@@ -185,7 +185,7 @@ class Recorder:
         """Hang up, write everything that came, let the sinks catch up within reason."""
         self._is_stopping = True
         if self._recovery is not None:
-            self._recovery.cancel()
+            # Its thread writes to the folder: it comes to an end before the lock is let go.
             await asyncio.gather(self._recovery, return_exceptions=True)
         if self.backfill is not None:
             await self.backfill.close()
@@ -338,13 +338,17 @@ class Recorder:
         is_whole = True
         for path in self._older():
             try:
-                rows = await asyncio.to_thread(recover_tables, self.folder, path, self._clock.now())
+                rows = await asyncio.to_thread(
+                    recover_tables, self.folder, path, self._clock.now(), is_wanted=lambda: not self._is_stopping
+                )
             except (JournalError, OSError, ValueError) as error:
                 self._note_failure(f"rows that {path.name} left", error, self._clock.now())
                 is_whole = False
             else:
                 if rows:
                     log.info("recovered %d rows of recorder %s", rows, path.name)
+            if self._is_stopping:
+                return
 
         with self._noting("ends of earlier recorders", self._clock.now()):
             known = await asyncio.to_thread(last_trades, self.folder, self.name)

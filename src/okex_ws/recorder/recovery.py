@@ -31,16 +31,17 @@ def last_trades(folder: Path, recorder: str) -> dict[str, dict[str, int]]:
     return known
 
 
-def recover_tables(folder: Path, journal: Path, now: int) -> int:
+def recover_tables(folder: Path, journal: Path, now: int, *, is_wanted: Callable[[], bool] = lambda: True) -> int:
     """Replay one recorder's journal and commit what its tables lack; returns the rows added. Doing it twice adds nothing.
 
     Lines are known only from their beginning, or from a checkpoint: the journal is replayed from the last one whose rows are all
     in the tables, and what is committed already is passed over. Records that are missing are not committed with those around
     them; behind them rows are taken from the frames alone, and no news that the recorder may have written down itself.
+    is_wanted: turns false when it is to end before all is there; the next one goes on from where it came to.
     """
     tables = TableWriter(folder, journal.name)
     try:
-        return _fill(tables, journal, now) if recover(journal).last > tables.committed else 0
+        return _fill(tables, journal, now, is_wanted=is_wanted) if recover(journal).last > tables.committed else 0
     finally:
         tables.close()
 
@@ -74,7 +75,7 @@ def _fill(
     added = 0
     for record in JournalReader(journal).records(after=last, through=through):
         if not is_wanted():
-            return added
+            break
         if record.n > max(last, tables.committed) + 1:
             tables.flush(now, last)
             tables.committed = record.n - 1  # no commit claims to have the rows of what is not there
