@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.store.rows import QuickStorage, change, gap, image, trade
 
@@ -12,6 +13,7 @@ from okex_ws import store
 from okex_ws.events import Event, Recovered, Unrecoverable
 from okex_ws.store import StoreError, TableWriter
 from okex_ws.store.compact import compact
+from okex_ws.store.ledger import Commit, Ledger
 from okex_ws.store.verify import DAMAGE, DOUBLE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Report, verify, verify_path
 
 QUICK = QuickStorage()
@@ -178,6 +180,14 @@ def test_records_that_were_never_committed_are_told(tmp_path: Path) -> None:
         assert [(f.kind, f.table) for f in verify(opened).findings] == [(HOLE, "segments"), (HOLE, "trades")]
     ledger.write_bytes(lines[0] + b"\0" * 40 + b"\n" + b"".join(lines[1:]))
     assert [finding.kind for finding in verify_path(tmp_path).findings] == [DAMAGE]
+
+
+def test_a_commit_that_repeats_another_leaves_no_hole_behind_it(tmp_path: Path) -> None:
+    recorded(tmp_path, [trade(n) for n in range(12)])
+    ledger = Ledger(tmp_path / "ledger/segments.jsonl", QUICK)
+    ledger.append(msgspec.json.encode(Commit("r1", first, through, 1)) for first, through in ((1, 4), (5, 8), (13, 14)))
+    ledger.close()
+    assert verify_path(tmp_path).findings == []
 
 
 def test_a_day_whose_folders_were_deleted_is_gone_and_the_rest_is_checked(tmp_path: Path) -> None:
