@@ -216,3 +216,32 @@ def test_a_day_whose_folders_were_deleted_is_gone_and_the_rest_is_checked(tmp_pa
     shutil.rmtree(tmp_path / "tables")
     with store.open(tmp_path) as opened:
         assert {finding.kind for finding in verify(opened).findings} == {GONE}
+
+
+def test_a_day_that_was_deleted_stays_gone_when_others_write_to_it_again(tmp_path: Path) -> None:
+    first: list[Event] = [trade(n) for n in range(10)]
+    second: list[Event] = [trade(n) for n in range(10, 20)]
+    restart = gap(21, channel="trades", instrument="BTC-USDT", cause="restart", first_id=1_020, last_id=1_029)
+    assert recorded(tmp_path, first, second).findings == []
+    [day] = tmp_path.glob("tables/trades/date=*")
+    shutil.rmtree(day)
+    with store.open(tmp_path) as opened:
+        assert {finding.kind for finding in verify(opened).findings} == {GONE}
+        writer = TableWriter(tmp_path, "r3", storage=QUICK)
+        for n, event in enumerate((restart, *(trade(n) for n in range(30, 35))), start=1):
+            writer.add(event, n, 0)
+            writer.flush(1, n)
+        writer.close()
+        findings = verify(opened).findings
+        assert "the folders of trades were deleted, with 20 rows in 2 files" in [found.text[12:] for found in findings]
+        assert {finding.kind for finding in findings} <= {GONE, EXPLAINED}
+        assert opened.rows("SELECT count(*) FROM trades") == [(5,)]
+        min(day.rglob("r3-*.parquet")).unlink()
+        assert [finding.kind for finding in verify(opened).findings if finding.kind != GONE] == [DAMAGE]
+
+
+def test_a_lost_file_is_damage_as_long_as_an_earlier_recorder_has_one_beside_it(tmp_path: Path) -> None:
+    recorded(tmp_path, [trade(n) for n in range(10)], [trade(n) for n in range(10, 20)])
+    [lost] = tmp_path.rglob("r2-*.parquet")
+    lost.unlink()
+    assert [finding.kind for finding in verify_path(tmp_path).findings] == [DAMAGE]

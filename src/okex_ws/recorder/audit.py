@@ -128,7 +128,7 @@ def _is_verified(finding: Finding, said: _Said) -> bool:
 
 def _said(reader: JournalReader, folder: Folder) -> _Said:
     said = _Said(folder.manifest.committed(reader.path.name))
-    gone = {(file.table, file.date) for file in folder.manifest.gone}
+    gone = _gone(folder, reader.path.name)
     for record, events, is_exact in _heard(reader):
         said.records += 1
         said.last = record.n
@@ -152,8 +152,13 @@ def _said(reader: JournalReader, folder: Folder) -> _Said:
     return said
 
 
+def _gone(folder: Folder, name: str) -> set[tuple[str, str]]:
+    """Tables and dates whose folders went with this recorder's rows."""
+    return {(file.table, file.date) for file in folder.manifest.gone if file.recorder == name}
+
+
 def _is_gone(event: Push, gone: set[tuple[str, str]]) -> bool:
-    """Whether the row was in a folder that is not there any more."""
+    """Whether the row went with its folder."""
     return bool(gone) and (table_of(type(event)).name, date_text(event_ns(event) // DAY)) in gone
 
 
@@ -250,7 +255,7 @@ def _in_tables(store: Store, name: str, said: _Said) -> dict[str, _Sums]:
 
 def _difference(store: Store, folder: Folder, table: str, name: str, path: Path, said: _Said) -> Finding:
     """Which rows: the journal is read again, for one table."""
-    gone = {(file.table, file.date) for file in folder.manifest.gone}
+    gone = _gone(folder, name)
     rows = {
         (record.n, i)
         for record, events, _ in _heard(JournalReader(path))

@@ -221,7 +221,8 @@ class Ledger:
 class Manifest:
     """Which Parquet files hold the rows of a data folder, as of the last `refresh`.
 
-    gone: those that would be among them, had somebody not deleted the whole folder of their table and date.
+    gone: those that would be among them, had somebody not deleted the whole folder of their table and date. Where one was made
+    anew since, all files of the recorders before the first that has one here are gone; any other that is not here was lost.
     """
 
     def __init__(self, root: Path) -> None:
@@ -231,8 +232,7 @@ class Manifest:
         self.files: list[File] = []
         self.gone: list[File] = []
         self._visible: list[File] = []
-        self._folders: set[str] = set()
-        self._absent: set[str] = set()
+        self._folders: dict[str, dict[str, list[File]]] = {}
 
     def refresh(self) -> bool:
         """Read the ledgers; returns whether the set of files has changed."""
@@ -246,13 +246,32 @@ class Manifest:
                 for path in compaction.removed:
                     visible.pop(path, None)
             self._visible = sorted(visible.values(), key=lambda file: file.path)
-            self._folders = {file.folder for file in self._visible}
-        absent = {folder for folder in self._folders if not (self.root / folder).is_dir()}
-        if changed or absent != self._absent:
-            changed, self._absent = True, absent
-            self.files = [file for file in self._visible if file.folder not in absent]
-            self.gone = [file for file in self._visible if file.folder in absent]
+            self._folders = self._by_folder()
+        gone = sorted((file for folder in self._folders for file in self._deleted(folder)), key=lambda file: file.path)
+        if changed or gone != self.gone:
+            changed, self.gone = True, gone
+            paths = {file.path for file in gone}
+            self.files = [file for file in self._visible if file.path not in paths]
         return changed
+
+    def _by_folder(self) -> dict[str, dict[str, list[File]]]:
+        """What is visible, by table and date, then by recorder, the first to commit first."""
+        order = {name: place for place, name in enumerate(dict.fromkeys(commit.recorder for commit in self.commits.items))}
+        folders: dict[str, dict[str, list[File]]] = {}
+        for file in sorted(self._visible, key=lambda file: order.get(file.recorder, len(order))):
+            folders.setdefault(file.folder, {}).setdefault(file.recorder, []).append(file)
+        return folders
+
+    def _deleted(self, folder: str) -> list[File]:
+        of_recorders = self._folders[folder].values()
+        if not (self.root / folder).is_dir():
+            return [file for files in of_recorders for file in files]
+        deleted: list[File] = []
+        for files in of_recorders:
+            if any((self.root / file.path).exists() for file in files):
+                return deleted
+            deleted += files
+        return []  # an empty folder is not a deleted one
 
     def committed(self, recorder: str) -> int:
         """The highest journal record of a recorder whose rows are all in tables; 0 when none is."""

@@ -184,12 +184,12 @@ def _told_gone(folder: Folder) -> Iterator[Finding]:
     for date in sorted({file.date for file in folder.manifest.gone}):
         files = [file for file in folder.manifest.gone if file.date == date]
         tables = ", ".join(sorted({file.table for file in files}))
-        text = f"{date}: the folders of {tables} are not here, with {sum(file.rows for file in files)} rows in {len(files)} files"
+        text = f"{date}: the folders of {tables} were deleted, with {sum(file.rows for file in files)} rows in {len(files)} files"
         yield Finding(GONE, "segments", text)
 
 
 def _gone(store: Store) -> dict[tuple[str, str], list[File]]:
-    """Files whose whole folder was deleted, by table and instrument, as their paths have it."""
+    """Files that went with their whole folder, by table and instrument, as their paths have it."""
     gone: dict[tuple[str, str], list[File]] = {}
     for folder in store.folders:
         for file in folder.manifest.gone:
