@@ -27,7 +27,7 @@ from okex_ws.journal import JournalReader, recorders
 from okex_ws.journal.storage import OsStorage
 from okex_ws.market import Books
 from okex_ws.recorder.audit import WAITING, audit
-from okex_ws.recorder.recorder import Recorder
+from okex_ws.recorder.recorder import Recorder, stored_rows
 from okex_ws.replay import played
 from okex_ws.simulator.server import Server
 from okex_ws.store.verify import HOLE
@@ -399,6 +399,27 @@ async def test_E3_rows_that_the_memory_cannot_hold_come_again_from_the_journal(t
     done = audit([tmp_path])
     assert done.report.is_clean, done.report.findings
     assert tables.committed == recorder.journal.last
+
+
+@looped
+async def test_E3_rows_that_are_in_the_journal_only_are_not_counted_as_stored(tmp_path: Path) -> None:
+    class Full(OsStorage):
+        def write(self, file: int, content: bytes) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with attended(market(rate=20)) as server, recording(tmp_path, server) as recorder:
+        tables = recorder.tables
+        while not tables.committed:
+            await Until(recorder.client, Trade, 1)
+        tables._storage = tables._commits._storage = Full()
+        tables.buffer_bytes = 30_000
+        while not tables.is_behind:
+            await Until(recorder.client, Trade, 1)
+    assert tables.is_behind
+    with store.open(tmp_path) as opened:
+        stored = sum(table.rows for table in opened.tables())
+    assert 0 < stored < recorder.status().rows - tables.rows
+    assert stored_rows(recorder) == stored
 
 
 @looped

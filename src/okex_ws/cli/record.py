@@ -184,6 +184,8 @@ async def _run(recorder: Recorder, tally: Tally, progress: Progress, for_s: floa
 
 
 def _sum_up(recorder: Recorder, tally: Tally, progress: Progress) -> None:
+    from okex_ws.recorder.recorder import stored_rows
+
     now = recorder.status()
     tally.gaps, tally.fetched_back, tally.unrecoverable = now.gaps, now.backfilled, now.unrecoverable
     lost = now.last - now.acknowledged
@@ -194,8 +196,11 @@ def _sum_up(recorder: Recorder, tally: Tally, progress: Progress) -> None:
     for sink in now.sinks:
         if sink.error or sink.held:
             progress.say("warning", f"{sink_text(sink)}; the next `okex-ws record` with it goes on there")
-    stored = now.rows - recorder.tables.rows
-    text = f"{tally.summary()}; {now.acknowledged:,} records and {stored:,} rows in {recorder.folder}"
+    try:
+        stored = f"{stored_rows(recorder):,}"
+    except OSError:  # of a disk that takes no more, and gives nothing either
+        stored = "uncounted"
+    text = f"{tally.summary()}; {now.acknowledged:,} records and {stored} rows in {recorder.folder}"
     if progress.in_json:
         progress.say("info", text, event="Summary")
     else:

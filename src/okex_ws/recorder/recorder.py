@@ -30,6 +30,7 @@ from okex_ws.recorder.recovery import Refill, last_trades, recover_tables
 from okex_ws.recorder.source import JournalSource
 from okex_ws.sinks import SinkError, Spool, SpoolStatus, open_sink, spool_name
 from okex_ws.store.folder import prepare
+from okex_ws.store.ledger import Manifest
 from okex_ws.store.writer import TableBatch, TableWriter
 
 log = logging.getLogger("okex_ws.recorder")
@@ -402,6 +403,13 @@ class Recorder:
             last_error=next((trouble.text for trouble in reversed(self._troubles.values())), ""),
             sinks=tuple(spool.status for spool in self._spools),
         )
+
+
+def stored_rows(recorder: Recorder) -> int:
+    """How many rows of this recorder are in the tables, by what the ledger says. Raises OSError."""
+    manifest = Manifest(recorder.folder)
+    manifest.refresh()
+    return sum(file.rows for file in manifest.files if file.recorder == recorder.name)
 
 
 def _is_over(written: Future[None], is_hurried: bool) -> bool:
