@@ -606,6 +606,20 @@ def test_F4_an_order_that_is_not_shown_for_a_while_is_not_taken_for_gone() -> No
     assert (account.orders.open["1"].state, account.is_live) == ("live", True)
 
 
+def test_F4_fills_tell_how_an_order_ended_that_is_shown_no_more() -> None:
+    for size, ended in (("3", ("filled", D(3))), ("2", ("canceled", D(2)))):
+        account, rest = live()
+        feed(account, pushed("orders", order(), now=5))
+        down(account, 6)
+        rest.fills = [executed(10, size)]
+        up(account, 20)
+        rest.answer(account, 20)
+        asked_until(account, rest)
+        gone = account.orders.finished["1"]
+        assert ((gone.state, gone.filled_size), account.is_live) == (ended, True)
+        assert (account.orders.missing("1"), account.unaccounted) == (0, set())
+
+
 def test_F4_a_young_order_that_a_new_process_is_not_shown_at_first_is_found_by_a_second_look() -> None:
     account, rest = Account(), Rest()
     up(account, 20)

@@ -511,6 +511,7 @@ class Account:
         if not absence.missed(rows, code, question.asked_at):
             return False
         self.orders.presume_gone(question.order_id)
+        self._suspect(question.order_id, question.asked_at)
         return True
 
     def _read(self, update: OrderUpdate, asked_at: int) -> None:

@@ -141,10 +141,12 @@ class OwnOrders:
         )
 
     def presume_gone(self, order_id: str) -> None:
-        """OKX knows an order no more: only canceled ones that never traded are forgotten so fast (2 h)."""
+        """OKX shows an order no more: only canceled ones that never traded are forgotten so fast (2 h). Fills outweigh that."""
         known = self.open.get(order_id)
         if known is not None:
-            self._store(msgspec.structs.replace(known, state="canceled"))
+            filled = max(known.filled_size or NOTHING, self._sums.get(order_id, NOTHING))
+            state = "filled" if known.size is not None and filled >= known.size else "canceled"
+            self._store(msgspec.structs.replace(known, state=state, filled_size=filled))
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
