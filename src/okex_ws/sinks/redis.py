@@ -6,7 +6,8 @@ and so on. Streams hold every event as one field `json`: `okex:stream:trades:BTC
 Options: maxlen (events kept a stream, about; default 100000, 0 keeps all), streams=no, latest=no, prefix (default okex).
 
 The place reached is kept in Redis itself (`okex:position:<recorder>`), written with the events in one script: what comes
-twice is stored once. An answer means that Redis has it; what survives its own crash is its appendonly setting.
+twice is stored once; only of a server that is killed in the middle of a batch, part of that batch may stand
+twice. An answer means that Redis has it; what survives its own crash is its appendonly setting.
 """
 
 from __future__ import annotations
