@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test servers lint types bench soak docs check clean
+.PHONY: demo test servers lint format types bench soak docs check clean
 
 demo: $(READY)
 	$(BIN)/okex-ws demo
@@ -17,7 +17,12 @@ servers:
 
 lint: $(READY)
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 types: $(READY)
 	$(BIN)/mypy

@@ -74,7 +74,10 @@ def run(name: str, turns: int, per_second: float) -> dict[str, list[float]] | No
         urls = venue.stdout.readline().split()
         done = subprocess.run(
             [python, "-W", "ignore", str(HERE / "traders.py"), name, *urls, str(turns), str(per_second)],
-            capture_output=True, text=True, check=False, preexec_fn=lambda: os.sched_setaffinity(0, {0}),
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda: os.sched_setaffinity(0, {0}),
             env={**os.environ, "SSL_CERT_FILE": urls[2]},
         )
         venue.stdin.close()

@@ -27,7 +27,13 @@ class GuardedTrader(Trader):
     safety: Safety | None = None
 
     def __init__(
-        self, world: World, *, limits: Limits, switch: CancelAllAfter | None, run: int, kept: dict[str, Intent] | None = None,
+        self,
+        world: World,
+        *,
+        limits: Limits,
+        switch: CancelAllAfter | None,
+        run: int,
+        kept: dict[str, Intent] | None = None,
         **options: Any,
     ) -> None:
         self.arms: list[tuple[float, int]] = []

@@ -64,9 +64,7 @@ def started(*args: str, **environment: str) -> Command:
 def launched(words: list[str], **environment: str) -> Command:
     """A running process."""
     env = {**CLEAN, "NO_COLOR": "1", "COLUMNS": "120", **environment}
-    return Command(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
-    )
+    return Command(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
 
 def run(*args: str, **environment: str) -> Result:

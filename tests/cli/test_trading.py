@@ -171,8 +171,14 @@ def test_a_price_far_off_the_market_does_not_leave_unless_that_is_meant(
 
 
 def test_an_outcome_that_is_not_known_is_never_called_anything_else(capsys: pytest.CaptureFixture[str]) -> None:
-    lost = Outcome(verdict=Verdict.UNKNOWN, kind="place", instrument="BTC-USDT", client_order_id="w1", reason="no answer\x1b[2J",
-                   advice="an OrderResolved tells")
+    lost = Outcome(
+        verdict=Verdict.UNKNOWN,
+        kind="place",
+        instrument="BTC-USDT",
+        client_order_id="w1",
+        reason="no answer\x1b[2J",
+        advice="an OrderResolved tells",
+    )
     assert tell(lost) == 3
     assert told(Result(3, capsys.readouterr().out, "")) == {
         "verdict": "UNKNOWN",

@@ -72,7 +72,9 @@ class KeyedServer:
             text = stamp + method + target + body.decode()
             sign = base64.b64encode(hmac.new(b"canary-secret", text.encode(), hashlib.sha256).digest()).decode()
             if (headers["ok-access-sign"], headers["ok-access-key"], headers["ok-access-passphrase"]) != (
-                sign, "canary-key", "canary-passphrase",
+                sign,
+                "canary-key",
+                "canary-passphrase",
             ):
                 return 401, {"code": "50113", "msg": "Invalid Sign", "data": []}
         path = target.partition("?")[0].removeprefix("/api/v5/")
@@ -150,10 +152,20 @@ def test_a_clock_that_cannot_be_set_right_is_an_error_after_one_correction() -> 
     run(go())
 
 
-@pytest.mark.parametrize(("status", "code", "unclear"), [
-    (200, "50011", False), (429, "50011", False), (200, "51000", False), (503, "50001", False),
-    (200, "50004", True), (504, "50004", True), (200, "51054", True), (200, "51149", True), (500, "50026", True),
-])
+@pytest.mark.parametrize(
+    ("status", "code", "unclear"),
+    [
+        (200, "50011", False),
+        (429, "50011", False),
+        (200, "51000", False),
+        (503, "50001", False),
+        (200, "50004", True),
+        (504, "50004", True),
+        (200, "51054", True),
+        (200, "51149", True),
+        (500, "50026", True),
+    ],
+)
 def test_a_post_is_sent_once_and_says_whether_it_may_have_happened(status: int, code: str, unclear: bool) -> None:
     async def go() -> None:
         async with KeyedServer() as server, server.rest() as rest:
@@ -177,12 +189,15 @@ def test_items_that_failed_are_an_answer() -> None:
     run(go())
 
 
-@pytest.mark.parametrize(("raw", "unclear"), [
-    (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>", True),
-    (b"HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", False),
-    (b"", True),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\nConnection: close\r\n\r\n{", True),
-])
+@pytest.mark.parametrize(
+    ("raw", "unclear"),
+    [
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>", True),
+        (b"HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", False),
+        (b"", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\nConnection: close\r\n\r\n{", True),
+    ],
+)
 def test_answers_that_are_none(raw: bytes, unclear: bool) -> None:
     async def go() -> None:
         async with KeyedServer() as server, server.rest() as rest:

@@ -85,8 +85,12 @@ def test_amounts_of_money_under_way_count_as_coins() -> None:
 
 def test_what_is_on_its_way_counts_until_a_push_tells_of_it() -> None:
     known = Known()
-    flying = [place("2", client_order_id="n2"), place("4", client_order_id="n3", side="sell"),
-              place("8", client_order_id="n4", reduce_only=True), place("16", client_order_id="n5", instrument="BTC-USD-SWAP")]
+    flying = [
+        place("2", client_order_id="n2"),
+        place("4", client_order_id="n3", side="sell"),
+        place("8", client_order_id="n4", reduce_only=True),
+        place("16", client_order_id="n5", instrument="BTC-USD-SWAP"),
+    ]
     at = known.around(place(), *flying)
     assert (at.open_orders, at.working) == (4, D(2))
     feed(known.account, pushed("orders", order("1", clOrdId="n2", sz="2", accFillSz="0.5", state="partially_filled")))

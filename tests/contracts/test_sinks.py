@@ -64,7 +64,7 @@ def test_special_characters_and_sizes(target: Target) -> None:
     sent = batch(
         [
             *(trade for name in odd for trade in trades(1, instrument=name)),
-            events.Notice(ts_recv=1, line="public/0", code="64008", message="O'Hara, \"quoted\" \x1b[31m 🚀"),
+            events.Notice(ts_recv=1, line="public/0", code="64008", message='O\'Hara, "quoted" \x1b[31m 🚀'),
             events.Notice(ts_recv=2, line="public/0", message="a NUL \x00 inside"),
             events.ConnectionCount(ts_recv=3, line="x", count=HUGE),
             events.GenericPush(ts_recv=4, channel="x" * 300, arg={"instId": "\x00"}, row=["\u2028", {"'": 1e-300}]),

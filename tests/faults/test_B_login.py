@@ -80,11 +80,18 @@ def logins(world: World, line: str = "private/0") -> list[dict[str, Any]]:
 # -- B9: refused -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("key", "code", "advice"), [
-    (Credentials("no such key", DEMO_KEY.secret, DEMO_KEY.passphrase), "60032", "use the site (global, eea, us) and environment"),
-    (Credentials(DEMO_KEY.key, "another secret", DEMO_KEY.passphrase), "60007", "check the secret"),
-    (Credentials(DEMO_KEY.key, DEMO_KEY.secret, "another phrase"), "60024", "check the passphrase"),
-])
+@pytest.mark.parametrize(
+    ("key", "code", "advice"),
+    [
+        (
+            Credentials("no such key", DEMO_KEY.secret, DEMO_KEY.passphrase),
+            "60032",
+            "use the site (global, eea, us) and environment",
+        ),
+        (Credentials(DEMO_KEY.key, "another secret", DEMO_KEY.passphrase), "60007", "check the secret"),
+        (Credentials(DEMO_KEY.key, DEMO_KEY.secret, "another phrase"), "60024", "check the passphrase"),
+    ],
+)
 def test_B9_a_key_that_is_wrong_is_tried_once_and_never_again(key: Credentials, code: str, advice: str) -> None:
     world = World(credentials=key)
     world.subscribe("orders", "SPOT")
@@ -94,7 +101,8 @@ def test_B9_a_key_that_is_wrong_is_tried_once_and_never_again(key: Credentials, 
     for line, channel in zip(PRIVATE, ("orders", "orders-algo"), strict=True):
         refused = [event for event in world.client.all(Refused) if event.line == line]
         assert [(event.channel, event.code, event.will_retry) for event in refused] == [
-            ("login", code, False), (channel, code, False)
+            ("login", code, False),
+            (channel, code, False),
         ]
         assert all(event.advice.startswith(advice) for event in refused)
         (lost,) = world.client.all(Disconnected, line=line)

@@ -168,7 +168,8 @@ def test_B3_one_of_many_is_refused_and_the_others_live() -> None:
     world.run(20)
     refused = world.client.all(Refused)
     assert sorted((event.channel, event.key, event.code, event.will_retry) for event in refused) == [
-        ("books", "NO-SUCH", "60018", False), ("trades", "NO-SUCH", "60018", False)
+        ("books", "NO-SUCH", "60018", False),
+        ("trades", "NO-SUCH", "60018", False),
     ]
     assert all("NO-SUCH" in event.message and event.advice for event in refused)
     assert {trade.instrument for trade in world.client.all(Trade)} == set(BOTH)
@@ -298,7 +299,8 @@ def test_B6_wishes_while_there_is_no_line() -> None:
     world.run(40)
     since = [event for event in world.client.events if event.ts_recv > START + 7 * SECOND]
     assert sorted((event.channel, event.key) for event in since if isinstance(event, Subscribed)) == [
-        ("books", "BTC-USDT"), ("trades", "ETH-USDT")
+        ("books", "BTC-USDT"),
+        ("trades", "ETH-USDT"),
     ]
     assert {event.instrument for event in since if isinstance(event, Trade)} == {"ETH-USDT"}
     assert world.client.books.get("BTC-USDT").is_live
@@ -503,8 +505,12 @@ def test_B15_the_exchange_takes_what_real_clients_send() -> None:
 
     talker = Talker(exchange(), "private")
     stamp_s = 1_790_000_000
-    login = {"apiKey": DEMO_KEY.key, "passphrase": DEMO_KEY.passphrase, "timestamp": stamp_s,
-             "sign": login_sign(DEMO_KEY.secret, str(stamp_s))}
+    login = {
+        "apiKey": DEMO_KEY.key,
+        "passphrase": DEMO_KEY.passphrase,
+        "timestamp": stamp_s,
+        "sign": login_sign(DEMO_KEY.secret, str(stamp_s)),
+    }
     assert talker.say({"op": "login", "args": [login]}, 0.0)[0]["code"] == "0", "an integer timestamp, as python-okx sends"
     orders = {"channel": "orders", "instType": "SPOT", "instFamily": None, "instId": None}
     (ack, *_) = talker.say({"id": 1512, "op": "subscribe", "args": [orders]}, 0.1)
@@ -519,15 +525,18 @@ def test_B15_the_exchange_takes_what_real_clients_send() -> None:
 # -- B16, B17: other dialects ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("request_", [
-    b"{'event':'addChannel','channel':'ok_sub_spot_btc_usdt_ticker'}",
-    b"[{'event':'addChannel','channel':'ok_sub_spot_btc_usdt_ticker'}]",
-    b'{"event":"addChannel","channel":"ok_sub_spot_btc_usdt_depth"}',
-    b"{'event':'ping'}",
-    b'{"event":"ping"}',
-    b'{"op":"ping"}',
-    b'{"op":"subscribe","args":["spot/ticker:BTC-USDT"]}',
-])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"{'event':'addChannel','channel':'ok_sub_spot_btc_usdt_ticker'}",
+        b"[{'event':'addChannel','channel':'ok_sub_spot_btc_usdt_ticker'}]",
+        b'{"event":"addChannel","channel":"ok_sub_spot_btc_usdt_depth"}',
+        b"{'event':'ping'}",
+        b'{"event":"ping"}',
+        b'{"op":"ping"}',
+        b'{"op":"subscribe","args":["spot/ticker:BTC-USDT"]}',
+    ],
+)
 def test_B16_requests_of_older_dialects_are_answered_as_v5_does(request_: bytes) -> None:
     talker = Talker(exchange())
     answer = talker.say(request_, 0.1)

@@ -102,15 +102,18 @@ def test_D15_interrupted_time_and_again() -> None:
 # -- D16: REST misbehaves ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", [
-    "rest_overlap target=history-trades rows=10",
-    "rest_overlap target=history-trades rows=99",
-    "rest_unsorted target=*",
-    "rest_empty target=* every=2",
-    "rest_error target=* every=2",
-    "rest_error target=* every=2 status=503 code=50001",
-    "rest_error target=history-trades status=429 code=50011 at=40 for=50",
-])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "rest_overlap target=history-trades rows=10",
+        "rest_overlap target=history-trades rows=99",
+        "rest_unsorted target=*",
+        "rest_empty target=* every=2",
+        "rest_error target=* every=2",
+        "rest_error target=* every=2 status=503 code=50001",
+        "rest_error target=history-trades status=429 code=50011 at=40 for=50",
+    ],
+)
 def test_D16_pages_that_overlap_come_unsorted_empty_or_not_at_all_neither_lose_nor_double(fault: str) -> None:
     script = ("abort at=20", "refuse_connect at=20 for=30", "drop channel=trades probability=0.2 at=50 for=10")
     world, made = fetching(*script, fault, seed=4)
@@ -121,11 +124,14 @@ def test_D16_pages_that_overlap_come_unsorted_empty_or_not_at_all_neither_lose_n
     assert [entry.kind for entry in world.exchange.ledger.faults if entry.kind == fault.split()[0]]
 
 
-@pytest.mark.parametrize(("fault", "reason"), [
-    ("rest_error target=history-trades status=503 code=50001", "unreachable"),
-    ("rest_error target=history-trades status=200 code=51001", "refused"),
-    ("rest_empty target=history-trades", "expired"),
-])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("rest_error target=history-trades status=503 code=50001", "unreachable"),
+        ("rest_error target=history-trades status=200 code=51001", "refused"),
+        ("rest_empty target=history-trades", "expired"),
+    ],
+)
 def test_D16_retries_are_bounded_and_the_remainder_is_honest(fault: str, reason: str) -> None:
     world, made = fetching("drop channel=trades nth=20", fault, seed=4)
     world.run(300)

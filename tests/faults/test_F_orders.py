@@ -40,9 +40,7 @@ def crossing(world: World) -> str:
 def strangers_order(world: World, client_order_id: str, *, size: str, price: str) -> None:
     """Another program of the account places an order under that id."""
     other = {"side": "buy", "order_type": "limit", "size": Decimal(size), "price": Decimal(price)}
-    world.exchange.floor.place(
-        DEMO_KEY.uid, NewOrder(instrument=SPOT, client_order_id=client_order_id, **other), world.there
-    )
+    world.exchange.floor.place(DEMO_KEY.uid, NewOrder(instrument=SPOT, client_order_id=client_order_id, **other), world.there)
 
 
 def placed(world: World, ticket: Ticket) -> int:

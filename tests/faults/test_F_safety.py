@@ -290,8 +290,16 @@ def test_F17_what_the_instrument_does_not_take_is_refused_here_and_nothing_is_se
         async with Server(exchange()) as server, asyncio.timeout(120), trading_client(server) as client:
             await client.ready()
             wrong: tuple[tuple[Any, Any], ...] = (
-                (0.01, "60000"), ("0.01", 60000.0), ("1e-07", "60000"), ("-1", "60000"), ("0", "60000"), ("0.01", "-5"),
-                ("0.01", "0"), ("NaN", "60000"), ("0.01", "1e99"), ("99999999", "60000"),
+                (0.01, "60000"),
+                ("0.01", 60000.0),
+                ("1e-07", "60000"),
+                ("-1", "60000"),
+                ("0", "60000"),
+                ("0.01", "-5"),
+                ("0.01", "0"),
+                ("NaN", "60000"),
+                ("0.01", "1e99"),
+                ("99999999", "60000"),
             )
             for size, price in wrong:
                 with pytest.raises(SizeError) as caught:
@@ -352,8 +360,10 @@ def test_F18_an_order_that_would_trade_with_our_own_says_which_one_went(mode: st
     world.run(0.2)
     taker = trader.place("0.01", middle, side="buy", self_trade=mode)
     world.run(1)
-    ended = {name: trader.account.orders.get(client_order_id=ticket.order.client_order_id)
-             for name, ticket in (("maker", maker), ("taker", taker))}
+    ended = {
+        name: trader.account.orders.get(client_order_id=ticket.order.client_order_id)
+        for name, ticket in (("maker", maker), ("taker", taker))
+    }
     reasons = {name: order and cancel_reason(order.cancel_source) for name, order in ended.items()}
     for name in ("maker", "taker"):
         if name != left:
@@ -489,14 +499,18 @@ def test_F19_open_orders_are_bounded_those_in_flight_included() -> None:
 # -- F20: the kill switch --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("faults", [
-    (),
-    ("order_then_drop nth=3 action=order",),
-    ("slow_order seconds=2 every=2",),
-    ("order_answer code=50004 obey=1 every=2",),
-    ("mute channel=orders",),
-    ("drop_ack channel=order every=2",),
-], ids=["plain", "dropped", "slow", "unclear", "no-pushes", "no-acks"])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (),
+        ("order_then_drop nth=3 action=order",),
+        ("slow_order seconds=2 every=2",),
+        ("order_answer code=50004 obey=1 every=2",),
+        ("mute channel=orders",),
+        ("drop_ack channel=order every=2",),
+    ],
+    ids=["plain", "dropped", "slow", "unclear", "no-pushes", "no-acks"],
+)
 def test_F20_pressed_at_any_moment_nothing_leaves_any_more_and_nothing_stays_open(faults: tuple[str, ...]) -> None:
     for instant in (0.0, 0.004, 0.011):  # before they arrive, before the answers do, and after
         world, trader = guarded(*faults, limits=FREE)

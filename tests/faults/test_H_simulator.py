@@ -118,12 +118,15 @@ async def test_H1_every_kind_of_nonsense_is_answered_with_a_code_and_hurts_nobod
 
 
 @looped
-@pytest.mark.parametrize(("frame", "code"), [
-    (b"\x81\x85\0\0\0\0\xff\xfe\xff\xfe\xff", 1007),
-    (b"\xc1\x80\0\0\0\0", 1002),
-    (b"\x81\x02hi", 1002),
-    (b"\x81\xff" + (MAX_FRAME + 1).to_bytes(8, "big") + b"\0\0\0\0", 1009),
-])
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\x85\0\0\0\0\xff\xfe\xff\xfe\xff", 1007),
+        (b"\xc1\x80\0\0\0\0", 1002),
+        (b"\x81\x02hi", 1002),
+        (b"\x81\xff" + (MAX_FRAME + 1).to_bytes(8, "big") + b"\0\0\0\0", 1009),
+    ],
+)
 async def test_H1_a_frame_against_the_protocol_ends_its_line_and_no_other(frame: bytes, code: int) -> None:
     async with serving() as server, bystander(server):
         reader, writer = await raw_line(server)
@@ -270,7 +273,10 @@ def test_H2_in_other_processes_with_other_hash_seeds() -> None:
     for salt in ("1", "31337"):
         there = subprocess.run(
             [sys.executable, "-c", program],
-            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": salt},
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": salt},
         )
         assert there.stdout.strip() == here
 
@@ -304,8 +310,13 @@ async def test_H2_over_sockets_the_exchange_says_the_same_at_any_speed() -> None
 
     async def visit(speed: float, steps: int) -> list[bytes | str]:
         clock = [0]
-        venue = Exchange(FixedMarket(lasts=10), seed=7, now=START, rules=Rules(push_before_ack="sometimes"),
-                         faults=Faults.parse(["drop channel=books probability=5%", "duplicate channel=trades every=5"]))
+        venue = Exchange(
+            FixedMarket(lasts=10),
+            seed=7,
+            now=START,
+            rules=Rules(push_before_ack="sometimes"),
+            faults=Faults.parse(["drop channel=books probability=5%", "duplicate channel=trades every=5"]),
+        )
         async with Server(venue, clock=lambda: clock[0], speed=speed) as server:
             url = f"{server.ws_url}/ws/v5/public"
             async with connect(url) as line:

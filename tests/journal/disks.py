@@ -240,7 +240,7 @@ SEGMENT = Path("00000001.jsonl.zst")
 
 def text_of(n: int) -> bytes:
     """The text of record n in these tests: of many lengths, some with what JSON must escape."""
-    return b'{"n":"%d","x":"%s"}' % (n, (b"a\\\"\x01\xc3\xa9" * (n % 7)) + b"%d" % (n * 2654435761 % 2**32))
+    return b'{"n":"%d","x":"%s"}' % (n, (b'a\\"\x01\xc3\xa9' * (n % 7)) + b"%d" % (n * 2654435761 % 2**32))
 
 
 def fill(writer: JournalWriter, numbers: Iterable[int], now: int = START) -> None:

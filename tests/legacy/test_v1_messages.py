@@ -333,7 +333,7 @@ def test_acks_of_two_eras_and_logins_of_three() -> None:
 
 
 def test_a_reply_tells_the_order_id_whether_it_is_a_number_or_a_text() -> None:
-    for text, order_id in (('6189', "6189"), ('"125433027"', "125433027")):
+    for text, order_id in (("6189", "6189"), ('"125433027"', "125433027")):
         (reply,) = told(f'[{{"binary":0,"channel":"ok_spot_order","data":{{"result":true,"order_id":{text}}}}}]')
         assert isinstance(reply, OrderReplied)
         assert (reply.op, reply.code, reply.results[0].order_id) == ("ok_spot_order", "0", order_id)

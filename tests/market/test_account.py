@@ -52,10 +52,25 @@ def pushed(channel: str, *rows: dict[str, Any], now: float = 0, **top: Any) -> l
 
 def order(order_id: str = "1", state: str = "live", updated: int = 1, filled: str = "0", **more: Any) -> dict[str, Any]:
     base = {
-        "instType": "SPOT", "instId": "BTC-USDT", "ordId": order_id, "clOrdId": f"c{order_id}", "px": "60000", "sz": "3",
+        "instType": "SPOT",
+        "instId": "BTC-USDT",
+        "ordId": order_id,
+        "clOrdId": f"c{order_id}",
+        "px": "60000",
+        "sz": "3",
         "side": "buy",
-        "ordType": "limit", "state": state, "accFillSz": filled, "avgPx": "0", "fillSz": "0", "tradeId": "", "reqId": "",
-        "amendSource": "", "amendResult": "", "uTime": str(MS0 + updated), "cTime": str(MS0), "attachAlgoOrds": [],
+        "ordType": "limit",
+        "state": state,
+        "accFillSz": filled,
+        "avgPx": "0",
+        "fillSz": "0",
+        "tradeId": "",
+        "reqId": "",
+        "amendSource": "",
+        "amendResult": "",
+        "uTime": str(MS0 + updated),
+        "cTime": str(MS0),
+        "attachAlgoOrds": [],
     }
     return {**base, **more}
 
@@ -68,9 +83,19 @@ def fill(
 
 
 def position(size: str = "3", updated: int = 1, position_id: str = "1", **more: Any) -> dict[str, Any]:
-    base = {"instType": "SWAP", "instId": "BTC-USDT-SWAP", "posId": position_id, "posSide": "net", "pos": size,
-            "mgnMode": "cross", "avgPx": "60000", "ccy": "USDT", "liqPx": "41000",
-            "uTime": str(MS0 + updated), "pTime": str(MS0 + updated)}
+    base = {
+        "instType": "SWAP",
+        "instId": "BTC-USDT-SWAP",
+        "posId": position_id,
+        "posSide": "net",
+        "pos": size,
+        "mgnMode": "cross",
+        "avgPx": "60000",
+        "ccy": "USDT",
+        "liqPx": "41000",
+        "uTime": str(MS0 + updated),
+        "pTime": str(MS0 + updated),
+    }
     return {**base, **more}
 
 
@@ -163,6 +188,7 @@ def qualities(events: list[Event]) -> list[str]:
 
 def picture(account: Account) -> Any:
     """All of it that has a meaning, comparable."""
+
     def plain(row: OrderUpdate) -> Any:
         return (row.order_id, row.state, row.filled_size, row.price, row.size, row.updated_ms if not row.is_final else 0)
 
@@ -186,7 +212,10 @@ def test_it_is_live_only_when_every_channel_runs_and_everything_was_read() -> No
     told = up(account, 1, PLACES[2])
     assert qualities(told) == ["RECONCILING"]
     assert [wish.path for wish in account.wishes] == [
-        "account/balance", "account/positions", "trade/orders-pending", "trade/fills"
+        "account/balance",
+        "account/positions",
+        "trade/orders-pending",
+        "trade/fills",
     ]
     for path in ("balance", "positions", "pending"):
         assert rest.answer(account, 2, only=path) == []
@@ -197,13 +226,16 @@ def test_it_is_live_only_when_every_channel_runs_and_everything_was_read() -> No
     assert account.apply(Trade(instrument="BTC-USDT", trade_id=1, price=1, size=1, side="buy", ts_ms=1)) == []
 
 
-@pytest.mark.parametrize("lost", [
-    Disconnected(ts_recv=at(5), reason="reset", channels=(("orders", "ANY"),), retry_s=1.0),
-    Disconnected(ts_recv=at(5), reason="key deleted", channels=PLACES, fatal=True),
-    Refused(ts_recv=at(5), channel="positions", key="ANY", code="60018"),
-    Refused(ts_recv=at(5), channel="orders", key="ANY", code="channel-conn-count-error"),
-    Unsubscribed(ts_recv=at(5), channel="account", key=""),
-])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        Disconnected(ts_recv=at(5), reason="reset", channels=(("orders", "ANY"),), retry_s=1.0),
+        Disconnected(ts_recv=at(5), reason="key deleted", channels=PLACES, fatal=True),
+        Refused(ts_recv=at(5), channel="positions", key="ANY", code="60018"),
+        Refused(ts_recv=at(5), channel="orders", key="ANY", code="channel-conn-count-error"),
+        Unsubscribed(ts_recv=at(5), channel="account", key=""),
+    ],
+)
 def test_whatever_ends_one_channel_makes_it_stale_at_once(lost: Event) -> None:
     account, rest = live()
     told = account.apply(lost)
@@ -363,8 +395,18 @@ def test_every_subscription_of_a_channel_has_to_run_again() -> None:
 
 def test_a_fill_counts_once_however_often_and_by_whatever_channel_it_is_told() -> None:
     account, _ = live()
-    quick = {"instId": "BTC-USDT", "fillSz": "1", "fillPx": "60000", "side": "buy", "ts": str(MS0), "ordId": "1", "clOrdId": "0",
-             "tradeId": "10", "execType": "T", "count": "1"}
+    quick = {
+        "instId": "BTC-USDT",
+        "fillSz": "1",
+        "fillPx": "60000",
+        "side": "buy",
+        "ts": str(MS0),
+        "ordId": "1",
+        "clOrdId": "0",
+        "tradeId": "10",
+        "execType": "T",
+        "count": "1",
+    }
     feed(account, pushed("orders", order()), pushed("fills", quick))
     assert account.fills["BTC-USDT", 10].fee is None
     assert account.fills["BTC-USDT", 10].client_order_id == "c1"
@@ -418,10 +460,22 @@ def test_finished_orders_and_fills_are_kept_up_to_a_number_and_the_rest_is_count
 
 
 def executed(trade: int, size: str = "1", bill: int = 0, **more: Any) -> dict[str, Any]:
-    return {"instType": "SPOT", "instId": "BTC-USDT", "tradeId": str(trade), "ordId": "1", "clOrdId": "c1",
-            "billId": str(bill or trade), "fillPx": "60000", "fillSz": size,
-            "side": "buy", "execType": "T", "feeCcy": "USDT", "fee": "-0.1",
-            "ts": str(MS0 + trade), **more}
+    return {
+        "instType": "SPOT",
+        "instId": "BTC-USDT",
+        "tradeId": str(trade),
+        "ordId": "1",
+        "clOrdId": "c1",
+        "billId": str(bill or trade),
+        "fillPx": "60000",
+        "fillSz": size,
+        "side": "buy",
+        "execType": "T",
+        "feeCcy": "USDT",
+        "fee": "-0.1",
+        "ts": str(MS0 + trade),
+        **more,
+    }
 
 
 def test_F9_fills_that_do_not_add_up_are_looked_for_after_a_moment() -> None:
@@ -456,8 +510,18 @@ def test_F9_fills_too_old_for_one_list_are_in_the_other_and_those_in_none_are_sa
 
 def test_a_fill_without_its_order_s_push_makes_the_order_be_read() -> None:
     account, rest = live()
-    quick = {"instId": "BTC-USDT", "fillSz": "3", "fillPx": "60000", "side": "buy", "ts": str(MS0), "ordId": "1", "clOrdId": "0",
-             "tradeId": "10", "execType": "T", "count": "1"}
+    quick = {
+        "instId": "BTC-USDT",
+        "fillSz": "3",
+        "fillPx": "60000",
+        "side": "buy",
+        "ts": str(MS0),
+        "ordId": "1",
+        "clOrdId": "0",
+        "tradeId": "10",
+        "execType": "T",
+        "count": "1",
+    }
     feed(account, pushed("orders", order(), now=5), pushed("fills", quick, now=5))
     rest.orders["1"] = order(state="filled", filled="3", updated=3)
     account.on_deadline(at(6))
@@ -502,7 +566,8 @@ def test_an_execution_that_a_balance_tells_of_and_no_order_s_push_is_reason_to_r
     (told,) = account.on_deadline(at(8))
     assert isinstance(told, AccountQuality)
     assert (told.quality, told.reason) == (
-        "RECONCILING", "trade 12 of BTC-USDT changed a balance, and no order's push tells of it"
+        "RECONCILING",
+        "trade 12 of BTC-USDT changed a balance, and no order's push tells of it",
     )
     rest.orders["1"], rest.fills = order(state="filled", filled="3", updated=20), [executed(12), executed(11), executed(10)]
     assert qualities(rest.answer(account, 8)) == ["LIVE"]
@@ -718,10 +783,24 @@ def test_an_image_that_comes_in_pages_closes_what_none_of_them_lists() -> None:
     account, _ = live()
     feed(account, pushed("positions", *(position("1", 5, str(n)) for n in range(6)), now=3, eventType="event_update"))
     pages = [
-        pushed("positions", position("1", 5, "0", pTime=str(MS0 + 50)), position("1", 5, "1", pTime=str(MS0 + 50)),
-               now=4, eventType="snapshot", curPage=1, lastPage=False),
-        pushed("positions", position("1", 5, "2", pTime=str(MS0 + 50)), position("2", 6, "3", pTime=str(MS0 + 50)),
-               now=4.1, eventType="snapshot", curPage=2, lastPage=True),
+        pushed(
+            "positions",
+            position("1", 5, "0", pTime=str(MS0 + 50)),
+            position("1", 5, "1", pTime=str(MS0 + 50)),
+            now=4,
+            eventType="snapshot",
+            curPage=1,
+            lastPage=False,
+        ),
+        pushed(
+            "positions",
+            position("1", 5, "2", pTime=str(MS0 + 50)),
+            position("2", 6, "3", pTime=str(MS0 + 50)),
+            now=4.1,
+            eventType="snapshot",
+            curPage=2,
+            lastPage=True,
+        ),
     ]
     feed(account, pages[0])
     account.on_deadline(at(4.05))
@@ -753,10 +832,25 @@ def test_long_and_short_are_netted() -> None:
 
 
 def both(size: str, cash: str, updated: int) -> list[Event]:
-    row = {"pTime": str(MS0 + updated + 50), "eventType": "filled", "trades": [],
-           "balData": [{"ccy": "USDT", "cashBal": cash, "uTime": str(MS0 + updated)}],
-           "posData": [{"posId": "1", "instId": "BTC-USDT-SWAP", "instType": "SWAP", "mgnMode": "cross", "posSide": "net",
-                        "pos": size, "ccy": "USDT", "avgPx": "61000", "uTime": str(MS0 + updated)}]}
+    row = {
+        "pTime": str(MS0 + updated + 50),
+        "eventType": "filled",
+        "trades": [],
+        "balData": [{"ccy": "USDT", "cashBal": cash, "uTime": str(MS0 + updated)}],
+        "posData": [
+            {
+                "posId": "1",
+                "instId": "BTC-USDT-SWAP",
+                "instType": "SWAP",
+                "mgnMode": "cross",
+                "posSide": "net",
+                "pos": size,
+                "ccy": "USDT",
+                "avgPx": "61000",
+                "uTime": str(MS0 + updated),
+            }
+        ],
+    }
     return pushed("balance_and_position", row)
 
 
@@ -779,6 +873,7 @@ def test_the_fast_feed_goes_ahead_and_the_full_ones_complete_it() -> None:
 
 def test_an_event_restates_what_it_lists_and_an_image_lists_all() -> None:
     account, _ = live()
+
     def money(*rows: dict[str, Any], **top: Any) -> None:
         feed(account, pushed("account", {"uTime": str(MS0 + 5), "totalEq": "7", "details": list(rows)}, **top))
 
@@ -837,8 +932,12 @@ def test_any_order_and_any_repetition_of_what_was_pushed_ends_in_the_same_pictur
 
 
 def test_every_permutation_of_one_order_s_life_ends_alike() -> None:
-    life = [order(), fill(10, total="1", updated=2), fill(11, total="2", updated=3),
-            order(updated=4, state="canceled", filled="2", cancelSource="1")]
+    life = [
+        order(),
+        fill(10, total="1", updated=2),
+        fill(11, total="2", updated=3),
+        order(updated=4, state="canceled", filled="2", cancelSource="1"),
+    ]
     ends = set()
     for told in itertools.permutations([*life, life[0], life[1]]):
         account = Account()

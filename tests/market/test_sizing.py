@@ -37,17 +37,49 @@ D = Decimal
 
 def row(**fields: Any) -> Instrument:
     base = {
-        "instId": "BTC-USDT", "instType": "SPOT", "tickSz": "0.1", "lotSz": "0.00000001", "minSz": "0.00001", "state": "live",
-        "quoteCcy": "USDT", "maxLmtSz": "9999", "maxMktSz": "1000000", "maxLmtAmt": "20000000",
+        "instId": "BTC-USDT",
+        "instType": "SPOT",
+        "tickSz": "0.1",
+        "lotSz": "0.00000001",
+        "minSz": "0.00001",
+        "state": "live",
+        "quoteCcy": "USDT",
+        "maxLmtSz": "9999",
+        "maxMktSz": "1000000",
+        "maxLmtAmt": "20000000",
     }
     return decode_rows([{**base, **fields}], Instrument, "instruments")[0]
 
 
 SPOT = row()
-LINEAR = row(instId="BTC-USDT-SWAP", instType="SWAP", tickSz="0.1", lotSz="0.01", minSz="0.01", ctVal="0.01", ctMult="1",
-             ctType="linear", ctValCcy="BTC", quoteCcy="", maxLmtAmt="", maxMktSz="12000", maxLmtSz="100000000")
-INVERSE = row(instId="BTC-USD-SWAP", instType="SWAP", tickSz="0.1", lotSz="1", minSz="1", ctVal="100", ctMult="1",
-              ctType="inverse", ctValCcy="USD", quoteCcy="", maxLmtAmt="")
+LINEAR = row(
+    instId="BTC-USDT-SWAP",
+    instType="SWAP",
+    tickSz="0.1",
+    lotSz="0.01",
+    minSz="0.01",
+    ctVal="0.01",
+    ctMult="1",
+    ctType="linear",
+    ctValCcy="BTC",
+    quoteCcy="",
+    maxLmtAmt="",
+    maxMktSz="12000",
+    maxLmtSz="100000000",
+)
+INVERSE = row(
+    instId="BTC-USD-SWAP",
+    instType="SWAP",
+    tickSz="0.1",
+    lotSz="1",
+    minSz="1",
+    ctVal="100",
+    ctMult="1",
+    ctType="inverse",
+    ctValCcy="USD",
+    quoteCcy="",
+    maxLmtAmt="",
+)
 
 
 @pytest.mark.parametrize("value", [0.1, 1e-07, float("nan"), float("inf"), True, None, b"1", [1], 1 + 0j])
@@ -69,7 +101,12 @@ def test_F17_what_is_no_number_is_refused(text: str) -> None:
 
 def test_numbers_as_they_were_written() -> None:
     assert [exact(value) for value in ("1e-07", "0.10", 5, D("2.50"), ".5", "5.")] == [
-        D("0.0000001"), D("0.10"), D(5), D("2.50"), D("0.5"), D(5)
+        D("0.0000001"),
+        D("0.10"),
+        D(5),
+        D("2.50"),
+        D("0.5"),
+        D(5),
     ]
 
 
@@ -119,13 +156,16 @@ def test_F17_what_fits_is_never_larger_nor_dearer_than_asked_and_passes_every_ch
     check_price(instrument, at, side)
 
 
-@pytest.mark.parametrize(("size", "order_type", "rule", "nearest"), [
-    ("0.000001", "limit", "min_size", "0.00001"),
-    ("0.123456789", "limit", "lot_size", "0.12345678"),
-    ("10000", "post_only", "max_limit_size", "9999"),
-    ("1000001", "market", "max_market_size", "1000000"),
-    ("-1", "limit", "min_size", "0.00001"),
-])
+@pytest.mark.parametrize(
+    ("size", "order_type", "rule", "nearest"),
+    [
+        ("0.000001", "limit", "min_size", "0.00001"),
+        ("0.123456789", "limit", "lot_size", "0.12345678"),
+        ("10000", "post_only", "max_limit_size", "9999"),
+        ("1000001", "market", "max_market_size", "1000000"),
+        ("-1", "limit", "min_size", "0.00001"),
+    ],
+)
 def test_a_size_that_breaks_a_rule_names_it_and_the_nearest(size: str, order_type: str, rule: str, nearest: str) -> None:
     with pytest.raises(SizeError) as caught:
         check_size(SPOT, D(size), order_type=order_type)
@@ -137,8 +177,11 @@ def test_a_size_that_breaks_a_rule_names_it_and_the_nearest(size: str, order_typ
 def test_a_price_that_breaks_a_rule_names_it_and_the_nearest() -> None:
     limit = PriceLimit(instrument="BTC-USDT", ts_ms=1, max_buy=61000.04, min_sell=58999.96, is_enabled=True)
     for price, side, rule, nearest in (
-        ("60000.07", "buy", "tick_size", "60000.1"), ("0", "buy", "price", "0.1"), ("0.01", "sell", "tick_size", "0.1"),
-        ("61000.1", "buy", "price_limit", "61000"), ("58999.9", "sell", "price_limit", "59000"),
+        ("60000.07", "buy", "tick_size", "60000.1"),
+        ("0", "buy", "price", "0.1"),
+        ("0.01", "sell", "tick_size", "0.1"),
+        ("61000.1", "buy", "price_limit", "61000"),
+        ("58999.9", "sell", "price_limit", "59000"),
     ):
         with pytest.raises(SizeError) as caught:
             check_price(SPOT, D(price), side, limit)
@@ -179,8 +222,10 @@ def test_a_change_fits_as_a_new_order_does() -> None:
     assert fit_change(SPOT, side="sell", price="60000.01", size=1) == (D(1), D("60000.1"))
     assert fit_change(SPOT, side="", price="60000.1") == (None, D("60000.1"))
     for wrong, rule in (
-        ({"side": "", "price": "60000.01"}, "tick_size"), ({"side": "buy", "price": 0.1}, "exact"),
-        ({"side": "sell", "price": -1}, "price"), ({"side": "buy", "size": 0}, "min_size"),
+        ({"side": "", "price": "60000.01"}, "tick_size"),
+        ({"side": "buy", "price": 0.1}, "exact"),
+        ({"side": "sell", "price": -1}, "price"),
+        ({"side": "buy", "size": 0}, "min_size"),
         ({"side": "buy", "size": -1}, "min_size"),
     ):
         with pytest.raises(SizeError) as caught:
@@ -188,9 +233,15 @@ def test_a_change_fits_as_a_new_order_does() -> None:
         assert caught.value.rule == rule
 
 
-@pytest.mark.parametrize(("order_type", "target", "expected"), [
-    ("market", "", False), ("market", "base_ccy", False), ("market", "quote_ccy", True), ("limit", "quote_ccy", False),
-])
+@pytest.mark.parametrize(
+    ("order_type", "target", "expected"),
+    [
+        ("market", "", False),
+        ("market", "base_ccy", False),
+        ("market", "quote_ccy", True),
+        ("limit", "quote_ccy", False),
+    ],
+)
 def test_which_sizes_are_amounts_of_money(order_type: str, target: str, expected: bool) -> None:
     assert in_quote_currency(SPOT, order_type, target) is expected
     assert not in_quote_currency(LINEAR, order_type, target)

@@ -28,9 +28,15 @@ def test_fewer_than_30_depth_channels_a_connection_and_no_more_than_100_in_all()
     assert [shard.index for shard in made.shards] == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(("first", "second"), [
-    ("books", "books-l2-tbt"), ("books-l2-tbt", "books"), ("books50-l2-tbt", "books-l2-tbt"), ("books-l2-tbt", "books50-l2-tbt"),
-])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("books", "books-l2-tbt"),
+        ("books-l2-tbt", "books"),
+        ("books50-l2-tbt", "books-l2-tbt"),
+        ("books-l2-tbt", "books50-l2-tbt"),
+    ],
+)
 def test_books_that_exclude_each_other_are_on_different_connections(first: str, second: str) -> None:
     made = Plan()
     one, two = (made.place(subscription(name, "BTC-USDT")) for name in (first, second))

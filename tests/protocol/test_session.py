@@ -83,9 +83,11 @@ def test_it_asks_at_once_under_an_id_and_says_what_was_acknowledged() -> None:
         b'{"id":"c0r1","op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT"},{"channel":"books","instId":"BTC-USDT"}]}'
     ]
     assert made.bytes_to_send() == []
-    event = only(made.receive(
-        b'{"id":"c0r1","event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"},"connId":"a4d3ae55"}', at(0.1)
-    ))
+    event = only(
+        made.receive(
+            b'{"id":"c0r1","event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"},"connId":"a4d3ae55"}', at(0.1)
+        )
+    )
     assert event == Subscribed(ts_recv=at(0.1), line="public/0", channel="trades", key="BTC-USDT")
     assert not made.is_settled
     made.receive(ack("c0r1", BOOKS), at(0.1))
@@ -178,10 +180,13 @@ def test_B5_a_second_snapshot_replaces_the_book_and_none_changes_nothing(again: 
 def test_B3_the_good_ones_live_and_the_bad_one_is_told() -> None:
     made = session(TRADES, BOOKS)
     made.receive(ack("c0r1", TRADES), at(0.1))
-    event = only(made.receive(
-        b'{"id":"c0r1","event":"error","code":"60018","msg":"Wrong URL or channel:books,instId:BTC-USDT doesn\'t exist.",'
-        b'"connId":"a4d3ae55"}', at(0.2)
-    ))
+    event = only(
+        made.receive(
+            b'{"id":"c0r1","event":"error","code":"60018","msg":"Wrong URL or channel:books,instId:BTC-USDT doesn\'t exist.",'
+            b'"connId":"a4d3ae55"}',
+            at(0.2),
+        )
+    )
     assert isinstance(event, Refused)
     assert (event.channel, event.key, event.code, event.will_retry) == ("books", "BTC-USDT", "60018", False)
     assert event.advice == "check the instrument's name and the keys"
@@ -246,11 +251,18 @@ def test_B4_too_frequent_backs_off_and_gives_nothing_up() -> None:
         assert ("subscribe", ["trades", "books"]) in brief(said(made)), "together, as before"
 
 
-@pytest.mark.parametrize(("code", "message", "advice"), [
-    ("60008", "The current WebSocket endpoint does not support subscribing to trades channels.", "subscribe at /ws/v5/public"),
-    ("64001", "This channel has been migrated to the '/business' URL.", "subscribe at /ws/v5/public"),
-    ("64003", "Your trading fee tier doesn't meet the requirement", "use channel books, open to everyone"),
-])
+@pytest.mark.parametrize(
+    ("code", "message", "advice"),
+    [
+        (
+            "60008",
+            "The current WebSocket endpoint does not support subscribing to trades channels.",
+            "subscribe at /ws/v5/public",
+        ),
+        ("64001", "This channel has been migrated to the '/business' URL.", "subscribe at /ws/v5/public"),
+        ("64003", "Your trading fee tier doesn't meet the requirement", "use channel books, open to everyone"),
+    ],
+)
 def test_B4_a_refusal_says_what_to_change(code: str, message: str, advice: str) -> None:
     made = Session("business/0", [TRADES], now=T0)
     said(made)
@@ -454,7 +466,8 @@ def test_a_login_that_is_refused_ends_what_needs_it_and_nothing_else(code: str) 
     made.receive(ack(subscribe["id"], TRADES), at(0.1))
     events = made.receive(error("", code, "Login failed."), at(0.2))
     assert [(event.channel, event.code, event.will_retry) for event in events] == [  # type: ignore[attr-defined]
-        ("login", code, False), ("books-l2-tbt", code, False)
+        ("login", code, False),
+        ("books-l2-tbt", code, False),
     ]
     assert made.ending is None
     assert only(made.receive(trade(1), at(1))).trade_id == 1

@@ -13,8 +13,7 @@ from typing import Any
 
 CHANNEL = "ok_sub_futureusd_btc_trade_quarter"
 REQUEST = (
-    "{'event':'addChannel','channel':'" + CHANNEL + "',"
-    "'parameters':{'api_key':'','sign':'2CB075309DDEEF8ECE7DB92669A7321C'}}"
+    "{'event':'addChannel','channel':'" + CHANNEL + "','parameters':{'api_key':'','sign':'2CB075309DDEEF8ECE7DB92669A7321C'}}"
 )
 
 

@@ -47,10 +47,13 @@ class Socket:
 
     async def order(self, **fields: str) -> dict[str, Any]:
         """The first push of an order with these fields."""
-        frame = await self.until(lambda frame: any(
-            all(row.get(name) == value for name, value in fields.items())
-            for row in frame.get("data", []) if frame.get("arg", {}).get("channel") == "orders"
-        ))
+        frame = await self.until(
+            lambda frame: any(
+                all(row.get(name) == value for name, value in fields.items())
+                for row in frame.get("data", [])
+                if frame.get("arg", {}).get("channel") == "orders"
+            )
+        )
         return dict(next(row for row in frame["data"] if all(row.get(n) == v for n, v in fields.items())))
 
 
@@ -80,8 +83,11 @@ async def over_websocket(url: str, code: int, price: str) -> dict[str, Any]:
     await client.place_order([{**order, "ordType": "market", "sz": "500", "clOrdId": "sdk2"}], id="o6")
     seen["market"] = await socket.reply("o6")
     seen["filled"] = await socket.order(clOrdId="sdk2", state="filled")
-    seen["pushes"] = {"rows": [row for frame in socket.frames if frame.get("arg", {}).get("channel") == "orders"
-                               for row in frame.get("data", [])]}
+    seen["pushes"] = {
+        "rows": [
+            row for frame in socket.frames if frame.get("arg", {}).get("channel") == "orders" for row in frame.get("data", [])
+        ]
+    }
     await client.stop()
     await asyncio.gather(consuming, return_exceptions=True)
     return seen

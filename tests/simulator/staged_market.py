@@ -40,9 +40,9 @@ class StagedMarket:
         """Publish a book, best levels first."""
         at = int(self.books[instrument]["ts"]) + 100
         sides = {"asks": asks, "bids": bids}
-        self.books[instrument] = {
-            name: [[price, size, "0", "1"] for price, size in levels] for name, levels in sides.items()
-        } | {"ts": str(at)}
+        self.books[instrument] = {name: [[price, size, "0", "1"] for price, size in levels] for name, levels in sides.items()} | {
+            "ts": str(at)
+        }
         for name, levels in sides.items():
             self._shown[instrument, name] = {Decimal(price): Decimal(size) for price, size in levels}
 

@@ -67,8 +67,7 @@ class Talker:
 
     def pushes(self, channel: str) -> list[Any]:
         """The pushes of one channel so far."""
-        return [f for f in self.drain() if isinstance(f, dict) and (f.get("arg") or {}).get("channel") == channel
-                and "data" in f]
+        return [f for f in self.drain() if isinstance(f, dict) and (f.get("arg") or {}).get("channel") == channel and "data" in f]
 
     @property
     def closed(self) -> Close | None:

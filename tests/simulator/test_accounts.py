@@ -263,9 +263,7 @@ def test_a_side_is_needed_and_the_mode_changes_only_when_flat() -> None:
 
 # -- laws --------------------------------------------------------------------------------------------
 
-TRADES = st.lists(
-    st.tuples(st.booleans(), st.integers(1, 10**6), st.integers(1, 10**7)), min_size=1, max_size=30
-)
+TRADES = st.lists(st.tuples(st.booleans(), st.integers(1, 10**6), st.integers(1, 10**7)), min_size=1, max_size=30)
 
 
 @given(TRADES, st.sampled_from([LINEAR, INVERSE]))

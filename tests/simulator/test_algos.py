@@ -89,14 +89,17 @@ def test_oco_needs_both_and_fires_one_and_a_whole_position_can_be_closed() -> No
     assert rows(exchange, "account/positions", at=8) == []
 
 
-@pytest.mark.parametrize(("fields", "code"), [
-    ({"instId": "NO-SUCH"}, "51001"),
-    ({"ordType": "magic"}, "51000"),
-    ({"sz": ""}, "50014"),
-    ({}, "50015"),
-    ({"slTriggerPx": "1"}, "50014"),
-    ({"slTriggerPx": "1", "slOrdPx": "-1", "slTriggerPxType": "moon"}, "51000"),
-])
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"instId": "NO-SUCH"}, "51001"),
+        ({"ordType": "magic"}, "51000"),
+        ({"sz": ""}, "50014"),
+        ({}, "50015"),
+        ({"slTriggerPx": "1"}, "50014"),
+        ({"slTriggerPx": "1", "slOrdPx": "-1", "slTriggerPxType": "moon"}, "51000"),
+    ],
+)
 def test_bad_algo_orders(fields: dict[str, str], code: str) -> None:
     assert place(venue(), **fields)[0] == code
 
@@ -153,7 +156,11 @@ def test_what_cannot_be_attached_is_refused_with_the_order() -> None:
     exchange = venue()
     trader = Trader(exchange)
     assert trader.place(attachAlgoOrds=[ATTACHED])["sCode"] == "51000", "over WebSocket it is not documented"
-    for stops, code in (({}, "50015"), ({"tpTriggerPx": "70000"}, "50014"), ({**ATTACHED, "tpTriggerPxType": "no"}, "51000"),
-                        ("none", "51000")):
+    for stops, code in (
+        ({}, "50015"),
+        ({"tpTriggerPx": "70000"}, "50014"),
+        ({**ATTACHED, "tpTriggerPxType": "no"}, "51000"),
+        ("none", "51000"),
+    ):
         assert attach(exchange, stops=stops)["sCode"] == code
     assert exchange.floor.orders("44") == []

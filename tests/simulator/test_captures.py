@@ -17,9 +17,7 @@ START = 1_790_000_000 * SECOND
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 
 
-def line(
-    channel: str, row: dict[str, Any], at: str, action: str | None = None, conn: int = 1, **more: Any
-) -> str:
+def line(channel: str, row: dict[str, Any], at: str, action: str | None = None, conn: int = 1, **more: Any) -> str:
     message: dict[str, Any] = {"arg": {"channel": channel, "instId": "A-B"}, "data": [row]}
     if action:
         message["action"] = action
@@ -150,13 +148,7 @@ def test_what_is_no_push_is_passed_over() -> None:
 def test_times_fall_back_to_the_rows_own() -> None:
     lines = [
         json.dumps({"raw": json.dumps({"arg": {"channel": "trades", "instId": "A-B"}, "data": [TRADE]})}),
-        json.dumps(
-            {
-                "raw": json.dumps(
-                    {"arg": {"channel": "trades", "instId": "A-B"}, "data": [TRADE | {"ts": "19"}]}
-                )
-            }
-        ),
+        json.dumps({"raw": json.dumps({"arg": {"channel": "trades", "instId": "A-B"}, "data": [TRADE | {"ts": "19"}]})}),
     ]
     market = CaptureMarket(lines, start=START)
     market.watch("trades", "A-B")

@@ -288,8 +288,12 @@ def test_wake_is_called_when_there_is_something_to_take() -> None:
 def script(seed: int) -> bytes:
     """Everything one fixed visit is sent, as bytes."""
     venue = exchange(
-        "drop channel=books probability=10%", "duplicate channel=trades every=3", "bad_types channel=books nth=9",
-        "garbage probability=0.05", push_before_ack="sometimes", seed=seed,
+        "drop channel=books probability=10%",
+        "duplicate channel=trades every=3",
+        "bad_types channel=books nth=9",
+        "garbage probability=0.05",
+        push_before_ack="sometimes",
+        seed=seed,
     )
     one, two = Talker(venue), Talker(venue)
     one.subscribe(book(), book(channel="trades"), book(channel="books5"))

@@ -205,7 +205,7 @@ def test_shapes_are_those_recorded() -> None:
             message = json.loads(line["raw"])
             table = message.get("table") if isinstance(message, dict) else None
             kind = f"{table} {message.get('action')}" if table else ""
-            if not table or kind in compared :
+            if not table or kind in compared:
                 continue
             name = "BTC-USD" if table == "option/trades" else names[table.partition("/")[0]]
             channel = f"{table}:{name}"

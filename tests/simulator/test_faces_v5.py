@@ -42,33 +42,36 @@ def test_the_documents_sign_vector() -> None:
     assert v5.check_login(args, {"k": key}, 1_790_000_010 * 10**9, 30.0) is key
 
 
-@pytest.mark.parametrize(("message", "code"), [
-    (b"{'op':'subscribe'}", "60012"),
-    (b'{"op":"subscribe","args":[', "60012"),
-    (b"", "60012"),
-    (b"[]", "60012"),
-    (b"\xff\xfe", "60012"),
-    (b"[" * 200_000, "60012"),
-    (b"{}", "60012"),
-    (b'{"op":"ping"}', "60019"),
-    (b'{"op":"sing","args":[]}', "60019"),
-    (b'{"op":"order","args":[{}],"id":"1"}', "60028"),
-    (b'{"op":"subscribe"}', "60027"),
-    (b'{"op":"subscribe","args":[]}', "60027"),
-    (b'{"op":"subscribe","args":null}', "60027"),
-    (b'{"op":"subscribe","args":"books"}', "60013"),
-    (b'{"op":"subscribe","args":["books"]}', "60013"),
-    (b'{"op":"subscribe","args":[{"instId":"BTC-USDT"}]}', "60027"),
-    (b'{"op":"subscribe","args":[{"channel":"books"}]}', "60027"),
-    (b'{"op":"subscribe","args":[{"channel":"books","instId":["BTC"]}]}', "60013"),
-    (b'{"op":"subscribe","args":[{"channel":"foo","instId":"BTC-USDT"}]}', "60018"),
-    (b'{"op":"subscribe","args":[{"channel":"books","instId":"NO-SUCH"}]}', "60018"),
-    (b'{"op":"subscribe","args":[{"channel":"instruments","instType":"COW"}]}', "60018"),
-    (b'{"op":"subscribe","args":[{"channel":"opt-summary","uly":"BTC-USD"}]}', "64000"),
-    (b'{"op":"subscribe","args":[{"channel":"books-l2-tbt","instId":"BTC-USDT"}]}', "60011"),
-    (b'{"op":"subscribe","args":[],"id":"not-alphanumeric"}', "60033"),
-    (b'{"op":"subscribe","args":[],"id":"%s"}' % (b"a" * 33), "60033"),
-])
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (b"{'op':'subscribe'}", "60012"),
+        (b'{"op":"subscribe","args":[', "60012"),
+        (b"", "60012"),
+        (b"[]", "60012"),
+        (b"\xff\xfe", "60012"),
+        (b"[" * 200_000, "60012"),
+        (b"{}", "60012"),
+        (b'{"op":"ping"}', "60019"),
+        (b'{"op":"sing","args":[]}', "60019"),
+        (b'{"op":"order","args":[{}],"id":"1"}', "60028"),
+        (b'{"op":"subscribe"}', "60027"),
+        (b'{"op":"subscribe","args":[]}', "60027"),
+        (b'{"op":"subscribe","args":null}', "60027"),
+        (b'{"op":"subscribe","args":"books"}', "60013"),
+        (b'{"op":"subscribe","args":["books"]}', "60013"),
+        (b'{"op":"subscribe","args":[{"instId":"BTC-USDT"}]}', "60027"),
+        (b'{"op":"subscribe","args":[{"channel":"books"}]}', "60027"),
+        (b'{"op":"subscribe","args":[{"channel":"books","instId":["BTC"]}]}', "60013"),
+        (b'{"op":"subscribe","args":[{"channel":"foo","instId":"BTC-USDT"}]}', "60018"),
+        (b'{"op":"subscribe","args":[{"channel":"books","instId":"NO-SUCH"}]}', "60018"),
+        (b'{"op":"subscribe","args":[{"channel":"instruments","instType":"COW"}]}', "60018"),
+        (b'{"op":"subscribe","args":[{"channel":"opt-summary","uly":"BTC-USD"}]}', "64000"),
+        (b'{"op":"subscribe","args":[{"channel":"books-l2-tbt","instId":"BTC-USDT"}]}', "60011"),
+        (b'{"op":"subscribe","args":[],"id":"not-alphanumeric"}', "60033"),
+        (b'{"op":"subscribe","args":[],"id":"%s"}' % (b"a" * 33), "60033"),
+    ],
+)
 def test_what_is_wrong_gets_its_code_and_the_line_lives(message: bytes, code: str) -> None:
     talker = Talker(exchange())
     (frame,) = talker.say(message, 0)
@@ -88,12 +91,15 @@ def test_B3_one_bad_arg_of_three_carries_the_request_id() -> None:
     assert all(f["id"] == "r1" for f in frames)
 
 
-@pytest.mark.parametrize("arg", [
-    {"instId": "BTC-USDT", "channel": "books"},
-    {"channel": "books", "instId": "BTC-USDT", "instType": None, "instFamily": None, "sprdId": None},
-    {"channel": "books", "instId": "BTC-USDT", "later": {"invention": [1]}},
-    {"channel": "books", "instId": "BTC-USDT", "instType": "SPOT"},
-])
+@pytest.mark.parametrize(
+    "arg",
+    [
+        {"instId": "BTC-USDT", "channel": "books"},
+        {"channel": "books", "instId": "BTC-USDT", "instType": None, "instFamily": None, "sprdId": None},
+        {"channel": "books", "instId": "BTC-USDT", "later": {"invention": [1]}},
+        {"channel": "books", "instId": "BTC-USDT", "instType": "SPOT"},
+    ],
+)
 def test_B15_tolerates_what_real_clients_send(arg: dict[str, Any]) -> None:
     ack = Talker(exchange()).say({"op": "subscribe", "id": 1512, "args": [arg], "extra": 1}, 0)[0]
     assert ack["arg"] == {"channel": "books", "instId": "BTC-USDT"}
@@ -105,30 +111,39 @@ def test_an_ack_without_id_has_no_id() -> None:
     assert list(ack) == ["event", "arg", "connId"]
 
 
-@pytest.mark.parametrize(("habit", "business", "public"), [
-    ("60018", "60018", "60018"), ("60008", "60008", "60008"), ("64001", "64001", "64001"), ("6400x", "64001", "64002"),
-])
+@pytest.mark.parametrize(
+    ("habit", "business", "public"),
+    [
+        ("60018", "60018", "60018"),
+        ("60008", "60008", "60008"),
+        ("64001", "64001", "64001"),
+        ("6400x", "64001", "64002"),
+    ],
+)
 def test_B4_right_channel_on_the_wrong_path(habit: str, business: str, public: str) -> None:
     venue = exchange(wrong_path_code=habit)
     assert codes(Talker(venue).subscribe(book(channel="candle1m"))) == [business]
     assert codes(Talker(venue, "business").subscribe(book())) == [public]
 
 
-@pytest.mark.parametrize(("change", "code"), [
-    ({}, "0"),
-    ({"timestamp": str(EPOCH_S)}, "0"),
-    ({"timestamp": "2026-11-22T10:00:00.000Z"}, "60004"),
-    ({"timestamp": EPOCH_S * 1000}, "60004"),
-    ({"timestamp": None}, "60004"),
-    ({"timestamp": "nan"}, "60004"),
-    ({"apiKey": ""}, "60005"),
-    ({"timestamp": EPOCH_S - 31}, "60006"),
-    ({"sign": "AAAA"}, "60007"),
-    ({"sign": 7}, "60007"),
-    ({"passphrase": "wrong"}, "60024"),
-    ({"apiKey": "another"}, "60032"),
-    ({"token": "x"}, "60026"),
-])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({}, "0"),
+        ({"timestamp": str(EPOCH_S)}, "0"),
+        ({"timestamp": "2026-11-22T10:00:00.000Z"}, "60004"),
+        ({"timestamp": EPOCH_S * 1000}, "60004"),
+        ({"timestamp": None}, "60004"),
+        ({"timestamp": "nan"}, "60004"),
+        ({"apiKey": ""}, "60005"),
+        ({"timestamp": EPOCH_S - 31}, "60006"),
+        ({"sign": "AAAA"}, "60007"),
+        ({"sign": 7}, "60007"),
+        ({"passphrase": "wrong"}, "60024"),
+        ({"apiKey": "another"}, "60032"),
+        ({"token": "x"}, "60026"),
+    ],
+)
 def test_login_codes(change: dict[str, Any], code: str) -> None:
     talker = Talker(exchange(), "private")
     (frame,) = talker.say(login(**change), 0)

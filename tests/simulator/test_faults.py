@@ -44,20 +44,28 @@ def test_parse_reads_selectors_options_and_durations() -> None:
     assert Fault("drop", for_=2).lasts == 2 * 10**9
     assert Fault.parse("inject text='{\"a\": 1}'").options["text"] == '{"a": 1}'
     assert [nanoseconds(t) for t in ("250ms", "2m", "1h", 0.5, "3")] == [
-        250 * 10**6, 120 * 10**9, 3600 * 10**9, 5 * 10**8, 3 * 10**9]
+        250 * 10**6,
+        120 * 10**9,
+        3600 * 10**9,
+        5 * 10**8,
+        3 * 10**9,
+    ]
     assert Fault.parse("drop probability=5%").probability == 0.05
 
 
-@pytest.mark.parametrize(("text", "hint"), [
-    ("dorp channel=books", "'drop'"),
-    ("close cod=4004", "'code'"),
-    ("drop chanel=books", "'channel'"),
-    ("drop nth=many", "nth='many'"),
-    ("drop probability=3", "between 0 and 1"),
-    ("abort path=/ws/v5/business", "paths are public, business, private, rest, v1, v3"),
-    ("drop nth", "name=value"),
-    ("", "empty fault"),
-])
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("dorp channel=books", "'drop'"),
+        ("close cod=4004", "'code'"),
+        ("drop chanel=books", "'channel'"),
+        ("drop nth=many", "nth='many'"),
+        ("drop probability=3", "between 0 and 1"),
+        ("abort path=/ws/v5/business", "paths are public, business, private, rest, v1, v3"),
+        ("drop nth", "name=value"),
+        ("", "empty fault"),
+    ],
+)
 def test_unknown_words_name_the_nearest(text: str, hint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(hint)):
         Fault.parse(text)
@@ -323,22 +331,26 @@ def test_C3_any_text_can_be_injected() -> None:
     assert any(isinstance(o, Text) and o.payload == b'{"arg":NaN}' for o in talker.out)
 
 
-@pytest.mark.parametrize(("what", "check"), [
-    ("null_data", lambda m: m["data"] is None),
-    ("dict_data", lambda m: isinstance(m["data"], dict)),
-    ("text_data", lambda m: isinstance(m["data"], str)),
-    ("short_level", lambda m: len(m["data"][0]["bids"][0]) == 2),
-    ("long_level", lambda m: len(m["data"][0]["bids"][0]) == 5),
-    ("empty_price", lambda m: m["data"][0]["bids"][0][0] == ""),
-    ("number_price", lambda m: isinstance(m["data"][0]["bids"][0][0], float)),
-])
+@pytest.mark.parametrize(
+    ("what", "check"),
+    [
+        ("null_data", lambda m: m["data"] is None),
+        ("dict_data", lambda m: isinstance(m["data"], dict)),
+        ("text_data", lambda m: isinstance(m["data"], str)),
+        ("short_level", lambda m: len(m["data"][0]["bids"][0]) == 2),
+        ("long_level", lambda m: len(m["data"][0]["bids"][0]) == 5),
+        ("empty_price", lambda m: m["data"][0]["bids"][0][0] == ""),
+        ("number_price", lambda m: isinstance(m["data"][0]["bids"][0][0], float)),
+    ],
+)
 def test_C5_wrong_types(what: str, check: Any) -> None:
     assert check(visit(f"bad_types what={what} channel=books nth=1").pushes("books")[0])
 
 
 def test_C6_unknown_fields_and_channels_B17_other_dialects() -> None:
-    talker = visit("extra_field nth=1 name=novel", "unknown_channel nth=2", "wrong_dialect nth=3",
-                   "wrong_dialect nth=4 version=1")
+    talker = visit(
+        "extra_field nth=1 name=novel", "unknown_channel nth=2", "wrong_dialect nth=3", "wrong_dialect nth=4 version=1"
+    )
     frames = talker.drain()
     assert talker.pushes("books")[0]["novel"] == {"new": True}
     assert "novel" in talker.pushes("books")[0]["data"][0]

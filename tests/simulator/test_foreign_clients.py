@@ -58,8 +58,16 @@ async def visit(python: Path, server: Server, script_name: str = "foreign_visit.
     script = Path(__file__).with_name(script_name)
     clean = {n: v for n, v in os.environ.items() if "proxy" not in n.lower() and not n.startswith("PYTHON")}
     process = await asyncio.create_subprocess_exec(
-        python, "-W", "ignore", script, server.ws_url, server.rest_url, INSTRUMENT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**clean, "SSL_CERT_FILE": server.ca_file},
+        python,
+        "-W",
+        "ignore",
+        script,
+        server.ws_url,
+        server.rest_url,
+        INSTRUMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**clean, "SSL_CERT_FILE": server.ca_file},
     )
     try:
         out, errors = await asyncio.wait_for(process.communicate(), 300)

@@ -109,10 +109,13 @@ def test_seeded_market_same_seed_same_bytes() -> None:
     assert run() == run()
 
 
-@pytest.mark.parametrize(("name", "channel", "expected"), [
-    ("cryptofeed-2021-07-okex-v5", "books-l2-tbt", 4372),
-    ("cryptofeed-2022-05-okx-v5", "books", 290),
-])
+@pytest.mark.parametrize(
+    ("name", "channel", "expected"),
+    [
+        ("cryptofeed-2021-07-okex-v5", "books-l2-tbt", 4372),
+        ("cryptofeed-2022-05-okx-v5", "books", 290),
+    ],
+)
 def test_captures_served_verify_by_their_own_checksums(name: str, channel: str, expected: int) -> None:
     path = CORPORA / f"{name}.jsonl"
     if not path.exists():

@@ -27,30 +27,35 @@ def test_the_documents_signature_vectors() -> None:
     assert now == 1_795_341_600 * 10**9
     for method, target, body, signature in (
         ("GET", "/api/v5/account/balance?ccy=BTC,USDT", "", "Vxf2sa3EZ64eQ2YPGeIt/ECZ/4QL3bO8EziG27HMyWg="),
-        ("POST", "/api/v5/trade/order",
-         '{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","px":"60000","sz":"0.01"}',
-         "DPj1JqBTsrWtFpZbwzR+5VTyL6bfyf7hynLjrbZG6ko="),
+        (
+            "POST",
+            "/api/v5/trade/order",
+            '{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","px":"60000","sz":"0.01"}',
+            "DPj1JqBTsrWtFpZbwzR+5VTyL6bfyf7hynLjrbZG6ko=",
+        ),
     ):
-        headers = {"ok-access-key": "k", "ok-access-sign": signature, "ok-access-timestamp": sent,
-                   "ok-access-passphrase": "p"}
+        headers = {"ok-access-key": "k", "ok-access-sign": signature, "ok-access-timestamp": sent, "ok-access-passphrase": "p"}
         known = {"k": key}
         assert signed.check(method, target, headers, body.encode(), keys=known, now=now, window_s=30, demo=False) is key
 
 
-@pytest.mark.parametrize(("changed", "code"), [
-    ({"OK-ACCESS-KEY": ""}, "50103"),
-    ({"OK-ACCESS-PASSPHRASE": ""}, "50104"),
-    ({"OK-ACCESS-PASSPHRASE": "wrong"}, "50105"),
-    ({"OK-ACCESS-SIGN": ""}, "50106"),
-    ({"OK-ACCESS-TIMESTAMP": ""}, "50107"),
-    ({"OK-ACCESS-KEY": "no such key!"}, "50111"),
-    ({"timestamp": "1790000001"}, "50112"),
-    ({"timestamp": "2026-13-40T10:00:00.000Z"}, "50112"),
-    ({"timestamp": "2026-09-21T14:12:00.000Z"}, "50102"),
-    ({"OK-ACCESS-SIGN": "AAAA"}, "50113"),
-    ({"OK-ACCESS-KEY": "another-key"}, "50119"),
-    ({"x-simulated-trading": "1"}, "50101"),
-])
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"OK-ACCESS-KEY": ""}, "50103"),
+        ({"OK-ACCESS-PASSPHRASE": ""}, "50104"),
+        ({"OK-ACCESS-PASSPHRASE": "wrong"}, "50105"),
+        ({"OK-ACCESS-SIGN": ""}, "50106"),
+        ({"OK-ACCESS-TIMESTAMP": ""}, "50107"),
+        ({"OK-ACCESS-KEY": "no such key!"}, "50111"),
+        ({"timestamp": "1790000001"}, "50112"),
+        ({"timestamp": "2026-13-40T10:00:00.000Z"}, "50112"),
+        ({"timestamp": "2026-09-21T14:12:00.000Z"}, "50102"),
+        ({"OK-ACCESS-SIGN": "AAAA"}, "50113"),
+        ({"OK-ACCESS-KEY": "another-key"}, "50119"),
+        ({"x-simulated-trading": "1"}, "50101"),
+    ],
+)
 def test_what_is_wrong_with_a_signature(changed: dict[str, str], code: str) -> None:
     status, body = rest(venue(), "GET", "account/balance", at=1, **changed)
     assert (status, body["code"], body["data"]) == (401, code, [])

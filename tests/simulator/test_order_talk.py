@@ -33,10 +33,23 @@ def test_an_order_is_acknowledged_and_rests() -> None:
     (result,) = reply["data"]
     order_id = result["ordId"]
     assert reply == {
-        "id": "r1", "op": "order", "code": "0", "msg": "",
-        "data": [{"ordId": order_id, "clOrdId": "c1", "tag": "t1", "ts": str(seconds(1) // 10**6),
-                  "sCode": "0", "sMsg": "", "subCode": ""}],
-        "inTime": str(seconds(1) // 1000), "outTime": str(seconds(1) // 1000),
+        "id": "r1",
+        "op": "order",
+        "code": "0",
+        "msg": "",
+        "data": [
+            {
+                "ordId": order_id,
+                "clOrdId": "c1",
+                "tag": "t1",
+                "ts": str(seconds(1) // 10**6),
+                "sCode": "0",
+                "sMsg": "",
+                "subCode": "",
+            }
+        ],
+        "inTime": str(seconds(1) // 1000),
+        "outTime": str(seconds(1) // 1000),
     }
     (row,) = orders(trader)
     assert (row["ordId"], row["state"], row["accFillSz"], row["avgPx"], row["px"]) == (order_id, "live", "0", "0", "59800")
@@ -96,30 +109,33 @@ def test_amend_and_cancel() -> None:
     assert trader.ask("amend-order", {**name, "newPx": "59000"}, at=4)["data"][0]["sCode"] == "51503"
 
 
-@pytest.mark.parametrize(("changed", "refusal"), [
-    ({"instIdCode": ""}, "50014"),
-    ({"instIdCode": "", "instId": SPOT}, "50014"),
-    ({"instIdCode": 1}, "51001"),
-    ({"instIdCode": "x"}, "51000"),
-    ({"side": "up"}, "51000"),
-    ({"side": ""}, "50014"),
-    ({"tdMode": ""}, "50014"),
-    ({"ordType": "magic"}, "51000"),
-    ({"px": ""}, "50014"),
-    ({"px": "1e4"}, "51000"),
-    ({"sz": "1e-07"}, "51000"),
-    ({"sz": "-1"}, "51000"),
-    ({"sz": "0"}, "51000"),
-    ({"sz": "0.0100000001"}, "51121"),
-    ({"sz": "0.00000001"}, "51020"),
-    ({"px": "59800.123456"}, "51150"),
-    ({"clOrdId": "not-alnum"}, "51000"),
-    ({"clOrdId": "x" * 33}, "51000"),
-    ({"tag": "t" * 17}, "51000"),
-    ({"reduceOnly": "perhaps"}, "51000"),
-    ({"sz": {"a": 1}}, "51000"),
-    ({"sz": "3"}, "51008"),
-])
+@pytest.mark.parametrize(
+    ("changed", "refusal"),
+    [
+        ({"instIdCode": ""}, "50014"),
+        ({"instIdCode": "", "instId": SPOT}, "50014"),
+        ({"instIdCode": 1}, "51001"),
+        ({"instIdCode": "x"}, "51000"),
+        ({"side": "up"}, "51000"),
+        ({"side": ""}, "50014"),
+        ({"tdMode": ""}, "50014"),
+        ({"ordType": "magic"}, "51000"),
+        ({"px": ""}, "50014"),
+        ({"px": "1e4"}, "51000"),
+        ({"sz": "1e-07"}, "51000"),
+        ({"sz": "-1"}, "51000"),
+        ({"sz": "0"}, "51000"),
+        ({"sz": "0.0100000001"}, "51121"),
+        ({"sz": "0.00000001"}, "51020"),
+        ({"px": "59800.123456"}, "51150"),
+        ({"clOrdId": "not-alnum"}, "51000"),
+        ({"clOrdId": "x" * 33}, "51000"),
+        ({"tag": "t" * 17}, "51000"),
+        ({"reduceOnly": "perhaps"}, "51000"),
+        ({"sz": {"a": 1}}, "51000"),
+        ({"sz": "3"}, "51008"),
+    ],
+)
 def test_a_bad_order_gets_its_code(changed: dict[str, Any], refusal: str) -> None:
     trader = listening()
     reply = trader.ask("order", trader.order(**changed))
@@ -131,8 +147,18 @@ def test_a_bad_order_gets_its_code(changed: dict[str, Any], refusal: str) -> Non
 
 def test_tolerant_of_what_real_clients_send() -> None:
     trader = listening()
-    fields = {"instIdCode": str(code(trader.venue, SPOT)), "instId": SPOT, "px": 59800, "sz": 0.01, "reduceOnly": False,
-              "clOrdId": None, "tag": None, "ccy": None, "banAmend": "false", "surprise": [1]}
+    fields = {
+        "instIdCode": str(code(trader.venue, SPOT)),
+        "instId": SPOT,
+        "px": 59800,
+        "sz": 0.01,
+        "reduceOnly": False,
+        "clOrdId": None,
+        "tag": None,
+        "ccy": None,
+        "banAmend": "false",
+        "surprise": [1],
+    }
     reply = trader.ask("order", {**trader.order(), **fields})
     assert reply["code"] == "0", reply
     assert trader.say({"id": 17, "op": "order", "args": trader.order()}, 2)[0]["id"] == "17"
@@ -153,8 +179,13 @@ def test_batches_answer_in_order_and_say_how_many_failed() -> None:
     assert [row["sCode"] for row in gone["data"]] == ["0", "0", "51400"]
     assert not trader.venue.floor.open_orders("44")
     assert trader.ask("batch-orders", *[trader.order()] * 21) | {"inTime": "", "outTime": ""} == {
-        "id": trader.asked and f"r{trader.asked}", "op": "batch-orders", "code": "51111", "data": [],
-        "msg": "Maximum 20 orders can be placed in a batch", "inTime": "", "outTime": "",
+        "id": trader.asked and f"r{trader.asked}",
+        "op": "batch-orders",
+        "code": "51111",
+        "data": [],
+        "msg": "Maximum 20 orders can be placed in a batch",
+        "inTime": "",
+        "outTime": "",
     }
 
 

@@ -12,7 +12,9 @@ from tests.simulator.trading import SPOT, SWAP, Trader, venue
 from okex_ws.simulator.rules import ApiKey
 
 MANY = ApiKey(
-    "many", "NOT-A-REAL-SECRET", "p",
+    "many",
+    "NOT-A-REAL-SECRET",
+    "p",
     funds={"USDT": Decimal(10_000), **{f"C{i:02d}": Decimal(1) for i in range(24)}},
 )
 
@@ -26,7 +28,9 @@ def test_account_begins_with_a_snapshot_in_pages() -> None:
     trader.subscribe({"channel": "account"})
     pages = trader.pushes("account")
     assert [(p["eventType"], p["curPage"], p["lastPage"]) for p in pages] == [
-        ("snapshot", 1, False), ("snapshot", 2, False), ("snapshot", 3, True),
+        ("snapshot", 1, False),
+        ("snapshot", 2, False),
+        ("snapshot", 3, True),
     ]
     names = [row["ccy"] for page in pages for row in page["data"][0]["details"]]
     assert len(names) == 25
@@ -64,8 +68,9 @@ def test_regular_pushes_come_by_the_interval_that_was_asked_for() -> None:
     assert [len(trader.pushes("positions")) for trader in (usual, quiet, quick)] == [3, 1, 6]
     assert len(quiet.pushes("account")) == 1
     assert {push["eventType"] for push in usual.pushes("positions")} == {"snapshot"}
-    quick.subscribe({"channel": "positions", "instType": "ANY", "extraParams": '{"updateInterval":"2000"}'},
-                    at=12.5, op="unsubscribe")
+    quick.subscribe(
+        {"channel": "positions", "instType": "ANY", "extraParams": '{"updateInterval":"2000"}'}, at=12.5, op="unsubscribe"
+    )
     usual.until(20)
     assert len(quick.pushes("positions")) == 6
 

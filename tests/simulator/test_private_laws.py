@@ -14,8 +14,11 @@ from okex_ws.simulator.rules import ApiKey
 
 KEYS = (ApiKey("a", "NOT-A-REAL-SECRET", "p", uid="1"), ApiKey("b", "NOT-A-REAL-SECRET", "p", uid="2"))
 CHANNELS: list[dict[str, Any]] = [
-    {"channel": "orders", "instType": "ANY"}, {"channel": "fills"}, {"channel": "account"},
-    {"channel": "positions", "instType": "ANY"}, {"channel": "balance_and_position"},
+    {"channel": "orders", "instType": "ANY"},
+    {"channel": "fills"},
+    {"channel": "account"},
+    {"channel": "positions", "instType": "ANY"},
+    {"channel": "balance_and_position"},
 ]
 
 
@@ -36,7 +39,10 @@ def trade(exchange: Exchange, traders: list[Trader], dice: Dice, turns: int) -> 
             continue
         kind = dice.choice(types)
         trader.place(
-            at=at, instrument=instrument, side=dice.choice(("buy", "sell")), ordType=kind,
+            at=at,
+            instrument=instrument,
+            side=dice.choice(("buy", "sell")),
+            ordType=kind,
             px="" if kind in ("market", "optimal_limit_ioc") else str(59900 + dice.below(200)),
             sz=str(1 + dice.below(9)) if instrument == SWAP else f"0.0{1 + dice.below(8)}",
             tgtCcy="base_ccy" if kind == "market" and instrument == SPOT else "",
@@ -65,9 +71,11 @@ def test_pushes_add_up_to_the_ledger(seed: int) -> None:
         fills = [row for push in trader.pushes("fills") for row in push["data"]]
         assert sum(Decimal(row["fillSz"]) for row in fills) == sum(executions.values())
         assert sum(int(row["count"]) for row in fills) == len(executions)
-        assert _cash(trader, "account") == _cash(trader, "brief") == {
-            name: balance.cash for name, balance in exchange.floor.accounts[uid].balances.items()
-        }
+        assert (
+            _cash(trader, "account")
+            == _cash(trader, "brief")
+            == {name: balance.cash for name, balance in exchange.floor.accounts[uid].balances.items()}
+        )
         told = {}
         for push in trader.pushes("positions"):
             told |= {row["instId"]: Decimal(row["pos"]) for row in push["data"]}

@@ -38,8 +38,13 @@ def test_instruments_of_a_type_and_their_rules() -> None:
     assert [r["instId"] for r in rows(venue, "public/instruments?instType=SPOT")] == ["BTC-USDT", "ETH-USDT"]
     assert len(rows(venue, "public/instruments?instType=SPOT&instId=ETH-USDT")) == 1
     assert rows(venue, "public/instruments?instType=OPTION&instFamily=BTC-USD") == []
-    for query, code in (("", "50014"), ("?instType=COW", "51000"), ("?instType=OPTION", "50015"),
-                        ("?instType=EVENTS", "50014"), ("?instType=SPOT&instId=X", "51001")):
+    for query, code in (
+        ("", "50014"),
+        ("?instType=COW", "51000"),
+        ("?instType=OPTION", "50015"),
+        ("?instType=EVENTS", "50014"),
+        ("?instType=SPOT&instId=X", "51001"),
+    ):
         assert get(venue, f"public/instruments{query}")[1]["code"] == code
 
 
@@ -55,17 +60,20 @@ def test_books_depth_and_id() -> None:
     assert len(full["asks"][0]) == 3
 
 
-@pytest.mark.parametrize(("target", "code", "status"), [
-    ("market/books", "50014", 400),
-    ("market/books?instId=", "50014", 400),
-    ("market/books?instId=NO-SUCH", "51001", 200),
-    ("market/books?instId=BTC-USDT&sz=x", "51000", 200),
-    ("market/books?instId=BTC-USDT&sz=0", "51000", 200),
-    ("market/candles?instId=BTC-USDT&bar=7m", "51000", 200),
-    ("market/history-trades?instId=BTC-USDT&type=2&before=1", "50039", 400),
-    ("market/history-trades?instId=BTC-USDT&type=3", "51000", 200),
-    ("market/nothing", "404", 404),
-])
+@pytest.mark.parametrize(
+    ("target", "code", "status"),
+    [
+        ("market/books", "50014", 400),
+        ("market/books?instId=", "50014", 400),
+        ("market/books?instId=NO-SUCH", "51001", 200),
+        ("market/books?instId=BTC-USDT&sz=x", "51000", 200),
+        ("market/books?instId=BTC-USDT&sz=0", "51000", 200),
+        ("market/candles?instId=BTC-USDT&bar=7m", "51000", 200),
+        ("market/history-trades?instId=BTC-USDT&type=2&before=1", "50039", 400),
+        ("market/history-trades?instId=BTC-USDT&type=3", "51000", 200),
+        ("market/nothing", "404", 404),
+    ],
+)
 def test_errors(target: str, code: str, status: int) -> None:
     assert get(lived(), target) == (status, {**get(lived(), target)[1], "code": code, "data": []})
 
@@ -134,8 +142,12 @@ def test_rate_limits_per_ip(habit: str, status: int) -> None:
 
 def test_D16_errors_empty_unsorted_and_overlapping_pages() -> None:
     target = "market/history-trades?instId=BTC-USDT&limit=4&after=1050"
-    venue = lived("rest_error target=history-trades nth=1", "rest_empty target=history-trades nth=1",
-                  "rest_unsorted target=history-trades nth=2", "rest_overlap target=history-trades nth=3 rows=2")
+    venue = lived(
+        "rest_error target=history-trades nth=1",
+        "rest_empty target=history-trades nth=1",
+        "rest_unsorted target=history-trades nth=2",
+        "rest_overlap target=history-trades nth=3 rows=2",
+    )
     status, body = get(venue, target)
     assert status == 429
     assert body["code"] == "50011"

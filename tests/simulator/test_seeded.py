@@ -121,15 +121,10 @@ class Book:
 def test_same_seed_same_bytes_in_any_process() -> None:
     here = whole_digest()
     assert here == whole_digest()
-    code = (
-        f"import runpy, sys; sys.path[:0] = {sys.path!r}; "
-        f"print(runpy.run_path({__file__!r})['whole_digest']())"
-    )
+    code = f"import runpy, sys; sys.path[:0] = {sys.path!r}; print(runpy.run_path({__file__!r})['whole_digest']())"
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == here
 
 
@@ -155,9 +150,7 @@ def test_what_trades_does_not_depend_on_who_watches() -> None:
 
 
 def test_late_advances_give_the_same_as_punctual_ones() -> None:
-    punctual = watched(
-        SeededMarket(4, start=START, instruments=[SPOT]), *((channel, SPOT) for channel in OWN)
-    )
+    punctual = watched(SeededMarket(4, start=START, instruments=[SPOT]), *((channel, SPOT) for channel in OWN))
     late = watched(SeededMarket(4, start=START, instruments=[SPOT]), *((channel, SPOT) for channel in OWN))
     assert digest(run(punctual, 3)) == digest(late.advance(START + 3 * SECOND))
 
@@ -223,9 +216,7 @@ def test_books_keep_400_levels_and_never_cross() -> None:
             assert book is not None
             assert len(book["asks"]) == len(book["bids"]) == 400
             assert Decimal(book["bids"][0][0]) < Decimal(book["asks"][0][0])
-            assert all(
-                int(level[3]) > 0 and Decimal(level[1]) > 0 for level in (*book["asks"], *book["bids"])
-            )
+            assert all(int(level[3]) > 0 and Decimal(level[1]) > 0 for level in (*book["asks"], *book["bids"]))
 
 
 def test_trades_are_continuous_and_sum_up_the_matches() -> None:
@@ -282,9 +273,7 @@ def test_candles_agree_with_the_trades(key: str) -> None:
                 assert Decimal(row[5]) == sum(Decimal(match["sz"]) for match in by_bar[bar, begin])
     assert closed > 200
     for begin in {row[0] for each in out if each.channel == "candle1m" for row in each.rows}:
-        confirms = [
-            row[8] for each in out if each.channel == "candle1m" for row in each.rows if row[0] == begin
-        ]
+        confirms = [row[8] for each in out if each.channel == "candle1m" for row in each.rows if row[0] == begin]
         assert "1" not in confirms[:-1]
     newest = market.candles(key, "1m")
     steps = [int(two[0]) - int(one[0]) for one, two in itertools.pairwise(newest)]
@@ -437,9 +426,7 @@ def test_one_side_is_emptied_and_comes_back(side: str, other: str) -> None:
 
 def test_scheduled_changes_and_status() -> None:
     market = SeededMarket(18, start=START)
-    watched(
-        market, ("instruments", "SPOT"), ("instruments", "MARGIN"), ("status", ""), ("adl-warning", "SWAP")
-    )
+    watched(market, ("instruments", "SPOT"), ("instruments", "MARGIN"), ("status", ""), ("adl-warning", "SWAP"))
     assert market.snapshot("status", "") is None
     market.schedule_instrument_change(START + SECOND, SPOT, {"tickSz": "0.01"})
     market.schedule_instrument_change(START + 2 * SECOND, "NEW-USDT", {"state": "preopen"})

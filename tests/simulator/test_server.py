@@ -30,9 +30,7 @@ def venue(*faults: str, lasts: float = 60.0, **rules: Any) -> Exchange:
     return Exchange(market, seed=7, now=market.start, rules=habits, faults=Faults.parse(faults))
 
 
-def on_server(
-    check: Callable[[Server], Awaitable[None]], exchange: Exchange | None = None, **settings: Any
-) -> Server:
+def on_server(check: Callable[[Server], Awaitable[None]], exchange: Exchange | None = None, **settings: Any) -> Server:
     """Run a check against a started server; returns the stopped server."""
 
     async def main() -> Server:
@@ -129,12 +127,15 @@ def test_tls_with_the_throw_away_authority() -> None:
     on_server(check, tls=True)
 
 
-@pytest.mark.parametrize(("path", "status", "faults"), [
-    ("/ws/v5/nothing", 404, []),
-    ("/", 404, []),
-    ("/ws/v5/public", 503, ["refuse_connect status=503 retry_after=7"]),
-    ("/ws/v5/public", 429, ["refuse_connect status=429"]),
-])
+@pytest.mark.parametrize(
+    ("path", "status", "faults"),
+    [
+        ("/ws/v5/nothing", 404, []),
+        ("/", 404, []),
+        ("/ws/v5/public", 503, ["refuse_connect status=503 retry_after=7"]),
+        ("/ws/v5/public", 429, ["refuse_connect status=429"]),
+    ],
+)
 def test_A3_refused_upgrades(path: str, status: int, faults: list[str]) -> None:
     async def check(server: Server) -> None:
         with pytest.raises(websockets.InvalidStatus) as caught:
@@ -199,12 +200,15 @@ def test_A2_a_held_handshake_is_answered_in_the_end() -> None:
     on_server(check, venue("slow_open seconds=3 nth=1"), speed=100)
 
 
-@pytest.mark.parametrize(("fault", "code"), [
-    ("close code=4006 reason=abnormal after_frames=2", 4006),
-    ("close code=1012 after_frames=1", 1012),
-    ("die_after_frames frames=2", None),
-    ("kick_all after_frames=1", None),
-])
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("close code=4006 reason=abnormal after_frames=2", 4006),
+        ("close code=1012 after_frames=1", 1012),
+        ("die_after_frames frames=2", None),
+        ("kick_all after_frames=1", None),
+    ],
+)
 def test_A6_A7_ends_reach_the_client(fault: str, code: int | None) -> None:
     async def check(server: Server) -> None:
         async with connect(f"{server.ws_url}/ws/v5/public") as client:
@@ -258,14 +262,17 @@ async def raw_line(server: Server) -> tuple[asyncio.StreamReader, asyncio.Stream
     return reader, writer
 
 
-@pytest.mark.parametrize(("frame", "code"), [
-    (b"\x81\x85\0\0\0\0\xff\xfe\xff\xfe\xff", 1007),
-    (b"\xc1\x80\0\0\0\0", 1002),
-    (b"\x83\x80\0\0\0\0", 1002),
-    (b"\x81\x02hi", 1002),
-    (b"\x81\xff" + (MAX_FRAME + 1).to_bytes(8, "big") + b"\0\0\0\0", 1009),
-    (b"\x88\x80\0\0\0\0", 1000),
-])
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\x85\0\0\0\0\xff\xfe\xff\xfe\xff", 1007),
+        (b"\xc1\x80\0\0\0\0", 1002),
+        (b"\x83\x80\0\0\0\0", 1002),
+        (b"\x81\x02hi", 1002),
+        (b"\x81\xff" + (MAX_FRAME + 1).to_bytes(8, "big") + b"\0\0\0\0", 1009),
+        (b"\x88\x80\0\0\0\0", 1000),
+    ],
+)
 def test_H1_malformed_frames_end_their_line_and_no_other(frame: bytes, code: int) -> None:
     async def check(server: Server) -> None:
         async with connect(f"{server.ws_url}/ws/v5/public") as bystander:
@@ -283,6 +290,7 @@ def test_H1_malformed_frames_end_their_line_and_no_other(frame: bytes, code: int
 def test_H1_fragments_beyond_16_MiB_close_1009() -> None:
     async def check(server: Server) -> None:
         async with connect(f"{server.ws_url}/ws/v5/public") as client:
+
             async def pour() -> None:
                 piece = "x" * (MAX_FRAME // 4)
                 await client.send(iter([piece] * 6))
@@ -299,6 +307,7 @@ def test_H1_fragments_beyond_16_MiB_close_1009() -> None:
 def test_H1_subscribe_flood_is_stopped_by_the_budget() -> None:
     async def check(server: Server) -> None:
         async with connect(f"{server.ws_url}/ws/v5/public") as client:
+
             async def flood() -> None:
                 for n in range(2000):
                     await client.send(json.dumps({"op": "subscribe", "id": str(n), "args": [book(channel="trades")]}))

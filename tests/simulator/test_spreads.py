@@ -43,7 +43,9 @@ def test_a_spread_order_rests_is_amended_and_canceled() -> None:
     assert trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "0.02", "newPx": "-40", "reqId": "q1"})["code"] == "0"
     assert trader.ask("sprd-cancel-order", {"clOrdId": "s1"})["code"] == "0"
     assert [(row["state"], row["sz"], row["px"], row["reqId"]) for row in told(trader, "sprd-orders")] == [
-        ("live", "0.01", "-50", ""), ("live", "0.02", "-40", "q1"), ("canceled", "0.02", "-40", ""),
+        ("live", "0.01", "-50", ""),
+        ("live", "0.02", "-40", "q1"),
+        ("canceled", "0.02", "-40", ""),
     ]
     assert trader.ask("sprd-cancel-order", {"clOrdId": "s1"})["data"][0]["sCode"] == "51401"
     assert trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "0.02"})["data"][0]["sCode"] == "51503"
@@ -93,14 +95,23 @@ def test_post_only_and_the_rest_of_an_ioc_are_canceled() -> None:
     trader.ask("sprd-order", order(ordType="post_only", px="500"))
     trader.ask("sprd-order", order(ordType="ioc", px="-500", clOrdId="s2"))
     assert [(row["clOrdId"], row["state"], row["cancelSource"]) for row in told(trader, "sprd-orders")] == [
-        ("s1", "canceled", "31"), ("s2", "live", ""), ("s2", "canceled", "14"),
+        ("s1", "canceled", "31"),
+        ("s2", "live", ""),
+        ("s2", "canceled", "14"),
     ]
 
 
 def test_wrong_spread_orders_and_where_they_are_taken() -> None:
     trader = listening()
-    for fields, code in (({"sprdId": "A_B"}, "51001"), ({"side": ""}, "50014"), ({"ordType": "fok"}, "51000"),
-                         ({"sz": ""}, "50014"), ({"px": ""}, "50014"), ({"sz": "99"}, "51008"), ({"clOrdId": "s-1"}, "51000")):
+    for fields, code in (
+        ({"sprdId": "A_B"}, "51001"),
+        ({"side": ""}, "50014"),
+        ({"ordType": "fok"}, "51000"),
+        ({"sz": ""}, "50014"),
+        ({"px": ""}, "50014"),
+        ({"sz": "99"}, "51008"),
+        ({"clOrdId": "s-1"}, "51000"),
+    ):
         assert trader.ask("sprd-order", order(**fields))["data"][0]["sCode"] == code, fields
     line = Talker(trader.venue, "private", 2)
     line.say(login(at=2), 2)

@@ -194,7 +194,7 @@ def test_postgres_types(tmp_path: Path) -> None:
         assert float(best) == 9.5
         plan = await connection.fetchval("SELECT string_agg(indexdef, ' ') FROM pg_indexes WHERE tablename = 'trades' "
                                          "AND schemaname = $1", target.name)  # fmt: skip
-        assert "(instrument, \"time\")" in plan
+        assert '(instrument, "time")' in plan
         await connection.close()
 
     asyncio.run(run())

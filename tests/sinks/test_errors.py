@@ -88,7 +88,9 @@ def test_a_missing_extra(url: str, module: str, says: str, monkeypatch: pytest.M
     assert says in str(refusal(url))
 
 
-@pytest.mark.parametrize("scheme", ["postgresql://u:hunter2@127.0.0.1:{}/db", "redis://:hunter2@127.0.0.1:{}/0", "nats://u:hunter2@127.0.0.1:{}"])
+@pytest.mark.parametrize(
+    "scheme", ["postgresql://u:hunter2@127.0.0.1:{}/db", "redis://:hunter2@127.0.0.1:{}/0", "nats://u:hunter2@127.0.0.1:{}"]
+)
 def test_nobody_answers(scheme: str) -> None:
     error = refusal(scheme.format(servers.free_port()))
     assert "nobody answers at 127.0.0.1:" in str(error)

@@ -130,9 +130,7 @@ def test_memory_is_bounded_while_the_sink_is_away(tmp_path: Path) -> None:
     asyncio.run(within(run()))
 
 
-def test_a_target_that_was_emptied_is_not_filled_again_and_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_target_that_was_emptied_is_not_filled_again_and_that_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, sink = tmp_path / "x.json", ListSink()
 
     async def run(count: int) -> None:

@@ -182,7 +182,11 @@ def run(seed: int, seconds: float = RUN_S) -> tuple[World, Fetching]:
     elif kind == "quiet":  # a minute without a trade is nothing special
         market = SeededMarket(seed, start=START, instruments=list(instruments), rate=dice.choice((0.002, 0.01)), levels=50)
     world = World(
-        script, seed=seed, market=market, rules=Rules(push_before_ack=dice.choice(("never", "always"))), instruments=instruments,
+        script,
+        seed=seed,
+        market=market,
+        rules=Rules(push_before_ack=dice.choice(("never", "always"))),
+        instruments=instruments,
         latency_ms=dice.choice((1, 20, 120, 400)),
     )
     fetching = Fetching(
@@ -213,9 +217,13 @@ def audit(world: World, fetching: Fetching) -> list[str]:
     wrong: list[str] = []
     news = world.client.all(Unrecoverable)
     for channel, instrument in sorted({(event.channel, event.instrument) for event in _trades(world)}):
-        wrong += _audit_trades(world, fetching, channel, instrument, [
-            event for event in news if (event.channel, event.instrument) == (channel, instrument)
-        ])
+        wrong += _audit_trades(
+            world,
+            fetching,
+            channel,
+            instrument,
+            [event for event in news if (event.channel, event.instrument) == (channel, instrument)],
+        )
     instants = [instant for instant, page in fetching.pages if page.path == "market/history-trades"]
     wrong += [f"more than 20 pages in 2 s at {b}" for a, b in zip(instants, instants[20:], strict=False) if b - a < 2 * SECOND]
     if fetching.answers["50011"] and not any(fault.kind == "rest_error" for fault in world.exchange.ledger.faults):

@@ -348,9 +348,11 @@ def test_a_store_of_another_software_version_with_other_columns_is_read(tmp_path
     name = "tables/trades/date=2025-11-22/instrument=BTC-USDT/r0-000000000001-000000000001.parquet"
     with store.open(root) as opened:
         rows = parquet.read(*opened.sources("trades")[0])
-    older = rows.drop_columns(["source"]).set_column(
-        rows.schema.get_field_index("trade_id"), "trade_id", pa.array([77], pa.int64())
-    ).append_column("venue", pa.array(["x"]))
+    older = (
+        rows.drop_columns(["source"])
+        .set_column(rows.schema.get_field_index("trade_id"), "trade_id", pa.array([77], pa.int64()))
+        .append_column("venue", pa.array(["x"]))
+    )
     content = parquet.encode(older)
     (root / name).write_bytes(content)
     entry = parquet.describe(name, older, content, has_ids=True)

@@ -93,9 +93,15 @@ def test_spread_orders_are_in_lists_of_their_own() -> None:
     assert absence.query == {"sprdId": spread, "endId": "1"}
 
 
-@pytest.mark.parametrize(("instrument", "kind"), [
-    ("BTC-USDT", "SPOT"), ("BTC-USD-SWAP", "SWAP"), ("BTC-USD-261225", "FUTURES"), ("BTC-USD-261225-60000-C", "OPTION"),
-])
+@pytest.mark.parametrize(
+    ("instrument", "kind"),
+    [
+        ("BTC-USDT", "SPOT"),
+        ("BTC-USD-SWAP", "SWAP"),
+        ("BTC-USD-261225", "FUTURES"),
+        ("BTC-USD-261225-60000-C", "OPTION"),
+    ],
+)
 def test_past_orders_are_asked_for_by_the_type_of_their_instrument(instrument: str, kind: str) -> None:
     absence = Absence(instrument, ITSELF)
     for second in (0, 4, 4):

@@ -141,7 +141,7 @@ def _print_recording(console: Console, folder: Path) -> bool:
     console.print("\n[bold]okex-ws verify[/] of what was recorded:")
     done = audit([folder])
     print_audit(console, done)
-    console.print(f"\n[bold]okex-ws query[/] \"{QUERY}\"", soft_wrap=True)
+    console.print(f'\n[bold]okex-ws query[/] "{QUERY}"', soft_wrap=True)
     with store.open(folder) as opened:
         answer = opened.sql(QUERY)
         print_table(answer.column_names, [tuple(row.values()) for row in answer.to_pylist()])

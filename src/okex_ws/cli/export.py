@@ -54,9 +54,7 @@ def export(
             if sql is not None and form == "csv":
                 count = exports.export_csv(opened, target, sql)
             elif form == "tardis":
-                count = exports.export_tardis(
-                    opened, target, kind, instrument or "", since=since, until=until, channel=channel
-                )
+                count = exports.export_tardis(opened, target, kind, instrument or "", since=since, until=until, channel=channel)
             else:
                 count = exports.export_hftbacktest(opened, target, instrument or "", since=since, until=until, channel=channel)
         except OSError as error:

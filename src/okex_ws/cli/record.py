@@ -54,9 +54,7 @@ def record(
     no_backfill: Annotated[bool, typer.Option("--no-backfill", help="Do not fetch what was missed; only write it down.")] = False,
     flush_s: Annotated[
         float,
-        typer.Option(
-            "--flush", parser=options.duration, metavar="TIME", help="The most a crash may cost.", show_default="1s"
-        ),
+        typer.Option("--flush", parser=options.duration, metavar="TIME", help="The most a crash may cost.", show_default="1s"),
     ] = 1.0,
     metrics_port: Annotated[
         int | None,
@@ -69,8 +67,11 @@ def record(
     status_s: Annotated[
         float | None,
         typer.Option(
-            "--status-every", parser=options.duration, metavar="TIME", help="How often a log line says where it stands."
-            " On a terminal the status is always there.", show_default="10s",
+            "--status-every",
+            parser=options.duration,
+            metavar="TIME",
+            help="How often a log line says where it stands. On a terminal the status is always there.",
+            show_default="10s",
         ),
     ] = None,
     for_s: options.ForTime = None,

@@ -39,9 +39,7 @@ def replay(
         int | None, typer.Option("--from", parser=options.instant, metavar="WHEN", help="Show from then on; 2026-11-22T14:00Z.")
     ] = None,
     until: Annotated[int | None, typer.Option("--until", parser=options.instant, metavar="WHEN", help="End there.")] = None,
-    recorder: Annotated[
-        str | None, typer.Option("--recorder", metavar="NAME", help="Only this recorder of the folder.")
-    ] = None,
+    recorder: Annotated[str | None, typer.Option("--recorder", metavar="NAME", help="Only this recorder of the folder.")] = None,
     in_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, news of the line among them.")] = False,
 ) -> int:
     """Tell a recording again through the same code as live: the same events, gaps and disconnects at the same places.

@@ -190,9 +190,7 @@ def _account(server: Server) -> str:
     return f"{len(ledger.traffic)} connections, {pushes} pushes, faults: {faults}"
 
 
-def _seeded_venue(
-    seed: int, instruments: list[str] | None, rate: float, faults: Faults, demo: bool
-) -> Callable[[int], Exchange]:
+def _seeded_venue(seed: int, instruments: list[str] | None, rate: float, faults: Faults, demo: bool) -> Callable[[int], Exchange]:
     from okex_ws.simulator.exchange import Exchange
     from okex_ws.simulator.rules import Rules
     from okex_ws.simulator.seeded import SeededMarket

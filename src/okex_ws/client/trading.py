@@ -284,9 +284,7 @@ class Trader:
         if not self.settings.spreads and any(order.is_spread and isinstance(order, (PlaceOrder, AmendOrder)) for order in orders):
             raise NotTradingError("this client hears nothing of spread orders; make it with Trading(spreads=True)")
         fitted = [self._fitted(order) for order in orders]
-        tickets = self.safety.submit(
-            fitted, self._around, self._now(), override=override, urgent=urgent, may_resend=may_resend
-        )
+        tickets = self.safety.submit(fitted, self._around, self._now(), override=override, urgent=urgent, may_resend=may_resend)
         for name in self.safety.guard.take_unpriced():
             log.warning("no price of %s is known here, so price_distance is not checked: keep its book, or subscribe to it", name)
         futures = []

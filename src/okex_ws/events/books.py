@@ -84,11 +84,7 @@ class BookUpdate(BookEvent, kw_only=True, gc=False):
     @property
     def is_reset(self) -> bool:
         """True when OKX restarted the sequence at a smaller number (maintenance); the change itself is valid."""
-        return (
-            self.sequence is not None
-            and self.previous_sequence is not None
-            and self.sequence < self.previous_sequence
-        )
+        return self.sequence is not None and self.previous_sequence is not None and self.sequence < self.previous_sequence
 
 
 class SpreadBookSnapshot(BookSnapshot, kw_only=True, gc=False):

@@ -33,8 +33,10 @@ class Latest:
             place = (event.channel, event.instrument)
             candle = self._candles.get(place)
             # A closed candle may be corrected, but an opening push that comes late does not reopen it.
-            if candle is None or event.open_ms > candle.open_ms or (
-                event.open_ms == candle.open_ms and event.closed >= candle.closed
+            if (
+                candle is None
+                or event.open_ms > candle.open_ms
+                or (event.open_ms == candle.open_ms and event.closed >= candle.closed)
             ):
                 self._candles[place] = event
 

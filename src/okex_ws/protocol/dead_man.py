@@ -175,9 +175,7 @@ class CancelAllAfter:
             return []  # a renewal is no news
         until = self.until or 0
         return [
-            SwitchArmed(
-                ts_recv=now, line="guard", timeout_s=asked.timeout_s, until=until, tag=self.tag, is_spread=self.is_spread
-            )
+            SwitchArmed(ts_recv=now, line="guard", timeout_s=asked.timeout_s, until=until, tag=self.tag, is_spread=self.is_spread)
         ]
 
     def _failed(self, asked: Arm, reason: str, now: int) -> list[Event]:

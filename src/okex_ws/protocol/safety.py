@@ -138,9 +138,7 @@ class Safety:
                     self._canceled.add(order_id)
                     made = self.orders.ticket(event.ticket)
                     is_spread = made is not None and made.order.is_spread
-                    named = CancelOrder(
-                        instrument=event.instrument, client_order_id=event.client_order_id, is_spread=is_spread
-                    )
+                    named = CancelOrder(instrument=event.instrument, client_order_id=event.client_order_id, is_spread=is_spread)
                     self.orders.submit([named], now, urgent=True)
             case OrderResolved(kind="cancel" | "mass_cancel") if event.verdict is not Verdict.CONFIRMED:
                 self._cancel_again_at = self._cancel_again_at or now + CANCEL_AGAIN

@@ -192,11 +192,7 @@ class Subscriptions:
 
     def _current(self, request: Request) -> list[Subscription]:
         """Its open args, without those that were let go or asked for anew since, or are confirmed."""
-        return [
-            item
-            for item in request.open
-            if self._asked_in.get(item) == request.id and self.states.get(item) is State.ASKED
-        ]
+        return [item for item in request.open if self._asked_in.get(item) == request.id and self.states.get(item) is State.ASKED]
 
 
 def _words(frame: ErrorFrame) -> set[str]:

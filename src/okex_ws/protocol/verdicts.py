@@ -120,9 +120,7 @@ def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None
     return None
 
 
-def of_unchanged(
-    ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int, has_expired: bool
-) -> tuple[Proof, Rank] | None:
+def of_unchanged(ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int, has_expired: bool) -> tuple[Proof, Rank] | None:
     """What it proves that the order, read at `asked_at`, does not show what was asked of it; None while that may still come."""
     look = ticket.look
     is_patient = look is not None and asked_at - look.since >= grace

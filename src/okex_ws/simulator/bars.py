@@ -51,9 +51,7 @@ def merged(into: Bar | None, bar: Bar, start: int) -> Bar:
 class Bars:
     """One series. `roll(now)` must be called at every whole second at the latest before the next price."""
 
-    def __init__(
-        self, dice: Dice, start: int, price: int, *, swing: int, lots: int, turnover: int, money: int
-    ) -> None:
+    def __init__(self, dice: Dice, start: int, price: int, *, swing: int, lots: int, turnover: int, money: int) -> None:
         self._dice = dice
         self._start = start
         self._price = price
@@ -96,9 +94,7 @@ class Bars:
             self._minute = merged(self._minute, second, start)
             for bar, row in self._watched.items():
                 start = opening(second[0], bar)
-                self._watched[bar] = merged(
-                    row if row is not None and row[0] == start else None, second, start
-                )
+                self._watched[bar] = merged(row if row is not None and row[0] == start else None, second, start)
         minute = self._minute
         if minute is not None and minute[0] + MINUTE <= now:
             self._minutes.append(minute)

@@ -233,11 +233,7 @@ class Stream:
     def snapshot(self, now: int) -> Publication | None:
         """What a subscriber gets at once: the captured snapshot itself until a later update was told."""
         if self.channel not in INCREMENTAL or self.book is None:
-            told = (
-                self.last
-                if self.channel in BOOK_DEPTH or "ticker" in self.channel or "candle" in self.channel
-                else []
-            )
+            told = self.last if self.channel in BOOK_DEPTH or "ticker" in self.channel or "candle" in self.channel else []
             return Publication(now, self.channel, self.key, told) if told else None
         if self.position == 1 and self.frames[0].action == "snapshot":
             return Publication(now, self.channel, self.key, self.frames[0].rows, "snapshot")
@@ -261,9 +257,7 @@ class CaptureMarket:
     nothing. Later it runs on whether or not it is watched.
     """
 
-    def __init__(
-        self, source: str | Path | Iterable[str], *, start: int, conn: str | None = None, loop: bool = False
-    ) -> None:
+    def __init__(self, source: str | Path | Iterable[str], *, start: int, conn: str | None = None, loop: bool = False) -> None:
         self.start = start
         self.origin: int | None = None
         self._now = start
@@ -368,9 +362,7 @@ class CaptureMarket:
         if inst_type not in self._rows:
             listed = self._recording.instruments.get(inst_type, {})
             rows = [completed(row) for row in listed.values()]
-            missing = dict.fromkeys(
-                key for _, key in self._streams if "-" in key and key not in listed and "_" not in key
-            )
+            missing = dict.fromkeys(key for _, key in self._streams if "-" in key and key not in listed and "_" not in key)
             self._rows[inst_type] = rows + [instrument_row(key) for key in missing if type_of(key) == inst_type]
         return [dict(row) for row in self._rows[inst_type]]
 
@@ -456,6 +448,4 @@ class CaptureMarket:
         kept = self._matches.setdefault(instrument, [])
         for row in rows:
             names = ("instId", "tradeId", "px", "sz", "side", "ts")
-            kept.append(
-                {**{name: str(row.get(name, "")) for name in names}, "source": str(row.get("source", "0"))}
-            )
+            kept.append({**{name: str(row.get(name, "")) for name in names}, "source": str(row.get("source", "0"))})

@@ -131,9 +131,7 @@ class Exchange:
             held += fault.options["seconds"]
         return held
 
-    def open(
-        self, path: str, now: int, *, peer: str = "127.0.0.1", headers: Mapping[str, str] | None = None
-    ) -> Line | Refusal:
+    def open(self, path: str, now: int, *, peer: str = "127.0.0.1", headers: Mapping[str, str] | None = None) -> Line | Refusal:
         """An upgrade request: a line, or the HTTP answer that refuses it (404 path, 429 more than 3 a second)."""
         self.on_deadline(now)
         entrance = door(path)
@@ -221,9 +219,7 @@ class Exchange:
         """A conversation is over."""
         self._conversations.pop(conversation.number, None)
 
-    def note(
-        self, kind: str, now: int, conn_id: str = "", channel: str = "", key: str = "", detail: str = ""
-    ) -> None:
+    def note(self, kind: str, now: int, conn_id: str = "", channel: str = "", key: str = "", detail: str = "") -> None:
         """Enter one stroke of a fault in the ledger."""
         self.ledger.note_fault(FaultApplied(now, kind, conn_id, channel, key, detail))
 
@@ -491,6 +487,4 @@ def _in_push_order(publications: list[Publication]) -> list[Publication]:
     places: dict[tuple[int, str], int] = {}
     for place, publication in enumerate(publications):
         places.setdefault((publication.ts, publication.key), place)
-    return sorted(
-        publications, key=lambda p: (p.ts, places[p.ts, p.key], v5.PUSH_RANK.get(p.channel, 0))
-    )
+    return sorted(publications, key=lambda p: (p.ts, places[p.ts, p.key], v5.PUSH_RANK.get(p.channel, 0)))

@@ -78,12 +78,20 @@ _WHOM = (str, "all")
 
 KINDS: dict[str, Kind] = {
     "refuse_connect": _kind(
-        "open", "answer the upgrade with an HTTP status instead of 101 [A1 A3]", lasting=True,
-        status=(_count, 503), retry_after=(str, ""), location=(str, ""),
+        "open",
+        "answer the upgrade with an HTTP status instead of 101 [A1 A3]",
+        lasting=True,
+        status=(_count, 503),
+        retry_after=(str, ""),
+        location=(str, ""),
     ),
     "slow_open": _kind("hold", "accept TCP, then hold the handshake [A2 A16]", seconds=(nanoseconds, 15 * 10**9)),
     "close": _kind(
-        "line", "send a close frame [A7 B14]", code=(_count, 1001), reason=(str, ""), whom=_WHOM,
+        "line",
+        "send a close frame [A7 B14]",
+        code=(_count, 1001),
+        reason=(str, ""),
+        whom=_WHOM,
     ),
     "abort": _kind("line", "reset TCP without a close frame [A5 A6]", whom=_WHOM),
     "freeze": _kind("line", "half-open: stop reading and writing, keep TCP [A8]", whom=_WHOM),
@@ -100,8 +108,7 @@ KINDS: dict[str, Kind] = {
     "drop": _kind("push", "lose a push; the chain goes on without it [D1 D15]"),
     "duplicate": _kind("push", "send a push twice [D2]"),
     "swap": _kind("push", "send a push after the next one of its subscription [D2]"),
-    "delay": _kind("push", "hold a subscription's pushes back, in order [A15]", seconds=(nanoseconds, 10**9),
-                   lasting=True),
+    "delay": _kind("push", "hold a subscription's pushes back, in order [A15]", seconds=(nanoseconds, 10**9), lasting=True),
     "mute": _kind("push", "lose every push while it lasts [A9]", lasting=True),
     "resnapshot": _kind("push", "send a second snapshot in mid-stream [D6 B5]", needs="linked"),
     "crossed": _kind("push", "add a bid above the best ask [D9]", needs="book"),
@@ -110,24 +117,34 @@ KINDS: dict[str, Kind] = {
     "unknown_delete": _kind("push", "delete levels the book never had [D7]", needs="update"),
     "zero_size_in_snapshot": _kind("push", "levels of size 0 in a snapshot [D7]", needs="snapshot"),
     "checksum_wrong": _kind("push", "a non-zero checksum that does not verify [D10]", needs="checksum"),
-    "late": _kind("push", "exchange time stamps that lie this far back [D19]", needs="stamped", seconds=(nanoseconds, 10 * 10**9),
-                  lasting=True),
+    "late": _kind(
+        "push",
+        "exchange time stamps that lie this far back [D19]",
+        needs="stamped",
+        seconds=(nanoseconds, 10 * 10**9),
+        lasting=True,
+    ),
     "ts_back": _kind("push", "one exchange time stamp that jumps back [D19]", needs="stamped", seconds=(nanoseconds, 10 * 10**9)),
     "candle_correction": _kind("push", "repeat a closed candle with another close price [D20]", needs="closed_candle"),
     "extra_field": _kind("push", "fields nobody has heard of [C6]", name=(str, "surprise")),
-    "missing_field": _kind("push", "leave a field out: arg, data, ts, seqId, prevSeqId, checksum ... [C7]",
-                           name=(str, "prevSeqId")),
+    "missing_field": _kind(
+        "push", "leave a field out: arg, data, ts, seqId, prevSeqId, checksum ... [C7]", name=(str, "prevSeqId")
+    ),
     "bad_types": _kind(
-        "push", "null_data, dict_data, text_data, short_level, long_level, empty_price or number_price [C5 B15]",
+        "push",
+        "null_data, dict_data, text_data, short_level, long_level, empty_price or number_price [C5 B15]",
         what=(str, ""),
     ),
     "truncate": _kind("push", "cut the JSON short (the rest is lost) [C1]", bytes=(_count, 0)),
     "bad_deflate": _kind(
-        "push", f"V1, V3: a frame that does not inflate as it should: {', '.join(BAD_DEFLATES)} [C10 C11]",
-        what=(_bad_deflate, "corrupt"), size=(_count, 1 << 28),
+        "push",
+        f"V1, V3: a frame that does not inflate as it should: {', '.join(BAD_DEFLATES)} [C10 C11]",
+        what=(_bad_deflate, "corrupt"),
+        size=(_count, 1 << 28),
     ),
-    "garbage": _kind("push", "add a frame of random bytes, not UTF-8 unless utf8=1 [C1 C2]", bytes=(_count, 64),
-                     utf8=(_count, 0)),
+    "garbage": _kind(
+        "push", "add a frame of random bytes, not UTF-8 unless utf8=1 [C1 C2]", bytes=(_count, 64), utf8=(_count, 0)
+    ),
     "inject": _kind("push", "add a frame of this text [C1 C3 C4]", text=(str, "")),
     "unknown_channel": _kind("push", "add a push of a channel nobody has heard of [C6]"),
     "wrong_dialect": _kind("push", "add a frame as OKEX V3 or V1 sent it [B17]", version=(_count, 3)),
@@ -137,41 +154,65 @@ KINDS: dict[str, Kind] = {
     "order_lost": _kind("order", "a request about orders never arrives; drop=1: the line dies too [F3]", drop=(_count, 0)),
     "order_then_drop": _kind("order", "obey a request about orders, then reset the line instead of an ack [F1]"),
     "order_answer": _kind(
-        "order", "answer a request about orders with an error; obey=0: and do not obey it [F2 F12 F23]",
-        code=(str, "50004"), status=(_count, 503), obey=(_count, 1),
+        "order",
+        "answer a request about orders with an error; obey=0: and do not obey it [F2 F12 F23]",
+        code=(str, "50004"),
+        status=(_count, 503),
+        obey=(_count, 1),
     ),
-    "slow_order": _kind("order", "a request about orders is this long on its way; inside=1: in the exchange [F16]",
-                        seconds=(nanoseconds, 10**9), inside=(_count, 0)),
+    "slow_order": _kind(
+        "order",
+        "a request about orders is this long on its way; inside=1: in the exchange [F16]",
+        seconds=(nanoseconds, 10**9),
+        inside=(_count, 0),
+    ),
     "order_refused": _kind(
-        "item", "refuse one order, amend or cancel with this sCode; obey=1: though it is obeyed [F2 F10 F11 F12 F18]",
-        code=(str, "51008"), obey=(_count, 0),
+        "item",
+        "refuse one order, amend or cancel with this sCode; obey=1: though it is obeyed [F2 F10 F11 F12 F18]",
+        code=(str, "51008"),
+        obey=(_count, 0),
     ),
     "amend_fails": _kind("item", "accept an amend, then tell that it failed (amendResult -1 or 1) [F10]"),
     "code_unknown": _kind("item", "refuse the instIdCode that the exchange itself publishes: 51001 [F10]", lasting=True),
     "hide_order": _kind(
-        "lookup", "an order is not found (51603) by its first lookups on REST; seconds=: only while it is that young [F4]",
-        lookups=(_count, 3), seconds=(nanoseconds, 0),
+        "lookup",
+        "an order is not found (51603) by its first lookups on REST; seconds=: only while it is that young [F4]",
+        lookups=(_count, 3),
+        seconds=(nanoseconds, 0),
     ),
     "maintenance": _kind(
-        "service", "orders and private REST are unavailable: 50001 [F23]", lasting=True,
-        code=(str, "50001"), status=(_count, 503),
+        "service",
+        "orders and private REST are unavailable: 50001 [F23]",
+        lasting=True,
+        code=(str, "50001"),
+        status=(_count, 503),
     ),
-    "clock_skew": _kind("clock", "the exchange's clock is off by this, either way [B12 F21]", lasting=True,
-                        seconds=(nanoseconds, 35 * 10**9)),
+    "clock_skew": _kind(
+        "clock", "the exchange's clock is off by this, either way [B12 F21]", lasting=True, seconds=(nanoseconds, 35 * 10**9)
+    ),
     "key_deleted": _kind("market", "delete an API key: its lines close with 4007 (at=) [B14]", api_key=(str, "*")),
     "seq_reset": _kind("mint", "restart an instrument's sequence ids low, as after maintenance [D3]"),
     "instrument_change": _kind(
-        "market", "change an instrument's row on REST and `instruments` (instrument=, at=) [D21]",
-        tickSz=(str, None), lotSz=(str, None), minSz=(str, None), state=(str, None), expTime=(str, None),
+        "market",
+        "change an instrument's row on REST and `instruments` (instrument=, at=) [D21]",
+        tickSz=(str, None),
+        lotSz=(str, None),
+        minSz=(str, None),
+        state=(str, None),
+        expTime=(str, None),
         instIdCode=(_count, None),
     ),
     "stale_rest_book": _kind("rest", "a REST book older than the stream [D13]", seconds=(nanoseconds, 5 * 10**9)),
-    "rest_error": _kind("rest", "a REST error of an endpoint (target=trade/* or a last word): HTTP status and OKX code [D16]",
-                        status=(_count, 429), code=(str, "50011"), target=(str, "*")),
+    "rest_error": _kind(
+        "rest",
+        "a REST error of an endpoint (target=trade/* or a last word): HTTP status and OKX code [D16]",
+        status=(_count, 429),
+        code=(str, "50011"),
+        target=(str, "*"),
+    ),
     "rest_empty": _kind("rest", "a REST reply without rows [D16]", target=(str, "*")),
     "rest_unsorted": _kind("rest", "REST rows out of order [D16]", target=(str, "*")),
-    "rest_overlap": _kind("rest", "REST pages that repeat rows of the page before [D16]", rows=(_count, 10),
-                          target=(str, "*")),
+    "rest_overlap": _kind("rest", "REST pages that repeat rows of the page before [D16]", rows=(_count, 10), target=(str, "*")),
 }
 
 PATHS = ("public", "business", "private", "rest", "v1", "v3")
@@ -215,8 +256,21 @@ class Fault:
     selector of time or count at all it strikes at every chance.
     """
 
-    __slots__ = ("action", "at", "channel", "every", "instrument", "kind", "lasts", "nth", "options", "path",
-                 "probability", "repeat", "times")
+    __slots__ = (
+        "action",
+        "at",
+        "channel",
+        "every",
+        "instrument",
+        "kind",
+        "lasts",
+        "nth",
+        "options",
+        "path",
+        "probability",
+        "repeat",
+        "times",
+    )
 
     def __init__(self, kind: str, **settings: Any) -> None:
         if kind not in KINDS:
@@ -360,8 +414,19 @@ class Running:
         return True
 
     def strikes(
-        self, stage: str, now: int, line: int, *, path: str = "", channel: str = "", key: str = "", action: str = "",
-        target: str = "", traits: Collection[str] = (), only: Collection[str] | None = None, also: str = "",
+        self,
+        stage: str,
+        now: int,
+        line: int,
+        *,
+        path: str = "",
+        channel: str = "",
+        key: str = "",
+        action: str = "",
+        target: str = "",
+        traits: Collection[str] = (),
+        only: Collection[str] | None = None,
+        also: str = "",
     ) -> list[Fault]:
         """The faults that strike this frame or request of this line (0: no line), counting it. also: V5's name of the channel."""
         indexes = self._stages.get(stage)

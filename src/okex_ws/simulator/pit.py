@@ -189,9 +189,7 @@ class Pit:
             self._flushed = now
         self.due = self._next_due(now)
 
-    def _say(
-        self, out: list[Publication], now: int, channel: str, rows: list[Any], action: str | None = None
-    ) -> None:
+    def _say(self, out: list[Publication], now: int, channel: str, rows: list[Any], action: str | None = None) -> None:
         out.append(Publication(now, self._prefix + channel, self.instrument, rows, action))
 
     def _publish_top(self, now: int, channel: str, out: list[Publication]) -> None:
@@ -200,9 +198,7 @@ class Pit:
             self._tops[channel] = state
             self._say(out, now, channel, [self._top_row(channel, now)])
 
-    def _publish_changes(
-        self, now: int, channels: tuple[str, ...], view: BookView, out: list[Publication]
-    ) -> None:
+    def _publish_changes(self, now: int, channels: tuple[str, ...], view: BookView, out: list[Publication]) -> None:
         changes = view.refresh()
         if changes is None:
             return

@@ -196,18 +196,10 @@ def default_listings(start: int) -> dict[str, Listing]:
     listings = [
         spot_listing("BTC-USDT", tick="0.1", lot="0.00000001", least="0.00001", order_lots=5_000_000),
         spot_listing("ETH-USDT", tick="0.01", lot="0.000001", least="0.0001", order_lots=800_000),
-        derivative_listing(
-            "BTC-USDT-SWAP", tick="0.1", lot="0.01", ct_val="0.01", premium=1.0002, order_lots=500
-        ),
-        derivative_listing(
-            "ETH-USDT-SWAP", tick="0.01", lot="0.01", ct_val="0.1", premium=1.0001, order_lots=800
-        ),
-        derivative_listing(
-            "BTC-USD-SWAP", tick="0.1", lot="0.1", ct_val="100", premium=1.0001, order_lots=300
-        ),
-        derivative_listing(
-            f"BTC-USD-{far}", tick="0.1", lot="0.1", ct_val="100", premium=1.02, order_lots=100, pace=0.25
-        ),
+        derivative_listing("BTC-USDT-SWAP", tick="0.1", lot="0.01", ct_val="0.01", premium=1.0002, order_lots=500),
+        derivative_listing("ETH-USDT-SWAP", tick="0.01", lot="0.01", ct_val="0.1", premium=1.0001, order_lots=800),
+        derivative_listing("BTC-USD-SWAP", tick="0.1", lot="0.1", ct_val="100", premium=1.0001, order_lots=300),
+        derivative_listing(f"BTC-USD-{far}", tick="0.1", lot="0.1", ct_val="100", premium=1.02, order_lots=100, pace=0.25),
     ]
     for strike, side in ((60_000, "C"), (50_000, "P")):
         name = f"BTC-USD-{far}-{strike}-{side}"

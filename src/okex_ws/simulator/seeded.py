@@ -60,9 +60,7 @@ _PIT_CHANNELS = frozenset(
         "books-rpi",
     }
 )
-_SPREAD_CHANNELS = frozenset(
-    f"sprd-{name}" for name in ("public-trades", "tickers", "books5", "bbo-tbt", "books-l2-tbt")
-)
+_SPREAD_CHANNELS = frozenset(f"sprd-{name}" for name in ("public-trades", "tickers", "books5", "bbo-tbt", "books-l2-tbt"))
 _PERIODS: dict[str, int] = {
     "index-tickers": 100 * MILLISECOND,
     "mark-price": 200 * MILLISECOND,
@@ -105,10 +103,7 @@ class SeededMarket:
         wanted = default_listings(start) if instruments is None else instruments
         listings = [each if isinstance(each, Listing) else listing_of(each, start) for each in _each(wanted)]
         coins = sorted({listing.underlying for listing in listings})
-        self._underlyings = {
-            coin: Underlying(dice.fork(f"underlying {coin}"), start_price(coin), start, rate)
-            for coin in coins
-        }
+        self._underlyings = {coin: Underlying(dice.fork(f"underlying {coin}"), start_price(coin), start, rate) for coin in coins}
         self._pits: dict[str, Pit] = {}
         for listing in listings:
             self._pits[listing.instrument] = Pit(
@@ -123,9 +118,7 @@ class SeededMarket:
         self._rows = self._reference_rows(listings)
         self._indexes = {f"{coin}-{quote}": coin for coin in coins for quote in ("USDT", "USD")}
         self._index_scales = {
-            coin: Scale(
-                "0.1" if start_price(coin) > 10_000 else "0.01" if start_price(coin) > 100 else "0.00001"
-            )
+            coin: Scale("0.1" if start_price(coin) > 10_000 else "0.01" if start_price(coin) > 100 else "0.00001")
             for coin in coins
         }
         self._side_bars: dict[tuple[str, str], Bars] = {}
@@ -228,9 +221,7 @@ class SeededMarket:
             return Publication(self._now, channel, key, self._statuses[:1]) if self._statuses else None
         candle = candle_bar(channel)
         if candle is not None and (candle[0], key) in self._side_bars:
-            row = self._side_row(
-                candle[0], key, self._side_bars[candle[0], key].current(candle[1], self._now), "0"
-            )
+            row = self._side_row(candle[0], key, self._side_bars[candle[0], key].current(candle[1], self._now), "0")
             return Publication(self._now, channel, key, [row])
         if channel in _PERIODS:
             if channel == "estimated-price":
@@ -300,9 +291,7 @@ class SeededMarket:
         """Change fields of an instrument's row at `at` and push it; an unknown instId is a new listing."""
         self._schedule_count += 1
         self._changes[self._schedule_count] = (instrument, dict(changes))
-        heappush(
-            self._scheduled, (max(at, self._now + 1), self._schedule_count, "instruments", instrument, [])
-        )
+        heappush(self._scheduled, (max(at, self._now + 1), self._schedule_count, "instruments", instrument, []))
         self._due = self._next_due()
 
     def schedule_status(self, at: int, row: dict[str, Any]) -> None:
@@ -370,10 +359,7 @@ class SeededMarket:
         if listing.inst_type in _TYPES_OF["liquidation-orders"]:
             for each in pit.fresh:
                 # OKX tells at most one liquidation per contract and second.
-                if (
-                    each.last_id % _LIQUIDATION_SHARE == 0
-                    and self._liquidated.get(pit.instrument) != now // SECOND
-                ):
+                if each.last_id % _LIQUIDATION_SHARE == 0 and self._liquidated.get(pit.instrument) != now // SECOND:
                     self._liquidated[pit.instrument] = now // SECOND
                     if listing.inst_type in self._watched.get("liquidation-orders", ()):
                         rows = [liquidation_row(listing, pit.trade_row(each))]
@@ -394,15 +380,9 @@ class SeededMarket:
         if channel == "index-tickers":
             return [self._index_row(key, now)] if key in self._indexes else []
         if channel == "opt-summary":
-            return [
-                option_row(pit.listing, self._spot(pit.listing.underlying, now), now)
-                for pit in self._options(key)
-            ]
+            return [option_row(pit.listing, self._spot(pit.listing.underlying, now), now) for pit in self._options(key)]
         if channel == "estimated-price":
-            rows = [
-                settlement_row(pit.listing, self._spot(pit.listing.underlying, now), now)
-                for pit in self._settling(key)
-            ]
+            rows = [settlement_row(pit.listing, self._spot(pit.listing.underlying, now), now) for pit in self._settling(key)]
             return [row for row in rows if row is not None]
         pit = self._pits.get(key)
         if pit is None or not self.knows(channel, key):
@@ -413,9 +393,7 @@ class SeededMarket:
         if channel == "price-limit":
             return [limit_row(listing, pit.contract.tick, pit.path.ticks(now), now)]
         if channel == "open-interest":
-            return [
-                interest_row(listing, pit.contract, pit.lots_traded, self._spot(listing.underlying, now), now)
-            ]
+            return [interest_row(listing, pit.contract, pit.lots_traded, self._spot(listing.underlying, now), now)]
         return [funding_row(listing, self._dice.fork(f"funding {key}"), now)]
 
     def _spot(self, coin: str, now: int) -> float:
@@ -433,9 +411,7 @@ class SeededMarket:
 
     def _index(self, index: str, now: int) -> int:
         spot = self._spot(self._indexes[index], now)
-        return self._index_scales[self._indexes[index]].steps(
-            spot * (0.9997 if index.endswith("USD") else 1.0)
-        )
+        return self._index_scales[self._indexes[index]].steps(spot * (0.9997 if index.endswith("USD") else 1.0))
 
     def _index_row(self, index: str, now: int) -> dict[str, Any]:
         text = self._index_scales[self._indexes[index]].text
@@ -452,13 +428,9 @@ class SeededMarket:
         }
 
     def _follow(self, kind: str, key: str) -> None:
-        price = (
-            self._index(key, self.start) if kind == "index-candle" else self._pits[key].path.ticks(self.start)
-        )
+        price = self._index(key, self.start) if kind == "index-candle" else self._pits[key].path.ticks(self.start)
         dice = self._dice.fork(f"{kind} {key}")
-        self._side_bars[kind, key] = Bars(
-            dice, self.start, price, swing=abs(price) // 4_000, lots=0, turnover=0, money=0
-        )
+        self._side_bars[kind, key] = Bars(dice, self.start, price, swing=abs(price) // 4_000, lots=0, turnover=0, money=0)
 
     def _sample_side_bars(self, now: int, out: list[Publication]) -> None:
         for (kind, key), bars in self._side_bars.items():
@@ -476,16 +448,10 @@ class SeededMarket:
             bars.add(now, price)
 
     def _side_row(self, kind: str, key: str, bar: Bar, confirm: str) -> list[str]:
-        scale = (
-            self._index_scales[self._indexes[key]]
-            if kind == "index-candle"
-            else self._pits[key].contract.tick
-        )
+        scale = self._index_scales[self._indexes[key]] if kind == "index-candle" else self._pits[key].contract.tick
         return [stamp(bar[0]), *(scale.text(price) for price in bar[1:5]), confirm]
 
-    def _publish_scheduled(
-        self, now: int, number: int, channel: str, key: str, rows: list[Any], out: list[Publication]
-    ) -> None:
+    def _publish_scheduled(self, now: int, number: int, channel: str, key: str, rows: list[Any], out: list[Publication]) -> None:
         if channel == "status":
             self._statuses[:0] = rows
         if channel != "instruments" or number not in self._changes:

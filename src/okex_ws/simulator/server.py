@@ -243,8 +243,15 @@ class Server:
     async def _listen(self, context: ssl.SSLContext | None) -> None:
         holds = self.exchange.running.has("hold")
         inner = await ws_create_server(
-            self._upgrade, self.host, 0 if holds else self.port, ssl=context, max_frame_size=MAX_FRAME,
-            disconnect_on_exception=True, websocket_handshake_timeout=30, logger_name="simulator", backlog=2048,
+            self._upgrade,
+            self.host,
+            0 if holds else self.port,
+            ssl=context,
+            max_frame_size=MAX_FRAME,
+            disconnect_on_exception=True,
+            websocket_handshake_timeout=30,
+            logger_name="simulator",
+            backlog=2048,
         )
         self._servers.append(inner)
         if holds:

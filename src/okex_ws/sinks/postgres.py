@@ -214,4 +214,3 @@ class PostgresSink:
 
 def _time(ts: int) -> datetime:
     return _EPOCH + timedelta(microseconds=ts // 1000)
-

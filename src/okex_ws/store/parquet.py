@@ -27,9 +27,7 @@ def encode(table: Any) -> bytes:
         compression="zstd",
         compression_level=1,
         use_dictionary=texts or False,
-        column_encoding={
-            field.name: "DELTA_BINARY_PACKED" for field in table.schema if pa.types.is_int64(field.type)
-        },
+        column_encoding={field.name: "DELTA_BINARY_PACKED" for field in table.schema if pa.types.is_int64(field.type)},
         write_statistics=True,
         store_schema=False,
     )

@@ -71,9 +71,7 @@ class Store:
 
     def __init__(self, path: Path | str, *more: Path | str) -> None:
         self.folders = [Folder(Path(root)) for root in (path, *more)]
-        self._database = duckdb.connect(
-            config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-        )
+        self._database = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
         self._database.execute("SET TimeZone = 'UTC'")
         self._fresh: set[str] = set()
         self.refresh()

@@ -158,10 +158,7 @@ def scan(sources: Iterable[Source]) -> str:
     # A folder may hold what DuckDB takes for a pattern; names below it cannot: they are percent-encoded.
     paths = ", ".join(literal(str(root).replace("[", "[[]") + "/" + file.path) for root, file in sources)
     union = ", union_by_name = true" if len({file.shape for _, file in sources}) > 1 else ""
-    return (
-        f"read_parquet([{paths}], hive_partitioning = true, "
-        f"hive_types = {{'date': DATE, 'instrument': VARCHAR}}{union})"
-    )
+    return f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': DATE, 'instrument': VARCHAR}}{union})"
 
 
 def literal(text: str) -> str:

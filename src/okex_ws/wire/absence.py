@@ -60,9 +60,7 @@ class Absence:
         self._count()
         self._restart()
 
-    def missed(
-        self, rows: list[Any] | None, code: str, asked_at: int, *, grace: int = GRACE, may_come: bool = False
-    ) -> bool:
+    def missed(self, rows: list[Any] | None, code: str, asked_at: int, *, grace: int = GRACE, may_come: bool = False) -> bool:
         """A read of `asked_at` did not find it; True when there is none. rows: None when there were none, and then OKX's code.
 
         may_come: it may still be on its way.

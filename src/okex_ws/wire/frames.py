@@ -217,9 +217,7 @@ class PushDecoder:
 
     def _generic(self, push: dict[str, Any], action: str, now: int) -> list[Any]:
         arg = push.get("arg") or {}
-        return [
-            GenericPush(ts_recv=now, channel=self._channel, arg=arg, row=row, action=action) for row in push["data"]
-        ]
+        return [GenericPush(ts_recv=now, channel=self._channel, arg=arg, row=row, action=action) for row in push["data"]]
 
 
 @functools.cache

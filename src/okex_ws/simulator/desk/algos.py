@@ -156,9 +156,18 @@ class Algos:
             self._change(algo, CANCELED, now)
             return
         new = NewOrder(
-            algo.instrument, algo.side, "market" if trigger.order_price is None else "limit", size, trigger.order_price,
-            trade_mode=algo.trade_mode, position_side=algo.position_side, reduce_only=algo.reduce_only,
-            target_currency=algo.target_currency, client_order_id=f"O{algo.algo_id}", tag=algo.tag, currency=algo.currency,
+            algo.instrument,
+            algo.side,
+            "market" if trigger.order_price is None else "limit",
+            size,
+            trigger.order_price,
+            trade_mode=algo.trade_mode,
+            position_side=algo.position_side,
+            reduce_only=algo.reduce_only,
+            target_currency=algo.target_currency,
+            client_order_id=f"O{algo.algo_id}",
+            tag=algo.tag,
+            currency=algo.currency,
         )
         try:
             order = self._desk.floor.place(algo.uid, new, now)

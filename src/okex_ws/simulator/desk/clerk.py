@@ -102,9 +102,7 @@ class Clerk:
             answer.code, answer.message = rejection.code, rejection.message
         return answer
 
-    def _obey(
-        self, errand: Errand, arg: dict[str, Any], instrument: str, struck: dict[str, Fault]
-    ) -> Order | SpreadOrder:
+    def _obey(self, errand: Errand, arg: dict[str, Any], instrument: str, struck: dict[str, Fault]) -> Order | SpreadOrder:
         if errand.op.is_spread:
             return self._obey_spread(errand, arg)
         floor, uid, now = self._desk.floor, errand.uid, errand.now
@@ -126,7 +124,12 @@ class Clerk:
             self._desk.fail_amendment(uid, order, change.request_id, change.cancel_on_fail, now)
             return order
         return floor.amend(
-            uid, order, now, size=change.size, price=change.price, request_id=change.request_id,
+            uid,
+            order,
+            now,
+            size=change.size,
+            price=change.price,
+            request_id=change.request_id,
             cancel_on_fail=change.cancel_on_fail,
         )
 

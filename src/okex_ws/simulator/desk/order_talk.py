@@ -46,9 +46,7 @@ def hear(exchange: Exchange, line: Conversation, request: v5.Request, op: Op, no
     )
 
 
-def strike(
-    exchange: Exchange, op: Op, args: Any, now: int, line: int, path: str, *, slow: bool = False
-) -> dict[str, Fault]:
+def strike(exchange: Exchange, op: Op, args: Any, now: int, line: int, path: str, *, slow: bool = False) -> dict[str, Fault]:
     """The faults that strike a request about orders, by kind, maintenance among them.
 
     slow: on REST, where the shell holds what is slow before it is heard, only those that hold it.
@@ -62,7 +60,8 @@ def strike(
     first = args[0] if isinstance(args, list) and args else args
     key = exchange.desk.listings.named_in(first) if isinstance(first, dict) else ""
     struck = [
-        fault for stage in ("order", "service")
+        fault
+        for stage in ("order", "service")
         for fault in running.strikes(stage, now, line, path=path, key=key, action=op.verb, only=kinds)
     ]
     for fault in struck:
@@ -98,9 +97,7 @@ def _answer(
         exchange.desk.flush(now)
 
 
-def _obey(
-    exchange: Exchange, line: Conversation, request: v5.Request, op: Op, heard: int, now: int
-) -> tuple[str, list[Any]]:
+def _obey(exchange: Exchange, line: Conversation, request: v5.Request, op: Op, heard: int, now: int) -> tuple[str, list[Any]]:
     """The code and rows of the reply. Raises Rejection: the request as a whole is refused."""
     account = line.account
     assert account is not None
@@ -112,7 +109,5 @@ def _obey(
     if op.verb == "mass-cancel":
         exchange.desk.clerk.mass_cancel(account, op, read.args[0], now)
         return "0", [{"result": True}]
-    answers = exchange.desk.clerk.act(
-        account, op, read.args, now, line=line.number, path=line.path, expires_ms=read.expires_ms
-    )
+    answers = exchange.desk.clerk.act(account, op, read.args, now, line=line.number, path=line.path, expires_ms=read.expires_ms)
     return grammar.overall(answers), [answer.row() for answer in answers]

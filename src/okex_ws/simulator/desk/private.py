@@ -162,8 +162,11 @@ class Private:
     def _tell_order(self, change: OrderChanged, now: int) -> None:
         if self._listeners.get((change.uid, "orders")):
             row = order_rows.order_push(
-                change.order, self._desk.listings.facts(change.order.instrument, with_index=change.execution is not None),
-                execution=change.execution, request_id=change.request_id, amend_result=change.amend_result,
+                change.order,
+                self._desk.listings.facts(change.order.instrument, with_index=change.execution is not None),
+                execution=change.execution,
+                request_id=change.request_id,
+                amend_result=change.amend_result,
                 origin=self._desk.origin(change.order),
             )
             self.announce(change.uid, "orders", row, now, action=change.order.state)
@@ -173,9 +176,13 @@ class Private:
             return
         group: list[Execution] = []
         for execution in executions:
-            together = group and execution.liquidity == "T" and (
-                group[0].order.order_id == execution.order.order_id
-                and (group[0].price, group[0].liquidity) == (execution.price, "T")
+            together = (
+                group
+                and execution.liquidity == "T"
+                and (
+                    group[0].order.order_id == execution.order.order_id
+                    and (group[0].price, group[0].liquidity) == (execution.price, "T")
+                )
             )
             if group and not together:
                 self.announce(uid, "fills", order_rows.fill_push(group), now)
@@ -184,15 +191,25 @@ class Private:
         self.announce(uid, "fills", order_rows.fill_push(group), now)
 
     def _tell_briefly(
-        self, uid: str, cause: str, currencies: Iterable[str], positions: Iterable[Position],
-        trades: list[Execution], now: int,
+        self,
+        uid: str,
+        cause: str,
+        currencies: Iterable[str],
+        positions: Iterable[Position],
+        trades: list[Execution],
+        now: int,
     ) -> None:
         if self._listeners.get((uid, "balance_and_position")):
             self._send_brief(uid, self._brief(uid, cause, currencies, positions, trades, now), cause, now)
 
     def _brief(
-        self, uid: str, cause: str, currencies: Iterable[str], positions: Iterable[Position],
-        trades: list[Execution], now: int,
+        self,
+        uid: str,
+        cause: str,
+        currencies: Iterable[str],
+        positions: Iterable[Position],
+        trades: list[Execution],
+        now: int,
     ) -> dict[str, Any]:
         return {
             "pTime": stamp(now),
@@ -279,7 +296,12 @@ class Private:
         topic = listener.topic
         return [
             PrivatePush(
-                topic.channel, topic.key, rows, now, uid, "snapshot",
+                topic.channel,
+                topic.key,
+                rows,
+                now,
+                uid,
+                "snapshot",
                 {"eventType": "snapshot", "curPage": number, "lastPage": number == len(pages)},
             )
             for number, rows in enumerate(pages, 1)

@@ -323,7 +323,12 @@ class Spreads:
         terms = self._desk.floor.terms(instrument)
         contracts = None if terms.is_spot else size / terms.face
         trade_id, leg = self._desk.floor.settle(
-            uid, instrument, is_buy=is_buy, price=price, size=size if contracts is None else contracts, is_maker=is_maker,
+            uid,
+            instrument,
+            is_buy=is_buy,
+            price=price,
+            size=size if contracts is None else contracts,
+            is_maker=is_maker,
             now=now,
         )
         side = "buy" if is_buy else "sell"

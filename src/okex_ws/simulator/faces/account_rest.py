@@ -41,37 +41,39 @@ def _positions(call: Call) -> Answer:
 
 def _config(call: Call) -> Answer:
     account = call.exchange.floor.accounts[call.uid]
-    return [{
-        "acctLv": call.key.level,
-        "acctStpMode": "cancel_maker",
-        "autoLoan": False,
-        "ctIsoMode": "automatic",
-        "enableSpotBorrow": False,
-        "feeType": "0",
-        "greeksType": "PA",
-        "ip": "",
-        "kycLv": "3",
-        "label": "simulator",
-        "level": f"VIP{call.key.tier}" if call.key.tier else "Lv1",
-        "levelTmp": "",
-        "liquidationGear": "-1",
-        "mainUid": call.uid,
-        "mgnIsoMode": "automatic",
-        "opAuth": "0",
-        "perm": call.key.permissions,
-        "posMode": account.position_mode,
-        "roleType": "0",
-        "settleCcy": "USDT",
-        "settleCcyList": ["USDT", "USDC"],
-        "spotBorrowAutoRepay": False,
-        "spotOffsetType": "",
-        "spotRoleType": "0",
-        "spotTraderInsts": [],
-        "stgyType": "0",
-        "traderInsts": [],
-        "type": "0",
-        "uid": call.uid,
-    }]
+    return [
+        {
+            "acctLv": call.key.level,
+            "acctStpMode": "cancel_maker",
+            "autoLoan": False,
+            "ctIsoMode": "automatic",
+            "enableSpotBorrow": False,
+            "feeType": "0",
+            "greeksType": "PA",
+            "ip": "",
+            "kycLv": "3",
+            "label": "simulator",
+            "level": f"VIP{call.key.tier}" if call.key.tier else "Lv1",
+            "levelTmp": "",
+            "liquidationGear": "-1",
+            "mainUid": call.uid,
+            "mgnIsoMode": "automatic",
+            "opAuth": "0",
+            "perm": call.key.permissions,
+            "posMode": account.position_mode,
+            "roleType": "0",
+            "settleCcy": "USDT",
+            "settleCcyList": ["USDT", "USDC"],
+            "spotBorrowAutoRepay": False,
+            "spotOffsetType": "",
+            "spotRoleType": "0",
+            "spotTraderInsts": [],
+            "stgyType": "0",
+            "traderInsts": [],
+            "type": "0",
+            "uid": call.uid,
+        }
+    ]
 
 
 def _instruments(call: Call) -> Answer:
@@ -135,14 +137,21 @@ def _trade_fee(call: Call) -> Answer:
         raise Wrong("51000", "Parameter instType error")
     fees = call.exchange.floor.accounts[call.uid].fees
     is_contract = inst_type in _CONTRACTS
-    maker, taker = (
-        (fees.derivative_maker, fees.derivative_taker) if is_contract else (fees.spot_maker, fees.spot_taker)
-    )
+    maker, taker = (fees.derivative_maker, fees.derivative_taker) if is_contract else (fees.spot_maker, fees.spot_taker)
     both = {"maker": plain(-maker), "taker": plain(-taker)}
     contracts = {"makerU": both["maker"], "takerU": both["taker"]} if is_contract else {"makerU": "", "takerU": ""}
     row = {"category": "1", "instType": inst_type, "level": f"VIP{call.key.tier}", "ruleType": "normal", **both, **contracts}
-    return [{**row, "makerUSDC": both["maker"], "takerUSDC": both["taker"], "delivery": "", "exercise": "", "fiat": [],
-             "ts": stamp(call.now)}]
+    return [
+        {
+            **row,
+            "makerUSDC": both["maker"],
+            "takerUSDC": both["taker"],
+            "delivery": "",
+            "exercise": "",
+            "fiat": [],
+            "ts": stamp(call.now),
+        }
+    ]
 
 
 def _max_size(call: Call) -> Answer:

@@ -21,8 +21,22 @@ _KINDS = ("conditional", "oco", "trigger")
 
 def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
     """What a request asks for. Raises Refused."""
-    given = {name: grammar.text(fields, name) for name in ("instId", "side", "ordType", "tdMode", "posSide", "algoClOrdId",
-                                                           "closeFraction", "tgtCcy", "ccy", "tag", "reduceOnly")}
+    given = {
+        name: grammar.text(fields, name)
+        for name in (
+            "instId",
+            "side",
+            "ordType",
+            "tdMode",
+            "posSide",
+            "algoClOrdId",
+            "closeFraction",
+            "tgtCcy",
+            "ccy",
+            "tag",
+            "reduceOnly",
+        )
+    }
     for name in ("instId", "tdMode", "side", "ordType"):
         if not given[name]:
             raise Refused("50014", name)
@@ -30,8 +44,14 @@ def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
     if listing is None:
         raise Refused("51001")
     wrong = [
-        name for name, options in (("side", ("buy", "sell")), ("ordType", _KINDS), ("closeFraction", ("", "1")),
-                                   ("tdMode", ("cash", "cross", "isolated")), ("posSide", ("", "net", "long", "short")))
+        name
+        for name, options in (
+            ("side", ("buy", "sell")),
+            ("ordType", _KINDS),
+            ("closeFraction", ("", "1")),
+            ("tdMode", ("cash", "cross", "isolated")),
+            ("posSide", ("", "net", "long", "short")),
+        )
         if given[name] not in options
     ]
     if wrong:
@@ -40,11 +60,23 @@ def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
     if not size and not given["closeFraction"]:
         raise Refused("50014", "sz")
     return AlgoOrder(
-        algo_id=call.exchange.desk.algos.next_id(), client_algo_id=given["algoClOrdId"], uid=call.uid,
-        kind=given["ordType"], instrument=given["instId"], instrument_type=listing["instType"], side=given["side"],
-        trade_mode=given["tdMode"], position_side=given["posSide"], size=None if given["closeFraction"] else size,
-        reduce_only=given["reduceOnly"] == "true", target_currency=given["tgtCcy"], currency=given["ccy"],
-        tag=given["tag"], triggers=_triggers(call, fields, given), created=call.now, updated=call.now,
+        algo_id=call.exchange.desk.algos.next_id(),
+        client_algo_id=given["algoClOrdId"],
+        uid=call.uid,
+        kind=given["ordType"],
+        instrument=given["instId"],
+        instrument_type=listing["instType"],
+        side=given["side"],
+        trade_mode=given["tdMode"],
+        position_side=given["posSide"],
+        size=None if given["closeFraction"] else size,
+        reduce_only=given["reduceOnly"] == "true",
+        target_currency=given["tgtCcy"],
+        currency=given["ccy"],
+        tag=given["tag"],
+        triggers=_triggers(call, fields, given),
+        created=call.now,
+        updated=call.now,
     )
 
 
@@ -65,8 +97,14 @@ def _triggers(call: Call, fields: dict[str, Any], given: dict[str, str]) -> list
 
 def _place(call: Call) -> Answer:
     fields = call.fields()
-    row = {"algoId": "", "clOrdId": "", "algoClOrdId": grammar.text(fields, "algoClOrdId"), "sCode": "0", "sMsg": "",
-           "tag": grammar.text(fields, "tag")}
+    row = {
+        "algoId": "",
+        "clOrdId": "",
+        "algoClOrdId": grammar.text(fields, "algoClOrdId"),
+        "sCode": "0",
+        "sMsg": "",
+        "tag": grammar.text(fields, "tag"),
+    }
     algo = _read(call, fields)
     call.exchange.desk.algos.place(algo, call.now)
     return [{**row, "algoId": algo.algo_id}]
@@ -124,8 +162,11 @@ def _listed(call: Call, kinds: list[str], states: tuple[str, ...]) -> list[Any]:
     low = integer(query, "before") if "before" in query else 0
     high = integer(query, "after") if "after" in query else 1 << 63
     chosen = [
-        algo for algo in call.exchange.desk.algos.of(call.uid)
-        if algo.kind in kinds and algo.state in states and low < int(algo.algo_id) < high
+        algo
+        for algo in call.exchange.desk.algos.of(call.uid)
+        if algo.kind in kinds
+        and algo.state in states
+        and low < int(algo.algo_id) < high
         and query.get("instId", algo.instrument) == algo.instrument
         and query.get("instType", algo.instrument_type) == algo.instrument_type
         and query.get("algoId", algo.algo_id) == algo.algo_id

@@ -13,9 +13,31 @@ from okex_ws.simulator.faces.order_rows import Facts, plain
 from okex_ws.simulator.markets import stamp
 
 _UNUSED = dict.fromkeys(
-    ("activePx", "advanceOrdType", "aggressiveness", "callbackRatio", "callbackSpread", "chaseType", "chaseVal",
-     "isTradeBorrowMode", "lmtOrderNumber", "maxChaseType", "maxChaseVal", "moveTriggerPx", "pxLimit", "pxSpread", "pxVar",
-     "quickMgnType", "szLimit", "timeInterval", "tradeQuoteCcy", "reqId", "amendResult", "clOrdId"), "",
+    (
+        "activePx",
+        "advanceOrdType",
+        "aggressiveness",
+        "callbackRatio",
+        "callbackSpread",
+        "chaseType",
+        "chaseVal",
+        "isTradeBorrowMode",
+        "lmtOrderNumber",
+        "maxChaseType",
+        "maxChaseVal",
+        "moveTriggerPx",
+        "pxLimit",
+        "pxSpread",
+        "pxVar",
+        "quickMgnType",
+        "szLimit",
+        "timeInterval",
+        "tradeQuoteCcy",
+        "reqId",
+        "amendResult",
+        "clOrdId",
+    ),
+    "",
 )
 
 

@@ -28,11 +28,23 @@ def read_attached(arg: dict[str, Any], new: NewOrder, uid: str, instrument_type:
     if not stops:
         raise Refused("50015", "tpTriggerPx or slTriggerPx")
     return AlgoOrder(
-        algo_id="", client_algo_id=grammar.identity(given[0], "attachAlgoClOrdId"), uid=uid,
-        kind="oco" if len(stops) == 2 else "conditional", instrument=new.instrument, instrument_type=instrument_type,
-        side="sell" if is_sell else "buy", trade_mode=new.trade_mode, position_side=new.position_side, size=None,
-        reduce_only=instrument_type != "SPOT" and new.position_side in ("", "net"), target_currency="base_ccy",
-        currency=new.currency, tag=new.tag, triggers=stops, created=now, updated=now,
+        algo_id="",
+        client_algo_id=grammar.identity(given[0], "attachAlgoClOrdId"),
+        uid=uid,
+        kind="oco" if len(stops) == 2 else "conditional",
+        instrument=new.instrument,
+        instrument_type=instrument_type,
+        side="sell" if is_sell else "buy",
+        trade_mode=new.trade_mode,
+        position_side=new.position_side,
+        size=None,
+        reduce_only=instrument_type != "SPOT" and new.position_side in ("", "net"),
+        target_currency="base_ccy",
+        currency=new.currency,
+        tag=new.tag,
+        triggers=stops,
+        created=now,
+        updated=now,
     )
 
 

@@ -158,8 +158,21 @@ def order_push(
 
 
 _FILL_FIELDS = (
-    "fillPx", "tradeId", "fillSz", "fillPnl", "fillTime", "fillFee", "fillFeeCcy", "execType", "fillNotionalUsd",
-    "fillPxVol", "fillPxUsd", "fillMarkVol", "fillFwdPx", "fillMarkPx", "fillIdxPx",
+    "fillPx",
+    "tradeId",
+    "fillSz",
+    "fillPnl",
+    "fillTime",
+    "fillFee",
+    "fillFeeCcy",
+    "execType",
+    "fillNotionalUsd",
+    "fillPxVol",
+    "fillPxUsd",
+    "fillMarkVol",
+    "fillFwdPx",
+    "fillMarkPx",
+    "fillIdxPx",
 )
 
 

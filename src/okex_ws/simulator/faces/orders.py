@@ -270,9 +270,7 @@ def expiry(value: Any) -> int | None:
     return int(value)
 
 
-def reply(
-    identity: str, op: str, code: str, message: str, rows: list[Any], in_us: int, out_us: int
-) -> bytes:
+def reply(identity: str, op: str, code: str, message: str, rows: list[Any], in_us: int, out_us: int) -> bytes:
     """The answer to an operation on /ws/v5; times in microseconds, those of the gateway."""
     body: dict[str, Any] = {"id": identity, "op": op, "code": code, "msg": message, "data": rows}
     return v5.encode({**body, "inTime": str(in_us), "outTime": str(out_us)})

@@ -73,7 +73,10 @@ class PrivateFace:
         self._exchange = exchange
         self._windows = Windows()
         self._endpoints: dict[tuple[str, str], Endpoint] = {
-            **account_rest.ENDPOINTS, **trade_rest.ENDPOINTS, **algo_rest.ENDPOINTS, **spreads.ENDPOINTS
+            **account_rest.ENDPOINTS,
+            **trade_rest.ENDPOINTS,
+            **algo_rest.ENDPOINTS,
+            **spreads.ENDPOINTS,
         }
         self._names = {name for _, name in self._endpoints}
 
@@ -92,8 +95,14 @@ class PrivateFace:
         lowered = {title.lower(): value for title, value in headers.items()}
         try:
             key = signed.check(
-                method, target, lowered, body, keys=exchange.keys, now=exchange.clock(now),
-                window_s=exchange.rules.login_window_s, demo=exchange.rules.demo,
+                method,
+                target,
+                lowered,
+                body,
+                keys=exchange.keys,
+                now=exchange.clock(now),
+                window_s=exchange.rules.login_window_s,
+                demo=exchange.rules.demo,
             )
             if endpoint.trades and "trade" not in key.permissions:
                 raise signed.SignatureError("50120")
@@ -130,9 +139,7 @@ class PrivateFace:
         exchange = self._exchange
         struck = {}
         kinds = {"rest_error", "rest_empty", "rest_unsorted"} if method == "GET" else {"rest_error"}
-        for fault in exchange.running.strikes(
-            "rest", now, 0, key=query.get("instId", ""), target=name, only=kinds
-        ):
+        for fault in exchange.running.strikes("rest", now, 0, key=query.get("instId", ""), target=name, only=kinds):
             struck[fault.kind] = fault
         if method == "GET":
             for fault in exchange.running.strikes("service", now, 0, path="rest"):

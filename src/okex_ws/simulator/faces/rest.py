@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MS = 1_000_000
 _SECOND = 1_000 * _MS
 
+
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
     read: Callable[[RestFace, Query, int], list[Any]]
@@ -43,9 +44,7 @@ class RestFace:
         self._private = PrivateFace(exchange)
         self._recent: dict[tuple[str, str, str], deque[int]] = {}
 
-    def answer(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: int, peer: str
-    ) -> RestReply:
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: int, peer: str) -> RestReply:
         """One request."""
         parts = urlsplit(target)
         query: Query = {name: value for name, value in parse_qsl(parts.query) if value}
@@ -90,9 +89,7 @@ class RestFace:
         kinds = {"rest_error", "rest_empty", "rest_unsorted", "rest_overlap"}
         if name == "market/books":
             kinds.add("stale_rest_book")
-        struck = self._exchange.running.strikes(
-            "rest", now, 0, key=query.get("instId", ""), target=name, only=kinds
-        )
+        struck = self._exchange.running.strikes("rest", now, 0, key=query.get("instId", ""), target=name, only=kinds)
         for fault in struck:
             self._exchange.note(fault.kind, now, "", name, query.get("instId", ""))
         return {fault.kind: fault for fault in struck}

@@ -51,8 +51,15 @@ class SignatureError(Exception):
 
 
 def check(
-    method: str, target: str, headers: Mapping[str, str], body: bytes, *,
-    keys: Mapping[str, ApiKey], now: int, window_s: float, demo: bool,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    keys: Mapping[str, ApiKey],
+    now: int,
+    window_s: float,
+    demo: bool,
 ) -> ApiKey:
     """The key that signed this request. headers: names in lower case. demo: the environment this exchange plays.
 

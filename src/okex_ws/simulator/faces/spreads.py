@@ -121,8 +121,10 @@ def _listed(*, is_open: bool) -> Callable[[Call], Answer]:
         low = integer(query, "beginId") if "beginId" in query else 0
         high = integer(query, "endId") if "endId" in query else 1 << 63
         chosen = [
-            order for order in call.exchange.desk.spreads.orders(call.uid)
-            if order.is_open is is_open and query.get("sprdId", order.asked.spread) == order.asked.spread
+            order
+            for order in call.exchange.desk.spreads.orders(call.uid)
+            if order.is_open is is_open
+            and query.get("sprdId", order.asked.spread) == order.asked.spread
             and low < int(order.order_id) < high
         ]
         return [order_row(order) for order in chosen[: number(query, "limit", 100, 100)]]
@@ -133,7 +135,8 @@ def _listed(*, is_open: bool) -> Callable[[Call], Answer]:
 def _trades(call: Call) -> Answer:
     query = call.query
     chosen = [
-        fill for fill in call.exchange.desk.spreads.fills(call.uid)
+        fill
+        for fill in call.exchange.desk.spreads.fills(call.uid)
         if query.get("sprdId", fill.order.asked.spread) == fill.order.asked.spread
         and query.get("ordId", fill.order.order_id) == fill.order.order_id
     ]

@@ -121,9 +121,13 @@ def _history(days: int) -> Callable[[Call], Answer]:
         required(call.query, "instType")
         desk, since = call.exchange.desk, call.now - days * DAY
         chosen = [
-            order for order in desk.floor.orders(call.uid)
-            if not order.is_open and order.updated >= since and _is_wanted(call, order)
-            and not _is_forgotten(call, order) and not desk.is_hidden(order, call.now)
+            order
+            for order in desk.floor.orders(call.uid)
+            if not order.is_open
+            and order.updated >= since
+            and _is_wanted(call, order)
+            and not _is_forgotten(call, order)
+            and not desk.is_hidden(order, call.now)
         ]
         return [_row(call, order) for order in _page(call, chosen)]
 
@@ -132,7 +136,10 @@ def _history(days: int) -> Callable[[Call], Answer]:
 
 def _is_wanted(call: Call, order: Order) -> bool:
     given = {
-        "instType": order.instrument_type, "instId": order.instrument, "ordType": order.order_type, "state": order.state,
+        "instType": order.instrument_type,
+        "instId": order.instrument,
+        "ordType": order.order_type,
+        "state": order.state,
     }
     if any(call.query.get(name, value) != value for name, value in given.items()):
         return False
@@ -186,8 +193,11 @@ def _fills(days: int, *, typed: bool) -> Callable[[Call], Answer]:
 def _is_wanted_fill(call: Call, execution: Execution) -> bool:
     order = execution.order
     given = {
-        "instType": order.instrument_type, "instId": order.instrument, "ordId": order.order_id,
-        "subType": "1" if order.is_buy else "2", "instFamily": call.exchange.desk.listings.family(order.instrument),
+        "instType": order.instrument_type,
+        "instId": order.instrument,
+        "ordId": order.order_id,
+        "subType": "1" if order.is_buy else "2",
+        "instFamily": call.exchange.desk.listings.family(order.instrument),
     }
     if any(call.query.get(name, value) != value for name, value in given.items()):
         return False
@@ -233,8 +243,15 @@ def _close_position(call: Call) -> Answer:
     desk.floor.place(
         call.uid,
         NewOrder(
-            instrument, "sell" if position.size > 0 else "buy", "market", abs(position.size), trade_mode="cross",
-            position_side=side, reduce_only=side == "net", client_order_id=name, tag=tag,
+            instrument,
+            "sell" if position.size > 0 else "buy",
+            "market",
+            abs(position.size),
+            trade_mode="cross",
+            position_side=side,
+            reduce_only=side == "net",
+            client_order_id=name,
+            tag=tag,
         ),
         call.now,
     )

@@ -258,9 +258,7 @@ class Dealing:
         if had_bound:
             self.tell_bound(terms, order)
 
-    def tell(
-        self, order: Order, execution: Execution | None = None, *, request_id: str = "", amend_result: str = ""
-    ) -> None:
+    def tell(self, order: Order, execution: Execution | None = None, *, request_id: str = "", amend_result: str = "") -> None:
         """Say what an order has become; the source of an amendment is said once."""
         self.happenings.append(OrderChanged(order.uid, order.copy(), execution, request_id, amend_result))
         order.amend_source = ""
@@ -310,9 +308,7 @@ class Dealing:
                 return
         self.cancel(account, terms, order, now, CANCELED_FOK if order.order_type == "fok" else CANCELED_IOC_REST)
 
-    def trade(
-        self, terms: Terms, price: Decimal, size: Decimal, taker: Order | None, maker: Order | None, now: int
-    ) -> None:
+    def trade(self, terms: Terms, price: Decimal, size: Decimal, taker: Order | None, maker: Order | None, now: int) -> None:
         """One trade between a taker and a maker; None stands for the market."""
         self._trade_id += 1
         first, second = taker or maker, maker if taker else None
@@ -403,12 +399,28 @@ class Dealing:
         self._trade_id += 1
         leverage = self.leverage(account, terms, NET)
         leg = self.books.book(
-            account, terms, is_buy=is_buy, price=price, size=size, maker=is_maker, side=NET, leverage=leverage,
-            trade_id=self._trade_id, now=now,
+            account,
+            terms,
+            is_buy=is_buy,
+            price=price,
+            size=size,
+            maker=is_maker,
+            side=NET,
+            leverage=leverage,
+            trade_id=self._trade_id,
+            now=now,
         )
         self.books.book(
-            self.books.outside, terms, is_buy=not is_buy, price=price, size=size, maker=not is_maker, side=NET,
-            leverage=self.rules.leverage, trade_id=self._trade_id, now=now,
+            self.books.outside,
+            terms,
+            is_buy=not is_buy,
+            price=price,
+            size=size,
+            maker=not is_maker,
+            side=NET,
+            leverage=self.rules.leverage,
+            trade_id=self._trade_id,
+            now=now,
         )
         if leg.position is not None:
             self.happenings.append(PositionChanged(account.uid, leg.position.copy(), "filled"))

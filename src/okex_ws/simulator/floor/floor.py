@@ -267,9 +267,7 @@ class Floor:
         self._trade_and_rest(account, terms, order, limit, now)
         return order
 
-    def _order(
-        self, account: Account, terms: Terms, new: NewOrder, now: int, *, counts_quote: bool, only_reduces: bool
-    ) -> Order:
+    def _order(self, account: Account, terms: Terms, new: NewOrder, now: int, *, counts_quote: bool, only_reduces: bool) -> Order:
         side = "" if terms.is_spot else new.position_side or NET
         target = ""
         if terms.is_spot and new.order_type == "market":
@@ -475,8 +473,13 @@ class Floor:
         self.now = now
         with localcontext(_EXACT):
             return self._dealing.settle(
-                self.accounts[uid], self._readings.terms(instrument), is_buy=is_buy, price=price, size=size,
-                is_maker=is_maker, now=now,
+                self.accounts[uid],
+                self._readings.terms(instrument),
+                is_buy=is_buy,
+                price=price,
+                size=size,
+                is_maker=is_maker,
+                now=now,
             )
 
     # Time

@@ -65,8 +65,16 @@ class OldLine(Line):
             self.say(message)
             return
         struck = self._faults.strikes(
-            "push", now, self.number, path=self.path, channel=channel, key=topic.key, action=action,
-            traits=(action, *traits), only=_UNDERSTOOD, also=topic.channel.name,
+            "push",
+            now,
+            self.number,
+            path=self.path,
+            channel=channel,
+            key=topic.key,
+            action=action,
+            traits=(action, *traits),
+            only=_UNDERSTOOD,
+            also=topic.channel.name,
         )
         kinds = {fault.kind: fault for fault in struck}
         for fault in struck:

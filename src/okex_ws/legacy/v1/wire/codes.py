@@ -36,11 +36,7 @@ _TEXT = """
 1051 already filled | 1201 account deleted at 00:00 | 1202 no account | 1203 balance too low | 1204 currency
 1205 account | 1206 withdrawals blocked | 1207 transfer not supported | 1208 no such account | 1209 API invalid
 """
-MEANINGS: dict[str, str] = dict(
-    entry.strip().split(" ", 1)
-    for line in _TEXT.strip().splitlines()
-    for entry in line.split("|")
-)
+MEANINGS: dict[str, str] = dict(entry.strip().split(" ", 1) for line in _TEXT.strip().splitlines() for entry in line.split("|"))
 _ADVICE = {
     **dict.fromkeys(("10002", "10005", "20024"), "check the key and its secret; V1 signs with MD5 in capitals"),
     "20102": "check the key; V1 signs with MD5 in capitals",

@@ -21,11 +21,7 @@ _TEXT = """
 30035 no trading here | 30036 no data | 30037 offline | 30038 no such user | 30039 request not understood
 30040 no such channel | 30041 not logged in | 30042 logged in already | 30043 internal error
 """
-MEANINGS: dict[str, str] = dict(
-    entry.strip().split(" ", 1)
-    for line in _TEXT.strip().splitlines()
-    for entry in line.split("|")
-)
+MEANINGS: dict[str, str] = dict(entry.strip().split(" ", 1) for line in _TEXT.strip().splitlines() for entry in line.split("|"))
 _ADVICE = {
     **dict.fromkeys(("30006", "30012", "30027", "30028"), "check the key and what it may do"),
     "30005": "set this machine's clock",
