@@ -26,11 +26,11 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from okex_ws.simulator.conversation import Conversation
+from okex_ws.simulator.engine.orders import NewOrder
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.floor.orders import NewOrder
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import ApiKey, Rules
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.v5.connection import Conversation
 
 HERE = Path(__file__).parent
 FOREIGN = HERE.parent / ".cache" / "foreign-venv" / "bin" / "python"

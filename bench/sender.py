@@ -17,10 +17,10 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from okex_ws.simulator.conversation import Conversation, Text
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.v5.connection import Conversation, Text
 
 INSTRUMENTS = ("BTC-USDT", "BTC-USDT-SWAP")
 CHANNELS = ("books", "bbo-tbt", "trades", "tickers")

@@ -58,7 +58,7 @@ async def paced(watch: Stopwatch, per_second: float, turn: Callable[[bool], Awai
 
 async def ours(ws_url: str, rest_url: str, ca_file: str, turns: int, per_second: float, intent_log: Path | None) -> None:
     import okex_ws
-    from okex_ws.client.endpoints import at
+    from okex_ws.client.sites import at
     from okex_ws.events import OrderReplied, OrderUpdate
     from okex_ws.wire.sign import Credentials
 

@@ -9,8 +9,8 @@ import asyncio
 import sys
 
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 INSTRUMENT = "BTC-USDT"

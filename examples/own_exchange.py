@@ -6,7 +6,7 @@ import okex_ws
 from okex_ws.events import Resumed
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 

@@ -9,15 +9,15 @@ from typing import Any
 from tests.trading import KEY, SPOT, SWAP, Trader
 from tests.virtual import World
 
-from okex_ws.client.surroundings import surroundings
+from okex_ws.core.risk_context import surroundings
 from okex_ws.events import AccountQuality, Event
 from okex_ws.market.account import ReadWish
-from okex_ws.protocol.dead_man import Arm, CancelAllAfter
-from okex_ws.protocol.guard import Guard, Limits, Surroundings
-from okex_ws.protocol.safety import Safety
-from okex_ws.protocol.tickets import Intent, Ticket
-from okex_ws.simulator.faces.http import RestReply
+from okex_ws.protocol.orders.tickets import Intent, Ticket
+from okex_ws.protocol.risk.cancel_all_after import Arm, CancelAllAfter
+from okex_ws.protocol.risk.gate import Safety
+from okex_ws.protocol.risk.pre_trade import Guard, Limits, Surroundings
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.v5.rest.http import RestReply
 from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
 
 

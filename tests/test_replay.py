@@ -12,8 +12,8 @@ from okex_ws.events import Disconnected, Event, Gap, Refused, Resumed, Subscribe
 from okex_ws.replay import Replay
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 FAULTS = [

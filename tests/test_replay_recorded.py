@@ -14,7 +14,7 @@ from okex_ws.recorder.recorder import Recorder
 from okex_ws.replay import played
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.store import verify
 
 FAULTS = ["drop channel=trades every=7", "abort at=15s", "drop channel=books action=update every=31", "rest_error nth=2"]

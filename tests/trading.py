@@ -20,14 +20,14 @@ from okex_ws import Credentials
 from okex_ws.events import Event, Instrument, OrderUpdate
 from okex_ws.market import Instruments
 from okex_ws.market.account import Account, ReadWish
-from okex_ws.protocol.order_ids import OrderIds
-from okex_ws.protocol.orders import Orders
+from okex_ws.protocol.orders.order_ids import OrderIds
+from okex_ws.protocol.orders.orders import Orders
+from okex_ws.protocol.orders.tickets import Intent, LookUp, ReadClock, ReadInstrument, Record, SendRest, SendSocket, Ticket
 from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.protocol.tickets import Intent, LookUp, ReadClock, ReadInstrument, Record, SendRest, SendSocket, Ticket
-from okex_ws.simulator.dice import Dice
-from okex_ws.simulator.faces.http import RestReply
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import DEMO_KEY
+from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.v5.rest.http import RestReply
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder

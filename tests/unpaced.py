@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from okex_ws.client import connection
-from okex_ws.client.turns import Turns
+from okex_ws.client.connect_limiter import Turns
 
 
 @pytest.fixture(autouse=True)

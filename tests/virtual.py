@@ -18,10 +18,10 @@ from okex_ws.protocol.line import Dial, Failure, Hangup, Line
 from okex_ws.protocol.pacing import SECOND, connects_per_ip
 from okex_ws.protocol.plan import Plan
 from okex_ws.protocol.session import ClockWish, Timing
-from okex_ws.simulator.conversation import Abort, Close, Conversation, Freeze, Text
-from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.exchange import Exchange, Refusal
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.v5.connection import Abort, Close, Conversation, Freeze, Text
 from okex_ws.wire.channels import Subscription, subscription
 from okex_ws.wire.frames import book_image
 

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from okex_ws.client.blocking import Blocking
     from okex_ws.client.client import Client, connect
     from okex_ws.client.credentials import AccountKey, CredentialsError, credentials
-    from okex_ws.client.endpoints import EndpointError, Site, at, local, site
     from okex_ws.client.intents import IntentLogError
-    from okex_ws.client.ordering import NotTradingError
+    from okex_ws.client.orders import NotTradingError
     from okex_ws.client.rest import Rest, RestError
+    from okex_ws.client.sites import EndpointError, Site, at, local, site
     from okex_ws.client.stream import Policy, Stream
     from okex_ws.client.trading import LoginRefusedError, NotReadyError, Trading
     from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker, Trade, Verdict
     from okex_ws.market import Books, BookState, Instruments, Latest, OrderBook, UnknownInstrumentError
-    from okex_ws.protocol.guard import Limits
-    from okex_ws.protocol.tickets import Outcome
+    from okex_ws.protocol.orders.tickets import Outcome
+    from okex_ws.protocol.risk.pre_trade import Limits
     from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
     from okex_ws.wire.orders import AmendOrder, Attached, CancelOrder, OrderError, PlaceOrder
     from okex_ws.wire.sign import Credentials
@@ -81,17 +81,17 @@ _PLACES = {
     "okex_ws.client.blocking": "Blocking",
     "okex_ws.client.client": "Client connect",
     "okex_ws.client.credentials": "AccountKey CredentialsError credentials",
-    "okex_ws.client.endpoints": "EndpointError Site at local site",
+    "okex_ws.client.sites": "EndpointError Site at local site",
     "okex_ws.client.intents": "IntentLogError",
-    "okex_ws.client.ordering": "NotTradingError",
+    "okex_ws.client.orders": "NotTradingError",
     "okex_ws.client.rest": "Rest RestError",
     "okex_ws.client.stream": "Policy Stream",
     "okex_ws.client.trading": "LoginRefusedError NotReadyError Trading",
     "okex_ws.events": "BookSnapshot BookUpdate Candle Event Gap Ticker Trade Verdict",
     "okex_ws.market": "Books BookState Instruments Latest OrderBook UnknownInstrumentError",
-    "okex_ws.protocol.guard": "Limits",
+    "okex_ws.protocol.risk.pre_trade": "Limits",
     "okex_ws.wire.channels": "CHANNELS Subscription SubscriptionError subscription",
-    "okex_ws.protocol.tickets": "Outcome",
+    "okex_ws.protocol.orders.tickets": "Outcome",
     "okex_ws.wire.orders": "AmendOrder Attached CancelOrder OrderError PlaceOrder",
     "okex_ws.wire.sign": "Credentials",
 }

@@ -31,11 +31,11 @@ import msgspec
 import zstandard
 
 from okex_ws.dialects import dialect
-from okex_ws.protocol.backfill import Planner
+from okex_ws.protocol.backfill.planner import Planner
+from okex_ws.protocol.backfill.restart import Restart
 from okex_ws.protocol.dialect import Dialect
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import Window
-from okex_ws.protocol.restart import Restart
 from okex_ws.wire.frames import PushDecoder
 from okex_ws.wire.requests import Sealed
 from okex_ws.wire.sign import Credentials

@@ -19,11 +19,11 @@ from okex_ws import checkpoints
 from okex_ws.dialects import dialect as spoken
 from okex_ws.events import BookEvent, Event
 from okex_ws.market import Books
-from okex_ws.protocol.backfill import Planner
+from okex_ws.protocol.backfill.planner import Planner
+from okex_ws.protocol.backfill.restart import Restart
 from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.line import Failure, Line
 from okex_ws.protocol.pacing import connects_per_ip
-from okex_ws.protocol.restart import Restart
 from okex_ws.protocol.session import Timing
 from okex_ws.wire.channels import Subscription, from_arg
 from okex_ws.wire.frames import book_image

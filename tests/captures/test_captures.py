@@ -20,10 +20,10 @@ from okex_ws import Client, at
 from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, ConsumerFailed, Event, Gap, Malformed, Resumed
 from okex_ws.market import Books
 from okex_ws.protocol.continuity import BookChain, Chains
-from okex_ws.simulator.captures import CapturedBook, CaptureMarket
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.markets import INCREMENTAL
+from okex_ws.simulator.market.base import INCREMENTAL
+from okex_ws.simulator.market.captures import CapturedBook, CaptureMarket
 from okex_ws.simulator.rules import Rules
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import PushDecoder

@@ -15,10 +15,10 @@ from okex_ws.cli.options import Target
 from okex_ws.cli.refusals import because
 from okex_ws.cli.report import Report
 from okex_ws.client.credentials import AccountKey, CredentialsError, NoKeyError
-from okex_ws.client.endpoints import Site, at, site
+from okex_ws.client.sites import Site, at, site
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import ApiKey, Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 PARTS = ("doctors-api-key", "doctors-secret", "doctors-passphrase")

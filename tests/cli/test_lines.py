@@ -10,7 +10,7 @@ import pytest
 
 from okex_ws import events
 from okex_ws.cli.lines import Lines, as_json, number
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import Event
 from okex_ws.wire.channels import CHANNELS
 

@@ -21,15 +21,15 @@ from okex_ws.cli import app, order
 from okex_ws.cli.options import Account
 from okex_ws.cli.signed_in import tell
 from okex_ws.client.credentials import AccountKey
-from okex_ws.client.endpoints import site
-from okex_ws.client.halting import press
+from okex_ws.client.kill_switch import press
+from okex_ws.client.sites import site
 from okex_ws.client.trading import Trading
 from okex_ws.events import Halted, TradingResumed, Verdict
-from okex_ws.protocol.tickets import Outcome
+from okex_ws.protocol.orders.tickets import Outcome
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 from okex_ws.wire.orders import PlaceOrder
 

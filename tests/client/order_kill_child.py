@@ -21,7 +21,7 @@ import httpx  # noqa: F401
 
 import okex_ws
 from okex_ws.client import connection, intents, trading
-from okex_ws.protocol.tickets import Patience
+from okex_ws.protocol.orders.tickets import Patience
 from okex_ws.simulator.rules import DEMO_KEY
 
 STEPS = ("before the write", "in the write", "after the write", "after the send", "after the answer", "before the end is written")

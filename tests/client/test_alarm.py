@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from okex_ws.client.alarm import SAY_AGAIN, Alarm
+from okex_ws.client.log_throttle import SAY_AGAIN, Alarm
 
 NOW = 1_000 * SAY_AGAIN
 

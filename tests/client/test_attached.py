@@ -13,7 +13,7 @@ from tests.trading import SWAP
 
 import okex_ws
 from okex_ws.events import AlgoOrderUpdate
-from okex_ws.protocol.tickets import Intent
+from okex_ws.protocol.orders.tickets import Intent
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.server import Server
 from okex_ws.wire.orders import rest_request

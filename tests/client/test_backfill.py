@@ -16,12 +16,12 @@ from okex_ws import Client, Event, Gap, Trade, at
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.stream import Stream
 from okex_ws.events import Candle, Recovered, Unrecoverable
-from okex_ws.protocol.backfill import Planner
+from okex_ws.protocol.backfill.planner import Planner
 from okex_ws.replay import Replay
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 SECOND = 1_000_000_000

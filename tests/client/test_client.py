@@ -11,8 +11,8 @@ import pytest
 import okex_ws
 from okex_ws.events import Connected, ConsumerFailed, Event, Refused, Subscribed, Trade
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 

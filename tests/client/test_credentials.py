@@ -10,7 +10,7 @@ import pytest
 
 import okex_ws
 from okex_ws.client.credentials import CredentialsError
-from okex_ws.client.endpoints import site
+from okex_ws.client.sites import site
 
 API_KEY, SECRET, PASSPHRASE = "key-0123456789", "secret-0123456789", "passphrase-0123456789"
 PROFILE = f'api_key = "{API_KEY}"\nsecret_key = "{SECRET}"\npassphrase = "{PASSPHRASE}"\n'

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.faults.looped import looped
 
-from okex_ws.client.halting import Switch, press, pressed, release
+from okex_ws.client.kill_switch import Switch, press, pressed, release
 
 
 class Desk:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from okex_ws.client.intents import IntentLog, IntentLogError
-from okex_ws.protocol.tickets import Intent
+from okex_ws.protocol.orders.tickets import Intent
 from okex_ws.wire.orders import AmendOrder, CancelOrder, PlaceOrder
 
 PLACE = PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("0.010"), price=Decimal("60000"), client_order_id="c1")

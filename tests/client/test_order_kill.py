@@ -16,8 +16,8 @@ from tests.client.order_kill_child import STEPS
 
 from okex_ws.client.intents import IntentLog
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 LOOPS = int(os.environ.get("OKEX_WS_KILL_LOOPS", "12"))

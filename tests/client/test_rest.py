@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from okex_ws.client.endpoints import local, site
 from okex_ws.client.rest import Rest, RestError
+from okex_ws.client.sites import local, site
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.sign import Credentials
 

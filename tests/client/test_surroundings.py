@@ -9,10 +9,10 @@ import msgspec
 from tests.market.test_account import balance, feed, live, order, position, pushed
 from tests.market.test_sizing import INVERSE, SPOT
 
-from okex_ws.client.surroundings import surroundings
+from okex_ws.core.risk_context import surroundings
 from okex_ws.events import BookSnapshot, Disconnected, Trade
 from okex_ws.market import Books, Instruments, Latest
-from okex_ws.protocol.guard import Surroundings
+from okex_ws.protocol.risk.pre_trade import Surroundings
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import book_image
 from okex_ws.wire.orders import AmendOrder, PlaceOrder

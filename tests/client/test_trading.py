@@ -16,8 +16,8 @@ from tests.trading import SPOT, SPREAD, SWAP
 from tests.waiting import turns_until
 
 import okex_ws
-from okex_ws.client.halting import press, release
 from okex_ws.client.intents import IntentLog, IntentLogError
+from okex_ws.client.kill_switch import press, release
 from okex_ws.events import (
     AccountQuality,
     Event,
@@ -32,7 +32,7 @@ from okex_ws.events import (
     Verdict,
 )
 from okex_ws.market.instruments import UnknownInstrumentError
-from okex_ws.protocol.tickets import Intent, Patience
+from okex_ws.protocol.orders.tickets import Intent, Patience
 from okex_ws.replay import Replay
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.rules import DEMO_KEY, Rules

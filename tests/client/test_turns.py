@@ -11,7 +11,7 @@ from tests.faults.test_F_orders import exchange
 from okex_ws.client import connection
 from okex_ws.client.blocking import Blocking
 from okex_ws.client.client import Client
-from okex_ws.client.turns import TURNS, Turns
+from okex_ws.client.connect_limiter import TURNS, Turns
 from okex_ws.events import Disconnected, Event, Subscribed
 from okex_ws.simulator.server import Server
 

@@ -16,8 +16,8 @@ from tests.faults.toxics import Proxy
 from okex_ws import Credentials, Event, Gap, Trade
 from okex_ws.events import BookSnapshot, Connected, Disconnected, Malformed, Resumed, Subscribed
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 KEY = Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)

@@ -27,8 +27,8 @@ from okex_ws.events import BookSnapshot, Connected, Disconnected, Notice, Resume
 from okex_ws.protocol.session import Timing
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 

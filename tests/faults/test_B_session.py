@@ -28,7 +28,7 @@ from okex_ws.events import (
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.session import Session
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.markets import Publication, stamp
+from okex_ws.simulator.market.base import Publication, stamp
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.wire.channels import subscription
 

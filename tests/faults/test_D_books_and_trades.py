@@ -32,9 +32,9 @@ from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.session import Session, Timing
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.markets import Publication
+from okex_ws.simulator.market.base import Publication
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.wire.channels import subscription
 
 BTC = "BTC-USDT"

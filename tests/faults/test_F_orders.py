@@ -13,12 +13,12 @@ from tests.virtual import World
 
 import okex_ws
 from okex_ws.events import OrderRefused, OrderResolved, OrderUpdate, Verdict
-from okex_ws.protocol.tickets import Outcome, Ticket
+from okex_ws.protocol.orders.tickets import Outcome, Ticket
+from okex_ws.simulator.engine.orders import NewOrder
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
-from okex_ws.simulator.floor.orders import NewOrder
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, DEMO_TRADING_KEY, ApiKey, Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 from okex_ws.wire.orders import CancelOrder, PlaceOrder
 

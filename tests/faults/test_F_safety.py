@@ -26,12 +26,12 @@ from okex_ws.events import (
     Verdict,
 )
 from okex_ws.market.sizing import SizeError
-from okex_ws.protocol.dead_man import CancelAllAfter
-from okex_ws.protocol.guard import Limits
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.simulator.floor.floor import NewOrder
+from okex_ws.protocol.risk.cancel_all_after import CancelAllAfter
+from okex_ws.protocol.risk.pre_trade import Limits
+from okex_ws.simulator.engine.engine import NewOrder
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.codes import cancel_reason

@@ -29,8 +29,8 @@ from okex_ws import AccountKey, Client, Credentials, CredentialsError, RestError
 from okex_ws.events import Disconnected, Refused, Subscribed
 from okex_ws.journal import JournalReader, JournalWriter
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import ApiKey
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 API_KEY, SECRET, PASSPHRASE = "canary-api-key-of-G1", "canary-secret-of-G1", "canary-passphrase-of-G1"

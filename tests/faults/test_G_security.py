@@ -17,14 +17,14 @@ from tests.faults.looped import client_of, following, looped, until
 from tests.faults.rawserver import CLOSE, TEXT, Peer, RawServer, frame, text_frame, trade
 
 from okex_ws import Client, Credentials, EndpointError, Site, Trade, at, site, subscription
-from okex_ws.client.endpoints import DEMO_SITES, SITES
 from okex_ws.client.rest import RestError
+from okex_ws.client.sites import DEMO_SITES, SITES
 from okex_ws.events import Disconnected, GenericPush, Malformed, Refused, Subscribed
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import SECOND, connects_per_ip
-from okex_ws.simulator.captures import CaptureMarket
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.market.captures import CaptureMarket
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 from okex_ws.wire.frames import MAX_FRAME
 

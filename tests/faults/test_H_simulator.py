@@ -26,12 +26,12 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from okex_ws import Client, Event, Gap, Trade
 from okex_ws.events import Disconnected, Malformed, Refused, Stale
-from okex_ws.simulator.conversation import Text
-from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import Rules
+from okex_ws.simulator.seeded_random import Dice
 from okex_ws.simulator.server import MAX_FRAME, Server
+from okex_ws.simulator.v5.connection import Text
 
 ROOT = Path(__file__).parents[2]
 TRADES = {"channel": "trades", "instId": "BTC-USDT"}

@@ -14,8 +14,8 @@ from okex_ws.events import Connected, Disconnected, Event, Gap, Malformed, Refus
 from okex_ws.legacy.session import Session
 from okex_ws.market import OrderBook
 from okex_ws.simulator.exchange import Exchange, Refusal
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 
 BTC, SWAP = "BTC-USDT", "BTC-USDT-SWAP"
 WANTED = (("trades", BTC), ("books", BTC))

@@ -12,8 +12,8 @@ from tests.cli.shell import CLEAN
 from tests.faults.looped import looped
 
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 PAGE = Path(__file__).parents[2] / "docs" / "from-the-2018-demo.md"

@@ -35,8 +35,8 @@ from okex_ws.recorder.recorder import Recorder
 from okex_ws.replay import Replay, played
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 from okex_ws.wire.frames import MAX_FRAME
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from okex_ws.events import Event, Gap, SingleTrade, Subscribed, Trade, Unrecoverable
-from okex_ws.protocol.backfill import Page, Planner
+from okex_ws.protocol.backfill.planner import Page, Planner
 from okex_ws.protocol.pacing import SECOND
 
 MS = SECOND // 1000

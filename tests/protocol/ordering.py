@@ -9,10 +9,10 @@ from typing import Any
 from tests.protocol.talking import at
 
 from okex_ws.events import Disconnected, Event, OrderReplied, OrderResolved, OrderResult, OrderUpdate
-from okex_ws.protocol.order_ids import OrderIds
-from okex_ws.protocol.orders import Orders
+from okex_ws.protocol.orders.order_ids import OrderIds
+from okex_ws.protocol.orders.orders import Orders
+from okex_ws.protocol.orders.tickets import Intent, LookUp, ReadClock, ReadInstrument, Record, SendRest, SendSocket, Ticket
 from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.protocol.tickets import Intent, LookUp, ReadClock, ReadInstrument, Record, SendRest, SendSocket, Ticket
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder
 

@@ -8,7 +8,7 @@ import json
 from tests.protocol.talking import BOOKS, KEY, T0, TICK_BY_TICK, TICKERS, TRADES, ack, at, brief
 
 from okex_ws import Credentials
-from okex_ws.protocol.asking import BURST, EVERY_S, GATHER, RECOVERY_RESERVE, Asking, Login
+from okex_ws.protocol.outbox import BURST, EVERY_S, GATHER, RECOVERY_RESERVE, Asking, Login
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.subscriptions import Subscriptions
 from okex_ws.wire.channels import Subscription, subscription

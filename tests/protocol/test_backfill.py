@@ -8,8 +8,8 @@ import pytest
 from tests.protocol.history import BTC, MS, NOW, Error, gap, ids_of, lost, ms_of, single, subscribed, told, trade
 
 from okex_ws.events import Disconnected, Event, Gap, Recovered, SingleTrade, Stale, Ticker, Trade, Unrecoverable, Unsubscribed
-from okex_ws.protocol.backfill import IN_FLIGHT, Page, Planner
-from okex_ws.protocol.missing import ERROR_TRIES, TRIES
+from okex_ws.protocol.backfill.missing import ERROR_TRIES, TRIES
+from okex_ws.protocol.backfill.planner import IN_FLIGHT, Page, Planner
 from okex_ws.protocol.pacing import SECOND
 
 # -- trades: gaps ------------------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.protocol.history import BTC, MS, NOW, History
 
 from okex_ws.events import Candle, Event, FundingRate, IndexCandle, MarkPriceCandle, Recovered, Resumed, Unrecoverable
-from okex_ws.protocol.backfill import Planner
-from okex_ws.protocol.spans import spans
+from okex_ws.protocol.backfill.intervals import spans
+from okex_ws.protocol.backfill.planner import Planner
 from okex_ws.wire.channels import BARS
 
 MINUTE = 60_000

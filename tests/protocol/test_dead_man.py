@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from okex_ws.events import Event, SwitchArmed, SwitchFailed
-from okex_ws.protocol.dead_man import CancelAllAfter
 from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.risk.cancel_all_after import CancelAllAfter
 
 T0 = 1_790_000_000 * SECOND
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from okex_ws.events import Halted, SafetyOverridden, TradingResumed
-from okex_ws.protocol.guard import Guard, Limits, Surroundings
 from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.risk.pre_trade import Guard, Limits, Surroundings
 from okex_ws.wire.orders import AmendOrder, CancelOrder, MassCancel, PlaceOrder
 
 D = Decimal

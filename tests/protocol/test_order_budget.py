@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.protocol.ordering import BTC, cancel, limit
 from tests.protocol.talking import at
 
-from okex_ws.protocol.order_budget import BudgetError, OrderBudget
+from okex_ws.protocol.orders.budget import BudgetError, OrderBudget
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.wire.orders import OrderRequest, PlaceOrder
 

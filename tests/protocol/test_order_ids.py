@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from okex_ws.protocol.order_ids import PREFIX_BITS, PREFIX_LENGTH, OrderIds, base36
+from okex_ws.protocol.orders.order_ids import PREFIX_BITS, PREFIX_LENGTH, OrderIds, base36
 
 
 @given(st.integers(min_value=0, max_value=10**12))
@@ -34,7 +34,7 @@ def test_ids_are_what_okx_takes_up_to_the_ten_millionth_and_far_beyond() -> None
 
 def test_two_processes_share_none() -> None:
     code = (
-        "import secrets; from okex_ws.protocol.order_ids import *; ids = OrderIds(secrets.randbits(PREFIX_BITS));"
+        "import secrets; from okex_ws.protocol.orders.order_ids import *; ids = OrderIds(secrets.randbits(PREFIX_BITS));"
         "print('\\n'.join(ids.next() for _ in range(20000)))"
     )
     made = [set(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split()) for _ in range(2)]

@@ -7,7 +7,7 @@ from tests.protocol.ordering import BTC, Desk, amend, cancel, limit, push, row
 from tests.protocol.talking import at
 
 from okex_ws.events import OrderRefused, OrderResolved, Verdict
-from okex_ws.protocol.tickets import Intent
+from okex_ws.protocol.orders.tickets import Intent
 from okex_ws.wire.orders import OrderError
 
 

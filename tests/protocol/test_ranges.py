@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from okex_ws.protocol.ranges import Ranges
-from okex_ws.simulator.dice import Dice
+from okex_ws.protocol.backfill.ranges import Ranges
+from okex_ws.simulator.seeded_random import Dice
 
 
 def test_ranges_are_sets_of_ints() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.protocol.recovery import (
+from okex_ws.protocol.resync import (
     ANSWER_WITHIN,
     FIRST_WORD_WITHIN,
     HEALTHY_AFTER,

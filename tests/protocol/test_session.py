@@ -44,7 +44,7 @@ from okex_ws.events import (
     Unrecognized,
     Unsubscribed,
 )
-from okex_ws.protocol.asking import Login
+from okex_ws.protocol.outbox import Login
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.session import ClockWish, Session

@@ -13,8 +13,8 @@ from okex_ws.events import Event
 from okex_ws.recorder.recorder import Recorder
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 INSTRUMENTS = ("BTC-USDT", "ETH-USDT")

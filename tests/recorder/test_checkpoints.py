@@ -27,9 +27,9 @@ from okex_ws.events import Disconnected, Gap, Push, Recovered, Trade
 from okex_ws.journal import JournalReader, JournalWriter, recorders
 from okex_ws.journal.records import Record
 from okex_ws.journal.storage import OsStorage
+from okex_ws.protocol.backfill.restart import Restart
 from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import connects_per_ip
-from okex_ws.protocol.restart import Restart
 from okex_ws.recorder.recovery import recover_tables
 from okex_ws.replay import Played, Replay, played
 from okex_ws.simulator.server import Server
@@ -152,7 +152,7 @@ HOSTILE: dict[str, list[tuple[str, Any]]] = {
     "a property set": [(LINE, {"settings": {}})],
     "a class changed": [(LINE, {"__class__": 1})],
     "a table of fields": [(LINE, {"__dict__": {}})],
-    "a slot that is none": [("okex_ws.protocol.ranges.Ranges", {"_more": 1})],
+    "a slot that is none": [("okex_ws.protocol.backfill.ranges.Ranges", {"_more": 1})],
     "what comes later": [("list", [[1]]), ("list", [])],
     "nothing": [],
     "no number": [("number", "__import__('os')")],

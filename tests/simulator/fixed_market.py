@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.markets import MILLISECOND, SECOND, Publication, checksum, stamp
+from okex_ws.simulator.market.base import MILLISECOND, SECOND, Publication, checksum, stamp
 
 START = 1_790_000_000 * SECOND
 INSTRUMENTS = ("BTC-USDT", "ETH-USDT")

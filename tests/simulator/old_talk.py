@@ -14,8 +14,8 @@ from typing import Any
 
 from tests.simulator.talk import seconds
 
+from okex_ws.simulator.connection import Binary, Close, Line, Outgoing, Text
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.line import Binary, Close, Line, Outgoing, Text
 from okex_ws.simulator.rules import ApiKey
 
 

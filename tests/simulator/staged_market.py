@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.floor.floor import Floor, NewOrder
-from okex_ws.simulator.markets import HOUR, SECOND, Publication, stamp
-from okex_ws.simulator.reference import instrument_row, type_of
+from okex_ws.simulator.engine.engine import Floor, NewOrder
+from okex_ws.simulator.market.base import HOUR, SECOND, Publication, stamp
+from okex_ws.simulator.market.reference import instrument_row, type_of
 
 START = 1_790_000_000 * SECOND
 SPOT, COIN, LINEAR, INVERSE = "BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP", "BTC-USD-SWAP"

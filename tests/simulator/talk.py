@@ -7,11 +7,11 @@ from typing import Any
 
 from tests.simulator.fixed_market import START, FixedMarket
 
-from okex_ws.simulator.conversation import Close, Conversation, Outgoing, Text
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
-from okex_ws.simulator.markets import SECOND
+from okex_ws.simulator.market.base import SECOND
 from okex_ws.simulator.rules import Rules
+from okex_ws.simulator.v5.connection import Close, Conversation, Outgoing, Text
 
 
 def seconds(n: float) -> int:

@@ -18,9 +18,9 @@ from tests.simulator.staged_market import (
     staged,
 )
 
-from okex_ws.simulator.floor.accounts import Position
-from okex_ws.simulator.floor.floor import Fees, Floor, PositionChanged, Rejection
-from okex_ws.simulator.floor.terms import read_terms
+from okex_ws.simulator.engine.accounts import Position
+from okex_ws.simulator.engine.engine import Fees, Floor, PositionChanged, Rejection
+from okex_ws.simulator.engine.terms import read_terms
 
 D = Decimal
 NO_FEES = Fees(D(0), D(0), D(0), D(0))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from okex_ws.simulator.captures import CapturedBook, CaptureMarket, read_recording
-from okex_ws.simulator.markets import MILLISECOND, SECOND, Publication, checksum
+from okex_ws.simulator.market.base import MILLISECOND, SECOND, Publication, checksum
+from okex_ws.simulator.market.captures import CapturedBook, CaptureMarket, read_recording
 
 START = 1_790_000_000 * SECOND
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"

@@ -10,13 +10,13 @@ from tests.simulator.demo_2018 import Demo2018
 from tests.simulator.fixed_market import START
 from tests.simulator.talk import seconds
 
+from okex_ws.simulator.connection import Binary, Line
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.faces.v1 import EPOCH_MS, clock
-from okex_ws.simulator.line import Binary, Line
-from okex_ws.simulator.markets import MILLISECOND
-from okex_ws.simulator.reference import far_expiry
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.market.base import MILLISECOND
+from okex_ws.simulator.market.reference import far_expiry
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.server import Server
+from okex_ws.simulator.v1.grammar import EPOCH_MS, clock
 
 
 def venue(now: int) -> Exchange:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from okex_ws.simulator.dice import EXPONENTIAL, Dice
+from okex_ws.simulator.seeded_random import EXPONENTIAL, Dice
 
 
 def test_known_numbers_of_splitmix64() -> None:

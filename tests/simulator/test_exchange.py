@@ -13,9 +13,9 @@ import pytest
 from tests.simulator.fixed_market import START, FixedMarket
 from tests.simulator.talk import Talker, book, exchange, seconds
 
-from okex_ws.simulator.conversation import Abort, Ping, Text
 from okex_ws.simulator.exchange import Refusal
 from okex_ws.simulator.rules import ApiKey
+from okex_ws.simulator.v5.connection import Abort, Ping, Text
 
 HERE = Path(__file__).parent
 

@@ -11,10 +11,10 @@ from tests.simulator.old_talk import OldTalker, add, pushes, rows
 from tests.simulator.talk import Talker, exchange
 
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.faces.v1 import snowflake
-from okex_ws.simulator.faces.v3 import iso
-from okex_ws.simulator.old.ladder import Ladder
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.legacy.ladder import Ladder
+from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.v1.grammar import snowflake
+from okex_ws.simulator.v3.grammar import iso
 
 BEGIN, END = 5, 30
 Told = list[tuple[str, Decimal, Decimal, str]]

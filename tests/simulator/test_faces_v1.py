@@ -16,11 +16,11 @@ from tests.simulator.fixed_market import START
 from tests.simulator.old_talk import OldTalker, add, inflated, pushes
 from tests.simulator.talk import exchange, seconds
 
+from okex_ws.simulator.connection import Abort, Binary, Close, Freeze, Text
 from okex_ws.simulator.exchange import Exchange, Refusal
-from okex_ws.simulator.faces import v1
-from okex_ws.simulator.faces.deflate import deflated
-from okex_ws.simulator.line import Abort, Binary, Close, Freeze, Text
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.legacy.deflate import deflated
+from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.v1 import grammar as v1
 
 DEMO_REQUEST = (
     b"{'event':'addChannel','channel':'ok_sub_futureusd_btc_trade_quarter',"

@@ -16,15 +16,15 @@ from tests.simulator.fixed_market import START, FixedMarket
 from tests.simulator.old_talk import OldTalker, add, login, rows, signed
 from tests.simulator.talk import exchange, seconds
 
-from okex_ws.simulator.captures import CaptureMarket
+from okex_ws.simulator.connection import Binary
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.faces import v3
-from okex_ws.simulator.faces.deflate import deflated
-from okex_ws.simulator.line import Binary
-from okex_ws.simulator.markets import SECOND
-from okex_ws.simulator.reference import type_of
+from okex_ws.simulator.legacy.deflate import deflated
+from okex_ws.simulator.market.base import SECOND
+from okex_ws.simulator.market.captures import CaptureMarket
+from okex_ws.simulator.market.reference import type_of
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.v3 import grammar as v3
 
 NOW = START + 20 * SECOND
 STAMP = str(NOW // SECOND)

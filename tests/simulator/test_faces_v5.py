@@ -13,8 +13,8 @@ import pytest
 from tests.simulator.fixed_market import START
 from tests.simulator.talk import Talker, book, exchange
 
-from okex_ws.simulator.faces import v5
 from okex_ws.simulator.rules import DEMO_KEY, ApiKey
+from okex_ws.simulator.v5 import grammar as v5
 
 EPOCH_S = START // 10**9
 

@@ -11,9 +11,9 @@ import pytest
 from tests.simulator.fixed_market import FixedMarket
 from tests.simulator.talk import Talker, book, exchange, seconds
 
-from okex_ws.simulator.conversation import Abort, Close, Freeze, Text
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.faults import KINDS, Fault, Faults, nanoseconds
+from okex_ws.simulator.v5.connection import Abort, Close, Freeze, Text
 
 BOOK = ["channel=books", "action=update"]
 

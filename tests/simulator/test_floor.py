@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.simulator.staged_market import INVERSE, LINEAR, SPOT, START, limit, market_order, staged
 
-from okex_ws.simulator.floor.floor import (
+from okex_ws.simulator.engine.engine import (
     BalanceChanged,
     Floor,
     FloorRules,

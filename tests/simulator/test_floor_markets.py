@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from okex_ws.simulator.captures import CaptureMarket
-from okex_ws.simulator.floor.floor import Floor, NewOrder, Rejection
-from okex_ws.simulator.markets import SECOND, Market
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.engine.engine import Floor, NewOrder, Rejection
+from okex_ws.simulator.market.base import SECOND, Market
+from okex_ws.simulator.market.captures import CaptureMarket
+from okex_ws.simulator.market.seeded import SeededMarket
 
 START = 1_790_000_000 * SECOND
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"

@@ -19,8 +19,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 from okex_ws.simulator.server import Server
 
 ROOT = Path(__file__).parents[2]

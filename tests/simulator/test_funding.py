@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from tests.simulator.staged_market import INVERSE, LINEAR, SPOT, START, limit, staged
 
-from okex_ws.simulator.floor.floor import BalanceChanged, Fees, Floor, PositionChanged
-from okex_ws.simulator.markets import HOUR
+from okex_ws.simulator.engine.engine import BalanceChanged, Fees, Floor, PositionChanged
+from okex_ws.simulator.market.base import HOUR
 
 D = Decimal
 DUE = START + HOUR

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from tests.simulator.talk import Talker, book, seconds
 
-from okex_ws.simulator.captures import CaptureMarket
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.market.captures import CaptureMarket
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 START = seconds(0)

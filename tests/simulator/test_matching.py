@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from tests.simulator.staged_market import SPOT, START, StagedMarket, limit, market_order, staged
 
-from okex_ws.simulator.floor.floor import Execution, Floor, OrderChanged
+from okex_ws.simulator.engine.engine import Execution, Floor, OrderChanged
 
 
 def fills(floor: Floor) -> list[tuple[str, str, str, str]]:

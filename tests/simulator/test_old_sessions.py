@@ -17,10 +17,10 @@ from okex_ws.legacy.v1.wire import channels as v1_channels
 from okex_ws.legacy.v1.wire import orders, requests
 from okex_ws.legacy.v3.session import Session as SessionV3
 from okex_ws.legacy.v3.wire import channels as v3_channels
-from okex_ws.simulator.faces.v1_private import order_id
-from okex_ws.simulator.line import Binary, Line
+from okex_ws.simulator.connection import Binary, Line
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.v1.account_rows import order_id
 from okex_ws.wire.sign import Credentials
 
 CREDENTIALS = Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)

@@ -8,8 +8,8 @@ import pytest
 from tests.simulator.talk import Talker, seconds
 from tests.simulator.trading import SPOT, Trader, code, login, rest, rows, venue
 
+from okex_ws.simulator.connection import Abort
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.line import Abort
 from okex_ws.simulator.rules import DEMO_KEY
 
 ORDER = {"instId": SPOT, "tdMode": "cash", "side": "buy", "ordType": "limit", "px": "59800", "sz": "0.01", "clOrdId": "c1"}

@@ -8,8 +8,8 @@ import pytest
 from tests.simulator.talk import seconds
 from tests.simulator.trading import SPOT, SWAP, Trader, rest, rows, sign, venue
 
-from okex_ws.simulator.faces import signed
 from okex_ws.simulator.rules import DEMO_KEY, DEMO_TRADING_KEY, ApiKey
+from okex_ws.simulator.v5.rest import signed
 
 ORDER = {"instId": SPOT, "tdMode": "cash", "side": "buy", "ordType": "limit", "px": "59800", "sz": "0.01"}
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.simulator.trading import SPOT, SWAP, Trader, code, venue
 
-from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.rules import ApiKey
+from okex_ws.simulator.seeded_random import Dice
 
 KEYS = (ApiKey("a", "NOT-A-REAL-SECRET", "p", uid="1"), ApiKey("b", "NOT-A-REAL-SECRET", "p", uid="2"))
 CHANNELS: list[dict[str, Any]] = [

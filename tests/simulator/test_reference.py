@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from okex_ws.simulator.markets import DAY, MILLISECOND
-from okex_ws.simulator.reference import (
+from okex_ws.simulator.market.base import DAY, MILLISECOND
+from okex_ws.simulator.market.reference import (
     FIELDS,
     completed,
     default_listings,

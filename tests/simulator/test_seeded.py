@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from okex_ws.simulator.markets import (
+from okex_ws.simulator.market.base import (
     BARS,
     BOOK_DEPTH,
     HOUR,
@@ -29,8 +29,8 @@ from okex_ws.simulator.markets import (
     decimal_text,
     opening,
 )
-from okex_ws.simulator.reference import TYPES, default_listings, far_expiry
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.market.reference import TYPES, default_listings, far_expiry
+from okex_ws.simulator.market.seeded import SeededMarket
 
 START = 1_790_000_000_000 * MILLISECOND
 SPOT = "BTC-USDT"

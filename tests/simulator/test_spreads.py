@@ -11,8 +11,8 @@ from tests.simulator.trading import SPOT, SWAP, Trader, login, rest, rows
 
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
 
 SPREAD = f"{SPOT}_{SWAP}"
 

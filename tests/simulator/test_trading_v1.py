@@ -13,8 +13,8 @@ from tests.simulator.old_talk import OldTalker, add, pushes, signed
 from tests.simulator.talk import exchange
 
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
-from okex_ws.simulator.seeded import SeededMarket
 
 
 def seeded() -> Exchange:

@@ -16,12 +16,12 @@ from tests.soak.workers import workers
 from tests.virtual import MS, START, World
 
 from okex_ws.events import Event, Gap, Subscribed, Trade, Unrecoverable
-from okex_ws.protocol.backfill import Page, Planner
+from okex_ws.protocol.backfill.planner import Page, Planner
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.faults import Fault
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.seeded_random import Dice
 
 RUN_S = 150.0
 CALM_S = 60.0

@@ -17,7 +17,7 @@ from typing import Any
 from tests.simulator.staged_market import COIN, INSTRUMENTS, INVERSE, LINEAR, SPOT, START, StagedMarket
 from tests.soak.queues import Fills, Queues
 
-from okex_ws.simulator.floor.floor import (
+from okex_ws.simulator.engine.engine import (
     BalanceChanged,
     Execution,
     Fees,
@@ -29,7 +29,7 @@ from okex_ws.simulator.floor.floor import (
     PositionChanged,
     Rejection,
 )
-from okex_ws.simulator.markets import HOUR, MILLISECOND
+from okex_ws.simulator.market.base import HOUR, MILLISECOND
 
 ZERO = Decimal(0)
 COINS_ONLY = ("s1", "s2", "s3")

@@ -22,17 +22,17 @@ from tests.trading import SPOT, SPREAD, SWAP, best, killed, restart, trading
 from tests.virtual import START
 
 from okex_ws.events import Event, Halted, OrderResolved, SwitchFailed, Verdict
-from okex_ws.protocol.dead_man import CancelAllAfter
-from okex_ws.protocol.guard import Limits
+from okex_ws.protocol.orders.tickets import Ticket
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.protocol.safety import DEAD_MAN
-from okex_ws.protocol.tickets import Ticket
-from okex_ws.simulator.dice import Dice
-from okex_ws.simulator.floor.orders import CANCELED_BY_TIMER as BY_SWITCH
-from okex_ws.simulator.floor.orders import CANCELED_SELF_TRADE as BY_SELF_TRADE
-from okex_ws.simulator.floor.orders import NewOrder, Rejection
+from okex_ws.protocol.risk.cancel_all_after import CancelAllAfter
+from okex_ws.protocol.risk.gate import DEAD_MAN
+from okex_ws.protocol.risk.pre_trade import Limits
+from okex_ws.simulator.engine.orders import CANCELED_BY_TIMER as BY_SWITCH
+from okex_ws.simulator.engine.orders import CANCELED_SELF_TRADE as BY_SELF_TRADE
+from okex_ws.simulator.engine.orders import NewOrder, Rejection
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, Rules
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.seeded_random import Dice
 from okex_ws.wire.absence import GRACE_S
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder

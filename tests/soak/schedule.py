@@ -7,9 +7,9 @@ from typing import Any
 from tests.virtual import World
 
 from okex_ws.events import BookSnapshot, BookUpdate, Gap, Trade
-from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.rules import Rules
+from okex_ws.simulator.seeded_random import Dice
 
 MINUTES = 10
 CALM_S = 100

@@ -15,10 +15,10 @@ from tests.soak.workers import workers
 import okex_ws
 from okex_ws.events import BookSnapshot, Connected, Event, Trade
 from okex_ws.protocol.session import Timing
-from okex_ws.simulator.dice import Dice
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded import SeededMarket
+from okex_ws.simulator.seeded_random import Dice
 from okex_ws.simulator.server import Server
 
 SCHEDULES = 100

@@ -36,8 +36,8 @@ from okex_ws.cli import (
 )
 from okex_ws.cli.errors import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, OK, BadInputError, RunFailedError
 from okex_ws.client.credentials import CredentialsError
-from okex_ws.client.endpoints import EndpointError
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.sanitize import one_line as escaped
+from okex_ws.client.sites import EndpointError
 from okex_ws.wire.channels import SubscriptionError
 from okex_ws.wire.orders import OrderError
 

@@ -15,7 +15,7 @@ from okex_ws.cli.signed_in import ENDED_WITHIN_S, became_final, signed_in, tell
 from okex_ws.client.client import Client
 from okex_ws.client.stream import Policy
 from okex_ws.events import OrderUpdate, Verdict
-from okex_ws.protocol.tickets import Outcome
+from okex_ws.protocol.orders.tickets import Outcome
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import MOST_IN_BATCH, CancelOrder
 

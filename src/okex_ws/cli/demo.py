@@ -23,9 +23,9 @@ from okex_ws.cli import options
 from okex_ws.cli.errors import FAILED, OK, BadInputError
 from okex_ws.cli.lines import Lines, clock, coloured, number
 from okex_ws.cli.simulate import need_extra
-from okex_ws.cli.watching import Watch
+from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
-from okex_ws.client.endpoints import at
+from okex_ws.client.sites import at
 from okex_ws.events import Candle, Event, Gap, News, Push, Trade
 
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ def _print_recording(console: Console, folder: Path) -> bool:
 def _venue(seed: int, now: int, faults: Faults) -> Exchange:
     """A market whose books carry OKX's old checksums, so that every change of the kept books is proved right."""
     from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.market.seeded import SeededMarket
     from okex_ws.simulator.rules import Rules
-    from okex_ws.simulator.seeded import SeededMarket
 
     market = SeededMarket(seed, start=now, instruments=INSTRUMENTS, rate=2.0, live_checksum=True)
     return Exchange(market, seed=seed, now=now, rules=Rules(checksum="live"), faults=faults)

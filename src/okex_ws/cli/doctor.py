@@ -18,12 +18,12 @@ from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.doctor_key import check_key
 from okex_ws.cli.errors import BadInputError
 from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, Report
-from okex_ws.cli.watching import Signals
+from okex_ws.cli.watch import Signals
 from okex_ws.client import probes
 from okex_ws.client.client import Client
 from okex_ws.client.credentials import AccountKey, CredentialsError
-from okex_ws.client.endpoints import DEMO_SITES, SITES, Site
 from okex_ws.client.rest import Rest, RestError
+from okex_ws.client.sites import DEMO_SITES, SITES, Site
 from okex_ws.dialects import named_in
 from okex_ws.events import Disconnected, Event, Gap, Push, Refused, Subscribed
 from okex_ws.wire.channels import Subscription, find

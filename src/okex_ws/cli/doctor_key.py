@@ -11,8 +11,8 @@ from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, Report
 from okex_ws.client import probes
 from okex_ws.client.client import Client
 from okex_ws.client.credentials import AccountKey, CredentialsError, NoKeyError
-from okex_ws.client.endpoints import Site
 from okex_ws.client.rest import RestError
+from okex_ws.client.sites import Site
 from okex_ws.wire.codes import lookup
 
 _PERMISSIONS = {"read_only": "read", "trade": "trade", "withdraw": "withdraw"}

@@ -15,7 +15,7 @@ from okex_ws.cli.refusals import because
 from okex_ws.cli.signed_in import kind_of_place
 from okex_ws.client.client import Client
 from okex_ws.client.credentials import CredentialsError
-from okex_ws.client.halting import HALT_FILE, press, release
+from okex_ws.client.kill_switch import HALT_FILE, press, release
 from okex_ws.client.rest import RestError
 from okex_ws.events import OrderUpdate
 from okex_ws.wire.orders import MOST_IN_BATCH

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import (
     BookEvent,
     BookUpdate,

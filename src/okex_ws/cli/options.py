@@ -15,7 +15,7 @@ import typer
 
 from okex_ws.cli.errors import BadInputError
 from okex_ws.client.credentials import AccountKey, CredentialsError, credentials
-from okex_ws.client.endpoints import SITES, Site, at, site
+from okex_ws.client.sites import SITES, Site, at, site
 from okex_ws.dialects import dialect
 from okex_ws.protocol.dialect import V5, Dialect
 from okex_ws.wire.channels import Channel, Subscription, SubscriptionError, channel, subscription

@@ -19,15 +19,15 @@ from okex_ws.cli.errors import BadInputError, RunFailedError
 from okex_ws.cli.refusals import ending
 from okex_ws.cli.signed_in import ENDED_WITHIN_S, asked, became_final, kind_of_place, signed_in, tell
 from okex_ws.cli.tables import exactly
-from okex_ws.cli.watching import Signals
+from okex_ws.cli.watch import Signals
 from okex_ws.client.client import Client
-from okex_ws.client.halting import HALT_FILE, pressed
+from okex_ws.client.kill_switch import HALT_FILE, pressed
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Policy
 from okex_ws.events import Instrument, OrderUpdate, Ticker
 from okex_ws.market.sizing import check_price, check_size, exact, notional
-from okex_ws.protocol.guard import Limits
-from okex_ws.protocol.order_ids import PREFIX_BITS, OrderIds
+from okex_ws.protocol.orders.order_ids import PREFIX_BITS, OrderIds
+from okex_ws.protocol.risk.pre_trade import Limits
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import PlaceOrder

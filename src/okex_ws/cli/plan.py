@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from okex_ws.cli import options
-from okex_ws.protocol.asking import RECOVERY_RESERVE
+from okex_ws.protocol.outbox import RECOVERY_RESERVE
 from okex_ws.protocol.pacing import requests_per_connection
 from okex_ws.protocol.plan import MOST_BOOKS, Shard
 from okex_ws.protocol.plan import plan as plan_of

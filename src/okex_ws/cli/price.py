@@ -15,7 +15,7 @@ from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import BAD_INPUT
 from okex_ws.cli.lines import Lines, coloured, number
-from okex_ws.cli.watching import Watch
+from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
 from okex_ws.events import Disconnected, Event, News, Trade
 

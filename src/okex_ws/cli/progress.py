@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from okex_ws.cli.lines import Lines, as_json, clock
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import News
 
 if TYPE_CHECKING:

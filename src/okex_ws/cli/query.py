@@ -13,7 +13,7 @@ from okex_ws.cli import options
 from okex_ws.cli.errors import OK, BadInputError
 from okex_ws.cli.lines import number
 from okex_ws.cli.progress import in_bytes
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.sanitize import one_line as escaped
 
 if TYPE_CHECKING:
     from okex_ws.store import Store

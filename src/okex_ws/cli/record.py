@@ -17,7 +17,7 @@ from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import FAILED, OK, BadInputError, RunFailedError
 from okex_ws.cli.progress import Progress, sink_text
-from okex_ws.cli.watching import Signals, Tally
+from okex_ws.cli.watch import Signals, Tally
 from okex_ws.client.client import Client
 from okex_ws.events import Event, News
 from okex_ws.wire.channels import Subscription

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from okex_ws.cli.errors import BadInputError, RunFailedError
 from okex_ws.client.credentials import AccountKey
-from okex_ws.client.endpoints import SITES, Site
 from okex_ws.client.rest import RestError
+from okex_ws.client.sites import SITES, Site
 from okex_ws.wire.codes import Policy, lookup
 
 _UNKNOWN_THERE = ("50119", "60032", "60005", "50111")

@@ -16,8 +16,8 @@ import typer
 from okex_ws.cli import options
 from okex_ws.cli.errors import FAILED, OK, BadInputError
 from okex_ws.cli.lines import Lines, as_json
-from okex_ws.cli.watching import Signals
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.cli.watch import Signals
+from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import Event, News, Push
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import sys
 
 from okex_ws.cli.errors import FAILED, OK
 from okex_ws.cli.lines import coloured
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.sanitize import one_line as escaped
 
 PATIENCE_S = 5.0
 """How long any one answer may take."""

@@ -17,14 +17,14 @@ from okex_ws.cli.refusals import because, ending
 from okex_ws.cli.tables import exactly, facts
 from okex_ws.client.audit import log as audit_log
 from okex_ws.client.client import Client
-from okex_ws.client.halting import HALT_FILE
+from okex_ws.client.kill_switch import HALT_FILE
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Stream
 from okex_ws.client.trading import LoginRefusedError, NotReadyError, Trading
 from okex_ws.events import OrderUpdate, Verdict
-from okex_ws.protocol.guard import Limits
-from okex_ws.protocol.tickets import Outcome
-from okex_ws.protocol.verdicts import FINAL
+from okex_ws.protocol.orders.tickets import Outcome
+from okex_ws.protocol.orders.verdicts import FINAL
+from okex_ws.protocol.risk.pre_trade import Limits
 
 READY_WITHIN_S = 20.0
 ENDED_WITHIN_S = 3.0

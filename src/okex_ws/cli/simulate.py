@@ -14,15 +14,15 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import OK, BadInputError, RunFailedError
-from okex_ws.cli.watching import Signals
+from okex_ws.cli.watch import Signals
 from okex_ws.client.credentials import KEY_VARIABLES
-from okex_ws.client.endpoints import at
+from okex_ws.client.sites import at
 from okex_ws.wire.channels import SubscriptionError, channel, subscription
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
     from okex_ws.simulator.faults import Faults
-    from okex_ws.simulator.seeded import SeededMarket
+    from okex_ws.simulator.market.seeded import SeededMarket
     from okex_ws.simulator.server import Server
 
 
@@ -161,7 +161,7 @@ def _orders(exchange: Exchange) -> list[str]:
 
 def _trials(market: object) -> list[tuple[str, str]]:
     """(channel, words for the command) that this market is sure to answer."""
-    from okex_ws.simulator.captures import CaptureMarket
+    from okex_ws.simulator.market.captures import CaptureMarket
 
     if not isinstance(market, CaptureMarket):
         seeded = cast("SeededMarket", market)
@@ -192,8 +192,8 @@ def _account(server: Server) -> str:
 
 def _seeded_venue(seed: int, instruments: list[str] | None, rate: float, faults: Faults, demo: bool) -> Callable[[int], Exchange]:
     from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.market.seeded import SeededMarket
     from okex_ws.simulator.rules import Rules
-    from okex_ws.simulator.seeded import SeededMarket
 
     def venue(now: int) -> Exchange:
         market = SeededMarket(seed, start=now, instruments=instruments or None, rate=rate)
@@ -210,8 +210,8 @@ def _seeded_venue(seed: int, instruments: list[str] | None, rate: float, faults:
 def _capture_venue(
     capture: Path, conn: str | None, loop: bool, seed: int, faults: Faults, demo: bool
 ) -> Callable[[int], Exchange]:
-    from okex_ws.simulator.captures import CaptureMarket
     from okex_ws.simulator.exchange import Exchange
+    from okex_ws.simulator.market.captures import CaptureMarket
     from okex_ws.simulator.rules import Rules
 
     try:

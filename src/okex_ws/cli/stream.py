@@ -13,7 +13,7 @@ from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import BAD_INPUT, FAILED, OK
 from okex_ws.cli.lines import Lines, as_json
-from okex_ws.cli.watching import Watch
+from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
 from okex_ws.events import Event, News
 from okex_ws.wire.channels import Subscription

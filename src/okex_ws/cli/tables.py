@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import Balance, OrderUpdate, PositionUpdate
 
 _WIDEST = 400

@@ -9,7 +9,7 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import FAILED, OK
-from okex_ws.client.plain import one_line as escaped
+from okex_ws.client.sanitize import one_line as escaped
 
 if TYPE_CHECKING:
     from rich.console import Console

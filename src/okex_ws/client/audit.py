@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from okex_ws.events import Event, Halted, OrderResolved, SafetyOverridden, SwitchArmed, SwitchFailed, TradingResumed, Verdict
-from okex_ws.protocol.tickets import Outcome
+from okex_ws.protocol.orders.tickets import Outcome
 from okex_ws.wire.orders import OrderRequest, kind_of, plain
 
 log = logging.getLogger("okex_ws.orders")

@@ -16,15 +16,15 @@ from typing import Any, Self
 
 import msgspec
 
-from okex_ws.client.alarm import Alarm
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Tap
 from okex_ws.client.hub import log
-from okex_ws.client.plain import one_line
+from okex_ws.client.log_throttle import Alarm
 from okex_ws.client.rest import RestError
+from okex_ws.client.sanitize import one_line
 from okex_ws.events import BookEvent, Event
-from okex_ws.protocol.backfill import CHANNELS, Page, Planner
+from okex_ws.protocol.backfill.planner import CHANNELS, Page, Planner
 from okex_ws.protocol.pacing import SECOND
 
 HELD_UP_S = 0.1

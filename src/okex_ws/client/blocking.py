@@ -19,7 +19,7 @@ from concurrent.futures import CancelledError
 from typing import Any, Self, TypeVar
 
 from okex_ws.client.client import Client
-from okex_ws.client.endpoints import Site
+from okex_ws.client.sites import Site
 from okex_ws.client.stream import Policy
 from okex_ws.events import Event
 from okex_ws.market import Instruments, Latest, OrderBook

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Driver, Tap
 from okex_ws.client.credentials import AccountKey
-from okex_ws.client.endpoints import EndpointError, Site, at
-from okex_ws.client.endpoints import site as named_site
 from okex_ws.client.hub import Hub
-from okex_ws.client.ordering import NotTradingError, Ordering
+from okex_ws.client.orders import NotTradingError, Ordering
 from okex_ws.client.rest import Rest, RestError
+from okex_ws.client.sites import EndpointError, Site, at
+from okex_ws.client.sites import site as named_site
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.dialects import dialect as spoken
 from okex_ws.dialects import named_in

@@ -21,9 +21,9 @@ import msgspec
 from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSParsedURL, WSTransport, ws_connect
 
 from okex_ws.client.clock import Clock
-from okex_ws.client.endpoints import is_loopback
-from okex_ws.client.plain import one_line
-from okex_ws.client.turns import TURNS
+from okex_ws.client.connect_limiter import TURNS
+from okex_ws.client.sanitize import one_line
+from okex_ws.client.sites import is_loopback
 from okex_ws.events import BookEvent, Event
 from okex_ws.protocol.line import Dial, Failure, Hangup, Line
 from okex_ws.protocol.session import BookWish, ClockWish

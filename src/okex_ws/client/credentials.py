@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from okex_ws.client.endpoints import DEMO_SITES, SITES, Site
-from okex_ws.client.endpoints import site as named_site
-from okex_ws.client.plain import one_line
+from okex_ws.client.sanitize import one_line
+from okex_ws.client.sites import DEMO_SITES, SITES, Site
+from okex_ws.client.sites import site as named_site
 from okex_ws.wire.sign import Credentials
 
 KEY_VARIABLES = ("OKX_API_KEY", "OKX_API_SECRET", "OKX_API_PASSPHRASE")

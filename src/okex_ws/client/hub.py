@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from okex_ws.client.plain import one_line
+from okex_ws.client.sanitize import one_line
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.events import BookEvent, Candle, ConsumerFailed, Event, Instrument, News, Ticker, Trade
 from okex_ws.market import Books, Instruments, Latest

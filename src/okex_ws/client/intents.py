@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from okex_ws.protocol.tickets import Intent
+from okex_ws.protocol.orders.tickets import Intent
 
 FORMAT = b'{"intents":1}'
 COMPACT_AT = 4 * 1024 * 1024

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from okex_ws.client.clock import Clock
-from okex_ws.client.endpoints import Site
-from okex_ws.client.plain import one_line
+from okex_ws.client.sanitize import one_line
+from okex_ws.client.sites import Site
 from okex_ws.events import AccountUpdate, BookSnapshot, Instrument, OrderUpdate, PositionUpdate
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.channels import subscription

@@ -19,12 +19,12 @@ import msgspec
 
 from okex_ws.client import audit
 from okex_ws.client.connection import Driver
-from okex_ws.client.halting import HALT_FILE, Switch
 from okex_ws.client.intents import IntentLog, IntentLogError
-from okex_ws.client.ordering import NotTradingError
-from okex_ws.client.plain import one_line
+from okex_ws.client.kill_switch import HALT_FILE, Switch
+from okex_ws.client.orders import NotTradingError
 from okex_ws.client.rest import Rest, RestError
-from okex_ws.client.surroundings import surroundings
+from okex_ws.client.sanitize import one_line
+from okex_ws.core.risk_context import surroundings
 from okex_ws.events import (
     AccountUpdate,
     BalanceAndPosition,
@@ -45,14 +45,10 @@ from okex_ws.events import (
 from okex_ws.market import Books, Instruments, Latest
 from okex_ws.market.account import CHANNELS, Account, ReadWish
 from okex_ws.market.sizing import fit, fit_change, size_unit
-from okex_ws.protocol.dead_man import Arm, CancelAllAfter
-from okex_ws.protocol.guard import FILE, Guard, Limits, Surroundings
-from okex_ws.protocol.order_budget import OrderBudget
-from okex_ws.protocol.order_ids import PREFIX_BITS, OrderIds
-from okex_ws.protocol.orders import Orders
-from okex_ws.protocol.safety import Safety
-from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.protocol.tickets import (
+from okex_ws.protocol.orders.budget import OrderBudget
+from okex_ws.protocol.orders.order_ids import PREFIX_BITS, OrderIds
+from okex_ws.protocol.orders.orders import Orders
+from okex_ws.protocol.orders.tickets import (
     Action,
     LookUp,
     Outcome,
@@ -64,7 +60,11 @@ from okex_ws.protocol.tickets import (
     SendSocket,
     Ticket,
 )
-from okex_ws.protocol.verdicts import TOO_FREQUENT
+from okex_ws.protocol.orders.verdicts import TOO_FREQUENT
+from okex_ws.protocol.risk.cancel_all_after import Arm, CancelAllAfter
+from okex_ws.protocol.risk.gate import Safety
+from okex_ws.protocol.risk.pre_trade import FILE, Guard, Limits, Surroundings
+from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, kind_of
 

@@ -24,11 +24,11 @@ from okex_ws.events import (
     Unrecognized,
     Unsubscribed,
 )
-from okex_ws.protocol.asking import LOGIN_ERRORS, Asking, Login
 from okex_ws.protocol.bad_frames import BadFrames, is_foreign
 from okex_ws.protocol.continuity import BookChain, Chains
+from okex_ws.protocol.outbox import LOGIN_ERRORS, Asking, Login
 from okex_ws.protocol.pacing import SECOND, Backoff
-from okex_ws.protocol.recovery import FIRST_WORD_WITHIN, IMAGE_WITHIN, REST_BOOKS, Images, Renewal
+from okex_ws.protocol.resync import FIRST_WORD_WITHIN, IMAGE_WITHIN, REST_BOOKS, Images, Renewal
 from okex_ws.protocol.routes import Route, Routes
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.subscriptions import TOO_FREQUENT, State, Subscriptions, Verdict

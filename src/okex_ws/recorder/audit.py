@@ -15,11 +15,11 @@ import msgspec
 from okex_ws.events import Event, Push
 from okex_ws.journal import JournalError, JournalReader, Problem, Record, recorders
 from okex_ws.recorder.checksums import Checksums
-from okex_ws.recorder.witnesses import Witness, witnesses
+from okex_ws.recorder.watermarks import Witness, witnesses
 from okex_ws.replay import Replay
 from okex_ws.store.folder import DAY, StoreError, date_text
-from okex_ws.store.news import news_line
 from okex_ws.store.query import Folder, Store
+from okex_ws.store.status_rows import news_line
 from okex_ws.store.tables import event_ns, table_of
 from okex_ws.store.verify import DAMAGE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Finding, Report, subtract, verify
 

@@ -19,15 +19,15 @@ from typing import Any, Self
 import msgspec
 
 from okex_ws import checkpoints
-from okex_ws.client.alarm import Alarm
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
+from okex_ws.client.log_throttle import Alarm
 from okex_ws.events import Event, Gap, Push, Trade, Unrecoverable
 from okex_ws.journal import INCOMING, Batch, FolderLock, JournalError, JournalWriter
-from okex_ws.protocol.restart import Restart
+from okex_ws.protocol.backfill.restart import Restart
+from okex_ws.recorder.journal_source import JournalSource
 from okex_ws.recorder.recovery import Refill, last_trades, recover_tables
-from okex_ws.recorder.source import JournalSource
 from okex_ws.sinks import SinkError, Spool, SpoolStatus, open_sink, spool_name
 from okex_ws.store.folder import prepare
 from okex_ws.store.ledger import Manifest

@@ -10,7 +10,7 @@ from okex_ws.events import Push
 from okex_ws.journal import JournalReader, recover
 from okex_ws.replay import Replay
 from okex_ws.store.ledger import Manifest
-from okex_ws.store.news import last_told
+from okex_ws.store.status_rows import last_told
 from okex_ws.store.writer import TableBatch, TableWriter
 
 _CHANNELS = {"trades": "trades", "single_trades": "trades-all"}

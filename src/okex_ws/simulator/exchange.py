@@ -15,20 +15,20 @@ from typing import Any
 
 import msgspec
 
-from okex_ws.simulator.conversation import Push
-from okex_ws.simulator.desk.desk import Desk
-from okex_ws.simulator.dice import Dice
-from okex_ws.simulator.doors import NO_DOOR, door
-from okex_ws.simulator.faces import v5
-from okex_ws.simulator.faces.http import RestReply
-from okex_ws.simulator.faces.rest import RestFace
-from okex_ws.simulator.faces.v5 import Channel, Topic
+from okex_ws.simulator.connection import Line
+from okex_ws.simulator.engine.engine import Floor
 from okex_ws.simulator.faults import Fault, Faults, Running
-from okex_ws.simulator.floor.floor import Floor
 from okex_ws.simulator.ledger import FaultApplied, Ledger
-from okex_ws.simulator.line import Line
-from okex_ws.simulator.markets import Market, Publication
+from okex_ws.simulator.market.base import Market, Publication
+from okex_ws.simulator.paths import NO_DOOR, door
 from okex_ws.simulator.rules import DEMO_KEY, DEMO_TRADING_KEY, ApiKey, Rules
+from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.v5 import grammar as v5
+from okex_ws.simulator.v5.connection import Push
+from okex_ws.simulator.v5.grammar import Channel, Topic
+from okex_ws.simulator.v5.rest.http import RestReply
+from okex_ws.simulator.v5.rest.public import RestFace
+from okex_ws.simulator.v5.trading import Desk
 
 _MS = 1_000_000
 _SECOND = 1_000 * _MS

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from okex_ws.simulator.dice import Dice
-from okex_ws.simulator.faces.deflate import BAD_DEFLATES
+from okex_ws.simulator.legacy.deflate import BAD_DEFLATES
+from okex_ws.simulator.seeded_random import Dice
 
 _UNITS = (("ms", 1e6), ("us", 1e3), ("ns", 1.0), ("s", 1e9), ("m", 60e9), ("h", 3600e9))
 

@@ -31,9 +31,9 @@ from picows import (
 )
 
 from okex_ws.simulator.certificates import DEFAULT_NAMES, Certificates
+from okex_ws.simulator.connection import Abort, Binary, Close, Freeze, Line, Ping, Text
 from okex_ws.simulator.exchange import Exchange, Refusal
-from okex_ws.simulator.faces.http import RestReply
-from okex_ws.simulator.line import Abort, Binary, Close, Freeze, Line, Ping, Text
+from okex_ws.simulator.v5.rest.http import RestReply
 
 MAX_FRAME = 16 * 1024 * 1024
 MAX_BODY = 1024 * 1024

@@ -22,7 +22,7 @@ from okex_ws.events import Event, Push
 from okex_ws.store import parquet
 from okex_ws.store.folder import DAY, LEDGER, TABLES, StoreError, partition
 from okex_ws.store.ledger import Commit, File, Ledger, Manifest, recorder_of
-from okex_ws.store.news import GAPS, ledger_of, news_line
+from okex_ws.store.status_rows import GAPS, ledger_of, news_line
 from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
 from okex_ws.store.tables import Table, event_ns, table_of
 

@@ -1,0 +1,170 @@
+"""Surroundings of one order, gathered from all that is known: account, books, last prices, and orders on their way.
+
+Whatever is not known is None, and the guard decides what that means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, Context, Decimal
+
+from okex_ws.events import Instrument, OrderUpdate
+from okex_ws.market import Books, BookState, Instruments, Latest
+from okex_ws.market.account import Account
+from okex_ws.market.sizing import in_quote_currency, notional
+from okex_ws.protocol.risk.pre_trade import Surroundings
+from okex_ws.wire.orders import AmendOrder, PlaceOrder
+
+NOTHING = Decimal(0)
+_ROUGH = Context(prec=8, rounding=ROUND_CEILING)
+"""Coins for an amount of money: never fewer than they are, and no more digits than anybody reads."""
+
+
+def surroundings(
+    order: PlaceOrder | AmendOrder,
+    *,
+    account: Account,
+    instruments: Instruments,
+    books: Books,
+    latest: Latest,
+    in_flight: Iterable[PlaceOrder | AmendOrder],
+) -> Surroundings:
+    """What the guard must know to let this order pass. in_flight: what was asked for, and may not be told of yet."""
+    amended = _amended(order, account) if isinstance(order, AmendOrder) else None
+    side = order.side if isinstance(order, PlaceOrder) else amended.side if amended is not None else ""
+    held_on = _held_on(order if isinstance(order, PlaceOrder) else amended)
+    coming: list[PlaceOrder] = []
+    changed: dict[str, Decimal] = {}
+    for other in in_flight:
+        if isinstance(other, PlaceOrder):
+            if not _is_known(other, account):
+                coming.append(other)
+        elif other.size is not None and (known := _amended(other, account)) is not None:
+            changed[known.order_id] = max(other.size, changed.get(known.order_id, NOTHING))
+    book, middle = _book(order.instrument, books)
+    if middle is None and book is None:
+        last = latest.price(order.instrument)
+        middle = None if last is None else Decimal(repr(last))
+    rules = instruments.get(order.instrument)
+    price = order.price or (amended.price if amended is not None else None) or middle
+    size = order.size if order.size is not None else amended.size if amended is not None else None
+    return Surroundings(
+        account=account.quality.value,
+        book=book,
+        middle=middle,
+        size=None if size is None else _own_size(order, rules, size, price),
+        notional=_worth(order, rules, size, price),
+        side=side,
+        open_orders=len(account.orders) + len(account.spreads) + len(coming),
+        position=_position(order, account, rules, amended, held_on),
+        working=_working(order, account, coming, changed, side, amended, held_on, rules, price),
+    )
+
+
+def _is_known(order: PlaceOrder, account: Account) -> bool:
+    """Whether the account tells of it already."""
+    if not order.client_order_id:
+        return False
+    if order.is_spread:
+        return account.spreads.has_heard(order.client_order_id)
+    return account.orders.get(client_order_id=order.client_order_id) is not None
+
+
+def _held_on(order: PlaceOrder | OrderUpdate | None) -> str:
+    """long or short where the account holds these apart, "" where it nets them."""
+    return order.position_side if order is not None and order.position_side in ("long", "short") else ""
+
+
+def _amended(order: AmendOrder, account: Account) -> OrderUpdate | None:
+    return account.orders.get(order.order_id, client_order_id=order.client_order_id)
+
+
+def _book(instrument: str, books: Books) -> tuple[str | None, Decimal | None]:
+    """State and middle of the deepest book there is of an instrument; (None, None) when none is kept."""
+    kept = books.of(instrument)
+    if not kept:
+        return None, None
+    book = next((book for book in kept if book.is_live), kept[0])
+    bid, ask = book.best_bid, book.best_ask
+    if not book.is_live or bid is None or ask is None:
+        return (book.state.name if book.state is not BookState.LIVE else "one-sided"), None
+    return "LIVE", (Decimal(repr(bid.price)) + Decimal(repr(ask.price))) / 2
+
+
+def _is_money(order: PlaceOrder | AmendOrder | OrderUpdate, rules: Instrument | None) -> bool:
+    if isinstance(order, AmendOrder) or rules is None:
+        return False  # only market orders are amounts of money, and those cannot be amended
+    return in_quote_currency(rules, order.order_type, order.target_currency)
+
+
+def _own_size(
+    order: PlaceOrder | AmendOrder | OrderUpdate, rules: Instrument | None, size: Decimal, price: Decimal | None
+) -> Decimal | None:
+    """A size in the instrument's own sizes; None where it is an amount of money and no price is known."""
+    if not _is_money(order, rules):
+        return size
+    return _ROUGH.divide(size, price) if price else None
+
+
+def _worth(
+    order: PlaceOrder | AmendOrder, rules: Instrument | None, size: Decimal | None, price: Decimal | None
+) -> Decimal | None:
+    if rules is None or size is None:
+        return None
+    if _is_money(order, rules):
+        return size
+    return None if price is None else notional(rules, size, price)
+
+
+def _position(
+    order: PlaceOrder | AmendOrder, account: Account, rules: Instrument | None, amended: OrderUpdate | None, held_on: str
+) -> Decimal:
+    """What is held of the instrument: on cash spot the base currency, else the position on the order's side, or the net.
+
+    What of an amended order is filled already is in there; its new size counts it again, so it is taken out.
+    """
+    mode = order.trade_mode if isinstance(order, PlaceOrder) else amended.trade_mode if amended is not None else ""
+    if mode == "cash" and rules is not None:
+        held = account.balances.get(rules.base_currency)
+        position = (held.cash or NOTHING) if held is not None else NOTHING
+    else:
+        position = account.position(order.instrument, held_on)
+    if amended is not None and amended.filled_size:
+        position -= amended.filled_size if amended.side == "buy" else -amended.filled_size
+    return position
+
+
+def _working(
+    order: PlaceOrder | AmendOrder,
+    account: Account,
+    coming: list[PlaceOrder],
+    changed: dict[str, Decimal],
+    side: str,
+    amended: OrderUpdate | None,
+    held_on: str,
+    rules: Instrument | None,
+    price: Decimal | None,
+) -> Decimal | None:
+    """Sizes open on this side of the instrument, but for the order that is amended; None: a price is needed to know.
+
+    changed: what they may be by now, by id.
+    """
+
+    def counts(other: OrderUpdate | PlaceOrder) -> bool:
+        is_same = other.instrument == order.instrument and other.side == side and _held_on(other) == held_on
+        return is_same and other is not amended and not other.reduce_only
+
+    total = NOTHING
+    for other in account.orders:
+        if counts(other):
+            size = _own_size(other, rules, max(other.size or NOTHING, changed.get(other.order_id, NOTHING)), price)
+            if size is None:
+                return None
+            total += size - (other.filled_size or NOTHING)
+    for new in coming:
+        if counts(new):
+            size = _own_size(new, rules, new.size, price)
+            if size is None:
+                return None
+            total += size
+    return total

@@ -1,0 +1,5 @@
+"""Fetches back what the stream missed. Sans-IO.
+
+In: events in stream order, REST pages, `now`. Out: the next page to ask for, the missing events, `Recovered`, `Unrecoverable`.
+May import: `wire`, `events`, the plain parts of `protocol`.
+"""

@@ -1,0 +1,632 @@
+"""Orders: requests in flight, each of which ends CONFIRMED, REJECTED or UNKNOWN, and none of which is ever guessed. Sans-IO.
+
+The caller carries out `actions` in order and reports back; verdicts come as OrderResolved in `take_events`. A request whose
+answer is lost is never said again blindly: its order is read by its client order id until it is certain what happened. Only a
+cancel, which cannot do harm twice, is repeated; a new order only if its caller asked for that, and under the same id.
+Source: docs-v5 "Place order" and its neighbours, "Order channel", "Error Code".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from okex_ws.events import Disconnected, Event, OrderRefused, OrderReplied, OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
+from okex_ws.protocol.orders.budget import BudgetError, OrderBudget
+from okex_ws.protocol.orders.lookups import Finding, Lookups, order_in
+from okex_ws.protocol.orders.order_ids import OrderIds
+from okex_ws.protocol.orders.order_index import TicketShelf
+from okex_ws.protocol.orders.tickets import (
+    Action,
+    Intent,
+    Outcome,
+    Patience,
+    ReadClock,
+    ReadInstrument,
+    Record,
+    Request,
+    SendRest,
+    SendSocket,
+    Ticket,
+    ns,
+)
+from okex_ws.protocol.orders.verdicts import (
+    EXPIRED,
+    STALE_CODE,
+    TOO_FREQUENT,
+    UNAVAILABLE,
+    Next,
+    OwnOrder,
+    Proof,
+    Rank,
+    is_another,
+    of_answer,
+    of_order,
+    of_unchanged,
+    result_of,
+    results_in,
+)
+from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.server_clock import ServerClock
+from okex_ws.protocol.timers import Timers
+from okex_ws.wire.codes import lookup
+from okex_ws.wire.orders import (
+    AmendOrder,
+    CancelOrder,
+    MassCancel,
+    OrderError,
+    OrderRequest,
+    PlaceOrder,
+    endpoint_of,
+    goes_by_rest,
+    op_of,
+    rest_request,
+    socket_request,
+)
+
+MS = SECOND // 1000
+MOST_OPEN = 2000
+"""Requests without a verdict at a time; more are refused."""
+MOST_CANCELS = 4
+"""How often one cancel is said at most."""
+PAUSE_UNAVAILABLE = 5 * SECOND
+"""How long new orders are refused here after OKX said that it takes none."""
+UNSEEN_FOR = 2 * SECOND
+"""What was accepted and no push tells of for so long is read: accepted is not done, and the push may have been lost."""
+SETTLED_FOR = 30 * SECOND
+"""How long a verdict can still be corrected by what comes late."""
+
+
+class Orders:
+    """Everything under way for one account.
+
+    can_send: whether a WebSocket endpoint could take an order right now; code_of: an instrument's instIdCode, None where it has
+    none; clock: OKX's, by which orders expire. is_halted: no new order leaves, not even one that waits for its turn.
+    """
+
+    HEARS = (OrderReplied, OrderUpdate, SpreadOrderUpdate, Disconnected)
+
+    def __init__(
+        self,
+        ids: OrderIds,
+        *,
+        can_send: Callable[[str], bool],
+        code_of: Callable[[str], int | None],
+        clock: ServerClock | None = None,
+        patience: Patience = Patience(),
+        budget: OrderBudget | None = None,
+    ) -> None:
+        self.ids = ids
+        self.budget = budget or OrderBudget()
+        self.patience = patience
+        self.actions: list[Action] = []
+        self.is_halted = False
+        self.unavailable_until = 0
+        self._can_send, self._code_of = can_send, code_of
+        self._clock = clock or ServerClock()
+        self._is_reading_clock = False
+        self._events: list[Event] = []
+        self._lookups = Lookups(patience, self._clock)
+        self._shelf = TicketShelf(ids.prefix)
+        self._refused_codes: dict[str, int | None] = {}  # by instrument: with that number only REST takes its orders
+        self._waiting: dict[str, list[Request]] = {}  # by the instrument that is read anew
+        self._timers = Timers()
+        self._open = 0
+        self._adopted: list[Ticket] = []
+
+    # -- the caller's side -----------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        orders: Sequence[OrderRequest],
+        now: int,
+        *,
+        urgent: bool = False,
+        may_resend: bool = False,
+        refusal: tuple[str, str, str] | None = None,
+    ) -> list[Ticket]:
+        """Ask for these, one request; a ticket for each. Raises OrderError for what cannot be said.
+
+        Without a client order id a new order gets one. may_resend: a new order that certainly never arrived is said once more,
+        under the same id. urgent: a cancel that may use the reserve of the budget. refusal: why a guard lets none of them leave,
+        as (rule, reason, advice).
+        """
+        named = [self._named(order) for order in orders]
+        rest_request(named)  # raises for what cannot be said
+        fresh = [order.client_order_id for order in named if isinstance(order, PlaceOrder)]
+        for name in fresh:
+            if self._shelf.knows(name) or fresh.count(name) > 1:
+                raise OrderError(f"client_order_id {name!r} is in use; give another, or none to get one")
+        tickets = [self._shelf.open(order, may_resend=may_resend) for order in named]
+        for ticket in tickets:
+            ticket.asked_at = now
+        request = self._shelf.request(tickets)
+        own, due = self._refusal(request, now), now
+        refusal = refusal or own  # a guard knows better why
+        if refusal is None:
+            try:
+                due = self.budget.claim(named, now, urgent=urgent)
+            except BudgetError as error:
+                refusal = ("rate-limit", str(error), "send fewer, or in batches")
+        if refusal is not None:
+            self._refuse(request, *refusal, now)
+        elif due <= now:
+            self._leave(request, now)
+        else:
+            self._timers.at(due, lambda now: self._leave(request, now))
+        return tickets
+
+    def adopt(self, intents: Iterable[Intent], now: int) -> list[Ticket]:
+        """Take over what a former process wrote down and did not finish: it is looked for, and only cancels are said again."""
+        tickets = []
+        for intent in intents:
+            if intent.done or intent.order is None or isinstance(intent.order, MassCancel):
+                continue
+            ticket = self._shelf.open(intent.order, key=intent.key)
+            ticket.first_sent_at = ticket.last_sent_at = self._clock.ours(intent.sent_at)
+            ticket.expires_at = intent.expires_at
+            ticket.is_recorded, ticket.attempts = True, 1
+            ticket.reason = "left open by a former process"
+            self._open += 1
+            self._look(ticket, now)
+            self._watch(ticket, now)
+            tickets.append(ticket)
+        self._adopted += tickets
+        return tickets
+
+    def refuse_waiting(self, rule: str, reason: str, advice: str, now: int, *, but: Container[int] = ()) -> None:
+        """Let none of the new orders leave that still wait for their turn. but: numbers of tickets that may all the same."""
+        for request in list(self._shelf.requests.values()):
+            first = request.tickets[0]
+            if not request.via and not isinstance(first.order, (CancelOrder, MassCancel)) and first.number not in but:
+                self._refuse(request, rule, reason, advice, now)
+
+    @property
+    def unresolved(self) -> list[Ticket]:
+        """Tickets of which nothing final is known."""
+        return [ticket for ticket in self._shelf if ticket.is_open]
+
+    @property
+    def left_open(self) -> list[Ticket]:
+        """What a former process left open and nothing was told of yet, not even that it is UNKNOWN. Nothing new before that."""
+        return [ticket for ticket in self._adopted if ticket.outcome is None]
+
+    @property
+    def changing(self) -> Collection[PlaceOrder | AmendOrder]:
+        """New orders and amendments that may hold by now, and that nothing has shown yet."""
+        return self._shelf.unseen.values()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is without a final verdict."""
+        return self._open > 0
+
+    def ticket(self, number: int) -> Ticket | None:
+        return self._shelf.get(number)
+
+    def take_actions(self) -> list[Action]:
+        """What is to be done now, in this order."""
+        actions, self.actions = self.actions, []
+        return actions
+
+    def take_events(self) -> list[Event]:
+        """Verdicts and refusals, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def deadline(self) -> int | None:
+        """When to call `on_deadline`, ns; None: nothing is going on."""
+        return self._timers.next()
+
+    def on_deadline(self, now: int) -> None:
+        """Time has passed."""
+        self._timers.run(now)
+
+    # -- what comes back -------------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event, now: int) -> None:
+        """Take any event; replies, own orders and lost connections mean something here."""
+        match event:
+            case OrderReplied():
+                request = self._shelf.requests.get(event.request_id)
+                if request is not None:
+                    self._replied(request, event.code, event.message, event.results, now)
+            case OrderUpdate() | SpreadOrderUpdate():
+                self._seen(event, now, via="push")
+            case Disconnected():
+                for request in list(self._shelf.requests.values()):
+                    if request.answer_by and (request.line, request.connection) == (event.line, event.connection):
+                        self._unanswered(request, "the connection was lost before OKX answered", now)
+
+    def sent(self, request_id: str, line: str, connection: int) -> None:
+        """The request went out by that connection."""
+        request = self._shelf.requests.get(request_id)
+        if request is not None:
+            request.line, request.connection = line, connection
+
+    def not_sent(self, request_id: str, now: int) -> None:
+        """The socket could not take it, nothing was said: it goes over REST."""
+        request = self._shelf.requests.get(request_id)
+        if request is not None and request.via == "websocket":
+            self._send_rest(request, now)
+
+    def not_recorded(self, request_id: str, reason: str, now: int) -> None:
+        """What the request is about could not be written down, so it must not be sent."""
+        request = self._shelf.requests.get(request_id)
+        if request is not None:
+            request.via, request.answer_by = "here", None
+            self._refuse(request, "intent-log", reason, "make room on the disk, then start again", now)
+
+    def rest_answered(self, request_id: str, code: str, message: str, rows: list[Any], now: int) -> None:
+        """The answer to a POST: OKX's code, one row per order."""
+        request = self._shelf.requests.get(request_id)
+        if request is None:
+            return
+        try:
+            results = results_in(rows)
+        except (msgspec.ValidationError, ValueError, TypeError):
+            self._unanswered(request, "OKX's answer could not be read", now)
+            return
+        self._replied(request, code, message, results, now)
+
+    def rest_failed(self, request_id: str, code: str, reason: str, now: int, *, may_have_happened: bool) -> None:
+        """A POST without an answer that says what became of it, or with a refusal."""
+        request = self._shelf.requests.get(request_id)
+        if request is not None and may_have_happened:
+            self._note_unavailable(code, now)
+            self._unanswered(request, reason, now)
+        elif request is not None:
+            self._replied(request, code, reason, (), now)
+
+    def looked_up(self, number: int, rows: list[Any] | None, code: str, now: int) -> None:
+        """The answer to a LookUp: its rows and code "0", or OKX's code, or neither when nobody answered."""
+        ticket = self._shelf.get(number)
+        if ticket is None or ticket.look is None:
+            return
+        order = order_in(ticket, rows or [])
+        if order is not None and self._is_another(ticket, order):
+            order, code = None, "51603"  # OKX shows the latest order of an id
+        finding = self._lookups.answered(ticket, rows, code, now, is_found=order is not None)
+        asked_at = ticket.look.asked_at
+        if finding is Finding.FOUND and order is not None:
+            order.ts_recv, order.backfilled = asked_at, True  # as old as the question, and news to everyone else too
+            self._events.append(order)
+            self._seen(order, now, via="lookup", ticket=ticket)
+            if ticket.is_open or ticket.rank < Rank.ORDER:
+                self._not_yet(ticket, order, asked_at, now)
+        elif finding is Finding.ABSENT and ticket.is_open:
+            self._absent(ticket, now)
+        if not ticket.is_open and (finding is Finding.ABSENT or ticket.rank is Rank.ORDER):
+            ticket.look = None
+        if ticket.look is not None:
+            self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
+
+    def instrument_read(self, instrument: str, now: int) -> None:
+        """Reference data of an instrument is fresh, or could not be had: what waited for it goes out once more."""
+        for request in self._waiting.pop(instrument, []):
+            self._leave(request, now)
+
+    def clock_read(self) -> None:
+        """OKX's time was read, or could not be had."""
+        self._is_reading_clock = False
+
+    # -- sending ---------------------------------------------------------------------------------------------------------
+
+    def _named(self, order: OrderRequest) -> OrderRequest:
+        if isinstance(order, PlaceOrder) and not order.client_order_id:
+            return msgspec.structs.replace(order, client_order_id=self.ids.next())
+        if isinstance(order, AmendOrder) and not order.request_id:
+            return msgspec.structs.replace(order, request_id=self.ids.next())
+        return order
+
+    def _refusal(self, request: Request, now: int) -> tuple[str, str, str] | None:
+        self._open += len(request.tickets)
+        first = request.tickets[0].order
+        if self._open > MOST_OPEN:
+            return ("in-flight", f"{MOST_OPEN} requests are without a verdict already", "wait for some of them")
+        if isinstance(first, (CancelOrder, MassCancel)):
+            return None
+        if self.is_halted:
+            return ("halted", "trading is halted", "resume trading first")
+        if now < self.unavailable_until:
+            return ("unavailable", "OKX takes no orders for now", "see OKX's status page; cancels are still sent")
+        return None
+
+    def _refuse(self, request: Request, rule: str, reason: str, advice: str, now: int) -> None:
+        """Nothing leaves: said for each order, and a verdict."""
+        request.via = request.via or "here"
+        for ticket in request.tickets:
+            if ticket.outcome is None:
+                order = ticket.order
+                self._events.append(
+                    OrderRefused(
+                        ts_recv=now,
+                        kind=ticket.kind,
+                        instrument=order.instrument,
+                        client_order_id=order.client_order_id,
+                        rule=rule,
+                        reason=reason,
+                        advice=advice,
+                    )
+                )
+                self._settle(ticket, Proof(Verdict.REJECTED, rule, reason), Rank.ANSWER, now, via="here", advice=advice)
+
+    def _leave(self, request: Request, now: int) -> None:
+        """Its turn has come."""
+        # Once its caller was told UNKNOWN, nothing but a cancel is said any more.
+        is_late = not isinstance(request.tickets[0].order, CancelOrder)
+        tickets = [ticket for ticket in request.tickets if (ticket.outcome is None if is_late else ticket.is_open)]
+        if not tickets or request.via == "here":
+            return
+        if self.is_halted and not isinstance(tickets[0].order, (CancelOrder, MassCancel)):
+            self._refuse(request, "halted", "trading is halted", "resume trading first", now)
+            return
+        if any(ticket.is_overdue(now, ns(self.patience.expires_s)) for ticket in tickets):
+            self._refuse(request, "overdue", "it could not leave within its own expiry", "place it anew if still wanted", now)
+            return
+        expires_at = self._clock.at(now) + ns(self.patience.expires_s)
+        for ticket in tickets:
+            ticket.attempts += 1
+            ticket.first_sent_at, ticket.last_sent_at = ticket.first_sent_at or now, now
+            ticket.expires_at = expires_at if isinstance(ticket.order, (PlaceOrder, AmendOrder)) else None
+            ticket.answer = ""
+        self._record(tickets, request)
+        orders = [ticket.order for ticket in tickets]
+        codes = [self._code_of(order.instrument) for order in orders]
+        by_name = orders[0].is_spread or isinstance(orders[0], MassCancel)
+        is_addressable = by_name or all(
+            code is not None and code != self._refused_codes.get(order.instrument)
+            for order, code in zip(orders, codes, strict=True)
+        )
+        # A socket that seems alive may be dead: a cancel that had no effect is said the other way next.
+        is_other_way = isinstance(orders[0], (CancelOrder, MassCancel)) and tickets[0].attempts % 2 == 0
+        if is_addressable and not is_other_way and not goes_by_rest(orders) and self._can_send(endpoint_of(orders)):
+            request.via = "websocket"
+            op = op_of(orders)
+            data = socket_request(request.request_id, op, orders, codes, expires_at // MS)
+            self.actions.append(SendSocket(request.request_id, endpoint_of(orders), op, data))
+            self._await_answer(request, now)
+        else:
+            self._send_rest(request, now)
+        for ticket in tickets:
+            if ticket.attempts == 1:
+                self._watch(ticket, now)
+
+    def _send_rest(self, request: Request, now: int) -> None:
+        orders = [ticket.order for ticket in request.tickets if ticket.is_open]
+        request.via = "rest"
+        path, body = rest_request(orders)
+        expires_at = request.tickets[0].expires_at
+        self.actions.append(SendRest(request.request_id, path, body, None if expires_at is None else expires_at // MS))
+        self._await_answer(request, now)
+
+    def _await_answer(self, request: Request, now: int) -> None:
+        due = request.answer_by = now + ns(self.patience.ack_within_s)
+        said = f"no answer within {self.patience.ack_within_s:g} s"
+        self._timers.at(due, lambda now: self._unanswered(request, said, now), lambda: request.answer_by == due)
+
+    def _again(self, ticket: Ticket, now: int) -> None:
+        """Say it once more: under the same id, so that it cannot happen twice."""
+        try:
+            due = self.budget.claim([ticket.order], now, urgent=True)
+        except BudgetError:
+            return
+        request, ticket.look = self._shelf.request([ticket]), None
+        self._timers.at(due, lambda now: self._leave(request, now))
+
+    def _record(self, tickets: list[Ticket], request: Request) -> None:
+        intents = [
+            Intent(ticket.key, ticket.order, self._clock.at(ticket.first_sent_at), ticket.expires_at)
+            for ticket in tickets
+            if not isinstance(ticket.order, MassCancel)
+        ]
+        for ticket in tickets:
+            ticket.is_recorded = not isinstance(ticket.order, MassCancel)
+        if intents:
+            self.actions.append(Record(intents, request.request_id))
+
+    # -- judging ---------------------------------------------------------------------------------------------------------
+
+    def _replied(self, request: Request, code: str, message: str, results: tuple[OrderResult, ...], now: int) -> None:
+        request.answer_by = None
+        self._note_unavailable(code, now)
+        refresh: dict[str, list[Ticket]] = {}
+        for place, ticket in enumerate(request.tickets):
+            result = result_of(ticket, place, results)
+            said = (result.code, result.message) if result is not None and (result.code or result.result) else (code, message)
+            if result is not None and result.order_id:
+                ticket.order_id = result.order_id
+            if result is not None and result.result is not None:
+                said = ("0" if result.result else code, message)
+            if self._judge(ticket, *said, request, now) is Next.REFRESH:
+                refresh.setdefault(ticket.order.instrument, []).append(ticket)
+        for instrument, tickets in refresh.items():
+            again = self._shelf.request(tickets)
+            for ticket in tickets:
+                ticket.refreshes += 1
+            self._refused_codes[instrument] = self._code_of(instrument)
+            self._waiting.setdefault(instrument, []).append(again)
+            self.actions.append(ReadInstrument(instrument))
+
+    def _judge(self, ticket: Ticket, code: str, message: str, request: Request, now: int) -> Next:
+        by_number = request.via == "websocket" and not ticket.order.is_spread
+        step = of_answer(ticket, code, by_number=by_number)
+        self._note_unavailable(code, now)
+        if code in EXPIRED:
+            self._read_clock()
+        if code in TOO_FREQUENT:
+            instrument = ticket.order.instrument if code in ("50011", "50040") else "*"
+            for kind in ("place", "amend") if code == "50061" else (ticket.kind,):
+                self.budget.hold(kind, instrument, now + 2 * SECOND)
+        if step is Next.REFRESH:
+            ticket.answer, ticket.reason = code, message
+        elif step is Next.CONFIRMED:
+            self._settle(ticket, Proof(Verdict.CONFIRMED), Rank.ANSWER, now, via=request.via)
+        elif step is Next.REJECTED:
+            rank = Rank.ORDER if code == "51016" else Rank.ANSWER  # what is told of an order of that id is not about this one
+            self._settle(ticket, Proof(Verdict.REJECTED, code, message), rank, now, via=request.via)
+        elif step is Next.LOOK and ticket.is_open:
+            ticket.reason = message or lookup(code).meaning
+            if code in ("51016", "51400", "51503", "51603", "51401", "51402", "51416"):
+                ticket.answer = code
+            self._look(ticket, now)
+        return step
+
+    def _unanswered(self, request: Request, reason: str, now: int) -> None:
+        request.answer_by = None
+        for ticket in request.tickets:
+            if ticket.is_open:
+                ticket.reason = reason
+                self._look(ticket, now)
+
+    def _seen(self, order: OwnOrder, now: int, *, via: str, ticket: Ticket | None = None) -> None:
+        """An order's state, pushed or read: what it proves for the tickets that concern it."""
+        concerned = [ticket] if ticket is not None else self._shelf.of(order)
+        for item in concerned:
+            if item.order.instrument != order.instrument and not item.order.is_spread:
+                continue
+            if self._is_another(item, order):
+                continue
+            proof = of_order(item, order, was_read=via == "lookup")
+            item.order_id = order.order_id or item.order_id
+            if proof is not None:
+                self._settle(item, proof, Rank.ORDER, now, via=via, state=order.state)
+
+    def _is_another(self, ticket: Ticket, order: OwnOrder) -> bool:
+        """Whether this order has the ticket's id and is not the one that it asked for."""
+        if not isinstance(ticket.order, PlaceOrder):
+            return False
+        is_amended = any(isinstance(item.order, AmendOrder) for item in self._shelf.of(order))
+        return is_another(order, ticket.order, self._clock.at(ticket.first_sent_at), is_amended=is_amended)
+
+    def _not_yet(self, ticket: Ticket, order: OwnOrder, asked_at: int, now: int) -> None:
+        """The order is there, and what was asked of it does not show: in time that proves something too."""
+        if ticket.look is None:
+            return
+        is_cancel = isinstance(ticket.order, CancelOrder)
+        if ticket.is_open and is_cancel and not ticket.answer and ticket.attempts < MOST_CANCELS:
+            self._again(ticket, now)
+        elif not ticket.is_open and isinstance(ticket.order, AmendOrder) and self._is_amended_again(ticket, order):
+            ticket.look = None  # what it looks like now proves nothing
+        else:
+            has_expired = self._lookups.has_expired(ticket, asked_at)
+            found = of_unchanged(ticket, order, asked_at, grace=ns(self.patience.grace_s), has_expired=has_expired)
+            if found is not None:
+                self._settle(ticket, *found, now, via="lookup", state=order.state)
+
+    def _is_amended_again(self, ticket: Ticket, order: OwnOrder) -> bool:
+        others = (item for item in self._shelf.of(order) if isinstance(item.order, AmendOrder) and item is not ticket)
+        return order.request_id not in ("", getattr(ticket.order, "request_id", "")) or any(True for _ in others)
+
+    def _absent(self, ticket: Ticket, now: int) -> None:
+        """It is certain that there is no such order."""
+        is_in_time = ticket.outcome is None and not self.is_halted  # once its caller was told UNKNOWN nothing leaves any more
+        if ticket.may_resend and ticket.attempts == 1 and is_in_time and isinstance(ticket.order, PlaceOrder):
+            self._again(ticket, now)
+            return
+        never = isinstance(ticket.order, PlaceOrder) and ticket.answer != "51016"
+        code = ticket.answer or ("" if never else "51603")
+        words = "never arrived" if never else lookup(code).meaning
+        self._settle(ticket, Proof(Verdict.REJECTED, code, f"{words}: {ticket.reason}"), Rank.ABSENCE, now, via="lookup")
+
+    def _settle(self, ticket: Ticket, proof: Proof, rank: Rank, now: int, *, via: str, state: str = "", advice: str = "") -> None:
+        """A verdict, or a better one: only better proof corrects what was said before."""
+        if rank is Rank.ORDER:
+            self._shelf.unseen.pop(ticket.number, None)
+        former = ticket.outcome
+        if former is not None and former.verdict is not Verdict.UNKNOWN:
+            if rank <= ticket.rank or former.verdict is proof.verdict:
+                ticket.rank = max(rank, ticket.rank)
+                return
+        elif proof.verdict is not Verdict.UNKNOWN:
+            self._open -= 1
+        ticket.rank, ticket.look, ticket.is_late = rank, None, former is not None
+        ticket.outcome = Outcome(
+            verdict=proof.verdict,
+            kind=ticket.kind,
+            instrument=ticket.order.instrument,
+            client_order_id=ticket.order.client_order_id,
+            order_id=ticket.order_id,
+            code=proof.code,
+            reason=proof.reason,
+            advice=advice or (lookup(proof.code).advice if proof.code else ""),
+            via=via,
+            state=state,
+            sent_at=ticket.first_sent_at,
+            resolved_at=now,
+        )
+        self._events.append(ticket.resolved(now))
+        if proof.verdict is Verdict.REJECTED:
+            self._shelf.unseen.pop(ticket.number, None)
+        if proof.verdict is not Verdict.UNKNOWN:
+            if ticket.is_recorded:
+                self.actions.append(Record([Intent(ticket.key, done=True)]))
+            if proof.verdict is Verdict.CONFIRMED and rank < Rank.ORDER and not isinstance(ticket.order, MassCancel):
+                self._timers.at(now + UNSEEN_FOR, lambda now: self._look(ticket, now), lambda: ticket.rank < Rank.ORDER)
+            self._forget_later(ticket, now)
+
+    def _note_unavailable(self, code: str, now: int) -> None:
+        if code in UNAVAILABLE:
+            self.unavailable_until = now + PAUSE_UNAVAILABLE
+
+    # -- time ------------------------------------------------------------------------------------------------------------
+
+    def _look(self, ticket: Ticket, now: int) -> None:
+        if isinstance(ticket.order, MassCancel):
+            if ticket.attempts < MOST_CANCELS:
+                self._again(ticket, now)
+            return
+        self._lookups.begin(ticket, now)
+        self._read(ticket, now)
+
+    def _read(self, ticket: Ticket, now: int) -> None:
+        if ticket.look is None:
+            return
+        if self._lookups.needs_clock(ticket):
+            self._read_clock()
+        action = self._lookups.read(ticket, now)
+        if action is not None:
+            self.actions.append(action)
+        elif ticket.look.at > now and not ticket.look.is_reading:
+            self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
+
+    def _read_clock(self) -> None:
+        if not self._is_reading_clock:
+            self._is_reading_clock = True
+            self.actions.append(ReadClock())
+
+    def _watch(self, ticket: Ticket, now: int) -> None:
+        """Report it as UNKNOWN in good time, and give it up in the end."""
+
+        def report(now: int) -> None:
+            if ticket.answer in STALE_CODE:  # refused for its number, which could not be read anew: nothing happened
+                self._settle(ticket, Proof(Verdict.REJECTED, ticket.answer, ticket.reason), Rank.ANSWER, now, via="websocket")
+                return
+            proof = Proof(Verdict.UNKNOWN, ticket.answer, ticket.reason)
+            advice = "do not send it again: an OrderResolved tells once it is known"
+            self._settle(ticket, proof, Rank.NOTHING, now, via="", advice=advice)
+            if not isinstance(ticket.order, MassCancel):
+                self._look(ticket, now)
+            left = ns(self.patience.linger_s - self.patience.report_s)
+            self._timers.at(now + left, lambda _: self._forget(ticket), lambda: ticket.is_open)
+
+        self._timers.at(now + ns(self.patience.report_s), report, lambda: ticket.outcome is None)
+
+    def _forget_later(self, ticket: Ticket, now: int) -> None:
+        """Up to a second later than need be, so that many are forgotten in one go."""
+        due = (now + SETTLED_FOR) // SECOND * SECOND + SECOND
+        self._timers.at(due, lambda now: self._forget_settled(ticket, now))
+
+    def _forget_settled(self, ticket: Ticket, now: int) -> None:
+        if ticket.look is None or now > ticket.first_sent_at + ns(self.patience.linger_s):
+            self._forget(ticket)
+        else:
+            self._forget_later(ticket, now)
+
+    def _forget(self, ticket: Ticket) -> None:
+        if ticket.is_open:
+            self._open -= 1
+        ticket.look = None
+        self._shelf.forget(ticket)

@@ -1,0 +1,157 @@
+"""Verdicts: what an answer, a push or a row that was read proves about an order request. Pure functions; None proves nothing.
+
+Source: docs-v5 "Error Code", "Order channel" (amendResult), "Get order details".
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from okex_ws.events import OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
+from okex_ws.protocol.orders.tickets import Ticket
+from okex_ws.protocol.pacing import SECOND
+from okex_ws.wire.codes import Policy, lookup
+from okex_ws.wire.orders import AmendOrder, CancelOrder, PlaceOrder
+
+OwnOrder = OrderUpdate | SpreadOrderUpdate
+
+STALE_CODE = ("51001", "50014")
+"""The instrument's number was not known: nothing was placed, and the number may be read anew."""
+MOST_REFRESHES = 2
+UNAVAILABLE = ("50001", "50013")
+"""OKX takes no orders for now."""
+EXPIRED = ("50036", "50037")
+"""It came later than its expTime: by a network that held it up, or by a clock that is off."""
+TOO_FREQUENT = ("50011", "50040", "50061", "60014")
+UNCLEAR = ("1", "2", "50004", "50026", "51054", "51149", "51412")
+"""Neither success nor failure, says OKX; 1 and 2 without a result for the order are no better."""
+LATEST_CANCEL = 10 * SECOND
+"""A cancel has no expiry; how long one may be on its way before an order that still lives proves that it got lost."""
+OTHERS_CLOCK = 10 * SECOND
+"""An order made earlier than this before we asked for it is another one of the same id."""
+ALREADY_DONE = ("51405",)
+FINAL = ("filled", "canceled", "mmp_canceled")
+
+
+class Rank(enum.IntEnum):
+    """How good a proof is: a better one corrects a verdict, a worse one never does."""
+
+    NOTHING = 0
+    ABSENCE = 1
+    ANSWER = 2
+    ORDER = 3
+
+
+class Next(enum.Enum):
+    """What an answer leads to."""
+
+    CONFIRMED = "accepted"
+    REJECTED = "refused, and nothing happened"
+    LOOK = "its state has to be read"
+    REFRESH = "the instrument's number has to be read anew"
+
+
+class Proof(NamedTuple):
+    """What is proven, and in which words."""
+
+    verdict: Verdict
+    code: str = ""
+    reason: str = ""
+
+
+def results_in(rows: list[Any]) -> tuple[OrderResult, ...]:
+    """What a REST answer says of each order. Raises ValueError for rows that are none."""
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a row that is no object")
+    known = [{name: value for name, value in row.items() if value not in ("", None)} for row in rows]
+    return tuple(msgspec.convert(known, list[OrderResult], strict=False))
+
+
+def result_of(ticket: Ticket, place: int, results: tuple[OrderResult, ...]) -> OrderResult | None:
+    """The result of this ticket: by our id where the answer repeats it, else by its place: OKX keeps the order of a request."""
+    ours = ticket.order.client_order_id
+    if ours:
+        for result in results:
+            if result.client_order_id == ours:
+                return result
+    return results[place] if place < len(results) and not (ours and results[place].client_order_id) else None
+
+
+def of_answer(ticket: Ticket, code: str, *, by_number: bool) -> Next:
+    """What OKX's code for one order leads to. by_number: it was addressed by instIdCode."""
+    if code == "0" or code in ALREADY_DONE:
+        return Next.CONFIRMED
+    if code in STALE_CODE and by_number and ticket.refreshes < MOST_REFRESHES:
+        return Next.REFRESH
+    if code == "51016" and isinstance(ticket.order, PlaceOrder) and ticket.attempts - ticket.refreshes == 1:
+        return Next.REJECTED  # it was never said before, so the order of that id is another one
+    if code in UNCLEAR or code == "51410" or lookup(code).policy is Policy.LOOK_UP:
+        return Next.LOOK
+    return Next.REJECTED
+
+
+def is_another(order: OwnOrder, wanted: PlaceOrder, asked_at: int, *, is_amended: bool) -> bool:
+    """Whether this is not the order of the same id that was asked for at `asked_at`, by OKX's clock: made earlier, or different.
+
+    is_amended: size and price may be others by now. Those of an order that somebody else may have amended prove nothing either.
+    """
+    if order.created_ms is not None and order.created_ms * (SECOND // 1000) < asked_at - OTHERS_CLOCK:
+        return True
+    if order.side not in ("", wanted.side) or order.order_type not in ("", wanted.order_type):
+        return True
+    if is_amended or order.updated_ms != order.created_ms or wanted.reduce_only:  # OKX lessens what only reduces
+        return False
+    return order.size not in (None, wanted.size) or (wanted.price is not None and order.price not in (None, wanted.price))
+
+
+def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None:
+    """What the order's own state proves. was_read: it was asked for, so what it does not show had not happened yet."""
+    if isinstance(ticket.order, PlaceOrder):
+        return Proof(Verdict.CONFIRMED)
+    if isinstance(ticket.order, AmendOrder):
+        return _of_amended(ticket.order, order, was_read=was_read)
+    if order.state in ("canceled", "mmp_canceled"):
+        return Proof(Verdict.CONFIRMED)
+    if order.state == "filled":
+        return Proof(Verdict.REJECTED, "51400", "filled before it could be canceled")
+    return None
+
+
+def of_unchanged(ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int, has_expired: bool) -> tuple[Proof, Rank] | None:
+    """What it proves that the order, read at `asked_at`, does not show what was asked of it; None while that may still come."""
+    look = ticket.look
+    is_patient = look is not None and asked_at - look.since >= grace
+    if not ticket.is_open:
+        reason = f"accepted, and it had no effect; the order is {order.state}"
+        return (Proof(Verdict.REJECTED, "", reason), Rank.ORDER) if is_patient else None
+    if ticket.answer and is_patient:
+        reason = f"{ticket.reason or lookup(ticket.answer).meaning}; the order is {order.state}"
+        return Proof(Verdict.REJECTED, ticket.answer, reason), Rank.ANSWER
+    if isinstance(ticket.order, AmendOrder) and has_expired:
+        reason = f"never took effect: {ticket.reason}; the order is {order.state}"
+        return Proof(Verdict.REJECTED, "", reason), Rank.ABSENCE
+    if isinstance(ticket.order, CancelOrder) and asked_at > ticket.last_sent_at + LATEST_CANCEL:
+        reason = f"had no effect, said {ticket.attempts} times; the order is {order.state}"
+        return Proof(Verdict.REJECTED, "", reason), Rank.ABSENCE
+    return None
+
+
+def _of_amended(wanted: AmendOrder, order: OwnOrder, *, was_read: bool) -> Proof | None:
+    if wanted.request_id and order.request_id == wanted.request_id:
+        if order.amend_result in ("-1", "1", "2"):
+            code = order.code if order.code not in ("", "0") else "51503"
+            return Proof(Verdict.REJECTED, code, order.message or _AMEND_RESULTS[order.amend_result])
+        return Proof(Verdict.CONFIRMED)
+    if not was_read:
+        return None  # a push may be older than the amendment
+    if wanted.size in (None, order.size) and wanted.price in (None, order.price):
+        return Proof(Verdict.CONFIRMED)
+    if order.state in FINAL:
+        return Proof(Verdict.REJECTED, "51503", f"{order.state} before it could be amended")
+    return None
+
+
+_AMEND_RESULTS = {"-1": "not amended", "1": "not amended, and canceled for it", "2": "not amended, and canceled by OKX"}

@@ -1,0 +1,225 @@
+"""Spoiling: what the push faults do to a frame. In: a push as a plain message. Out: the message or bytes, spoilt.
+
+Sources: the shapes are OKX V5's (and, for the foreign ones, OKEX V3's and V1's); the wrongs are the fault catalogue's
+rows C1 to C8 and D7 to D20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from okex_ws.simulator.faults import Fault
+from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.v5 import grammar as v5
+
+Message = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Scene:
+    """What a spoiler may know: the fault, its dice, and the full published book of the instrument (None: no book)."""
+
+    fault: Fault
+    dice: Dice
+    book: Callable[[], Message | None]
+
+
+def _level(price: str, size: str, like: list[Any]) -> list[Any]:
+    count = "0" if size == "0" else "1"
+    return [price, size, "0", count] if len(like) != 3 else [price, size, count]
+
+
+def _off_tick(price: str) -> str:
+    return price + ("5" if "." in price else ".5")
+
+
+def _is_book(message: Message) -> bool:
+    rows = message.get("data")
+    return isinstance(rows, list) and bool(rows) and isinstance(rows[0], dict) and "asks" in rows[0] and "bids" in rows[0]
+
+
+def _crossed(message: Message, scene: Scene) -> None:
+    book = scene.book()
+    if not _is_book(message) or not book or not book["asks"]:
+        return
+    asks = book["asks"]
+    price = str(asks[min(2, len(asks) - 1)][0])
+    row = message["data"][0]
+    row["bids"] = [_level(price, "1", asks[0]), *(level for level in row["bids"] if level[0] != price)]
+
+
+def _emptied(sides: tuple[str, ...]) -> Callable[[Message, Scene], None]:
+    def spoil(message: Message, scene: Scene) -> None:
+        if not _is_book(message):
+            return
+        row = message["data"][0]
+        for side in sides:
+            if message.get("action") != "update":
+                row[side] = []
+                continue
+            known = scene.book() or {"asks": [], "bids": []}
+            levels = {str(level[0]): level for level in (*known[side], *row[side])}
+            ordered = sorted(levels.values(), key=lambda level: Decimal(level[0]), reverse=side == "bids")
+            row[side] = [_level(level[0], "0", level) for level in ordered]
+
+    return spoil
+
+
+def _one_sided(message: Message, scene: Scene) -> None:
+    _emptied((scene.fault.options["side"],))(message, scene)
+
+
+def _foreign_levels(message: Message, scene: Scene) -> None:
+    if not _is_book(message):
+        return
+    book = scene.book() or {}
+    for side in ("asks", "bids"):
+        levels = message["data"][0][side]
+        known = book.get(side) or levels
+        if known:
+            levels.append(_level(_off_tick(str(known[-1][0])), "0", known[-1]))
+
+
+def _checksum_wrong(message: Message, scene: Scene) -> None:
+    if _is_book(message) and "checksum" in message["data"][0]:
+        message["data"][0]["checksum"] = -1 - scene.dice.below(1 << 31)
+
+
+def _back(message: Message, scene: Scene) -> None:
+    shift = scene.fault.options["seconds"] // 1_000_000
+    for row in message["data"]:
+        if isinstance(row, dict) and "ts" in row:
+            row["ts"] = str(int(row["ts"]) - shift)
+
+
+def _extra_field(message: Message, scene: Scene) -> None:
+    name = scene.fault.options["name"]
+    message[name] = {"new": True}
+    for row in message["data"]:
+        if isinstance(row, dict):
+            row[name] = "unheard of"
+        else:
+            row.append("unheard of")
+
+
+def _missing_field(message: Message, scene: Scene) -> None:
+    name = scene.fault.options["name"]
+    message.pop(name, None)
+    for row in message.get("data", ()):
+        if isinstance(row, dict):
+            row.pop(name, None)
+
+
+_BAD_TYPES = ("null_data", "dict_data", "text_data", "short_level", "long_level", "empty_price", "number_price")
+
+
+def _bad_types(message: Message, scene: Scene) -> None:
+    what = scene.fault.options["what"] or scene.dice.choice(_BAD_TYPES if _is_book(message) else _BAD_TYPES[:3])
+    if what == "null_data":
+        message["data"] = None
+    elif what == "dict_data":
+        message["data"] = {"row": "not a list"}
+    elif what == "text_data":
+        message["data"] = "not a list"
+    elif _is_book(message):
+        for side in ("asks", "bids"):
+            for level in message["data"][0][side]:
+                if what == "short_level":
+                    del level[2:]
+                elif what == "long_level":
+                    level.append("?")
+                else:
+                    level[0] = "" if what == "empty_price" else float(level[0])
+    else:
+        for row in message["data"]:
+            if isinstance(row, dict) and "px" in row:
+                row["px"] = float(row["px"]) if what == "number_price" else ""
+
+
+SPOILERS: dict[str, Callable[[Message, Scene], None]] = {
+    "crossed": _crossed,
+    "one_sided": _one_sided,
+    "empty_book": _emptied(("asks", "bids")),
+    "unknown_delete": _foreign_levels,
+    "zero_size_in_snapshot": _foreign_levels,
+    "checksum_wrong": _checksum_wrong,
+    "late": _back,
+    "ts_back": _back,
+    "extra_field": _extra_field,
+    "missing_field": _missing_field,
+    "bad_types": _bad_types,
+}
+"""Kind -> what it does to the message, in place."""
+
+HEALED = frozenset({"one_sided", "empty_book"})
+"""Kinds after which the next push of the subscription is a full snapshot, so that the book becomes true again."""
+
+
+def truncated(payload: bytes, fault: Fault) -> bytes:
+    """The frame cut short: `bytes` of it, half by default."""
+    return payload[: fault.options["bytes"] or len(payload) // 2]
+
+
+def corrected_candle(message: Message) -> Message | None:
+    """A closed candle told again with another close price; None if the message holds no closed candle."""
+    rows = [list(row) for row in message["data"] if isinstance(row, list) and row[-1] == "1"]
+    if not rows:
+        return None
+    for row in rows:
+        row[4] = row[1] if row[4] != row[1] else row[2]
+    return {**message, "data": rows}
+
+
+def _restated_order(message: Message) -> Message:
+    """An order push told again with a later uTime, as OKX may do."""
+    rows = [{**row, "uTime": str(int(row["uTime"]) + 1)} for row in message["data"]]
+    return {**message, "data": rows}
+
+
+REPEATS: dict[str, Callable[[Message], Message | None]] = {
+    "candle_correction": corrected_candle,
+    "restated_order": _restated_order,
+}
+"""Faults that tell a push again afterwards, somehow changed; None where there is nothing to tell."""
+
+
+def _garbage(message: Message, scene: Scene) -> bytes:
+    size = scene.fault.options["bytes"]
+    if scene.fault.options["utf8"]:
+        return bytes(32 + scene.dice.below(95) for _ in range(size))
+    return b"\xff" + bytes(scene.dice.below(256) for _ in range(max(0, size - 1)))
+
+
+def _unknown_channel(message: Message, scene: Scene) -> bytes:
+    return v5.encode({"arg": {**message["arg"], "channel": "brand-new-channel"}, "data": [{"x": "1", "ts": "0"}]})
+
+
+def _wrong_dialect(message: Message, scene: Scene) -> bytes:
+    instrument = message["arg"].get("instId", "BTC-USDT")
+    if scene.fault.options["version"] == 1:
+        pair = instrument.lower().replace("-", "_")
+        return v5.encode([{"binary": 0, "channel": f"ok_sub_spot_{pair}_ticker", "data": {"last": "1"}}])
+    return v5.encode({"table": "spot/ticker", "data": [{"instrument_id": instrument, "last": "1"}]})
+
+
+def _big_frame(message: Message, scene: Scene) -> bytes:
+    head, tail = b'{"arg":{"channel":"instruments","instType":"SPOT"},"data":[{"instId":"', b'"}]}'
+    size: int = scene.fault.options["size"]
+    return head + b"X" * max(0, size - len(head) - len(tail)) + tail
+
+
+def _inject(message: Message, scene: Scene) -> bytes:
+    return str(scene.fault.options["text"]).encode("utf-8", "surrogatepass")
+
+
+EXTRA: dict[str, Callable[[Message, Scene], bytes]] = {
+    "garbage": _garbage,
+    "unknown_channel": _unknown_channel,
+    "wrong_dialect": _wrong_dialect,
+    "big_frame": _big_frame,
+    "inject": _inject,
+}
+"""Kind -> the frame it adds before the push that set it off; the push itself goes out untouched."""

@@ -1,0 +1,185 @@
+"""Algo orders: stop-loss, take-profit and trigger orders that wait for a price and then become orders on the floor.
+
+In: what a client asks for, and `advance(now)` after every instant of the market. Out: AlgoOrders in their states, told
+through the desk. Kinds: conditional (one trigger), oco (two, the first wins), trigger. What is attached to an order begins
+to wait once that order has ended, for what has filled of it. Sources: OKX V5 docs, "Algo trading / Place algo order", "Algo
+orders channel", "POST / Place order" (attachAlgoOrds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from okex_ws.simulator.engine.orders import NewOrder, Order, Rejection
+from okex_ws.simulator.v5.order_rows import Origin
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.v5.trading import Desk
+
+LIVE, EFFECTIVE, CANCELED, FAILED = "live", "effective", "canceled", "order_failed"
+_KEPT = 10_000
+_FROM_TRIGGER, _FROM_STOP = "6", "7"
+
+
+@dataclass(slots=True)
+class Trigger:
+    """A price to wait for. rises: fires at or above it, else at or below. price_type: last, mark or index.
+
+    order_price: of the order then placed, None for a market order. is_profit: take-profit rather than stop-loss.
+    """
+
+    price: Decimal
+    order_price: Decimal | None
+    rises: bool
+    price_type: str = "last"
+    is_profit: bool = False
+
+
+@dataclass(slots=True)
+class AlgoOrder:
+    """One algo order. size is None when it closes the whole position. actual_side: tp or sl, once fired."""
+
+    algo_id: str
+    client_algo_id: str
+    uid: str
+    kind: str
+    instrument: str
+    instrument_type: str
+    side: str
+    trade_mode: str
+    position_side: str
+    size: Decimal | None
+    reduce_only: bool
+    target_currency: str
+    currency: str
+    tag: str
+    triggers: list[Trigger]
+    created: int
+    updated: int
+    state: str = LIVE
+    order: Order | None = None
+    fired: Trigger | None = None
+    fail_code: str = ""
+
+
+class Algos:
+    """All algo orders of one exchange. tell: called with each that changed, and now."""
+
+    def __init__(self, desk: Desk, tell: Callable[[AlgoOrder, int], None]) -> None:
+        self._desk = desk
+        self._tell = tell
+        self._waiting: dict[str, AlgoOrder] = {}
+        self._attached: dict[str, AlgoOrder] = {}  # by the order they belong to, as long as that is open
+        self._known: dict[str, AlgoOrder] = {}
+        self._count = 580_000_000_000_000_000
+
+    def next_id(self) -> str:
+        """The id of the next algo order."""
+        self._count += 1
+        return str(self._count)
+
+    def of(self, uid: str) -> list[AlgoOrder]:
+        """An account's algo orders, newest first."""
+        return [algo for algo in reversed(self._known.values()) if algo.uid == uid]
+
+    def find(self, uid: str, algo_id: str, client_algo_id: str) -> AlgoOrder | None:
+        """One algo order by its id or the client's."""
+        for algo in self.of(uid):
+            if algo.algo_id == algo_id or (not algo_id and algo.client_algo_id == client_algo_id):
+                return algo
+        return None
+
+    def place(self, algo: AlgoOrder, now: int) -> None:
+        """Let it wait. Raises Rejection 51065: the client's id is taken."""
+        if algo.client_algo_id and any(a.client_algo_id == algo.client_algo_id for a in self.of(algo.uid)):
+            raise Rejection("51065", "algoClOrdId already exists.")
+        self._waiting[algo.algo_id] = self._known[algo.algo_id] = algo
+        while len(self._known) > _KEPT:
+            self._waiting.pop(next(iter(self._known)), None)
+            del self._known[next(iter(self._known))]
+        self._tell(algo, now)
+
+    def attach(self, order: Order, algo: AlgoOrder) -> None:
+        """Let it wait for this order to end first."""
+        algo.algo_id = self.next_id()
+        self._attached[order.order_id] = algo
+
+    def follow(self, order: Order, now: int) -> None:
+        """An order has changed: if it has ended, what is attached begins to wait, or is gone with what did not fill."""
+        if order.is_open:
+            return
+        algo = self._attached.pop(order.order_id, None)
+        if algo is not None:
+            algo.size = self._desk.floor.left_of(order)
+            algo.created = algo.updated = now
+            if not algo.size:
+                return
+            try:
+                self.place(algo, now)
+            except Rejection as rejection:
+                algo.fail_code = rejection.code
+                self._change(algo, FAILED, now)
+
+    def cancel(self, algo: AlgoOrder, now: int) -> None:
+        """Raises Rejection 51400 when it is not waiting."""
+        if self._waiting.pop(algo.algo_id, None) is None:
+            raise Rejection("51400", "Cancellation failed as the order has been filled, triggered, canceled or does not exist.")
+        self._change(algo, CANCELED, now)
+
+    def advance(self, now: int) -> None:
+        """Fire what the prices have reached."""
+        for algo in list(self._waiting.values()):
+            for trigger in algo.triggers:
+                price = self._price(algo.instrument, trigger.price_type)
+                if price is not None and (price >= trigger.price if trigger.rises else price <= trigger.price):
+                    self._fire(algo, trigger, now)
+                    break
+
+    def _price(self, instrument: str, price_type: str) -> Decimal | None:
+        if price_type == "mark":
+            return self._desk.floor.mark(instrument)
+        facts = self._desk.listings.facts(instrument, with_index=price_type == "index")
+        text = facts.index if price_type == "index" else facts.last
+        return Decimal(text) if text else None
+
+    def _fire(self, algo: AlgoOrder, trigger: Trigger, now: int) -> None:
+        del self._waiting[algo.algo_id]
+        algo.fired = trigger
+        size = algo.size
+        if size is None:
+            position = self._desk.floor.accounts[algo.uid].positions.get((algo.instrument, algo.position_side or "net"))
+            size = abs(position.size) if position is not None else Decimal(0)
+        if not size:
+            self._change(algo, CANCELED, now)
+            return
+        new = NewOrder(
+            algo.instrument,
+            algo.side,
+            "market" if trigger.order_price is None else "limit",
+            size,
+            trigger.order_price,
+            trade_mode=algo.trade_mode,
+            position_side=algo.position_side,
+            reduce_only=algo.reduce_only,
+            target_currency=algo.target_currency,
+            client_order_id=f"O{algo.algo_id}",
+            tag=algo.tag,
+            currency=algo.currency,
+        )
+        try:
+            order = self._desk.floor.place(algo.uid, new, now)
+        except Rejection as rejection:
+            algo.fail_code = rejection.code
+            self._change(algo, FAILED, now)
+            return
+        source = _FROM_TRIGGER if algo.kind == "trigger" else _FROM_STOP
+        self._desk.note_origin(order, Origin(source, algo.algo_id, algo.client_algo_id))
+        algo.order = order
+        self._change(algo, EFFECTIVE, now)
+
+    def _change(self, algo: AlgoOrder, state: str, now: int) -> None:
+        algo.state, algo.updated = state, now
+        self._tell(algo, now)

@@ -1,0 +1,71 @@
+"""Listings: what trades, as the exchange publishes it now: rows by name and by code, and what the market shows beside.
+
+In: the exchange's reference rows. Out: rows, instruments by instIdCode, Facts. They are read once; `reread` is called when
+they have changed.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from okex_ws.simulator.v5.order_rows import Facts, Scale
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.exchange import Exchange
+
+_TYPES = ("MARGIN", "SPOT", "SWAP", "FUTURES", "OPTION")  # SPOT after MARGIN: they share their names, and SPOT counts
+
+
+class Listings:
+    """The instruments of one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._codes: dict[int, str] = {}
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def row(self, instrument: str) -> dict[str, Any] | None:
+        """The reference row of an instrument as it is now published."""
+        if instrument not in self._rows:
+            self.reread()
+        return self._rows.get(instrument)
+
+    def reread(self) -> None:
+        """Read the reference rows anew: something was listed, delisted or changed."""
+        self._rows.clear()
+        self._codes.clear()
+        for inst_type in _TYPES:
+            for row in self._exchange.instruments(inst_type):
+                self._rows[row["instId"]] = row
+                if isinstance(row.get("instIdCode"), int):
+                    self._codes[row["instIdCode"]] = row["instId"]
+
+    def family(self, instrument: str) -> str:
+        """The instFamily of an instrument, "" if it has none."""
+        row = self._rows.get(instrument) or (self.row(instrument) if instrument else None)
+        return str(row["instFamily"]) if row else ""
+
+    def facts(self, instrument: str, *, with_index: bool = False) -> Facts:
+        """What the market shows of an instrument now."""
+        row, market = self.row(instrument) or {}, self._exchange.market
+        matches = market.matches(instrument)
+        last = str(matches[-1]["px"]) if matches else ""
+        value = row.get("ctVal")
+        scale = Scale(Decimal(value) * Decimal(row.get("ctMult") or 1), row["ctType"] == "inverse") if value else Scale()
+        index = ""
+        if with_index and row.get("uly") and market.knows("index-tickers", row["uly"]):
+            snapshot = market.snapshot("index-tickers", row["uly"])
+            index = str(snapshot.rows[0]["idxPx"]) if snapshot and snapshot.rows else ""
+        return Facts(scale, last, index)
+
+    def by_code(self, code: int) -> str | None:
+        """The instrument with this instIdCode."""
+        if not self._codes:
+            self.reread()
+        return self._codes.get(code)
+
+    def named_in(self, arg: dict[str, Any]) -> str:
+        """The instrument an element of a request seems to name, for faults; "" if it names none."""
+        code = str(arg.get("instIdCode") or "")
+        return (self.by_code(int(code)) or "") if code.isdigit() else str(arg.get("instId") or arg.get("sprdId") or "")

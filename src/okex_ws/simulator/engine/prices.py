@@ -1,0 +1,136 @@
+"""Readings: what the floor reads of the market beside its book, remembered until the market's next instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from okex_ws.simulator.engine import validation as entry
+from okex_ws.simulator.engine.orders import ZERO, Rejection
+from okex_ws.simulator.engine.terms import Terms, read_terms
+from okex_ws.simulator.market.base import MILLISECOND, Market
+from okex_ws.simulator.market.reference import type_of
+
+Band = tuple[Decimal, Decimal]
+"""The highest price a buyer may bid, the lowest a seller may ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class FundingReading:
+    """What the market says of funding: the next settlement (ns), the rate it is heading for, the settlement after that
+    and the rate last settled, where it says them.
+    """
+
+    due: int
+    rate: Decimal
+    following: int | None
+    settled: Decimal | None
+
+
+class Readings:
+    """Terms, mark prices, price bands and funding of every instrument. A figure the market does not know is None."""
+
+    def __init__(self, market: Market, instruments: Callable[[str], list[dict[str, Any]]]) -> None:
+        self._market = market
+        self._instruments = instruments
+        self._terms: dict[str, tuple[dict[str, Any], Terms]] = {}
+        self._current: set[str] = set()
+        self._known: dict[str, Terms] = {}
+        self._marks: dict[str, Decimal | None] = {}
+        self._bands: dict[str, Band | None] = {}
+
+    def forget(self) -> None:
+        """The market has moved on."""
+        self._current.clear()
+        self._marks.clear()
+        self._bands.clear()
+
+    def reread(self) -> None:
+        """Reference rows have changed: whether what rests may trade is to be known without asking for each at every instant."""
+        self.forget()
+        for instrument in list(self._terms):
+            self._read_terms(instrument)
+
+    def trades(self, instrument: str) -> bool:
+        """Whether an instrument that was asked for before trades: it is listed, and in no state that refuses orders."""
+        known = self._terms.get(instrument)
+        return known is not None and known[1].state not in entry.CLOSED
+
+    def terms(self, instrument: str) -> Terms:
+        """How an instrument trades now; raises Rejection 51001 when there is none of that name."""
+        if instrument not in self._current:
+            self._read_terms(instrument)
+        known = self._terms.get(instrument)
+        if known is None:
+            raise Rejection("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+        return known[1]
+
+    def known(self, instrument: str) -> Terms:
+        """The terms an instrument had when it was last asked for: what its open orders and positions go by."""
+        return self._known[instrument]
+
+    def _read_terms(self, instrument: str) -> None:
+        kind = type_of(instrument)
+        row = next((row for row in self._instruments(kind) if row.get("instId") == instrument), None)
+        known = self._terms.get(instrument)
+        if row is None:
+            self._terms.pop(instrument, None)
+        elif known is None or known[0] != row:
+            self._known[instrument] = terms = read_terms({"instType": kind, **row})
+            self._terms[instrument] = (row, terms)
+        self._current.add(instrument)
+
+    def mark(self, instrument: str) -> Decimal | None:
+        """The mark price: the market's own, else the middle of its book, else its last trade."""
+        if instrument not in self._marks:
+            mark = self._read_mark(instrument)
+            self._marks[instrument] = mark if mark is not None and mark > ZERO else None
+        return self._marks[instrument]
+
+    def _read_mark(self, instrument: str) -> Decimal | None:
+        said = _figure(self._row("mark-price", instrument), "markPx")
+        if said is not None:
+            return said
+        book = self._market.book(instrument, 1)
+        if book is not None and book["bids"] and book["asks"]:
+            return (Decimal(book["bids"][0][0]) + Decimal(book["asks"][0][0])) / 2
+        matches = self._market.matches(instrument)
+        return Decimal(matches[-1]["px"]) if len(matches) else None
+
+    def band(self, instrument: str) -> Band | None:
+        """Where prices of limit orders must lie."""
+        if instrument not in self._bands:
+            row = self._row("price-limit", instrument)
+            highest, lowest = _figure(row, "buyLmt"), _figure(row, "sellLmt")
+            self._bands[instrument] = None if highest is None or lowest is None else (highest, lowest)
+        return self._bands[instrument]
+
+    def funding(self, instrument: str) -> FundingReading | None:
+        """What the market says of funding now, None when it says nothing."""
+        row = self._row("funding-rate", instrument)
+        rate, due = _figure(row, "fundingRate"), _figure(row, "fundingTime")
+        if rate is None or due is None:
+            return None
+        following = _figure(row, "nextFundingTime")
+        return FundingReading(
+            due=int(due) * MILLISECOND,
+            rate=rate,
+            following=None if following is None else int(following) * MILLISECOND,
+            settled=_figure(row, "settFundingRate"),
+        )
+
+    def _row(self, channel: str, instrument: str) -> dict[str, Any]:
+        """The newest row of a channel, empty when there is none."""
+        publication = self._market.snapshot(channel, instrument)
+        rows = publication.rows if publication is not None else []
+        return rows[-1] if rows and isinstance(rows[-1], dict) else {}
+
+
+def _figure(row: dict[str, Any], name: str) -> Decimal | None:
+    try:
+        number = Decimal(str(row.get(name) or ""))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None

@@ -1,0 +1,341 @@
+"""Spreads: orders on the difference of two instruments, filled by the spread's published book, booked as two trades.
+
+In: orders in the floor's words and `advance(now)` after every instant of the market. Out: SpreadOrders and SpreadFills
+told to the desk; each leg is booked on the floor. Buying a spread buys its second leg and sells its first. What rests
+binds what both legs need at their mark prices. Simpler than the floor: clients' spread orders do not meet one another,
+and an order that the account cannot pay for when it would fill is canceled. Sources: OKX V5 docs, "Spread trading".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from okex_ws.simulator.engine.external_book import ASKS, BIDS, ExternalBook
+from okex_ws.simulator.engine.orders import (
+    CANCELED,
+    CANCELED_BY_USER,
+    CANCELED_IOC_REST,
+    CANCELED_POST_ONLY,
+    FILLED,
+    LIVE,
+    Rejection,
+)
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.v5.trading import Desk
+
+_PARTLY = "partially_filled"
+_KEPT = 10_000
+_NO_MONEY = "2"
+
+
+@dataclass(slots=True)
+class NewSpreadOrder:
+    """What a client asks for. order_type: limit, post_only, ioc, market; size counts base coins."""
+
+    spread: str
+    side: str
+    order_type: str
+    size: Decimal
+    price: Decimal | None
+    client_order_id: str = ""
+    tag: str = ""
+
+
+@dataclass(slots=True)
+class SpreadOrder:
+    """A spread order the exchange took. turnover: price times size of its fills; bound: money, by currency, while it rests."""
+
+    order_id: str
+    uid: str
+    asked: NewSpreadOrder
+    created: int
+    updated: int
+    size: Decimal
+    price: Decimal | None
+    state: str = LIVE
+    filled: Decimal = Decimal(0)
+    turnover: Decimal = Decimal(0)
+    cancel_source: str = ""
+    bound: dict[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still trade."""
+        return self.state in (LIVE, _PARTLY)
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadLeg:
+    """One of the two trades of a fill. size: coins; contracts: of derivatives, None on SPOT."""
+
+    instrument: str
+    side: str
+    price: Decimal
+    size: Decimal
+    contracts: Decimal | None
+    fee: Decimal
+    fee_currency: str
+    profit: Decimal
+    trade_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadFill:
+    """One fill of a spread order."""
+
+    order: SpreadOrder
+    trade_id: int
+    price: Decimal
+    size: Decimal
+    liquidity: str
+    at: int
+    legs: tuple[SpreadLeg, ...]
+
+
+@dataclass(slots=True)
+class _Account:
+    orders: dict[str, SpreadOrder] = field(default_factory=dict)
+    names: dict[str, SpreadOrder] = field(default_factory=dict)
+    fills: list[SpreadFill] = field(default_factory=list)
+
+
+class Spreads:
+    """The spread trading of one exchange. tell: called with an order, its fill or None, an amend's id or "", and now."""
+
+    def __init__(self, desk: Desk, tell: Callable[[SpreadOrder, SpreadFill | None, str, int], None]) -> None:
+        self._desk = desk
+        self._tell = tell
+        self._books: dict[str, ExternalBook] = {}
+        self._accounts: dict[str, _Account] = {}
+        self._resting: dict[str, SpreadOrder] = {}
+        self._order_count = 3_386_000_000_000_000_000
+        self._trade_count = 0
+
+    def is_listed(self, spread: str) -> bool:
+        """Whether this spread trades here, and both its legs."""
+        near, _, far = spread.partition("_")
+        known = self._desk.exchange.market.knows("sprd-books5", spread)
+        return known and self._desk.listings.row(near) is not None and self._desk.listings.row(far) is not None
+
+    def orders(self, uid: str) -> list[SpreadOrder]:
+        """An account's spread orders, newest first."""
+        return list(reversed(self._of(uid).orders.values()))
+
+    def fills(self, uid: str) -> list[SpreadFill]:
+        """An account's spread fills, newest first."""
+        return self._of(uid).fills[::-1]
+
+    def find(self, uid: str, order_id: str, client_order_id: str) -> SpreadOrder | None:
+        """One order; the order id wins, a client id used again finds the latest."""
+        account = self._of(uid)
+        return account.orders.get(order_id) if order_id else account.names.get(client_order_id)
+
+    def place(self, uid: str, new: NewSpreadOrder, now: int) -> SpreadOrder:
+        """Take an order and fill what crosses. Raises Rejection 51001, 51016, 51008, and 51022 while a leg is suspended."""
+        if not self.is_listed(new.spread):
+            raise Rejection("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+        self._check_legs(new.spread)
+        account = self._of(uid)
+        rival = account.names.get(new.client_order_id) if new.client_order_id else None
+        if rival is not None and rival.is_open:
+            raise Rejection("51016", "Client order ID already exists.")
+        if not self._can_pay(uid, new.spread, new.side == "buy", new.size):
+            raise Rejection("51008", "Order failed. Insufficient balance in account")
+        self._order_count += 1
+        order = SpreadOrder(str(self._order_count), uid, new, now, now, new.size, new.price)
+        account.orders[order.order_id] = order
+        if new.client_order_id:
+            account.names[new.client_order_id] = order
+        while len(account.orders) > _KEPT:
+            del account.orders[next(iter(account.orders))]
+        book = self._book(new.spread)
+        book.refresh()
+        if new.order_type == "post_only" and self._offer(order, book) is not None:
+            self._end(order, CANCELED_POST_ONLY, now)
+            return order
+        self._tell(order, None, "", now)
+        self._meet(order, book, now, is_maker=False)
+        if order.is_open:
+            if new.order_type in ("ioc", "market"):
+                self._end(order, CANCELED_IOC_REST, now)
+            else:
+                self._resting[order.order_id] = order
+                self._bind(order)
+        return order
+
+    def amend(self, order: SpreadOrder, size: Decimal | None, price: Decimal | None, request_id: str, now: int) -> None:
+        """Change the total size or the price. Raises Rejection 51503, 51008, and 51022 while a leg is suspended."""
+        if not order.is_open:
+            raise Rejection("51503", "Your order has already been filled or canceled.")
+        self._check_legs(order.asked.spread)
+        total = order.size if size is None else max(size, order.filled)
+        self._release(order)
+        if not self._can_pay(order.uid, order.asked.spread, order.asked.side == "buy", total - order.filled):
+            self._bind(order)
+            raise Rejection("51008", "Order failed. Insufficient balance in account")
+        order.size = total
+        order.price = order.price if price is None else price
+        order.updated = now
+        if order.filled >= order.size:
+            order.state = FILLED
+            self._resting.pop(order.order_id, None)
+        self._bind(order)
+        self._tell(order, None, request_id, now)
+        if order.is_open:
+            book = self._book(order.asked.spread)
+            book.refresh()
+            self._meet(order, book, now, is_maker=False)
+
+    def cancel(self, order: SpreadOrder, now: int, source: str = CANCELED_BY_USER) -> None:
+        """Raises Rejection 51401 when it has been canceled, 51402 when it is filled."""
+        if not order.is_open:
+            is_done = order.state == FILLED
+            how = "completed" if is_done else "canceled"
+            raise Rejection("51402" if is_done else "51401", f"Cancellation failed as the order has been {how}.")
+        self._end(order, source, now)
+
+    def cancel_all(self, uid: str, spread: str, now: int, source: str = CANCELED_BY_USER) -> None:
+        """Cancel what is open of one spread, or of all ("")."""
+        for order in list(self._resting.values()):
+            if order.uid == uid and spread in ("", order.asked.spread):
+                self._end(order, source, now)
+
+    def advance(self, now: int) -> None:
+        """Resting orders against the spreads' books as they are now published."""
+        moved = {spread for spread, book in self._books.items() if book.refresh()} if self._resting else set()
+        for order in list(self._resting.values()):
+            spread = order.asked.spread
+            if spread in moved and all(self._desk.floor.trades(leg) for leg in spread.split("_")):
+                self._meet(order, self._books[spread], now, is_maker=True)
+
+    def _check_legs(self, spread: str) -> None:
+        for leg in spread.split("_"):
+            self._desk.floor.check_trades(leg)
+
+    def _of(self, uid: str) -> _Account:
+        return self._accounts.setdefault(uid, _Account())
+
+    def _book(self, spread: str) -> ExternalBook:
+        if spread not in self._books:
+            self._desk.exchange.market.follow(spread)
+            self._books[spread] = ExternalBook(self._desk.exchange.market, spread)
+        return self._books[spread]
+
+    def _offer(self, order: SpreadOrder, book: ExternalBook) -> tuple[Decimal, Decimal] | None:
+        is_buy = order.asked.side == "buy"
+        best = book.best(ASKS if is_buy else BIDS)
+        if best is None or (order.price is not None and (best[0] > order.price if is_buy else best[0] < order.price)):
+            return None
+        return best
+
+    def _meet(self, order: SpreadOrder, book: ExternalBook, now: int, *, is_maker: bool) -> None:
+        """Fill what the book gives: a taker at the book's prices, a resting order at its own."""
+        if self._offer(order, book) is None:
+            return
+        self._release(order)
+        self._take(order, book, now, is_maker=is_maker)
+        self._bind(order)
+
+    def _take(self, order: SpreadOrder, book: ExternalBook, now: int, *, is_maker: bool) -> None:
+        is_buy = order.asked.side == "buy"
+        while order.is_open and (offer := self._offer(order, book)) is not None:
+            size = self._whole(order.asked.spread, min(offer[1], order.size - order.filled))
+            if not size:
+                book.take(ASKS if is_buy else BIDS, *offer)
+                continue
+            if not self._can_pay(order.uid, order.asked.spread, is_buy, size):
+                self._end(order, _NO_MONEY, now)
+                return
+            book.take(ASKS if is_buy else BIDS, offer[0], size)
+            price = order.price if is_maker and order.price is not None else offer[0]
+            self._fill(order, price, size, now, is_maker=is_maker)
+
+    def _whole(self, spread: str, size: Decimal) -> Decimal:
+        """The part of a size that is whole lots in both legs."""
+        for leg in spread.split("_"):
+            terms = self._desk.floor.terms(leg)
+            step = (terms.lot or Decimal(1)) * terms.face
+            size = size // step * step
+        return size
+
+    def _needs(self, uid: str, spread: str, is_buy: bool, size: Decimal) -> list[tuple[str, Decimal, bool]] | None:
+        """(currency, coins or margin, whether open profit pays too) of each leg at its mark price; None where there is none."""
+        needs = []
+        for leg, buys in zip(spread.split("_"), (not is_buy, is_buy), strict=True):
+            terms, mark = self._desk.floor.terms(leg), self._desk.floor.mark(leg)
+            if mark is None:
+                return None
+            if terms.is_spot:
+                needs.append((terms.quote, size * mark, False) if buys else (terms.base, size, False))
+            else:
+                needs.append((terms.settle, size * mark / self._desk.floor.leverage(uid, leg), True))
+        return needs
+
+    def _can_pay(self, uid: str, spread: str, is_buy: bool, size: Decimal) -> bool:
+        needs = self._needs(uid, spread, is_buy, size)
+        available = self._desk.floor.available
+        return needs is not None and all(
+            need <= available(uid, currency, equity=with_profit) for currency, need, with_profit in needs
+        )
+
+    def _bind(self, order: SpreadOrder) -> None:
+        """What rests binds what its rest needs by now; what does not rest, nothing."""
+        if order.order_id not in self._resting:
+            return
+        left = order.size - order.filled
+        for currency, need, _ in self._needs(order.uid, order.asked.spread, order.asked.side == "buy", left) or []:
+            order.bound[currency] = order.bound.get(currency, Decimal(0)) + need
+            self._desk.floor.freeze(order.uid, currency, need)
+
+    def _release(self, order: SpreadOrder) -> None:
+        for currency, amount in order.bound.items():
+            self._desk.floor.freeze(order.uid, currency, -amount)
+        order.bound = {}
+
+    def _fill(self, order: SpreadOrder, price: Decimal, size: Decimal, now: int, *, is_maker: bool) -> None:
+        """The first leg trades at its mark price, the second at that and the spread's price more."""
+        near, far = order.asked.spread.split("_")
+        base = self._desk.floor.mark(near)
+        assert base is not None
+        is_buy = order.asked.side == "buy"
+        legs = (
+            self._leg(order.uid, near, not is_buy, base, size, now, is_maker=is_maker),
+            self._leg(order.uid, far, is_buy, base + price, size, now, is_maker=is_maker),
+        )
+        self._trade_count += 1
+        order.filled += size
+        order.turnover += price * size
+        order.updated = now
+        order.state = FILLED if order.filled >= order.size else _PARTLY
+        if order.state == FILLED:
+            self._resting.pop(order.order_id, None)
+        fill = SpreadFill(order, self._trade_count, price, size, "M" if is_maker else "T", now, legs)
+        self._of(order.uid).fills.append(fill)
+        self._tell(order, fill, "", now)
+
+    def _leg(
+        self, uid: str, instrument: str, is_buy: bool, price: Decimal, size: Decimal, now: int, *, is_maker: bool
+    ) -> SpreadLeg:
+        terms = self._desk.floor.terms(instrument)
+        contracts = None if terms.is_spot else size / terms.face
+        trade_id, leg = self._desk.floor.settle(
+            uid,
+            instrument,
+            is_buy=is_buy,
+            price=price,
+            size=size if contracts is None else contracts,
+            is_maker=is_maker,
+            now=now,
+        )
+        side = "buy" if is_buy else "sell"
+        return SpreadLeg(instrument, side, price, size, contracts, leg.fee, leg.fee_currency, leg.profit, trade_id)
+
+    def _end(self, order: SpreadOrder, source: str, now: int) -> None:
+        self._resting.pop(order.order_id, None)
+        self._release(order)
+        order.state, order.cancel_source, order.updated = CANCELED, source, now
+        self._tell(order, None, "", now)

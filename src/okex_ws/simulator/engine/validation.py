@@ -1,0 +1,186 @@
+"""Entry: what an order must be to be taken: OKX's checks that need no money and no book, with its codes.
+
+In: what a client asks for and the instrument's terms; out: nothing, or a Rejection. Source: OKX V5 docs, "Error code /
+Trade class"; the sentences are OKX's in short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Protocol
+
+from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, NET, Account
+from okex_ws.simulator.engine.orders import ZERO, NewOrder, Rejection
+from okex_ws.simulator.engine.terms import DOLLARS, Terms
+
+IMMEDIATE = frozenset({"market", "ioc", "fok", "optimal_limit_ioc"})
+UNPRICED = frozenset({"market", "optimal_limit_ioc"})
+ORDER_TYPES = frozenset({"limit", "post_only"}) | IMMEDIATE
+DERIVATIVES = frozenset({"SWAP", "FUTURES"})
+
+CLOSED: Mapping[str, tuple[str, str]] = {
+    "suspend": ("51022", "Contract suspended"),
+    "preopen": ("51021", "Contract to be listed"),
+    "expired": ("51027", "Contract expired"),
+}
+"""States in which nothing trades, with what orders are refused by."""
+
+
+class Limits(Protocol):
+    """How many orders may be pending."""
+
+    @property
+    def pending_per_account(self) -> int:
+        """Of one account."""
+
+    @property
+    def pending_per_instrument(self) -> int:
+        """Of one account in one instrument."""
+
+
+NO_SUCH_MODE = "Parameter tdMode error: this simulator trades cash on spot and cross on derivatives; it has no isolated margin"
+
+
+def parameter(name: str) -> Rejection:
+    """51000 about one parameter, by OKX's name of it."""
+    return Rejection("51000", f"Parameter {name} error")
+
+
+def check_state(terms: Terms) -> None:
+    """Whether the instrument trades now."""
+    refused = CLOSED.get(terms.state)
+    if refused is not None:
+        raise Rejection(*refused)
+
+
+def check_words(new: NewOrder, terms: Terms, account: Account) -> None:
+    """Whether the request makes sense at all for this instrument and account."""
+    if new.side not in ("buy", "sell"):
+        raise parameter("side")
+    if new.order_type not in ORDER_TYPES or (new.order_type == "optimal_limit_ioc" and terms.is_spot):
+        raise parameter("ordType")
+    if new.self_trade not in ("cancel_maker", "cancel_taker", "cancel_both"):
+        raise parameter("stpMode")
+    if new.order_type == "fok" and new.self_trade == "cancel_both":
+        raise Rejection("54036", "FOK orders do not support the cancel_both self trade prevention mode")
+    if len(new.client_order_id) > 32 or (new.client_order_id and not _is_plain(new.client_order_id)):
+        raise parameter("clOrdId")
+    if len(new.tag) > 16 or (new.tag and not _is_plain(new.tag)):
+        raise parameter("tag")
+    if new.target_currency not in ("", "base_ccy", "quote_ccy"):
+        raise parameter("tgtCcy")
+    if terms.is_spot:
+        if new.trade_mode != "cash":
+            raise Rejection("51000", NO_SUCH_MODE)
+        if new.position_side not in ("", NET):
+            raise parameter("posSide")
+        if new.reduce_only:
+            raise Rejection("51205", "Reduce Only isn't available.")
+    elif terms.instrument_type not in DERIVATIVES:
+        raise Rejection("51015", f"Instrument ID {terms.instrument} does not match instrument type; it is not traded here")
+    else:
+        if new.trade_mode != "cross":
+            raise Rejection("51000", NO_SUCH_MODE)
+        sides = ("long", "short") if account.position_mode == LONG_SHORT_MODE else ("", NET)
+        if new.position_side not in sides:
+            raise parameter("posSide")
+
+
+def counts_quote(new: NewOrder, terms: Terms) -> bool:
+    """Whether the size is an amount of the quote currency."""
+    if not terms.is_spot or new.order_type != "market":
+        return False
+    return (new.target_currency or ("quote_ccy" if new.side == "buy" else "base_ccy")) == "quote_ccy"
+
+
+def check_price(price: Decimal, terms: Terms, is_buy: bool, band: tuple[Decimal, Decimal] | None) -> None:
+    """Tick and band. band: (highest a buyer may bid, lowest a seller may ask), None where there is none."""
+    if not price.is_finite() or price <= ZERO:
+        raise parameter("px")
+    if terms.tick is not None and price % terms.tick:
+        raise Rejection("51150", f"Order price must be a multiple of the tick size {terms.tick}")
+    if band is not None and (price > band[0] if is_buy else price < band[1]):
+        raise Rejection(
+            "51006",
+            f"Order price is not within the price limit (max buy price: {band[0]} min sell price: {band[1]})",
+        )
+
+
+def check_size(size: Decimal, terms: Terms) -> None:
+    """Lot and minimum of a size in base coins or contracts."""
+    if not size.is_finite() or size <= ZERO:
+        raise parameter("sz")
+    if terms.least is not None and size < terms.least:
+        if terms.is_spot:
+            raise Rejection("51020", f"Your order should meet or exceed the minimum order amount {terms.least}")
+        raise Rejection("51120", f"Order quantity is less than {terms.least}, please try again")
+    if terms.lot is not None and size % terms.lot:
+        raise Rejection("51121", f"Order quantity must be a multiple of the lot size {terms.lot}")
+
+
+def check_most(size: Decimal, price: Decimal | None, terms: Terms) -> None:
+    """The most of a limit order, or (price None) of a market order whose size is in base coins or contracts."""
+    if price is None:
+        if terms.max_market_size is not None and size > terms.max_market_size and not terms.is_spot:
+            raise Rejection("51202", f"Market order quantity exceeds the maximum {terms.max_market_size}")
+        return
+    if terms.max_limit_size is not None and size > terms.max_limit_size:
+        raise Rejection("51101", f"Entered amount exceeds the max order amount {terms.max_limit_size}")
+    amount = price * size
+    if terms.is_spot and terms.quote in DOLLARS and terms.max_limit_amount is not None and amount > terms.max_limit_amount:
+        raise Rejection("51203", f"Order amount exceeds the limit {terms.max_limit_amount}")
+
+
+def check_quote_amount(amount: Decimal, terms: Terms) -> None:
+    """A market order's size in the quote currency."""
+    if not amount.is_finite() or amount <= ZERO:
+        raise parameter("sz")
+    if terms.quote in DOLLARS and terms.max_market_amount is not None and amount > terms.max_market_amount:
+        raise Rejection("51201", f"Value of per market order cannot exceed {terms.max_market_amount} {terms.quote}")
+
+
+def check_counts(account: Account, instrument: str, limits: Limits) -> None:
+    """Room for one more pending order."""
+    if len(account.open) >= limits.pending_per_account:
+        raise Rejection("51103", f"Pending orders reached the upper limit of {limits.pending_per_account}")
+    if account.counts.get(instrument, 0) >= limits.pending_per_instrument:
+        raise Rejection("51102", f"Pending orders of {instrument} reached the upper limit of {limits.pending_per_instrument}")
+
+
+def check_name(account: Account, client_order_id: str) -> None:
+    """A client order id must be free among the account's live orders."""
+    if client_order_id in account.live_names:
+        raise Rejection("51016", "Client order ID already exists.")
+
+
+def reducible(account: Account, new: NewOrder) -> Decimal | None:
+    """The most this order may trade when all it may do is reduce a position; None when it may open one. Raises
+    Rejection 51169 (no position), 51170 (wrong side), 51112 (more than is left to close).
+    """
+    is_buy = new.side == "buy"
+    if account.position_mode == LONG_SHORT_MODE:
+        if is_buy == (new.position_side == "long"):
+            if new.reduce_only:
+                raise Rejection("51170", "Reduce-only orders must be on the opposite side of the position")
+            return None
+        held = abs(account.held(new.instrument, new.position_side))
+        if held == ZERO:
+            raise Rejection("51169", "Order failed because you don't have any positions in this direction to close")
+        closing = account.reducing.get(new.instrument, {}).values()
+        free = held - sum((o.left for o in closing if o.position_side == new.position_side), ZERO)
+        if new.size > free:
+            raise Rejection("51112", f"Close order size exceeds your available size {free}")
+        return free
+    if not new.reduce_only:
+        return None
+    held = account.held(new.instrument, NET)
+    if held == ZERO:
+        raise Rejection("51169", "Order failed because you don't have any positions in this direction to reduce")
+    if (held > ZERO) == is_buy:
+        raise Rejection("51170", "Reduce-only orders must be on the opposite side of the position")
+    return abs(held)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isalnum()

@@ -1,0 +1,121 @@
+"""BookView: what is published of a book at one depth, and what changed since the last time.
+
+Incremental channels publish the best `depth` levels a side. A level that leaves that window by being pushed
+out is not deleted on the wire: the receiver truncates to the channel's depth (OKX V5 docs, WS order book
+channel, depth trim).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from heapq import nlargest
+from typing import Any
+
+from okex_ws.simulator.market.base import checksum
+from okex_ws.simulator.market.order_flow import ASK, BID, OrderFlow, SideBook
+
+Change = tuple[int, int, int]
+"""(key, size, order count); size 0 is a deletion."""
+Written = Callable[[int, int, int], list[str]]
+"""How a channel writes one level: (price, size, order count) -> texts."""
+
+_LOWEST = -(1 << 62)
+
+
+class BookView:
+    """The published window of one book. `dirty` is told by the flow which keys were touched."""
+
+    def __init__(self, flow: OrderFlow, depth: int) -> None:
+        self.depth = depth
+        self.flow = flow
+        self.dirty: tuple[set[int], set[int]] = (set(), set())
+        self.shown: tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]] = ({}, {})
+        self._cut = [_LOWEST, _LOWEST]
+        flow.dirty.append(self.dirty)
+        for side in (BID, ASK):
+            self.dirty[side].update(flow.sides[side].keys)
+        self.refresh()
+
+    def detach(self) -> None:
+        """Stop being told of changes."""
+        self.flow.dirty = [sides for sides in self.flow.dirty if sides is not self.dirty]
+
+    def refresh(self) -> tuple[list[Change], list[Change]] | None:
+        """Take over the book as it is now: (bid changes, ask changes) best first, None if nothing visible
+        changed.
+        """
+        if not self.dirty[BID] and not self.dirty[ASK]:
+            return None
+        bids = self._side(BID, self.flow.sides[BID])
+        asks = self._side(ASK, self.flow.sides[ASK])
+        return (bids, asks) if bids or asks else None
+
+    def _side(self, side: int, book: SideBook) -> list[Change]:
+        keys, levels, shown, dirty = book.keys, book.levels, self.shown[side], self.dirty[side]
+        if not dirty:
+            return []
+        first = len(keys) - self.depth
+        cut = keys[first] if first > 0 else _LOWEST
+        changes: list[Change] = []
+        for key in dirty:
+            level = levels.get(key)
+            if level is None:
+                if shown.pop(key, None) is not None:
+                    changes.append((key, 0, 0))
+            elif key < cut:
+                shown.pop(key, None)
+            else:
+                state = (level[0], level[1])
+                if shown.get(key) != state:
+                    shown[key] = state
+                    changes.append((key, *state))
+        dirty.clear()
+        old = self._cut[side]
+        if cut < old:
+            for key in keys[max(first, 0) : bisect_left(keys, old)]:
+                if key not in shown:
+                    level = levels[key]
+                    shown[key] = (level[0], level[1])
+                    changes.append((key, level[0], level[1]))
+        elif cut > old:
+            for key in keys[bisect_left(keys, old) : first]:
+                shown.pop(key, None)
+        self._cut[side] = cut
+        changes.sort(reverse=True)
+        return changes
+
+    def rows(self, side: int, write: Written, depth: int | None = None) -> list[list[str]]:
+        """The published levels of a side, best first."""
+        shown = self.shown[side]
+        sign = 1 if side == BID else -1
+        depth = depth or self.depth
+        # The best few, which the trading floor looks at all the time, are found faster without sorting all.
+        keys = nlargest(depth, shown) if depth <= 8 else sorted(shown, reverse=True)[:depth]
+        return [write(sign * key, *shown[key]) for key in keys]
+
+    def checksum(self, write: Written) -> int:
+        """The old CRC32 of the published state."""
+        return checksum(self.rows(BID, write, 25), self.rows(ASK, write, 25))
+
+
+def written(changes: Sequence[Change], side: int, write: Written) -> list[list[str]]:
+    """Changes of one side as wire levels."""
+    sign = 1 if side == BID else -1
+    return [write(sign * key, size, count) for key, size, count in changes]
+
+
+def top(flow: OrderFlow, side: int, depth: int, write: Written) -> list[list[str]]:
+    """The best levels of the live book."""
+    book = flow.sides[side]
+    sign = 1 if side == BID else -1
+    return [write(sign * key, *book.levels[key]) for key in reversed(book.keys[-depth:])]
+
+
+def best_state(flow: OrderFlow, depth: int) -> tuple[Any, ...]:
+    """A comparable picture of the best levels, to tell whether they changed."""
+    bids, asks = flow.sides
+    return (
+        [(key, *bids.levels[key]) for key in bids.keys[-depth:]],
+        [(key, *asks.levels[key]) for key in asks.keys[-depth:]],
+    )

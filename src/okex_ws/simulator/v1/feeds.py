@@ -1,0 +1,274 @@
+"""V1 feeds: each kind of public V1 channel, made from what the market publishes on its own channels.
+
+In: the market's rows. Out: what stands under `data` in V1's pushes, None when there is nothing to say. A feed belongs to
+one subscription and remembers what it told. Sources: OKEx V1 docs, "WebSocket API for Spot", "... for Futures"; recordings
+of 2017 to 2019 where the pages are silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import ROUND_DOWN, Decimal
+from functools import lru_cache
+from typing import Any
+
+from okex_ws.simulator.legacy.ladder import Ladder
+from okex_ws.simulator.market.base import Market
+from okex_ws.simulator.v1.grammar import Channel, clock, number, said, snowflake
+from okex_ws.simulator.v1.names import Listed
+
+LEVELS = 200
+"""Levels a side of the incremental books."""
+
+_SIDES = {"buy": "bid", "sell": "ask"}
+_COIN_STEP = Decimal("0.0001")
+
+
+class Feed:
+    """One subscription. source, key: the market's channel; is_gathered: told once a second, in one batch."""
+
+    source = ""
+    is_gathered = False
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        self.channel = channel
+        self.listed = listed
+        self.key = listed.instrument
+        self._market = market
+
+    def first(self, batch: int) -> Any:
+        """What a new subscriber gets at once."""
+        snapshot = self._market.snapshot(self.source, self.key)
+        return self.told(snapshot.rows) if snapshot is not None else None
+
+    def told(self, rows: list[Any]) -> Any:
+        """What the market's rows are in V1."""
+        raise NotImplementedError
+
+    def message(self, data: Any, binary: int) -> dict[str, Any]:
+        """The object that carries what was told."""
+        return said(self.channel.name, data, binary)
+
+    def restart(self) -> None:
+        """The next rows are a whole image, not a change."""
+
+    def _row(self, source: str) -> dict[str, Any]:
+        """The market's present row of another channel, empty if it has none."""
+        snapshot = self._market.snapshot(source, self.key)
+        return snapshot.rows[0] if snapshot is not None and snapshot.rows else {}
+
+
+class SpotTicker(Feed):
+    """`ok_sub_spot_X_ticker`: texts, and the time as a number."""
+
+    source = "tickers"
+
+    def told(self, rows: list[Any]) -> Any:
+        row = rows[-1]
+        return {
+            "high": row["high24h"],
+            "vol": row["vol24h"],
+            "last": row["last"],
+            "low": row["low24h"],
+            "buy": row["bidPx"],
+            "change": str(Decimal(row["last"]) - Decimal(row["open24h"])),
+            "sell": row["askPx"],
+            "dayLow": row["low24h"],
+            "close": row["last"],
+            "dayHigh": row["high24h"],
+            "open": row["open24h"],
+            "timestamp": int(row["ts"]),
+        }
+
+
+class FuturesTicker(Feed):
+    """`ok_sub_futureusd_X_ticker_Y`: texts, the contract as a number, no time."""
+
+    source = "tickers"
+
+    def told(self, rows: list[Any]) -> Any:
+        row, limits, interest = rows[-1], self._row("price-limit"), self._row("open-interest")
+        told = {
+            "high": row["high24h"],
+            "limitLow": limits.get("sellLmt"),
+            "vol": row["vol24h"],
+            "last": row["last"],
+            "low": row["low24h"],
+            "buy": row["bidPx"],
+            "hold_amount": interest.get("oi"),
+            "sell": row["askPx"],
+            "contractId": self.listed.contract_id,
+            "unitAmount": str(number(self.listed.unit)),
+            "limitHigh": limits.get("buyLmt"),
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+
+class Deals(Feed):
+    """`..._deals` and `..._trade_Y`: [id, price, size, clock, side] oldest first; futures once a second, with ids that hold
+    their time.
+    """
+
+    source = "trades"
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        super().__init__(channel, listed, market)
+        self.is_gathered = channel.market == "futures"
+
+    def first(self, batch: int) -> Any:
+        rows = recent_trades(self._market.matches(self.key), batch)
+        return self.told(rows) if rows else None
+
+    def told(self, rows: list[Any]) -> Any:
+        return [self._deal(row) for row in rows]
+
+    def _deal(self, row: dict[str, Any]) -> list[str]:
+        ms = int(row["ts"])
+        identity = snowflake(ms, int(row["tradeId"])) if self.channel.market == "futures" else row["tradeId"]
+        return [identity, row["px"], row["sz"], clock(ms), _SIDES[row["side"]]]
+
+
+class Kline(Feed):
+    """`..._kline_Y`: [ms, open, high, low, close, volume], futures with the volume in coins besides; all texts."""
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        super().__init__(channel, listed, market)
+        self.source = f"candle{channel.bar}"
+
+    def told(self, rows: list[Any]) -> Any:
+        return [list(row[: 7 if self.channel.market == "futures" else 6]) for row in rows]
+
+
+class Index(Feed):
+    """`ok_sub_futureusd_X_index`."""
+
+    source = "index-tickers"
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        super().__init__(channel, listed, market)
+        self.key = f"{channel.coin}-USD".upper()
+
+    def told(self, rows: list[Any]) -> Any:
+        return {"timestamp": rows[-1]["ts"], "futureIndex": rows[-1]["idxPx"]}
+
+
+class MarkPrice(Feed):
+    """`ok_sub_futureusd_X_markprice_Y`, in the fields of the page (`timstamp` is its spelling); no recording has one."""
+
+    source = "mark-price"
+
+    def told(self, rows: list[Any]) -> Any:
+        return {
+            "symbol": self.channel.coin,
+            "contract_type": self.channel.contract,
+            "mark_price": rows[-1]["markPx"],
+            "timstamp": rows[-1]["ts"],
+        }
+
+
+class Forecast(Feed):
+    """`X_forecast_price`: where a contract will settle, told before its delivery to whoever follows the coin's futures; the
+    time stands beside the data (V1 docs; no recording has one).
+    """
+
+    source = "estimated-price"
+
+    def told(self, rows: list[Any]) -> Any:
+        return rows[-1]
+
+    def message(self, data: Any, binary: int) -> dict[str, Any]:
+        return {"channel": self.channel.name, "timestamp": data["ts"], "data": data["settlePx"]}
+
+
+class Depth(Feed):
+    """`..._depth...`: both sides from the highest price to the lowest, the whole book first, then what changed, size zero for
+    what is gone or has left the best 200.
+    """
+
+    source = "books"
+
+    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+        super().__init__(channel, listed, market)
+        self._ladder = Ladder()
+        self._shown: dict[str, dict[str, tuple[str, list[Any]]]] = {"asks": {}, "bids": {}}
+
+    def restart(self) -> None:
+        self._ladder = Ladder()
+
+    def told(self, rows: list[Any]) -> Any:
+        for row in rows:
+            self._ladder.apply(row)
+        sides = {side: self._side(side) for side in self._shown}
+        return {**sides, "timestamp": int(rows[-1]["ts"])} if any(sides.values()) else None
+
+    def _side(self, side: str) -> list[list[Any]]:
+        """What there is to tell of a side; `shown` keeps each level's size and its row as it was last told."""
+        shown, present = self._shown[side], {}
+        changed: list[list[Any]] = []
+        coins = contracts = Decimal(0)
+        for price, size, *_ in self._ladder.best(side, self.channel.depth or LEVELS):
+            if self.listed.unit:
+                coin, held = _worth(price, size, self.listed.unit)
+                coins, contracts = coins + coin, contracts + held
+            before = shown.get(price)
+            if before is None or before[0] != size:
+                columns = (Decimal(price), held, coin, coins, contracts) if self.listed.unit else ()
+                before = size, [number(each) for each in columns] or [price, size]
+                changed.append(before[1])
+            present[price] = before
+        gone = [[row[0], _nothing(row[1]), *row[2:]] for price, (_, row) in shown.items() if price not in present]
+        self._shown[side] = present
+        return sorted(changed + gone, key=lambda row: -float(row[0]))
+
+
+class TopDepth(Depth):
+    """`..._depth..._5`, `_10`, `_20`: the best levels, whole, every time they changed."""
+
+    def told(self, rows: list[Any]) -> Any:
+        if super().told(rows) is None:
+            return None
+        self._shown = {"asks": {}, "bids": {}}
+        return {**{side: self._side(side) for side in self._shown}, "timestamp": int(rows[-1]["ts"])}
+
+
+@lru_cache(maxsize=20_000)
+def _worth(price: str, size: str, unit: Decimal) -> tuple[Decimal, Decimal]:
+    """(coins, contracts) of a level; coins are cut to four digits (recordings of 2017 and 2018)."""
+    held = Decimal(size)
+    return (held * unit / Decimal(price)).quantize(_COIN_STEP, ROUND_DOWN), held
+
+
+def _nothing(size: Any) -> Any:
+    return "0" if isinstance(size, str) else 0
+
+
+_KINDS: dict[str, type[Feed]] = {"deals": Deals, "kline": Kline, "index": Index, "markprice": MarkPrice}
+
+
+def feed(channel: Channel, listed: Listed, market: Market) -> Feed:
+    """The feed of a public channel."""
+    if channel.kind == "ticker":
+        return (SpotTicker if channel.market == "spot" else FuturesTicker)(channel, listed, market)
+    if channel.kind == "depth":
+        return (TopDepth if channel.depth else Depth)(channel, listed, market)
+    return _KINDS[channel.kind](channel, listed, market)
+
+
+def forecast(channel: Channel, listed: Listed, market: Market) -> Feed:
+    """What comes unasked with a channel of a contract."""
+    return Forecast(replace(channel, name=f"{channel.coin}_forecast_price", kind="forecast"), listed, market)
+
+
+def recent_trades(matches: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The last trades oldest first as the market's `trades` would have told them: one order's matches at a price are one."""
+    found: list[dict[str, Any]] = []
+    for match in reversed(matches[-count * 8 :]):
+        last = found[-1] if found else None
+        if last is not None and all(last[name] == match[name] for name in ("px", "side", "ts", "source")):
+            last["sz"] = str(Decimal(last["sz"]) + Decimal(match["sz"]))
+        elif len(found) == count:
+            break
+        else:
+            found.append(dict(match))
+    return found[::-1]

@@ -1,0 +1,244 @@
+"""Account rows: balances and positions as the private channels push them and REST lists them.
+
+In: the floor and an account's id. Out: plain dicts in OKX's names; every number is text. What the simulated exchange
+does not work out (borrowing, greeks, liquidation prices) stays "". Sources: OKX V5 docs, "Account channel",
+"Positions channel", "Balance and position channel", "GET / Balance", "GET / Positions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from okex_ws.simulator.engine.accounts import Position
+from okex_ws.simulator.market.base import stamp
+from okex_ws.simulator.v5.order_rows import Facts, plain
+
+if TYPE_CHECKING:
+    from okex_ws.simulator.engine.engine import Floor
+
+_DOLLARS = frozenset({"USD", "USDT", "USDC"})
+_CENT = Decimal("0.00000001")
+
+_UNUSED_DETAILS = dict.fromkeys(
+    (
+        "borrowFroz",
+        "crossLiab",
+        "interest",
+        "isoLiab",
+        "liab",
+        "maxLoan",
+        "mgnRatio",
+        "mmr",
+        "notionalLever",
+        "spotInUseAmt",
+        "clSpotInUseAmt",
+        "maxSpotInUseAmt",
+        "uplLiab",
+    ),
+    "",
+)
+_UNUSED_TOTALS = dict.fromkeys(
+    (
+        "adjEq",
+        "availEq",
+        "borrowFroz",
+        "mmr",
+        "mgnRatio",
+        "notionalUsd",
+        "notionalUsdForBorrow",
+        "notionalUsdForSwap",
+        "notionalUsdForFutures",
+        "notionalUsdForOption",
+    ),
+    "",
+)
+_UNUSED_POSITION = dict.fromkeys(
+    (
+        "posCcy",
+        "liqPx",
+        "margin",
+        "mgnRatio",
+        "mmr",
+        "liab",
+        "liabCcy",
+        "interest",
+        "optVal",
+        "adl",
+        "idxPx",
+        "usdPx",
+        "bePx",
+        "deltaBS",
+        "deltaPA",
+        "gammaBS",
+        "gammaPA",
+        "thetaBS",
+        "thetaPA",
+        "vegaBS",
+        "vegaPA",
+        "spotInUseAmt",
+        "spotInUseCcy",
+        "clSpotInUseAmt",
+        "maxSpotInUseAmt",
+        "bizRefId",
+        "bizRefType",
+        "baseBorrowed",
+        "baseInterest",
+        "quoteBorrowed",
+        "quoteInterest",
+        "pendingCloseOrdLiabVal",
+        "nonSettleAvgPx",
+        "settledPnl",
+    ),
+    "",
+)
+
+
+def in_dollars(floor: Floor, currency: str) -> Decimal | None:
+    """What one of a currency is worth by the market's mark price, None where no market of it trades."""
+    if currency in _DOLLARS:
+        return Decimal(1)
+    for quote in ("USDT", "USDC", "USD"):
+        mark = floor.mark(f"{currency}-{quote}")
+        if mark is not None:
+            return mark
+    return None
+
+
+def detail(floor: Floor, uid: str, currency: str) -> dict[str, Any]:
+    """One currency of an account."""
+    balance = floor.accounts[uid].balances[currency]
+    equity, frozen = floor.equity(uid, currency), floor.frozen(uid, currency)
+    available = max(Decimal(0), floor.available(uid, currency, equity=True))
+    price = in_dollars(floor, currency)
+    dollars = "" if price is None else plain((equity * price).quantize(_CENT))
+    return {
+        "ccy": currency,
+        "eq": plain(equity),
+        "cashBal": plain(balance.cash),
+        "uTime": stamp(balance.updated),
+        "isoEq": "0",
+        "availEq": plain(available),
+        "disEq": dollars,
+        "fixedBal": "0",
+        "availBal": plain(max(Decimal(0), floor.available(uid, currency))),
+        "frozenBal": plain(max(Decimal(0), equity - available)),
+        "ordFrozen": plain(frozen),
+        "upl": plain(equity - balance.cash),
+        "eqUsd": dollars,
+        "coinUsdPrice": plain(price),
+        "isoUpl": "0",
+        "stgyEq": "0",
+        "twap": "0",
+        "rewardBal": "0",
+        "spotIsoBal": "0",
+        "spotBal": plain(balance.cash),
+        "imr": plain(sum((floor.margin(p) for p in open_positions(floor, uid) if p.currency == currency), Decimal(0))),
+        "collateralEnabled": False,
+        **_UNUSED_DETAILS,
+    }
+
+
+def held(floor: Floor, uid: str) -> list[str]:
+    """The currencies an account push lists: those in which there is anything, in alphabetical order."""
+    account = floor.accounts[uid]
+    return sorted(c for c, b in account.balances.items() if b.cash or b.frozen or floor.equity(uid, c))
+
+
+def account(floor: Floor, uid: str, currencies: Iterable[str], now: int) -> dict[str, Any]:
+    """An account with the details of these currencies; the totals are the whole account's."""
+    total, profit = Decimal(0), Decimal(0)
+    for currency in held(floor, uid):
+        price = in_dollars(floor, currency)
+        if price is not None:
+            equity = floor.equity(uid, currency)
+            total += equity * price
+            profit += (equity - floor.accounts[uid].balances[currency].cash) * price
+    return {
+        "uTime": stamp(now),
+        "totalEq": plain(total.quantize(_CENT)),
+        "isoEq": "0",
+        "ordFroz": "",
+        "imr": "",
+        "upl": plain(profit.quantize(_CENT)),
+        **_UNUSED_TOTALS,
+        "details": [detail(floor, uid, currency) for currency in currencies],
+    }
+
+
+def open_positions(floor: Floor, uid: str) -> list[Position]:
+    """The positions that are not flat, in the order they were first opened."""
+    return [position for position in floor.accounts[uid].positions.values() if position.size]
+
+
+def position(floor: Floor, position: Position, facts: Facts, now: int) -> dict[str, Any]:
+    """One position; a closed one has pos "0"."""
+    profit, mark = floor.unrealised(position), floor.mark(position.instrument)
+    margin = floor.margin(position) if position.size else Decimal(0)
+    ratio = "" if profit is None or not margin else plain((profit / margin).quantize(_CENT))
+    size = position.size if position.side == "net" else abs(position.size)
+    return {
+        "instType": position.instrument_type,
+        "mgnMode": "cross",
+        "posId": position.position_id,
+        "posSide": position.side,
+        "pos": plain(size),
+        "hedgedPos": "",
+        "availPos": plain(size),
+        "avgPx": plain(position.average_price),
+        "markPx": plain(mark),
+        "upl": plain(profit),
+        "uplRatio": ratio,
+        "uplLastPx": plain(profit),
+        "uplRatioLastPx": ratio,
+        "instId": position.instrument,
+        "lever": plain(position.leverage),
+        "imr": plain(margin),
+        "tradeId": str(position.trade_id or ""),
+        "notionalUsd": plain(facts.scale.worth(abs(position.size), mark)),
+        "ccy": position.currency,
+        "last": facts.last,
+        "realizedPnl": plain(position.realised),
+        "pnl": plain(position.profit),
+        "fee": plain(position.fee),
+        "fundingFee": plain(position.funding),
+        "liqPenalty": "0",
+        "closeOrderAlgo": [],
+        **_UNUSED_POSITION,
+        "cTime": stamp(position.created),
+        "uTime": stamp(position.updated),
+        "pTime": stamp(now),
+    }
+
+
+def brief_balance(floor: Floor, uid: str, currency: str) -> dict[str, str]:
+    """A currency as balance_and_position tells it."""
+    balance = floor.accounts[uid].balances[currency]
+    return {"ccy": currency, "cashBal": plain(balance.cash), "uTime": stamp(balance.updated)}
+
+
+def brief_position(position: Position) -> dict[str, str]:
+    """A position as balance_and_position tells it."""
+    size = position.size if position.side == "net" else abs(position.size)
+    return {
+        "posId": position.position_id,
+        "tradeId": str(position.trade_id or ""),
+        "instId": position.instrument,
+        "instType": position.instrument_type,
+        "mgnMode": "cross",
+        "posSide": position.side,
+        "pos": plain(size),
+        "ccy": position.currency,
+        "posCcy": "",
+        "avgPx": plain(position.average_price),
+        "nonSettleAvgPx": "",
+        "settledPnl": "",
+        "uTime": stamp(position.updated),
+    }
+
+
+def greeks(floor: Floor, uid: str, currency: str, now: int) -> dict[str, str]:
+    """A currency's greeks: without options all but the delta, which is the equity itself, are zero."""
+    zeros = dict.fromkeys(("deltaPA", "gammaBS", "gammaPA", "thetaBS", "thetaPA", "vegaBS", "vegaPA"), "0")
+    return {"ccy": currency, "deltaBS": plain(floor.equity(uid, currency)), **zeros, "ts": stamp(now)}

@@ -1,0 +1,73 @@
+"""Algo grammar: what clients write of triggers, in algo orders and in what they attach to plain ones.
+
+In: one decoded element of a request. Out: Triggers and AlgoOrders, or a Rejection with OKX's code. Sources: OKX V5 docs, "POST /
+Place algo order", "POST / Place order" (attachAlgoOrds).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from okex_ws.simulator.engine.algo_orders import AlgoOrder, Trigger
+from okex_ws.simulator.engine.orders import NewOrder
+from okex_ws.simulator.v5 import order_grammar as grammar
+from okex_ws.simulator.v5.order_grammar import Refused
+
+_PRICE_TYPES = ("last", "mark", "index")
+
+
+def read_attached(arg: dict[str, Any], new: NewOrder, uid: str, instrument_type: str, now: int) -> AlgoOrder | None:
+    """What is to close a new order again, None if nothing is; one element, for all of it. Raises Refused 50014, 50015, 51000."""
+    given = arg.get("attachAlgoOrds")
+    if not given:
+        return None
+    if not isinstance(given, list) or len(given) != 1 or not isinstance(given[0], dict):
+        raise Refused("51000", "attachAlgoOrds")
+    is_sell = new.side == "buy"
+    stops = read_stops(given[0], is_sell=is_sell)
+    if not stops:
+        raise Refused("50015", "tpTriggerPx or slTriggerPx")
+    return AlgoOrder(
+        algo_id="",
+        client_algo_id=grammar.identity(given[0], "attachAlgoClOrdId"),
+        uid=uid,
+        kind="oco" if len(stops) == 2 else "conditional",
+        instrument=new.instrument,
+        instrument_type=instrument_type,
+        side="sell" if is_sell else "buy",
+        trade_mode=new.trade_mode,
+        position_side=new.position_side,
+        size=None,
+        reduce_only=instrument_type != "SPOT" and new.position_side in ("", "net"),
+        target_currency="base_ccy",
+        currency=new.currency,
+        tag=new.tag,
+        triggers=stops,
+        created=now,
+        updated=now,
+    )
+
+
+def read_stops(fields: dict[str, Any], *, is_sell: bool) -> list[Trigger]:
+    """A take-profit, a stop-loss, both or neither, of an order on that side. Raises Refused 50014, 51000."""
+    stops = []
+    for name, is_profit in (("tp", True), ("sl", False)):
+        stop = read_trigger(fields, f"{name}TriggerPx", f"{name}TriggerPxType", f"{name}OrdPx")
+        if stop is not None:
+            stop.is_profit, stop.rises = is_profit, is_sell == is_profit
+            stops.append(stop)
+    return stops
+
+
+def read_trigger(fields: dict[str, Any], price: str, price_type: str, order_price: str) -> Trigger | None:
+    """One trigger by the names of its fields, None if it is not given. Raises Refused 50014, 51000."""
+    at = grammar.number(fields, price)
+    if at is None:
+        return None
+    kind = grammar.text(fields, price_type) or "last"
+    if kind not in _PRICE_TYPES:
+        raise Refused("51000", price_type)
+    then = grammar.number(fields, order_price, signed=True)
+    if then is None:
+        raise Refused("50014", order_price)
+    return Trigger(at, None if then == -1 else then, rises=True, price_type=kind)
