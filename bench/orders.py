@@ -30,7 +30,7 @@ from okex_ws.simulator.engine.orders import NewOrder
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import ApiKey, Rules
-from okex_ws.simulator.v5.connection import Conversation
+from okex_ws.simulator.v5.connection import V5Connection
 
 HERE = Path(__file__).parent
 FOREIGN = HERE.parent / ".cache" / "foreign-venv" / "bin" / "python"
@@ -133,7 +133,7 @@ def with_json(count: int) -> float:
     lines = []
     for key in KEYS:
         line = venue.open("/ws/v5/private", START)
-        assert isinstance(line, Conversation)
+        assert isinstance(line, V5Connection)
         line.account = key
         args = [{"channel": "orders", "instType": "ANY"}, {"channel": "account"}, {"channel": "balance_and_position"}]
         line.receive(json.dumps({"op": "subscribe", "args": args}).encode(), START)

@@ -20,7 +20,7 @@ from pathlib import Path
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.v5.connection import Conversation, Text
+from okex_ws.simulator.v5.connection import Text, V5Connection
 
 INSTRUMENTS = ("BTC-USDT", "BTC-USDT-SWAP")
 CHANNELS = ("books", "bbo-tbt", "trades", "tickers")
@@ -38,7 +38,7 @@ def stream(channels: tuple[str, ...], seed: int = 7) -> Iterator[bytes]:
     market = SeededMarket(seed, start=START, instruments=list(INSTRUMENTS))
     exchange = Exchange(market, seed=seed, now=START, rules=Rules(idle_close_s=0, requests_per_hour=0, ledger_limit=1000))
     talk = exchange.open("/ws/v5/public", START)
-    assert isinstance(talk, Conversation)
+    assert isinstance(talk, V5Connection)
     args = [{"channel": channel, "instId": instrument} for channel in channels for instrument in INSTRUMENTS]
     talk.receive(json.dumps({"id": "1", "op": "subscribe", "args": args}).encode(), START)
     while True:

@@ -1,4 +1,4 @@
-"""A virtual client that trades with a guard: `trading.Trader` with `Safety` between its caller and its orders."""
+"""A virtual client that trades with a guard: `trading.Trader` with `RiskGate` between its caller and its orders."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.virtual import World
 
 from okex_ws.core.risk_context import surroundings
 from okex_ws.events import AccountQuality, Event
-from okex_ws.market.account import ReadWish
+from okex_ws.market.account import FetchAccount
 from okex_ws.protocol.orders.tickets import Intent, Ticket
 from okex_ws.protocol.risk.cancel_all_after import Arm, CancelAllAfter
-from okex_ws.protocol.risk.gate import Safety
-from okex_ws.protocol.risk.pre_trade import Guard, Limits, Surroundings
+from okex_ws.protocol.risk.gate import RiskGate
+from okex_ws.protocol.risk.pre_trade import Limits, PreTradeRisk, RiskContext
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.v5.rest.http import RestReply
 from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
@@ -24,7 +24,7 @@ from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
 class GuardedTrader(Trader):
     """Everything passes the guard; switches are carried out. arms: what OKX was asked, as (seconds since the start, timeout)."""
 
-    safety: Safety | None = None
+    safety: RiskGate | None = None
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class GuardedTrader(Trader):
         self.arms: list[tuple[float, int]] = []
         self.since = world.now
         super().__init__(world, world.client, kept=kept or {}, run=run, **options)
-        self.safety = Safety(
+        self.safety = RiskGate(
             self.orders,
-            guard=Guard(limits),
+            guard=PreTradeRisk(limits),
             switches=[switch] if switch is not None else [],
             open_orders=lambda: self.account.orders.open.values(),
             open_spreads=lambda: self.account.spreads.open.values(),
@@ -49,7 +49,7 @@ class GuardedTrader(Trader):
         self.client.events += self._settle()
 
     @property
-    def guard(self) -> Guard:
+    def guard(self) -> PreTradeRisk:
         assert self.safety is not None
         return self.safety.guard
 
@@ -91,7 +91,7 @@ class GuardedTrader(Trader):
             self.safety.on_deadline(self.world.now)
         super().on_deadline()
 
-    def _around(self, order: PlaceOrder | AmendOrder, others: Sequence[PlaceOrder | AmendOrder]) -> Surroundings:
+    def _around(self, order: PlaceOrder | AmendOrder, others: Sequence[PlaceOrder | AmendOrder]) -> RiskContext:
         client = self.client
         known = {"account": self.account, "instruments": self.instruments, "books": client.books, "latest": client.latest}
         return surroundings(order, **known, in_flight=[*self.orders.changing, *others])
@@ -112,7 +112,7 @@ class GuardedTrader(Trader):
                 break
         return said
 
-    def _fetched(self, wish: ReadWish, rows: list[Any] | None, code: str) -> None:
+    def _fetched(self, wish: FetchAccount, rows: list[Any] | None, code: str) -> None:
         events = self.account.fetched(wish, rows, self.world.now, code)
         for event in events:
             if self.safety is not None:

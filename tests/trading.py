@@ -19,14 +19,23 @@ from tests.virtual import VirtualClient, World
 from okex_ws import Credentials
 from okex_ws.events import Event, Instrument, OrderUpdate
 from okex_ws.market import Instruments
-from okex_ws.market.account import Account, ReadWish
+from okex_ws.market.account import Account, FetchAccount
 from okex_ws.protocol.orders.order_ids import OrderIds
 from okex_ws.protocol.orders.orders import Orders
-from okex_ws.protocol.orders.tickets import Intent, LookUp, ReadClock, ReadInstrument, Record, SendRest, SendSocket, Ticket
+from okex_ws.protocol.orders.tickets import (
+    FetchInstrument,
+    FetchOrder,
+    FetchOrderClock,
+    Intent,
+    SendRest,
+    SendSocket,
+    Ticket,
+    WriteIntent,
+)
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import DEMO_KEY
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.v5.rest.http import RestReply
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
@@ -180,7 +189,7 @@ class Trader:
                 if self.client.is_gone:
                     return []
                 match action:
-                    case Record(intents=intents):
+                    case WriteIntent(intents=intents):
                         self.on_step("before the record")
                         self.kept.update({intent.key: intent for intent in intents if not intent.done})
                         for intent in intents:
@@ -199,12 +208,12 @@ class Trader:
                     case SendRest():
                         self._post(action)
                         self.on_step("after the send")
-                    case LookUp(ticket=number, path=path, query=query):
+                    case FetchOrder(ticket=number, path=path, query=query):
                         self._read(path, query, lambda rows, code, n=number: orders.looked_up(n, rows, code, world.now))
-                    case ReadInstrument(instrument=instrument):
+                    case FetchInstrument(instrument=instrument):
                         self._load("SWAP" if instrument.endswith("SWAP") else "SPOT")
                         orders.instrument_read(instrument, world.now)
-                    case ReadClock():
+                    case FetchOrderClock():
                         self._read_clock()
         wishes, self.account.wishes = self.account.wishes, []
         for wish in wishes:
@@ -214,7 +223,7 @@ class Trader:
             said += [event, *self.account.apply(event)]
         return said
 
-    def _fetched(self, wish: ReadWish, rows: list[Any] | None, code: str) -> None:
+    def _fetched(self, wish: FetchAccount, rows: list[Any] | None, code: str) -> None:
         self.client.events += self.account.fetched(wish, rows, self.world.now, code)
 
     def _line(self, endpoint: str) -> Any:
@@ -348,8 +357,8 @@ def best(world: World, instrument: str = SPOT) -> tuple[Decimal, Decimal]:
     return Decimal(book["bids"][0][0]), Decimal(book["asks"][0][0])
 
 
-def dice(seed: int) -> Dice:
-    return Dice(f"orders {seed}")
+def dice(seed: int) -> SeededRandom:
+    return SeededRandom(f"orders {seed}")
 
 
 def last_state(world: World, client_order_id: str) -> str:

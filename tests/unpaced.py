@@ -5,10 +5,10 @@ import itertools
 import pytest
 
 from okex_ws.client import connection
-from okex_ws.client.connect_limiter import Turns
+from okex_ws.client.connect_limiter import ConnectLimiter
 
 
 @pytest.fixture(autouse=True)
 def unpaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """They would wait for one another. Each client still keeps the pace itself."""
-    monkeypatch.setattr(connection, "TURNS", Turns(itertools.count(step=10_000_000_000).__next__))
+    monkeypatch.setattr(connection, "TURNS", ConnectLimiter(itertools.count(step=10_000_000_000).__next__))

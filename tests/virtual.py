@@ -12,16 +12,16 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from okex_ws.events import BookEvent, Event, Gap, News
+from okex_ws.events import BookEvent, Event, Gap, StatusEvent
 from okex_ws.market import Books, Latest
-from okex_ws.protocol.line import Dial, Failure, Hangup, Line
+from okex_ws.protocol.line import Dial, Failure, HangUp, Line
 from okex_ws.protocol.pacing import SECOND, connects_per_ip
 from okex_ws.protocol.plan import Plan
-from okex_ws.protocol.session import ClockWish, Timing
+from okex_ws.protocol.session import FetchClock, Timing
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.market.seeded import SeededMarket
-from okex_ws.simulator.seeded_random import Dice
-from okex_ws.simulator.v5.connection import Abort, Close, Conversation, Freeze, Text
+from okex_ws.simulator.seeded_random import SeededRandom
+from okex_ws.simulator.v5.connection import Abort, Close, Freeze, Text, V5Connection
 from okex_ws.wire.channels import Subscription, subscription
 from okex_ws.wire.frames import book_image
 
@@ -110,7 +110,7 @@ class Wire:
     def __init__(self, world: World, line: Line, number: int) -> None:
         self.world, self.line, self.number = world, line, number
         self.client = world.client
-        self.talk: Conversation | None = None
+        self.talk: V5Connection | None = None
         self.is_open = True
         self.is_frozen = False
         self.frames: list[bytes] = []  # from the exchange, all of them
@@ -204,7 +204,7 @@ class VirtualClient:
         self.on_event: Callable[[Event], None] | None = None
         self._plan = Plan()
         self._connects = connects_per_ip()
-        self._luck = Dice(f"luck {seed}").uniform
+        self._luck = SeededRandom(f"luck {seed}").uniform
         self._options = {"timing": timing, "credentials": credentials, **line}
 
     def subscribe(self, channel: str, *keys: str) -> None:
@@ -279,7 +279,7 @@ class VirtualClient:
                     self.dials.append(self.world.now)
                     wire = self.wires[line.name, number] = Wire(self.world, line, number)
                     self.world.after(self.world.latency, wire.dial)
-                case Hangup(number=number):
+                case HangUp(number=number):
                     self.wires[line.name, number].hang_up()
         for number in line.sessions:
             for data in line.bytes_to_send(number):
@@ -287,7 +287,7 @@ class VirtualClient:
 
     def _fetch(self, wish: Any, line: Line) -> None:
         world = self.world
-        if isinstance(wish, ClockWish):
+        if isinstance(wish, FetchClock):
             self._fetch_time(line)
             return
         item = wish.subscription
@@ -317,8 +317,8 @@ class VirtualClient:
         return [e for e in self.events if isinstance(e, kind) and all(getattr(e, k) == v for k, v in where.items())]
 
     @property
-    def news(self) -> list[News]:
-        return [event for event in self.events if isinstance(event, News)]
+    def news(self) -> list[StatusEvent]:
+        return [event for event in self.events if isinstance(event, StatusEvent)]
 
     @property
     def gaps(self) -> list[Gap]:

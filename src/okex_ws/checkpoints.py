@@ -31,7 +31,7 @@ import msgspec
 import zstandard
 
 from okex_ws.dialects import dialect
-from okex_ws.protocol.backfill.planner import Planner
+from okex_ws.protocol.backfill.planner import BackfillPlanner
 from okex_ws.protocol.backfill.restart import Restart
 from okex_ws.protocol.dialect import Dialect
 from okex_ws.protocol.line import Line
@@ -68,7 +68,7 @@ class Standing(NamedTuple):
 
     lines: dict[str, Line]
     connects: Window
-    planner: Planner | None
+    planner: BackfillPlanner | None
     restart: Restart
 
 
@@ -86,7 +86,7 @@ Frozen = list[tuple[str, Any]]
 
 def freeze(standing: Standing) -> Frozen:
     """As it stands now; `encoded` may follow in another thread. Raises CheckpointError when it cannot be written down."""
-    table = _Table()
+    table = _ObjectTable()
     try:
         table.value(tuple(standing))
     except (RecursionError, TypeError) as error:
@@ -164,7 +164,7 @@ def _is_flat(it: Any) -> bool:
     return type(it) in _SCALARS or (type(it) is tuple and _SCALARS.issuperset(map(type, it)))
 
 
-class _Table:
+class _ObjectTable:
     """Objects as entries, (kind, content). In a content a scalar is itself, a tuple of scalars [itself], as there are many,
     and everything else [number of its entry].
 

@@ -35,14 +35,14 @@ def _v1() -> Dialect:
 
     return Dialect(
         "v1",
-        v1.Session,
-        continuity.Chains,
+        v1.V1Session,
+        continuity.LegacyChains,
         v1.subscription,
         v1.needs_login,
         v1.heard,
         noted=deflate.noted,
         frame_of=deflate.deflated,
-        timing=Timing(ping_after_s=v1.Session.patience.ping_after_s),
+        timing=Timing(ping_after_s=v1.V1Session.patience.ping_after_s),
         path="/ws/v1",
         endpoint_of=lambda _: "v1",
     )
@@ -53,14 +53,14 @@ def _v3() -> Dialect:
 
     return Dialect(
         "v3",
-        v3.Session,
-        continuity.Chains,
+        v3.V3Session,
+        continuity.LegacyChains,
         v3.subscription,
         v3.needs_login,
         v3.heard,
         noted=deflate.noted,
         frame_of=deflate.deflated,
-        timing=Timing(ping_after_s=v3.Session.patience.ping_after_s),
+        timing=Timing(ping_after_s=v3.V3Session.patience.ping_after_s),
         path="/ws/v3",
         endpoint_of=lambda _: "v3",
     )

@@ -19,7 +19,7 @@ from okex_ws import checkpoints
 from okex_ws.dialects import dialect as spoken
 from okex_ws.events import BookEvent, Event
 from okex_ws.market import Books
-from okex_ws.protocol.backfill.planner import Planner
+from okex_ws.protocol.backfill.planner import BackfillPlanner
 from okex_ws.protocol.backfill.restart import Restart
 from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.line import Failure, Line
@@ -50,7 +50,7 @@ class Replay:
         self._dialect = dialect
         self._bare: dict[tuple[str, int], tuple[AnySession, Any, Books]] = {}
         self._connects = connects_per_ip()
-        self._planner: Planner | None = None
+        self._planner: BackfillPlanner | None = None
         self._restart = Restart()
         self.is_exact = True
         self._folder: Path | None = None
@@ -105,7 +105,7 @@ class Replay:
         if record.kind == "backfill":
             settings = msgspec.json.decode(record.text)
             luck = random.Random(f"{settings['seed']} backfill").random  # noqa: S311  # the jitter that was
-            self._planner = Planner(channels=settings["channels"], since=settings["since"], luck=luck)
+            self._planner = BackfillPlanner(channels=settings["channels"], since=settings["since"], luck=luck)
             return []
         return self._planner.tell(record.kind, record.text, record.ts) if self._planner is not None else []
 

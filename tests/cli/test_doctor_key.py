@@ -13,7 +13,7 @@ from tests.faults.looped import looped
 from okex_ws.cli.doctor_key import check_key
 from okex_ws.cli.options import Target
 from okex_ws.cli.refusals import because
-from okex_ws.cli.report import Report
+from okex_ws.cli.report import DoctorReport
 from okex_ws.client.credentials import AccountKey, CredentialsError, NoKeyError
 from okex_ws.client.sites import Site, at, site
 from okex_ws.simulator.exchange import Exchange
@@ -35,7 +35,7 @@ async def exchange(**options: bool) -> AsyncIterator[Site]:
 
 
 async def say(place: Site, key: AccountKey | CredentialsError) -> int:
-    report = Report()
+    report = DoctorReport()
     await check_key(report, Target(place, None), key, ssl.create_default_context())
     return report.code
 

@@ -1,4 +1,4 @@
-"""Lines: what a person and a machine read."""
+"""EventLines: what a person and a machine read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from okex_ws import events
-from okex_ws.cli.lines import Lines, as_json, number
+from okex_ws.cli.lines import EventLines, as_json, number
 from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import Event
 from okex_ws.wire.channels import CHANNELS
@@ -33,7 +33,7 @@ def test_control_characters_are_written_out() -> None:
 def _events() -> list[Event]:
     """One of every event class of the channel table, and of every news, with nasty texts where there are texts."""
     kinds = {kind for row in CHANNELS.values() for kind in (row.event, row.update) if kind}
-    kinds |= {kind for name in events.__all__ if issubclass(kind := getattr(events, name), events.News)}
+    kinds |= {kind for name in events.__all__ if issubclass(kind := getattr(events, name), events.StatusEvent)}
     return [_filled(kind) for kind in sorted(kinds, key=lambda kind: kind.__name__)]
 
 
@@ -53,7 +53,7 @@ def _filled(kind: type[Any]) -> Any:
 
 @pytest.mark.parametrize("event", _events(), ids=lambda event: type(event).__name__)
 def test_every_event_is_one_safe_line(event: Event) -> None:
-    text = Lines(colour=False).line(event) or ""
+    text = EventLines(colour=False).line(event) or ""
     assert text.isprintable()
     machine = as_json(_without_surrogates(event))
     assert machine.isascii()

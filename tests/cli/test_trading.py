@@ -18,7 +18,7 @@ from tests.faults.looped import looped
 
 from okex_ws import Client, at, credentials
 from okex_ws.cli import app, order
-from okex_ws.cli.options import Account
+from okex_ws.cli.options import AccountOptions
 from okex_ws.cli.signed_in import tell
 from okex_ws.client.credentials import AccountKey
 from okex_ws.client.kill_switch import press
@@ -200,7 +200,7 @@ def test_stopped_before_the_answer_it_says_that_it_may_have_happened_and_by_whic
     async def check() -> None:
         async with Server(exchange) as server:
             key = AccountKey(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase, site=site())
-            place = Account(at(server.ws_url, rest_url=server.rest_url), None, key)
+            place = AccountOptions(at(server.ws_url, rest_url=server.rest_url), None, key)
             wish = PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("0.01"), price=Decimal(59000))
             command = asyncio.create_task(order.send(place, wish))
             while not server.exchange.ledger.faults:  # noqa: ASYNC110  # the exchange has no event to wait for
@@ -345,7 +345,7 @@ def test_at_a_terminal_it_asks_and_only_yes_means_yes(answer: str, sent: bool, n
     with os.fdopen(theirs, "r") as terminal:
         nobody.setattr("sys.stdin", terminal)
         os.write(ours, f"{answer}\n".encode())
-        assert order.agreed(Account(key.site, None, key), wish, None) is sent
+        assert order.agreed(AccountOptions(key.site, None, key), wish, None) is sent
     os.close(ours)
 
 

@@ -16,7 +16,7 @@ from okex_ws import Client, Event, Gap, Trade, at
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.stream import Stream
 from okex_ws.events import Candle, Recovered, Unrecoverable
-from okex_ws.protocol.backfill.planner import Planner
+from okex_ws.protocol.backfill.planner import BackfillPlanner
 from okex_ws.replay import Replay
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
@@ -196,12 +196,12 @@ async def test_what_was_recorded_says_the_same_when_it_is_told_again() -> None:
         live += await rest_of(stream)
     kinds = {record.kind for record in records if record.line == "backfill"}
     assert kinds == {"backfill", "ask", "page", "end"}
-    lines, planner, again = Replay(), Planner(), list[Event]()
+    lines, planner, again = Replay(), BackfillPlanner(), list[Event]()
     for record in records:
         if record.kind == "backfill":
             settings = msgspec.json.decode(record.text)
             luck = random.Random(f"{settings['seed']} backfill").random
-            planner = Planner(channels=settings["channels"], since=settings["since"], luck=luck)
+            planner = BackfillPlanner(channels=settings["channels"], since=settings["since"], luck=luck)
         elif record.line == "backfill":
             again += planner.tell(record.kind, record.text, record.ts)
         elif events := lines.feed(record):

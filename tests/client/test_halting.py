@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.faults.looped import looped
 
-from okex_ws.client.kill_switch import Switch, press, pressed, release
+from okex_ws.client.kill_switch import KillSwitch, press, pressed, release
 
 
 class Desk:
@@ -20,7 +20,7 @@ class Desk:
         self.is_halted = False
         self.told: list[tuple[str, ...]] = []
         self.changed = asyncio.Event()
-        self.switch = Switch(file, number, halt=self.halt, resume=self.resume, is_halted=lambda: self.is_halted)
+        self.switch = KillSwitch(file, number, halt=self.halt, resume=self.resume, is_halted=lambda: self.is_halted)
 
     def halt(self, reason: str, by: str) -> None:
         self.is_halted = True

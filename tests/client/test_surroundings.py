@@ -12,7 +12,7 @@ from tests.market.test_sizing import INVERSE, SPOT
 from okex_ws.core.risk_context import surroundings
 from okex_ws.events import BookSnapshot, Disconnected, Trade
 from okex_ws.market import Books, Instruments, Latest
-from okex_ws.protocol.risk.pre_trade import Surroundings
+from okex_ws.protocol.risk.pre_trade import RiskContext
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import book_image
 from okex_ws.wire.orders import AmendOrder, PlaceOrder
@@ -40,7 +40,7 @@ class Known:
         self.instruments, self.books, self.latest = Instruments(), Books(), Latest()
         self.instruments.load([SPOT, INVERSE])
 
-    def around(self, made: PlaceOrder | AmendOrder, *in_flight: PlaceOrder) -> Surroundings:
+    def around(self, made: PlaceOrder | AmendOrder, *in_flight: PlaceOrder) -> RiskContext:
         known = {"account": self.account, "instruments": self.instruments, "books": self.books, "latest": self.latest}
         return surroundings(made, **known, in_flight=in_flight)  # type: ignore[arg-type]
 

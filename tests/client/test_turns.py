@@ -1,4 +1,4 @@
-"""Turns: clients of one process dial a host together no faster than OKX allows one address."""
+"""ConnectLimiter: clients of one process dial a host together no faster than OKX allows one address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.faults.test_F_orders import exchange
 from okex_ws.client import connection
 from okex_ws.client.blocking import Blocking
 from okex_ws.client.client import Client
-from okex_ws.client.connect_limiter import TURNS, Turns
+from okex_ws.client.connect_limiter import CONNECT_LIMITER, ConnectLimiter
 from okex_ws.events import Disconnected, Event, Subscribed
 from okex_ws.simulator.server import Server
 
@@ -20,7 +20,7 @@ SECOND = 1_000_000_000
 
 def test_three_a_second_and_every_host_for_itself() -> None:
     now = 0
-    turns = Turns(lambda: now)
+    turns = ConnectLimiter(lambda: now)
     assert [turns.take("ws.okx.com:443") for _ in range(5)] == [0, 0, 0, 1.1, 1.1], "whoever gives up has taken nothing"
     assert turns.take("wspap.okx.com:443") == 0
     now = SECOND
@@ -30,7 +30,7 @@ def test_three_a_second_and_every_host_for_itself() -> None:
 
 
 def test_threads_do_not_take_the_same_turn() -> None:
-    turns = Turns(lambda: 0)
+    turns = ConnectLimiter(lambda: 0)
     waits: list[float] = []
 
     def dial() -> None:
@@ -45,7 +45,7 @@ def test_threads_do_not_take_the_same_turn() -> None:
 
 
 def test_a_second_client_in_a_thread_of_its_own_waits_rather_than_meet_a_429(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "TURNS", TURNS)
+    monkeypatch.setattr(connection, "CONNECT_LIMITER", CONNECT_LIMITER)
 
     async def follow(client: Client) -> list[Event]:
         told: list[Event] = []

@@ -20,11 +20,11 @@ from okex_ws.events import (
     Dropped,
     LoggedIn,
     Malformed,
-    News,
     Push,
     Refused,
     Resumed,
     Stale,
+    StatusEvent,
     Subscribed,
 )
 from okex_ws.protocol.pacing import SECOND
@@ -185,7 +185,7 @@ async def test_C14_closed_4005_for_reading_too_slowly_it_comes_back_and_says_wha
     market = FixedMarket(lasts=600, step_ms=500, trades_ms=50)
     async with serving(market, "big_frame channel=books size=3000000 at=10s for=15s", speed=20) as server:
         client = client_of(server)
-        stream = client.stream(Trade, BookSnapshot, News, size=20, name="stops")
+        stream = client.stream(Trade, BookSnapshot, StatusEvent, size=20, name="stops")
         client.subscribe("trades", "BTC-USDT")
         client.subscribe("books", "BTC-USDT")
         seen: list[Event] = []
@@ -243,7 +243,7 @@ async def test_C15_a_consumer_that_raises_fails_alone_and_is_told_once_per_kind_
         client.on(Trade, bad)
         client.on(Trade, good.append)
         client.on(Trade, worse)
-        stream = client.stream(Trade, News)
+        stream = client.stream(Trade, StatusEvent)
         client.subscribe("trades", "BTC-USDT")
         seen: list[Event] = []
         async with client:

@@ -29,7 +29,7 @@ from okex_ws.events import Disconnected, Malformed, Refused, Stale
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.server import MAX_FRAME, Server
 from okex_ws.simulator.v5.connection import Text
 
@@ -72,7 +72,7 @@ async def answer(line: ClientConnection) -> dict[str, Any]:
             return dict(frame)
 
 
-def nonsense(dice: Dice) -> str:
+def nonsense(dice: SeededRandom) -> str:
     """A text no OKX client would send, yet a WebSocket carries."""
     pieces = ('{"op":', '"subscribe"', "args", "[", "]", "{", "}", '"', "null", "1e999", "NaN", "\\ud800", "\x00", ":", ",", "💥")
     match dice.below(6):
@@ -98,7 +98,7 @@ def nonsense(dice: Dice) -> str:
 
 @looped
 async def test_H1_every_kind_of_nonsense_is_answered_with_a_code_and_hurts_nobody_else() -> None:
-    dice = Dice("nonsense")
+    dice = SeededRandom("nonsense")
     async with serving(requests_per_hour=0) as server, bystander(server):
         codes: dict[str, int] = {}
         async with connect(f"{server.ws_url}/ws/v5/public") as line:
@@ -236,7 +236,7 @@ async def raw_line(server: Server) -> tuple[asyncio.StreamReader, asyncio.Stream
 
 def story(seed: int, seconds: float = 40, step: float | None = None) -> str:
     """SHA-256 of everything a client and an exchange said to each other, and of every event, under seeded faults."""
-    world = World(faults(Dice(f"story {seed}"), seconds / 2), seed=seed, instruments=("BTC-USDT", "ETH-USDT"))
+    world = World(faults(SeededRandom(f"story {seed}"), seconds / 2), seed=seed, instruments=("BTC-USDT", "ETH-USDT"))
     world.subscribe("trades", "BTC-USDT", "ETH-USDT")
     world.subscribe("books", "BTC-USDT")
     world.subscribe("candle1m", "BTC-USDT")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from okex_ws.legacy import v1, v3
-from okex_ws.legacy.continuity import Chains
+from okex_ws.legacy.continuity import LegacyChains
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 SECOND = 1_000_000_000
@@ -30,9 +30,9 @@ def rows(*names: str, dialect: str = "") -> tuple[dict[str, Any], ...]:
     return tuple(row for row in found if row.get("kind", "ws") == "ws" and dialect in ("", row["dialect"]))
 
 
-def session_v1(*names: str, now: int = START, **options: Any) -> v1.Session:
-    return v1.Session("v1/0", [v1.subscription(name) for name in names], now=now, chains=Chains("v1/0"), **options)
+def session_v1(*names: str, now: int = START, **options: Any) -> v1.V1Session:
+    return v1.V1Session("v1/0", [v1.subscription(name) for name in names], now=now, chains=LegacyChains("v1/0"), **options)
 
 
-def session_v3(*names: str, now: int = START, **options: Any) -> v3.Session:
-    return v3.Session("v3/0", [v3.subscription(name) for name in names], now=now, chains=Chains("v3/0"), **options)
+def session_v3(*names: str, now: int = START, **options: Any) -> v3.V3Session:
+    return v3.V3Session("v3/0", [v3.subscription(name) for name in names], now=now, chains=LegacyChains("v3/0"), **options)

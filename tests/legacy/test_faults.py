@@ -11,7 +11,7 @@ from tests.legacy.corpus import START, session_v1, session_v3
 from tests.legacy.world import World
 
 from okex_ws.events import Connected, Disconnected, Event, Gap, Malformed, Refused, Resumed, Subscribed, Trade
-from okex_ws.legacy.session import Session
+from okex_ws.legacy.session import LegacySession
 from okex_ws.market import OrderBook
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.market.seeded import SeededMarket
@@ -87,7 +87,7 @@ V5S = b'{"event":"error","code":"60012","msg":"Invalid request: {}","connId":"a4
     [(session_v1, V3S, "V3"), (session_v1, V5S, "V5"), (session_v3, V1S, "V1"), (session_v3, V5S, "V5")],
 )
 def test_a_server_of_another_dialect_is_known_by_its_error_and_not_asked_again(
-    make: Callable[[], Session], error: bytes, there: str
+    make: Callable[[], LegacySession], error: bytes, there: str
 ) -> None:
     session = make()
     (refused,) = session.receive(error, START)
@@ -100,7 +100,7 @@ def test_a_server_of_another_dialect_is_known_by_its_error_and_not_asked_again(
 
 
 @pytest.mark.parametrize(("make", "error"), [(session_v1, V1S), (session_v3, V3S)])
-def test_an_error_of_its_own_dialect_ends_nothing(make: Callable[[], Session], error: bytes) -> None:
+def test_an_error_of_its_own_dialect_ends_nothing(make: Callable[[], LegacySession], error: bytes) -> None:
     session = make()
     (refused,) = session.receive(error, START)
     assert isinstance(refused, Refused)

@@ -32,7 +32,7 @@ from okex_ws.events import (
     Trade,
     Unrecognized,
 )
-from okex_ws.legacy.frames import Acked, Failed, Frame, LoginAnswer, Pong, Replied, Rows
+from okex_ws.legacy.frames import Acked, Failed, Frame, LegacyLoginAnswer, Pong, Replied, Rows
 from okex_ws.legacy.v1.wire.messages import frames_of
 
 EVENTS = {
@@ -68,7 +68,7 @@ def test_every_recorded_message_and_every_example_is_typed() -> None:
         frames = frames_of(whole(row).encode(), START)
         assert frames, row["raw"]
         for frame in frames:
-            assert isinstance(frame, Pong | Acked | LoginAnswer | Failed | Rows | Replied), row["raw"]
+            assert isinstance(frame, Pong | Acked | LegacyLoginAnswer | Failed | Rows | Replied), row["raw"]
             kinds[type(frame).__name__] += 1
             if isinstance(frame, Rows):
                 assert frame.events, row["raw"]
@@ -76,7 +76,7 @@ def test_every_recorded_message_and_every_example_is_typed() -> None:
                     channel = event.channel  # type: ignore[attr-defined]
                     candle = {Candle} if channel.startswith("candle") else {BookSnapshot, BookUpdate}
                     assert type(event) in EVENTS.get(channel, candle), row["raw"]
-    assert kinds == {"Rows": 60, "Acked": 10, "Failed": 4, "LoginAnswer": 6, "Replied": 11, "Pong": 2}
+    assert kinds == {"Rows": 60, "Acked": 10, "Failed": 4, "LegacyLoginAnswer": 6, "Replied": 11, "Pong": 2}
     assert kinds.total() == 82 + 11
 
 

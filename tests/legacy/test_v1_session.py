@@ -1,4 +1,4 @@
-"""V1's Session: what it says and when, what it believes, and how its orders find their answers."""
+"""V1's V1Session: what it says and when, what it believes, and how its orders find their answers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from okex_ws.events import (
     Trade,
     Unsubscribed,
 )
-from okex_ws.legacy.continuity import Chains
-from okex_ws.legacy.v1 import Session, subscription
+from okex_ws.legacy.continuity import LegacyChains
+from okex_ws.legacy.v1 import V1Session, subscription
 from okex_ws.legacy.v1.wire import codes, orders, requests
 from okex_ws.wire.sign import Credentials
 
@@ -36,7 +36,7 @@ KEY = Credentials("abc", "xyz", "unused by V1")
 PONG = b'{"event":"pong"}'
 
 
-def said(session: Session) -> list[Any]:
+def said(session: V1Session) -> list[Any]:
     return [json.loads(text) for text in session.bytes_to_send()]
 
 
@@ -249,11 +249,11 @@ def test_renewals_that_do_not_help_come_ever_slower() -> None:
 
 
 def test_trades_after_a_break_are_a_gap_unless_they_overlap_and_none_comes_twice() -> None:
-    chains = Chains("v1/0")
+    chains = LegacyChains("v1/0")
     item = subscription(DEALS)
 
-    def connected(number: int) -> Session:
-        return Session("v1/0", [item], now=START, number=number, chains=chains)
+    def connected(number: int) -> V1Session:
+        return V1Session("v1/0", [item], now=START, number=number, chains=chains)
 
     assert kinds(connected(1).receive(deals(1, 2, 5), START)) == ["Trade"] * 3
     chains.interrupt(START, "disconnected")

@@ -50,7 +50,7 @@ class Talk:
             self.books.apply(event)
         return heard
 
-    def ask(self, request: orders.Request) -> tuple[OrderReplied, list[Event]]:
+    def ask(self, request: orders.SentRequest) -> tuple[OrderReplied, list[Event]]:
         """The reply to a request, and what else was told at once."""
         self._count += 1
         self.session.send(f"r{self._count}", request.channel, requests.trading(*request, KEY))

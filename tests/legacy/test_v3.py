@@ -1,4 +1,4 @@
-"""V3: channel names, every recorded message, checksums over whole sessions, what its Session says and when."""
+"""V3: channel names, every recorded message, checksums over whole sessions, what its V3Session says and when."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from okex_ws.events import (
     Unrecognized,
 )
 from okex_ws.legacy.deflate import deflated
-from okex_ws.legacy.frames import Acked, Failed, LoginAnswer, Pong, Rows
-from okex_ws.legacy.v3 import Session, heard, literal, meaning, subscription
+from okex_ws.legacy.frames import Acked, Failed, LegacyLoginAnswer, Pong, Rows
+from okex_ws.legacy.v3 import V3Session, heard, literal, meaning, subscription
 from okex_ws.legacy.v3.wire import codes, requests
 from okex_ws.legacy.v3.wire.messages import frames_of
 from okex_ws.market import Books
@@ -62,7 +62,7 @@ EVENTS = {
 }
 
 
-def said(session: Session) -> list[Any]:
+def said(session: V3Session) -> list[Any]:
     return [json.loads(text) if text.startswith(b"{") else text for text in session.bytes_to_send()]
 
 
@@ -160,7 +160,7 @@ def test_every_recorded_message_and_every_example_is_typed() -> None:
     kinds: Counter[str] = Counter()
     for row in of("legacy_samples", "crypto-msg-parser", "cryptofeed-2021-04-okcoin-v3"):
         for frame in frames_of(row["raw"].encode(), START):
-            assert isinstance(frame, Pong | Acked | LoginAnswer | Failed | Rows), row["raw"]
+            assert isinstance(frame, Pong | Acked | LegacyLoginAnswer | Failed | Rows), row["raw"]
             kinds[type(frame).__name__] += 1
             if isinstance(frame, Rows):
                 assert frame.events
@@ -171,7 +171,7 @@ def test_every_recorded_message_and_every_example_is_typed() -> None:
     assert sum(kinds.values()) == 2548 - 1 + 18 + 1770, "all but the client's own request"
 
 
-def verified(session: Session, messages: Iterable[tuple[bytes, bool]], books: Books) -> tuple[int, list[Event]]:
+def verified(session: V3Session, messages: Iterable[tuple[bytes, bool]], books: Books) -> tuple[int, list[Event]]:
     """(books with a checksum, news) of what a session makes of messages; every book verifies."""
     count, news = 0, []
     for number, (data, is_binary) in enumerate(messages):

@@ -16,7 +16,7 @@ from okex_ws.legacy.v3.wire import orders
 from okex_ws.wire.frames import FrameError
 from okex_ws.wire.sign import Credentials
 
-REQUESTS: dict[str, tuple[orders.Request, str, str, dict[str, str] | None]] = {
+REQUESTS: dict[str, tuple[orders.SentRequest, str, str, dict[str, str] | None]] = {
     "spot limit": (
         orders.place("BTC-USDT", "buy", Decimal("0.10"), Decimal(60000), client_order_id="mine"),
         "POST",

@@ -10,14 +10,14 @@ from typing import Any
 from okex_ws.dialects import dialect
 from okex_ws.events import BookEvent, Event
 from okex_ws.market import Books
-from okex_ws.protocol.line import Dial, Hangup, Line
+from okex_ws.protocol.line import Dial, HangUp, Line
 from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.simulator.connection import Abort, Binary, Close, Freeze, Text
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 SECOND = 1_000_000_000
 START = 1_790_000_000 * SECOND
@@ -38,7 +38,7 @@ class World:
         self.path = spoken.path
         self.events: list[Event] = []
         self.books = Books()
-        luck = Dice(f"luck {seed}").uniform
+        luck = SeededRandom(f"luck {seed}").uniform
         self.line = Line(f"{name}/0", luck=luck, connects=connects_per_ip(), dialect=spoken, timing=spoken.timing)
         self._items = [spoken.subscription(channel, key) for channel, key in wanted]
         self.line.subscribe(self._items, START)
@@ -87,7 +87,7 @@ class World:
             number = action.number
             if isinstance(action, Dial):
                 self._after(lambda number=number: self._open(number))  # type: ignore[misc]
-            elif isinstance(action, Hangup):
+            elif isinstance(action, HangUp):
                 talk = self._talks.pop(number, None)
                 if talk is not None:
                     self._after(lambda talk=talk: talk.gone(self.now))  # type: ignore[misc]

@@ -26,7 +26,7 @@ from okex_ws.events import (
     Unsubscribed,
     Verdict,
 )
-from okex_ws.market.account import LOOK_EVERY, Account, Quality, ReadWish
+from okex_ws.market.account import LOOK_EVERY, Account, FetchAccount, Quality
 from okex_ws.market.own_orders import OwnOrders
 from okex_ws.wire.frames import PushFrame, decode
 
@@ -127,7 +127,7 @@ class Rest:
         self.positions: list[dict[str, Any]] = []
         self.balances: list[dict[str, Any]] = [balance()]
         self.fills: list[dict[str, Any]] = []
-        self.asked: list[ReadWish] = []
+        self.asked: list[FetchAccount] = []
 
     def answer(self, account: Account, now: float, *, only: str = "") -> list[Event]:
         told: list[Event] = []
@@ -139,7 +139,7 @@ class Rest:
                 told += account.fetched(wish, rows, at(now), "" if rows is not None else "51603")
         return told
 
-    def rows(self, wish: ReadWish) -> list[Any] | None:
+    def rows(self, wish: FetchAccount) -> list[Any] | None:
         query = wish.query
         match wish.path:
             case "account/balance":

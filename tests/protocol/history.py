@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from okex_ws.events import Event, Gap, SingleTrade, Subscribed, Trade, Unrecoverable
-from okex_ws.protocol.backfill.planner import Page, Planner
+from okex_ws.protocol.backfill.planner import BackfillPlanner, PageRequest
 from okex_ws.protocol.pacing import SECOND
 
 MS = SECOND // 1000
@@ -41,17 +41,17 @@ def subscribed(channel: str = "trades", key: str = BTC) -> Subscribed:
 class History:
     """What OKX has: pages as the docs describe them. `spoil` may change the rows of a page, or raise Error."""
 
-    def __init__(self, planner: Planner, ids: Any = range(1, 1001), now: int = NOW) -> None:
+    def __init__(self, planner: BackfillPlanner, ids: Any = range(1, 1001), now: int = NOW) -> None:
         self.planner = planner
         self.ids = sorted(ids)
         self.now = now
-        self.asked: list[Page] = []
+        self.asked: list[PageRequest] = []
         self.instants: list[int] = []
         self.candles: dict[int, list[str]] = {}
         self.settlements: list[int] = []
         self.spoil: Any = lambda page, rows: rows
 
-    def rows(self, page: Page) -> list[Any]:
+    def rows(self, page: PageRequest) -> list[Any]:
         args = page.args
         limit, after = int(args["limit"]), int(args.get("after", 1 << 62))
         if page.path == "public/funding-rate-history":
@@ -78,7 +78,7 @@ class History:
                 return out
             self.now = max(self.now, due)
 
-    def answer(self, page: Page) -> list[Event]:
+    def answer(self, page: PageRequest) -> list[Event]:
         self.asked.append(page)
         self.instants.append(self.now)
         try:
@@ -92,9 +92,9 @@ class Error(Exception):
     """REST fails with this code."""
 
 
-def told(*events: Event, since: int | None = None, ids: Any = range(1, 1001), **options: Any) -> tuple[Planner, History]:
+def told(*events: Event, since: int | None = None, ids: Any = range(1, 1001), **options: Any) -> tuple[BackfillPlanner, History]:
     """A planner that has seen these events."""
-    planner = Planner(since=since, **options)
+    planner = BackfillPlanner(since=since, **options)
     for event in events:
         planner.feed([event], NOW)
     return planner, History(planner, ids)

@@ -11,7 +11,16 @@ from tests.protocol.talking import at
 from okex_ws.events import Disconnected, Event, OrderReplied, OrderResolved, OrderResult, OrderUpdate
 from okex_ws.protocol.orders.order_ids import OrderIds
 from okex_ws.protocol.orders.orders import Orders
-from okex_ws.protocol.orders.tickets import Intent, LookUp, ReadClock, ReadInstrument, Record, SendRest, SendSocket, Ticket
+from okex_ws.protocol.orders.tickets import (
+    FetchInstrument,
+    FetchOrder,
+    FetchOrderClock,
+    Intent,
+    SendRest,
+    SendSocket,
+    Ticket,
+    WriteIntent,
+)
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder
@@ -55,7 +64,7 @@ class Desk:
         self.now = at(0)
         self.sent: list[dict[str, Any]] = []
         self.posted: list[SendRest] = []
-        self.reads: list[LookUp] = []
+        self.reads: list[FetchOrder] = []
         self.refreshes: list[str] = []
         self.written: list[Intent] = []
         self.events: list[Event] = []
@@ -79,21 +88,21 @@ class Desk:
         while actions := self.orders.take_actions():
             for action in actions:
                 match action:
-                    case Record(intents=intents):
+                    case WriteIntent(intents=intents):
                         self.written += intents
                     case SendSocket(request_id=request_id, data=data):
                         self.sent.append(json.loads(data))
                         self.orders.sent(request_id, "private/0", 1)
                     case SendRest():
                         self.posted.append(action)
-                    case LookUp():
+                    case FetchOrder():
                         self.reads.append(action)
                         if self.book is not None:
                             itself = action.path.endswith("/order")
                             self.found(*self.book, code="51603" if itself and not self.book else "")
-                    case ReadInstrument(instrument=instrument):
+                    case FetchInstrument(instrument=instrument):
                         self.refreshes.append(instrument)
-                    case ReadClock():
+                    case FetchOrderClock():
                         if self.ahead_s is not None:
                             self.clock.learn(self.now // 10**6 + int(self.ahead_s * 1000), self.now, self.now)
                         self.orders.clock_read()

@@ -8,18 +8,18 @@ import json
 from tests.protocol.talking import BOOKS, KEY, T0, TICK_BY_TICK, TICKERS, TRADES, ack, at, brief
 
 from okex_ws import Credentials
-from okex_ws.protocol.outbox import BURST, EVERY_S, GATHER, RECOVERY_RESERVE, Asking, Login
+from okex_ws.protocol.outbox import BURST, EVERY_S, GATHER, RECOVERY_RESERVE, Login, Outbox
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.subscriptions import Subscriptions
 from okex_ws.wire.channels import Subscription, subscription
 from okex_ws.wire.frames import AckFrame
 
 
-def asking(credentials: Credentials | None = None) -> Asking:
-    return Asking(1, Subscriptions(), credentials=credentials, now=T0)
+def asking(credentials: Credentials | None = None) -> Outbox:
+    return Outbox(1, Subscriptions(), credentials=credentials, now=T0)
 
 
-def said(speaker: Asking) -> list[tuple[str, list[str]]]:
+def said(speaker: Outbox) -> list[tuple[str, list[str]]]:
     out = [json.loads(text) for text in speaker.outbox]
     speaker.outbox.clear()
     return brief(out)
@@ -67,7 +67,7 @@ def test_goodbyes_come_before_the_subscriptions_that_follow_them() -> None:
 
 def test_alone_means_one_at_a_time_and_nothing_else_in_flight() -> None:
     registry = Subscriptions()
-    speaker = Asking(1, registry, credentials=None, now=T0)
+    speaker = Outbox(1, registry, credentials=None, now=T0)
     for item in (TRADES, BOOKS):
         speaker.want(item, T0, alone=True)
     speaker.ask(T0)

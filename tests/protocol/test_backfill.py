@@ -1,4 +1,4 @@
-"""Planner: which pages of trades it asks for and when, and what it makes of their answers."""
+"""BackfillPlanner: which pages of trades it asks for and when, and what it makes of their answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.protocol.history import BTC, MS, NOW, Error, gap, ids_of, lost, ms_of
 
 from okex_ws.events import Disconnected, Event, Gap, Recovered, SingleTrade, Stale, Ticker, Trade, Unrecoverable, Unsubscribed
 from okex_ws.protocol.backfill.missing import ERROR_TRIES, TRIES
-from okex_ws.protocol.backfill.planner import IN_FLIGHT, Page, Planner
+from okex_ws.protocol.backfill.planner import IN_FLIGHT, BackfillPlanner, PageRequest
 from okex_ws.protocol.pacing import SECOND
 
 # -- trades: gaps ------------------------------------------------------------------------------------------------------------
@@ -66,13 +66,13 @@ def test_two_channels_of_one_instrument_are_each_filled_in_their_own_kind() -> N
 def test_pages_out_of_order_short_overlapping_or_doubled_lose_and_double_nothing(spoilt: str) -> None:
     _, history = told(trade(100), trade(1000), gap(101, 999))
 
-    def spoil(page: Page, rows: list[Any]) -> list[Any]:
+    def spoil(page: PageRequest, rows: list[Any]) -> list[Any]:
         if spoilt == "unsorted":
             return rows[1::2] + rows[::2]
         if spoilt == "short":
             return rows[:30]
         if spoilt == "overlapping":
-            again = Page(0, page.path, {**page.args, "after": str(int(page.args["after"]) + 10)}, page.channel)
+            again = PageRequest(0, page.path, {**page.args, "after": str(int(page.args["after"]) + 10)}, page.channel)
             return history.rows(again)
         if spoilt == "twice":
             return rows + rows
@@ -170,7 +170,7 @@ def test_errors_are_retried_within_bounds_and_the_hole_is_named_with_the_last_of
     planner, history = told(trade(100), trade(900), gap(101, 899), gap(901, 901))
     failing = True
 
-    def spoil(page: Page, rows: list[Any]) -> list[Any]:
+    def spoil(page: PageRequest, rows: list[Any]) -> list[Any]:
         if failing and len(history.asked) > 2:
             raise Error("50001")
         return rows
@@ -192,7 +192,7 @@ def test_errors_are_retried_within_bounds_and_the_hole_is_named_with_the_last_of
 def test_a_refusal_is_not_tried_again() -> None:
     _, history = told(trade(900), trade(910), gap(901, 909))
 
-    def spoil(page: Page, rows: list[Any]) -> list[Any]:
+    def spoil(page: PageRequest, rows: list[Any]) -> list[Any]:
         raise Error("51001")
 
     history.spoil = spoil
@@ -312,7 +312,7 @@ def test_a_silent_subscription_is_checked_at_once() -> None:
 def test_a_tail_that_cannot_be_told_is_asked_for_until_it_can() -> None:
     planner, history = told(subscribed(), trade(995), subscribed())
 
-    def spoil(page: Page, rows: list[Any]) -> list[Any]:
+    def spoil(page: PageRequest, rows: list[Any]) -> list[Any]:
         if len(history.asked) % 2:
             raise Error("50001")
         return []
@@ -334,7 +334,7 @@ def test_a_tail_that_was_never_told_is_a_range_without_an_end() -> None:
     assert lost(planner.stop(history.now)) == [(996, None, "stopped")]
     planner, history = told(subscribed(), trade(995), subscribed())
 
-    def spoil(page: Page, rows: list[Any]) -> list[Any]:
+    def spoil(page: PageRequest, rows: list[Any]) -> list[Any]:
         raise Error("51001")
 
     history.spoil = spoil
@@ -399,7 +399,7 @@ def test_since_a_time_with_rest_out_of_reach_names_what_is_not_known() -> None:
     since = ms_of(100) * MS
     planner, history = told(subscribed(), trade(1000), since=since)
 
-    def spoil(page: Page, rows: list[Any]) -> list[Any]:
+    def spoil(page: PageRequest, rows: list[Any]) -> list[Any]:
         raise Error("")
 
     history.spoil = spoil
@@ -473,14 +473,14 @@ def test_a_million_missing_trades_are_two_numbers() -> None:
 
 
 def test_holes_beyond_number_let_the_oldest_go_and_say_so() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     out = planner.feed([trade(1), *(gap(n, n) for n in range(10, 10 + 2 * 4_100, 2))], NOW)
     assert lost(out) == [(n, n, "overflow") for n in (10, 12, 14, 16)]
 
 
 def test_channels_that_cannot_be_fetched_back_are_refused_or_left_alone() -> None:
     with pytest.raises(ValueError, match="'books' cannot be fetched back"):
-        Planner(channels=["books"])
-    planner = Planner(channels=["candle"])
+        BackfillPlanner(channels=["books"])
+    planner = BackfillPlanner(channels=["candle"])
     planner.feed([trade(1), trade(5), gap(2, 4), subscribed("books")], NOW)
     assert planner.is_idle

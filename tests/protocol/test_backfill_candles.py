@@ -1,4 +1,4 @@
-"""Planner: candles and funding settlements that no push told."""
+"""BackfillPlanner: candles and funding settlements that no push told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.protocol.history import BTC, MS, NOW, History
 
 from okex_ws.events import Candle, Event, FundingRate, IndexCandle, MarkPriceCandle, Recovered, Resumed, Unrecoverable
 from okex_ws.protocol.backfill.intervals import spans
-from okex_ws.protocol.backfill.planner import Planner
+from okex_ws.protocol.backfill.planner import BackfillPlanner
 from okex_ws.wire.channels import BARS
 
 MINUTE = 60_000
@@ -32,14 +32,14 @@ def minutes_of(events: list[Event]) -> list[int]:
     return [(event.open_ms - OPEN) // MINUTE for event in events if isinstance(event, Candle)]
 
 
-def with_candles(planner: Planner, low: int, high: int) -> History:
+def with_candles(planner: BackfillPlanner, low: int, high: int) -> History:
     history = History(planner)
     history.candles = {OPEN + n * MINUTE: candle_row(n, closed=n < high) for n in range(low, high + 1)}
     return history
 
 
 def test_candles_that_no_push_closed_are_fetched() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     planner.feed([candle(-5), candle(-4, closed=False)], NOW)
     planner.feed([candle(0, closed=False)], NOW)
     events = with_candles(planner, -100, 0).settle()
@@ -52,14 +52,14 @@ def test_candles_that_no_push_closed_are_fetched() -> None:
 
 
 def test_candles_in_order_cost_no_request() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     for n in range(-5, 0):
         planner.feed([candle(n, closed=False), candle(n, 1.4, closed=False), candle(n)], NOW)
     assert planner.is_idle
 
 
 def test_after_an_interruption_only_candles_that_are_missing_or_different_are_delivered() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     planner.feed([candle(-6), candle(-5, close=1.25), candle(-4, closed=False)], NOW)
     planner.feed([Resumed(channel="candle1m", key=BTC), candle(-1), candle(0, closed=False)], NOW)
     history = with_candles(planner, -100, 0)
@@ -68,7 +68,7 @@ def test_after_an_interruption_only_candles_that_are_missing_or_different_are_de
 
 
 def test_an_interruption_that_changed_nothing_delivers_nothing() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     planner.feed([candle(-1), candle(0, closed=False), Resumed(channel="candle1m", key=BTC), candle(0, closed=False)], NOW)
     history = with_candles(planner, -100, 0)
     assert history.settle() == []
@@ -76,7 +76,7 @@ def test_an_interruption_that_changed_nothing_delivers_nothing() -> None:
 
 
 def test_a_candle_that_rest_has_not_closed_yet_is_asked_again() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     planner.feed([candle(-1, closed=False), candle(0, closed=False)], NOW)
     history = with_candles(planner, -100, 0)
     history.spoil = lambda page, rows: [[*row[:8], "0"] for row in rows] if len(history.asked) < 3 else rows
@@ -85,7 +85,7 @@ def test_a_candle_that_rest_has_not_closed_yet_is_asked_again() -> None:
 
 def test_candles_since_a_time_come_from_the_history_and_its_end_is_told() -> None:
     since = (OPEN - 3_000 * MINUTE + 1) * MS
-    planner = Planner(since=since)
+    planner = BackfillPlanner(since=since)
     planner.feed([candle(0, closed=False)], NOW)
     history = with_candles(planner, -2_500, 0)
     events = history.settle(3600)
@@ -96,7 +96,7 @@ def test_candles_since_a_time_come_from_the_history_and_its_end_is_told() -> Non
 
 
 def test_minutes_that_okx_never_lists_are_told() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     planner.feed([candle(-6), candle(0, closed=False)], NOW)
     history = with_candles(planner, -100, 0)
     del history.candles[OPEN - 3 * MINUTE]
@@ -108,7 +108,7 @@ def test_minutes_that_okx_never_lists_are_told() -> None:
 
 def test_mark_and_index_candles_are_fetched_from_pages_of_their_own() -> None:
     for stem, kind in (("mark-price-", MarkPriceCandle), ("index-", IndexCandle)):
-        planner = Planner(since=(OPEN - 1_600 * MINUTE) * MS)
+        planner = BackfillPlanner(since=(OPEN - 1_600 * MINUTE) * MS)
         made = kind.from_row([str(OPEN), "1", "2", "0.5", "1.5", "0"])
         made.channel, made.instrument, made.bar = f"{stem}candle1m", BTC, "1m"
         planner.feed([made], NOW)
@@ -130,7 +130,7 @@ def test_months_are_fetched_by_the_calendar() -> None:
         opened = {n: at(2023 + n // 12, n % 12 + 1, hours=hours) for n in range(0, 43, step)}  # January 2023 to July 2026
         last = max(opened)
         rows = {ms: [str(ms), "1", "2", "0.5", "1.5", "3", "4", "5", "01"[n < last]] for n, ms in opened.items()}
-        planner = Planner(since=(opened[12] - 1) * MS)
+        planner = BackfillPlanner(since=(opened[12] - 1) * MS)
         made = Candle.from_row(rows[opened[last]])
         made.channel, made.instrument, made.bar = f"candle{bar}", BTC, bar
         planner.feed([made], NOW)
@@ -157,7 +157,7 @@ def test_months_begin_where_the_calendar_says(months: int, count: int, hours: in
 def test_every_bar_has_spans() -> None:
     assert all(spans(bar, 0) is not None for bar in BARS)
     assert spans("", 0) is spans("m", 0) is spans("1x", 0) is None
-    planner = Planner(since=0)
+    planner = BackfillPlanner(since=0)
     planner.feed([Candle(channel="sprd-candle1m", instrument=BTC, bar="1m", open_ms=1, open=1, high=1, low=1, close=1)], NOW)
     assert planner.is_idle
 
@@ -168,7 +168,7 @@ def rate(hours: int, following: int) -> FundingRate:
 
 
 def test_settlements_that_no_push_told_are_fetched() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     planner.feed([rate(0, 8), rate(8, 16)], NOW)
     assert planner.is_idle
     planner.feed([rate(32, 40)], NOW)
@@ -183,7 +183,7 @@ def test_settlements_that_no_push_told_are_fetched() -> None:
 
 
 def test_settlements_since_a_time_come_in_pages() -> None:
-    planner = Planner(since=(OPEN - 1000 * HOUR) * MS)
+    planner = BackfillPlanner(since=(OPEN - 1000 * HOUR) * MS)
     planner.feed([rate(8, 16)], NOW)
     history = History(planner)
     history.settlements = [OPEN + n * HOUR for n in range(-8000, 9, 8)]
@@ -194,7 +194,7 @@ def test_settlements_since_a_time_come_in_pages() -> None:
 
 
 def test_settlements_out_of_reach_are_told() -> None:
-    planner = Planner()
+    planner = BackfillPlanner()
     planner.feed([rate(0, 8), rate(16, 24)], NOW)
     history = History(planner)
     history.spoil = lambda page, rows: []

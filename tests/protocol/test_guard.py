@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from okex_ws.events import Halted, SafetyOverridden, TradingResumed
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.protocol.risk.pre_trade import Guard, Limits, Surroundings
+from okex_ws.protocol.risk.pre_trade import Limits, PreTradeRisk, RiskContext
 from okex_ws.wire.orders import AmendOrder, CancelOrder, MassCancel, PlaceOrder
 
 D = Decimal
@@ -29,12 +29,12 @@ def amendment(**change: str) -> AmendOrder:
     return AmendOrder(instrument="BTC-USDT", client_order_id="c1", **{name: D(value) for name, value in change.items()})
 
 
-def around(**more: Any) -> Surroundings:
+def around(**more: Any) -> RiskContext:
     base = {"account": "LIVE", "book": "LIVE", "middle": D(60000), "notional": D(60000), "side": "buy"}
-    return Surroundings(**{**base, **more})
+    return RiskContext(**{**base, **more})
 
 
-def rule(guard: Guard, made: Any, at: Surroundings | None = None, now: int = T0, **more: Any) -> str:
+def rule(guard: PreTradeRisk, made: Any, at: RiskContext | None = None, now: int = T0, **more: Any) -> str:
     at = at or around()
     if at.size is None and not getattr(made, "target_currency", ""):
         at = msgspec.structs.replace(at, size=getattr(made, "size", None))
@@ -86,27 +86,27 @@ def rule(guard: Guard, made: Any, at: Surroundings | None = None, now: int = T0,
     ],
 )
 def test_each_rule(limits: Limits, made: Any, at: dict[str, Any], broken: str) -> None:
-    guard = Guard(limits)
+    guard = PreTradeRisk(limits)
     assert rule(guard, made, around(**at)) == broken
     assert guard.refusals == bool(broken)
     assert guard.take_events() == []
 
 
 def test_an_instrument_may_have_limits_of_its_own() -> None:
-    guard = Guard(Limits(order_size=D(1)), {"BTC-USDT": Limits(order_size=D(9))})
+    guard = PreTradeRisk(Limits(order_size=D(1)), {"BTC-USDT": Limits(order_size=D(9))})
     assert rule(guard, order("5")) == ""
     assert rule(guard, order("5", instrument="ETH-USDT")) == "order_size"
 
 
 def test_cancels_pass_whatever_is_wrong() -> None:
-    guard = Guard(Limits(order_size=D(0)))
+    guard = PreTradeRisk(Limits(order_size=D(0)))
     guard.halt("stop", "call", T0)
     for made in (CancelOrder(instrument="BTC-USDT", client_order_id="c1"), MassCancel(instrument="BTC-USD")):
         assert guard.check(made, around(account="STALE", book="STALE"), T0) is None
 
 
 def test_a_doubt_can_be_overridden_which_is_told_and_a_limit_cannot() -> None:
-    guard = Guard(Limits(order_size=D(1)))
+    guard = PreTradeRisk(Limits(order_size=D(1)))
     assert rule(guard, order(), around(account="STALE", book="STALE", middle=None), override="closing by hand") == ""
     (told,) = guard.take_events()
     assert isinstance(told, SafetyOverridden)
@@ -120,7 +120,7 @@ def test_a_doubt_can_be_overridden_which_is_told_and_a_limit_cannot() -> None:
 
 
 def test_the_kill_switch_stays_on_until_it_is_released_by_hand() -> None:
-    guard = Guard()
+    guard = PreTradeRisk()
     assert guard.halt("looks wrong", "signal", T0)
     assert not guard.halt("again", "call", T0 + 1)
     (told,) = guard.take_events()
@@ -136,7 +136,7 @@ def test_the_kill_switch_stays_on_until_it_is_released_by_hand() -> None:
 
 
 def test_halted_by_more_than_the_file_the_other_reason_outlasts_it() -> None:
-    guard = Guard()
+    guard = PreTradeRisk()
     assert guard.halt("from the shell", "file", T0)
     assert not guard.halt("from the shell", "file", T0 + 1)
     assert guard.halt("lost too much", "call", T0 + 2)
@@ -145,14 +145,14 @@ def test_halted_by_more_than_the_file_the_other_reason_outlasts_it() -> None:
 
 
 def test_a_rate_is_of_any_second_and_only_what_left_counts() -> None:
-    guard = Guard(Limits(orders_per_second=5, trip_after=None))
+    guard = PreTradeRisk(Limits(orders_per_second=5, trip_after=None))
     sent = [now for now in range(T0, T0 + 10 * SECOND, SECOND // 20) if rule(guard, order(), now=now) == ""]
     assert len(sent) == 50
     assert all(b - a >= SECOND for a, b in zip(sent, sent[5:], strict=False))
 
 
 def test_so_many_refusals_within_a_second_trip_the_switch_once() -> None:
-    guard = Guard(Limits(order_size=D(1), trip_after=10))
+    guard = PreTradeRisk(Limits(order_size=D(1), trip_after=10))
     for number in range(9):
         assert rule(guard, order("2"), now=T0 + number) == "order_size"
     assert rule(guard, order("2"), now=T0 + 2 * SECOND) == "order_size"
@@ -164,7 +164,7 @@ def test_so_many_refusals_within_a_second_trip_the_switch_once() -> None:
 
 
 def test_not_being_live_is_no_fault_of_the_strategy_and_trips_nothing() -> None:
-    guard = Guard()
+    guard = PreTradeRisk()
     for number in range(100):
         assert rule(guard, order(), around(account="RECONCILING"), now=T0 + number) == "account"
     assert not guard.is_halted
@@ -180,7 +180,7 @@ def test_not_being_live_is_no_fault_of_the_strategy_and_trips_nothing() -> None:
 def test_what_passes_never_takes_a_position_beyond_its_limit_nor_farther_out(
     position: Decimal, working: Decimal, size: Decimal, side: str, limit: Decimal
 ) -> None:
-    guard = Guard(Limits(position=limit, price_distance=None))
+    guard = PreTradeRisk(Limits(position=limit, price_distance=None))
     at = around(position=position, working=working, side=side)
     if guard.check(order(str(size), side=side), at, T0) is None:
         worst = position + (working + size) * (1 if side == "buy" else -1)

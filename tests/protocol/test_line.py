@@ -8,7 +8,7 @@ from tests.protocol.talking import BOOKS, KEY, T0, TICK_BY_TICK, TICKERS, TRADES
 
 from okex_ws import Gap
 from okex_ws.events import Connected, Disconnected, Event, Resumed, Subscribed
-from okex_ws.protocol.line import Dial, Failure, Hangup, Line
+from okex_ws.protocol.line import Dial, Failure, HangUp, Line
 from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.wire.channels import Subscription
 
@@ -161,7 +161,7 @@ def test_a_handover_ends_with_one_connection_that_carries_everything() -> None:
     assert [len(events) for events in both] == [1, 0], "nothing twice"
     events = made.on_deadline(at(4))
     assert [(event.code, event.handed_over) for event in events if isinstance(event, Disconnected)] == [(1000, True)]
-    assert made.actions == [Hangup(1, 1000, "")]
+    assert made.actions == [HangUp(1, 1000, "")]
     assert made.receive(1, trade(3), at(4.1)) == []
     assert [event.trade_id for event in made.receive(2, trade(3), at(4.2))] == [3]  # type: ignore[attr-defined]
 
@@ -170,7 +170,7 @@ def test_stopped_it_hangs_up_and_stays_away() -> None:
     made = opened(TRADES)
     events = made.stop(at(1))
     assert Disconnected in kinds(events)
-    assert made.actions == [Hangup(1, 1000, "")]
+    assert made.actions == [HangUp(1, 1000, "")]
     assert made.next_deadline is None
     made.actions.clear()
     made.on_deadline(at(100))

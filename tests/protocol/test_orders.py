@@ -43,7 +43,7 @@ def test_the_intent_is_written_down_before_the_request_leaves_and_closed_after_t
     orders = desk.orders
     orders.submit([limit()], at(0))
     kinds = [type(action).__name__ for action in orders.actions]
-    assert kinds == ["Record", "SendSocket"]
+    assert kinds == ["WriteIntent", "SendSocket"]
     desk.settle()
     desk.reply()
     assert [intent.done for intent in desk.written] == [False, True]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from okex_ws.protocol.backfill.ranges import Ranges
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 
 def test_ranges_are_sets_of_ints() -> None:
     for seed in range(30):
-        dice = Dice(f"ranges {seed}")
+        dice = SeededRandom(f"ranges {seed}")
         ranges, truth = Ranges(), set[int]()
         for _ in range(80):
             low = dice.below(60)

@@ -47,8 +47,8 @@ from okex_ws.events import (
 from okex_ws.protocol.outbox import Login
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.protocol.session import ClockWish, Session
-from okex_ws.protocol.subscriptions import State
+from okex_ws.protocol.session import FetchClock, Session
+from okex_ws.protocol.subscriptions import SubscriptionState
 from okex_ws.wire.channels import Subscription, subscription
 
 
@@ -232,7 +232,11 @@ def test_B4_without_ids_several_requests_and_one_error_end_in_the_right_refusal(
         refused += [event.channel for event in events if isinstance(event, Refused)]
         made.on_deadline(now + 100_000_000)
     assert refused == ["books"]
-    assert made.registry.states == {TRADES: State.CONFIRMED, BOOKS: State.REFUSED, TICKERS: State.CONFIRMED}
+    assert made.registry.states == {
+        TRADES: SubscriptionState.CONFIRMED,
+        BOOKS: SubscriptionState.REFUSED,
+        TICKERS: SubscriptionState.CONFIRMED,
+    }
 
 
 def test_B4_too_frequent_backs_off_and_gives_nothing_up() -> None:
@@ -329,7 +333,7 @@ def test_refused_then_wanted_again_by_its_user() -> None:
     made.subscribe([TRADES], at(9))
     request = said(made)[0]
     assert kinds(made.receive(ack(request["id"], TRADES), at(9.1))) == [Subscribed]
-    assert made.registry.states[TRADES] is State.CONFIRMED
+    assert made.registry.states[TRADES] is SubscriptionState.CONFIRMED
 
 
 def test_a_book_whose_renewal_is_refused_is_not_left_for_good() -> None:
@@ -484,7 +488,7 @@ def test_a_login_of_the_wrong_time_is_signed_anew_by_okx_s_clock_once(code: str)
     said(made)
     event = only(made.receive(error("", code, "Timestamp expired"), at(0.2)))
     assert (event.channel, event.code, event.will_retry) == ("login", code, True)
-    assert [type(wish) for wish in made.wishes] == [ClockWish]
+    assert [type(wish) for wish in made.wishes] == [FetchClock]
     made.on_deadline(at(5))
     assert said(made) == [], "not before the clock is known"
     clock.learn(at(40) // 10**6, at(0), at(0))
@@ -612,7 +616,7 @@ def test_B8_a_channel_over_its_connection_count_dies_after_its_ack_and_the_other
     assert isinstance(dead, Refused)
     assert (dead.channel, dead.key, dead.code, dead.will_retry) == ("orders", "SPOT", "channel-conn-count-error", False)
     assert "30 connections hold orders" in dead.message
-    assert made.registry.states == {orders: State.REFUSED, account: State.CONFIRMED}
+    assert made.registry.states == {orders: SubscriptionState.REFUSED, account: SubscriptionState.CONFIRMED}
     assert made.ending is None
 
 

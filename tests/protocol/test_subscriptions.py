@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.protocol.talking import BOOKS, BOOKS5, T0, TICK_BY_TICK, TICKERS, TRADES, at
 
-from okex_ws.protocol.subscriptions import State, Subscriptions, Verdict
+from okex_ws.protocol.subscriptions import AckVerdict, Subscriptions, SubscriptionState
 from okex_ws.wire.channels import Subscription, subscription
 from okex_ws.wire.frames import AckFrame, ErrorFrame
 
@@ -31,7 +31,7 @@ def asked(*requests: tuple[str, str, list[Subscription]]) -> Subscriptions:
     return registry
 
 
-def refused(verdict: Verdict) -> dict[Subscription, str]:
+def refused(verdict: AckVerdict) -> dict[Subscription, str]:
     return {item: frame.code for item, frame in verdict.refused}
 
 
@@ -48,9 +48,9 @@ def test_each_arg_is_acknowledged_by_itself() -> None:
 
 def test_an_error_that_names_nothing_waits_for_the_acks_and_is_about_the_one_left() -> None:
     registry = asked(("r1", "subscribe", [TRADES, BOOKS]))
-    assert registry.error(error("60018", "r1")) == Verdict()
+    assert registry.error(error("60018", "r1")) == AckVerdict()
     assert refused(registry.ack(ack(TRADES, "r1"))) == {BOOKS: "60018"}
-    assert registry.states == {TRADES: State.CONFIRMED, BOOKS: State.REFUSED}
+    assert registry.states == {TRADES: SubscriptionState.CONFIRMED, BOOKS: SubscriptionState.REFUSED}
 
 
 def test_an_error_that_names_its_arg_is_attributed_at_once() -> None:
@@ -64,7 +64,7 @@ def test_names_are_whole_words() -> None:
     registry = asked(("r1", "subscribe", [BOOKS, BOOKS5, SWAP]))
     assert refused(registry.error(error("64007", "r1", "channel:books5,instId:BTC-USDT failed"))) == {BOOKS5: "64007"}
     assert refused(registry.error(error("60018", "r1", "channel:books,instId:BTC-USDT-SWAP doesn't exist"))) == {SWAP: "60018"}
-    assert registry.states[BOOKS] is State.ASKED
+    assert registry.states[BOOKS] is SubscriptionState.ASKED
 
 
 def test_named_errors_go_first_however_they_arrive() -> None:
@@ -84,7 +84,7 @@ def test_an_error_that_names_a_channel_alone_prefers_that_channel() -> None:
 def test_an_error_that_names_two_open_args_waits_for_the_acks() -> None:
     registry = asked(("r1", "subscribe", [BOOKS, TICK_BY_TICK]))
     message = "Subscribe to both books and books-l2-tbt for BTC-USDT is not allowed. Unsubscribe books-l2-tbt first."
-    assert registry.error(error("64004", "r1", message)) == Verdict()
+    assert registry.error(error("64004", "r1", message)) == AckVerdict()
     assert refused(registry.ack(ack(BOOKS, "r1"))) == {TICK_BY_TICK: "64004"}
 
 
@@ -108,8 +108,8 @@ def test_without_ids_and_with_several_requests_it_is_found_out_by_asking_one_by_
 
 def test_an_error_with_an_unknown_id_is_nobodys() -> None:
     registry = asked(("r1", "subscribe", [TRADES]))
-    assert registry.error(error("60018", "r9")) == Verdict(is_stray=True)
-    assert registry.states[TRADES] is State.ASKED
+    assert registry.error(error("60018", "r9")) == AckVerdict(is_stray=True)
+    assert registry.states[TRADES] is SubscriptionState.ASKED
     assert registry.expire(at(10)).lost == [TRADES]
 
 
@@ -135,28 +135,28 @@ def test_a_goodbye_that_was_too_frequent_has_to_be_said_again_and_refuses_nothin
     registry.asked("r2", "unsubscribe", [TRADES], T0)
     verdict = registry.error(error("60014", "r2"))
     assert (verdict.unheard, verdict.refused) == ([TRADES], [])
-    assert registry.states[TRADES] is State.CONFIRMED
+    assert registry.states[TRADES] is SubscriptionState.CONFIRMED
 
 
 def test_no_error_of_an_unsubscribe_ends_the_subscription_that_follows_it() -> None:
     registry = asked(("r1", "unsubscribe", [BOOKS]), ("r2", "subscribe", [BOOKS]))
     assert registry.error(error("60018", "r1")).refused == []
     assert registry.ack(ack(BOOKS, "r2")).acknowledged == [BOOKS]
-    assert registry.states[BOOKS] is State.CONFIRMED
+    assert registry.states[BOOKS] is SubscriptionState.CONFIRMED
 
 
 def test_a_late_ack_of_the_unsubscribe_does_not_touch_the_new_subscription() -> None:
     registry = asked(("r1", "unsubscribe", [BOOKS]), ("r2", "subscribe", [BOOKS]))
     registry.ack(ack(BOOKS, "r2"))
     registry.ack(ack(BOOKS, "r1", "unsubscribe"))
-    assert registry.states[BOOKS] is State.CONFIRMED
+    assert registry.states[BOOKS] is SubscriptionState.CONFIRMED
 
 
 def test_only_the_newest_request_for_a_subscription_counts() -> None:
     registry = asked(("r1", "subscribe", [BOOKS]))
     registry.drop(BOOKS)
     registry.asked("r2", "unsubscribe", [BOOKS], T0)
-    registry.states[BOOKS] = State.WANTED
+    registry.states[BOOKS] = SubscriptionState.WANTED
     assert registry.ack(ack(BOOKS, "r1")).acknowledged == [], "an ack of the life before"
     registry.asked("r3", "subscribe", [BOOKS], T0)
     assert registry.ack(ack(BOOKS, "r3")).acknowledged == [BOOKS]
@@ -168,7 +168,7 @@ def test_an_error_of_the_life_before_refuses_nothing() -> None:
     registry.asked("r2", "unsubscribe", [BOOKS], T0)
     registry.asked("r3", "subscribe", [BOOKS], T0)
     assert registry.error(error("60018", "r1", "channel:books,instId:BTC-USDT")).refused == []
-    assert registry.states[BOOKS] is State.ASKED
+    assert registry.states[BOOKS] is SubscriptionState.ASKED
 
 
 def test_what_was_let_go_does_not_come_back_by_a_late_answer_or_none() -> None:
@@ -186,7 +186,7 @@ def test_answers_are_overdue_after_ten_seconds() -> None:
     registry = asked(("r1", "subscribe", [TRADES, BOOKS]), ("r2", "unsubscribe", [TICKERS]))
     registry.ack(ack(TRADES, "r1"))
     assert registry.deadline == at(10)
-    assert registry.expire(at(9.9)) == Verdict()
+    assert registry.expire(at(9.9)) == AckVerdict()
     verdict = registry.expire(at(10))
     assert (verdict.lost, verdict.unheard, verdict.unclear) == ([BOOKS], [TICKERS], [])
 
@@ -195,7 +195,7 @@ def test_the_life_before_expires_without_a_word() -> None:
     registry = asked(("r1", "subscribe", [BOOKS]))
     registry.drop(BOOKS)
     registry.asked("r3", "subscribe", [BOOKS], at(5))
-    assert registry.expire(at(10)) == Verdict()
+    assert registry.expire(at(10)) == AckVerdict()
     assert registry.expire(at(15)).lost == [BOOKS]
 
 
@@ -203,13 +203,13 @@ def test_an_ack_that_comes_after_all_is_believed() -> None:
     registry = asked(("r1", "subscribe", [TRADES]))
     registry.expire(at(10))
     assert registry.ack(ack(TRADES, "r1")).acknowledged == [TRADES]
-    assert registry.states[TRADES] is State.CONFIRMED
+    assert registry.states[TRADES] is SubscriptionState.CONFIRMED
 
 
 def test_time_in_which_nothing_was_read_does_not_count() -> None:
     registry = asked(("r1", "subscribe", [TRADES]))
     registry.excuse(at(60))
-    assert registry.expire(at(69)) == Verdict()
+    assert registry.expire(at(69)) == AckVerdict()
     assert registry.expire(at(70)).lost == [TRADES]
 
 

@@ -30,7 +30,7 @@ from okex_ws.recorder.recovery import recover_tables
 from okex_ws.simulator.server import Server
 from okex_ws.sinks.spool import positions, spool_name
 from okex_ws.store.ledger import Manifest
-from okex_ws.store.verify import DAMAGE, DOUBLE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Finding
+from okex_ws.store.verify import DAMAGE, DOUBLE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, VerifyFinding
 
 TROUBLE = ("drop channel=trades every=11 times=4", "die_after_frames frames=40 times=1")
 Range = tuple[int | None, int | None]
@@ -111,11 +111,11 @@ def places(ledger: str) -> set[tuple[int, int]]:
     return {(line["n"], line["i"]) for line in map(json.loads, ledger.splitlines())}
 
 
-def of(findings: list[Finding], *kinds: str) -> list[Range]:
+def of(findings: list[VerifyFinding], *kinds: str) -> list[Range]:
     return [(finding.first_id, finding.last_id) for finding in findings if finding.kind in kinds]
 
 
-def found(folder: Path) -> list[Finding]:
+def found(folder: Path) -> list[VerifyFinding]:
     done = audit([folder])
     assert done.report.is_clean == (not of(done.report.findings, DAMAGE, HOLE))
     return done.report.findings

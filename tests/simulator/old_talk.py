@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.simulator.talk import seconds
 
-from okex_ws.simulator.connection import Binary, Close, Line, Outgoing, Text
+from okex_ws.simulator.connection import Binary, Close, ExchangeConnection, Outgoing, Text
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.rules import ApiKey
 
@@ -33,7 +33,7 @@ class OldTalker:
 
     def __init__(self, venue: Exchange, path: str, at: float = 0.0) -> None:
         line = venue.open(path, seconds(at))
-        assert isinstance(line, Line), line
+        assert isinstance(line, ExchangeConnection), line
         self.venue = venue
         self.line = line
         self.out: list[Outgoing] = []

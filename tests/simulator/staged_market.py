@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.engine.engine import Floor, NewOrder
+from okex_ws.simulator.engine.engine import Engine, NewOrder
 from okex_ws.simulator.market.base import HOUR, SECOND, Publication, stamp
 from okex_ws.simulator.market.reference import instrument_row, type_of
 
@@ -124,10 +124,10 @@ def market_order(side: str, size: str, instrument: str = SPOT, **more: Any) -> N
     return NewOrder(instrument, side, "market", Decimal(size), **{"trade_mode": mode, **more})
 
 
-def staged(*uids: str, **more: Any) -> tuple[StagedMarket, Floor]:
+def staged(*uids: str, **more: Any) -> tuple[StagedMarket, Engine]:
     """A market with empty books and a floor on it, with accounts of the usual funds."""
     market = StagedMarket()
-    floor = Floor(market, seed=1, now=START, **more)
+    floor = Engine(market, seed=1, now=START, **more)
     for uid in uids or ("a", "b"):
         floor.open_account(uid)
     return market, floor

@@ -11,7 +11,7 @@ from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.market.base import SECOND
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.v5.connection import Close, Conversation, Outgoing, Text
+from okex_ws.simulator.v5.connection import Close, Outgoing, Text, V5Connection
 
 
 def seconds(n: float) -> int:
@@ -30,7 +30,7 @@ class Talker:
 
     def __init__(self, venue: Exchange, path: str = "public", at: float = 0.0) -> None:
         line = venue.open(f"/ws/v5/{path}", seconds(at))
-        assert isinstance(line, Conversation), line
+        assert isinstance(line, V5Connection), line
         self.venue = venue
         self.line = line
         self.out: list[Outgoing] = []

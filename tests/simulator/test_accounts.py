@@ -18,15 +18,15 @@ from tests.simulator.staged_market import (
     staged,
 )
 
-from okex_ws.simulator.engine.accounts import Position
-from okex_ws.simulator.engine.engine import Fees, Floor, PositionChanged, Rejection
+from okex_ws.simulator.engine.accounts import AccountPosition
+from okex_ws.simulator.engine.engine import Engine, Fees, PositionChanged, Rejection
 from okex_ws.simulator.engine.terms import read_terms
 
 D = Decimal
 NO_FEES = Fees(D(0), D(0), D(0), D(0))
 
 
-def contracts(*uids: str) -> tuple[StagedMarket, Floor]:
+def contracts(*uids: str) -> tuple[StagedMarket, Engine]:
     """A market with a mark of 100 on both swaps, and accounts without fees."""
     market, floor = staged("nobody")
     for name in (LINEAR, INVERSE):
@@ -36,18 +36,18 @@ def contracts(*uids: str) -> tuple[StagedMarket, Floor]:
     return market, floor
 
 
-def trade(floor: Floor, instrument: str, size: str, price: str, buyer: str = "a", seller: str = "b") -> None:
+def trade(floor: Engine, instrument: str, size: str, price: str, buyer: str = "a", seller: str = "b") -> None:
     """One trade between two accounts."""
     floor.place(seller, limit("sell", size, price, instrument), START)
     order = floor.place(buyer, limit("buy", size, price, instrument), START)
     assert order.state == "filled"
 
 
-def cash(floor: Floor, uid: str, currency: str) -> Decimal:
+def cash(floor: Engine, uid: str, currency: str) -> Decimal:
     return floor.accounts[uid].balance(currency).cash
 
 
-def held(floor: Floor, uid: str, instrument: str, side: str = "net") -> Position:
+def held(floor: Engine, uid: str, instrument: str, side: str = "net") -> AccountPosition:
     return floor.accounts[uid].positions[instrument, side]
 
 
@@ -220,7 +220,7 @@ def test_leverage_has_bounds_and_needs_its_margin() -> None:
 # -- long and short ----------------------------------------------------------------------------------
 
 
-def hedged() -> Floor:
+def hedged() -> Engine:
     market, floor = staged("b")
     market.set_mark(LINEAR, "100")
     floor.open_account("a", position_mode="long_short_mode", fees=NO_FEES)
@@ -270,7 +270,7 @@ TRADES = st.lists(st.tuples(st.booleans(), st.integers(1, 10**6), st.integers(1,
 def test_cash_and_entry_value_together_only_move_by_what_is_traded(trades: list[tuple[bool, int, int]], name: str) -> None:
     """However profit is shared out, and whatever is rounded, none of it is made or lost."""
     terms = read_terms(StagedMarket().rows[name])
-    position = Position("1", "a", name, "SWAP", "net", terms.settle, D(3), 0, 0)
+    position = AccountPosition("1", "a", name, "SWAP", "net", terms.settle, D(3), 0, 0)
     with localcontext(prec=60):
         paid = size = profit = D(0)
         for is_buy, lots, ticks in trades:

@@ -10,7 +10,7 @@ from tests.simulator.demo_2018 import Demo2018
 from tests.simulator.fixed_market import START
 from tests.simulator.talk import seconds
 
-from okex_ws.simulator.connection import Binary, Line
+from okex_ws.simulator.connection import Binary, ExchangeConnection
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.base import MILLISECOND
 from okex_ws.simulator.market.reference import far_expiry
@@ -40,7 +40,7 @@ def test_B16_ten_minutes_of_virtual_market_for_the_demo() -> None:
     exchange = venue(START)
     exchange.on_deadline(seconds(15))
     line = exchange.open("/ws/v1", seconds(15))
-    assert isinstance(line, Line)
+    assert isinstance(line, ExchangeConnection)
     now = seconds(15)
     demo = Demo2018(lambda text: line.receive(text.encode(), now))
 

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from okex_ws.simulator.seeded_random import EXPONENTIAL, Dice
+from okex_ws.simulator.seeded_random import EXPONENTIAL, SeededRandom
 
 
 def test_known_numbers_of_splitmix64() -> None:
     # The published reference sequence of splitmix64 for seed 1234567.
-    dice = Dice(1234567)
+    dice = SeededRandom(1234567)
     assert [dice.bits() for _ in range(3)] == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 
 def test_text_seeds_do_not_depend_on_the_process() -> None:
-    assert Dice("flow").bits() == 11614181209911943879
+    assert SeededRandom("flow").bits() == 11614181209911943879
 
 
 def test_below_stays_below_and_meets_everything() -> None:
-    dice = Dice(1)
+    dice = SeededRandom(1)
     assert {dice.below(6) for _ in range(200)} == set(range(6))
     with pytest.raises(ValueError, match="positive"):
         dice.below(0)
 
 
 def test_uniform_chance_and_choice() -> None:
-    dice = Dice(2)
+    dice = SeededRandom(2)
     values = [dice.uniform() for _ in range(10_000)]
     assert all(0 <= value < 1 for value in values)
     assert abs(sum(values) / len(values) - 0.5) < 0.02
@@ -34,7 +34,7 @@ def test_uniform_chance_and_choice() -> None:
 
 
 def test_exponential_has_its_mean_and_is_never_zero() -> None:
-    dice = Dice(3)
+    dice = SeededRandom(3)
     values = [dice.exponential(5.0) for _ in range(20_000)]
     assert min(values) > 0
     assert abs(sum(values) / len(values) - 5.0) < 0.2
@@ -42,7 +42,7 @@ def test_exponential_has_its_mean_and_is_never_zero() -> None:
 
 
 def test_a_fork_does_not_depend_on_what_was_drawn_before() -> None:
-    fresh, used = Dice(4), Dice(4)
+    fresh, used = SeededRandom(4), SeededRandom(4)
     for _ in range(10):
         used.bits()
     assert fresh.fork("a").bits() == used.fork("a").bits()

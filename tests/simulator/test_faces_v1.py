@@ -51,7 +51,7 @@ def future(venue: Exchange) -> str:
     ],
 )
 def test_B16_requests_may_be_written_loosely(text: str) -> None:
-    assert v1.read_requests(text.encode()) == [v1.Request("addChannel", "X", {})]
+    assert v1.read_requests(text.encode()) == [v1.V1Request("addChannel", "X", {})]
 
 
 def test_B16_the_demos_own_bytes_are_understood() -> None:
@@ -76,8 +76,8 @@ def test_quotes_of_either_kind_mean_the_same(pairs: list[tuple[str, str]]) -> No
 
 @given(st.binary(max_size=60) | st.text("{}[]:,'\"abc01.-\\ \n", max_size=60).map(str.encode))
 def test_H1_no_bytes_are_more_than_an_error(message: bytes) -> None:
-    with contextlib.suppress(v1.RequestError):
-        assert all(isinstance(request, v1.Request) for request in v1.read_requests(message))
+    with contextlib.suppress(v1.V1RequestError):
+        assert all(isinstance(request, v1.V1Request) for request in v1.read_requests(message))
 
 
 @pytest.mark.parametrize(

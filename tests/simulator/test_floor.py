@@ -11,8 +11,8 @@ from tests.simulator.staged_market import INVERSE, LINEAR, SPOT, START, limit, m
 
 from okex_ws.simulator.engine.engine import (
     BalanceChanged,
-    Floor,
-    FloorRules,
+    Engine,
+    EngineRules,
     NewOrder,
     OrderChanged,
     PositionChanged,
@@ -20,12 +20,12 @@ from okex_ws.simulator.engine.engine import (
 )
 
 
-def told(floor: Floor) -> list[tuple[str, str, str]]:
+def told(floor: Engine) -> list[tuple[str, str, str]]:
     """(uid, state, source of a cancellation) of every order change since the last call."""
     return [(h.uid, h.order.state, h.order.cancel_source) for h in floor.take() if isinstance(h, OrderChanged)]
 
 
-def refused(floor: Floor, new: NewOrder, uid: str = "a") -> str:
+def refused(floor: Engine, new: NewOrder, uid: str = "a") -> str:
     """The code with which an order is refused; nothing must have happened."""
     with pytest.raises(Rejection) as caught:
         floor.place(uid, new, START)
@@ -130,7 +130,7 @@ def test_optimal_limit_ioc_goes_as_far_as_the_price_band() -> None:
 
 
 def test_a_taker_meets_no_more_makers_than_the_rules_say() -> None:
-    _, floor = staged("a", "b", rules=FloorRules(makers_per_taker=3))
+    _, floor = staged("a", "b", rules=EngineRules(makers_per_taker=3))
     for _ in range(5):
         floor.place("b", limit("sell", "0.1", "100"), START)
     order = floor.place("a", limit("buy", "1", "100"), START)
@@ -274,7 +274,7 @@ def test_a_client_order_id_is_taken_while_its_order_lives_and_then_means_the_lat
 
 
 def test_pending_orders_are_limited_per_instrument_and_per_account() -> None:
-    _, floor = staged("a", rules=FloorRules(pending_per_account=3, pending_per_instrument=2))
+    _, floor = staged("a", rules=EngineRules(pending_per_account=3, pending_per_instrument=2))
     orders = [floor.place("a", limit("buy", "1", "100"), START) for _ in range(2)]
     with pytest.raises(Rejection, match="51102"):
         floor.place("a", limit("buy", "1", "100"), START)
@@ -286,7 +286,7 @@ def test_pending_orders_are_limited_per_instrument_and_per_account() -> None:
 
 
 def test_finished_orders_and_executions_are_remembered_within_bounds_and_counted() -> None:
-    _, floor = staged("a", "b", rules=FloorRules(remembered=5))
+    _, floor = staged("a", "b", rules=EngineRules(remembered=5))
     for number in range(8):
         floor.place("b", limit("sell", "0.1", "100"), START)
         floor.place("a", limit("buy", "0.1", "100", client_order_id=f"n{number}"), START)
@@ -389,7 +389,7 @@ def test_self_trade_may_cancel_the_taker_or_both(mode: str, maker_lives: bool) -
 # -- reduce-only -------------------------------------------------------------------------------------
 
 
-def with_position(size: str, *uids: str) -> Floor:
+def with_position(size: str, *uids: str) -> Engine:
     market, floor = staged(*uids)
     market.set_book(LINEAR, bids=[("100", "9")], asks=[("100.1", "99")])
     market.set_mark(LINEAR, "100")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from okex_ws.simulator.engine.engine import Floor, NewOrder, Rejection
+from okex_ws.simulator.engine.engine import Engine, NewOrder, Rejection
 from okex_ws.simulator.market.base import SECOND, Market
 from okex_ws.simulator.market.captures import CaptureMarket
 from okex_ws.simulator.market.seeded import SeededMarket
@@ -29,10 +29,10 @@ def at_top(market: Market, instrument: str, side: str, depth: int = 1) -> Decima
     return Decimal(book["bids" if side == "buy" else "asks"][-1][0])
 
 
-def trade_for(seconds: float, *, watch: bool = False) -> tuple[Floor, list[str]]:
+def trade_for(seconds: float, *, watch: bool = False) -> tuple[Engine, list[str]]:
     """Two accounts quote and take on a seeded market every 200 ms; every happening as text."""
     market = SeededMarket(11, start=START, instruments=[SPOT, SWAP])
-    floor = Floor(market, seed=3, now=START)
+    floor = Engine(market, seed=3, now=START)
     told: list[str] = []
     if watch:
         for channel in WATCHED:
@@ -55,7 +55,7 @@ def trade_for(seconds: float, *, watch: bool = False) -> tuple[Floor, list[str]]
         told += [repr(each) for each in floor.take()]
 
 
-def quote(floor: Floor, market: Market, turn: int, now: int) -> None:
+def quote(floor: Engine, market: Market, turn: int, now: int) -> None:
     instrument, mode = ((SPOT, "cash"), (SWAP, "cross"))[turn % 2]
     uid, side = ("a", "b")[turn // 2 % 2], ("buy", "sell")[turn // 4 % 2]
     for order in floor.open_orders(uid)[:-6]:
@@ -133,7 +133,7 @@ def test_following_a_capture_starts_its_clock_and_its_trades_unheard() -> None:
         push = {"arg": {"channel": channel, "instId": "A-B"}, **action, "data": [row]}
         lines.append(json.dumps({"dir": "in", "recv_ts": at, "raw": json.dumps(push)}))
     market = CaptureMarket(lines, start=START)
-    floor = Floor(market, now=START)
+    floor = Engine(market, now=START)
     floor.open_account("a", {"B": Decimal(1000)})
     assert market.origin is None
     order = floor.place("a", NewOrder("A-B", "buy", "limit", Decimal(4), Decimal(10)), START)
@@ -147,7 +147,7 @@ def test_following_a_capture_starts_its_clock_and_its_trades_unheard() -> None:
 
 def test_funding_is_settled_at_the_seeded_markets_time() -> None:
     market = SeededMarket(5, start=START, instruments=["ETH-USDT-SWAP"], rate=0.01, levels=20)
-    floor = Floor(market, now=START)
+    floor = Engine(market, now=START)
     floor.open_account("a")
     floor.place("a", NewOrder("ETH-USDT-SWAP", "buy", "market", Decimal(1), trade_mode="cross"), START)
     due = floor.deadline()
@@ -172,7 +172,7 @@ def test_funding_is_settled_at_the_seeded_markets_time() -> None:
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="no captures: ../shared/corpora is not there")
 def test_a_capture_fills_resting_orders_by_its_own_trades() -> None:
     market, instrument = tradable_capture()
-    floor = Floor(market, now=START)
+    floor = Engine(market, now=START)
     currencies = {name: Decimal(10**9) for name in (*instrument.split("-")[:2], "USDT", "BTC", "USDC")}
     floor.open_account("a", currencies)
     mode = "cash" if floor.terms(instrument).is_spot else "cross"

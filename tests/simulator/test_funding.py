@@ -6,20 +6,20 @@ from decimal import Decimal
 
 from tests.simulator.staged_market import INVERSE, LINEAR, SPOT, START, limit, staged
 
-from okex_ws.simulator.engine.engine import BalanceChanged, Fees, Floor, PositionChanged
+from okex_ws.simulator.engine.engine import BalanceChanged, Engine, Fees, PositionChanged
 from okex_ws.simulator.market.base import HOUR
 
 D = Decimal
 DUE = START + HOUR
 
 
-def trade(floor: Floor, instrument: str, size: str, price: str) -> None:
+def trade(floor: Engine, instrument: str, size: str, price: str) -> None:
     floor.place("b", limit("sell", size, price, instrument), START)
     floor.place("a", limit("buy", size, price, instrument), START)
     floor.take()
 
 
-def funded(rate: str, instrument: str = LINEAR) -> tuple[object, Floor]:
+def funded(rate: str, instrument: str = LINEAR) -> tuple[object, Engine]:
     market, floor = staged("nobody")
     for uid in ("a", "b"):
         floor.open_account(uid, fees=Fees(D(0), D(0), D(0), D(0)))

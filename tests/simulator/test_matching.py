@@ -8,16 +8,16 @@ from decimal import Decimal
 import pytest
 from tests.simulator.staged_market import SPOT, START, StagedMarket, limit, market_order, staged
 
-from okex_ws.simulator.engine.engine import Execution, Floor, OrderChanged
+from okex_ws.simulator.engine.engine import Engine, Execution, OrderChanged
 
 
-def fills(floor: Floor) -> list[tuple[str, str, str, str]]:
+def fills(floor: Engine) -> list[tuple[str, str, str, str]]:
     """(uid, "T" or "M", price, size) of every execution since the last call."""
     found: list[Execution] = [h.execution for h in floor.take() if isinstance(h, OrderChanged) and h.execution is not None]
     return [(e.order.uid, e.liquidity, str(e.price), f"{e.size.normalize():f}") for e in found]
 
 
-def with_book() -> tuple[StagedMarket, Floor]:
+def with_book() -> tuple[StagedMarket, Engine]:
     market, floor = staged("a", "b", "c")
     market.set_book(SPOT, bids=[("99", "1"), ("98", "2")], asks=[("101", "1"), ("102", "2"), ("103", "5")])
     return market, floor

@@ -12,12 +12,12 @@ from tests.simulator.fixed_market import START
 from tests.simulator.talk import exchange, seconds
 
 from okex_ws.events import AccountUpdate, BookEvent, Instrument, OrderReplied, OrderUpdate, PositionUpdate, Trade
-from okex_ws.legacy.v1.session import Session as SessionV1
+from okex_ws.legacy.v1.session import V1Session
 from okex_ws.legacy.v1.wire import channels as v1_channels
 from okex_ws.legacy.v1.wire import orders, requests
-from okex_ws.legacy.v3.session import Session as SessionV3
+from okex_ws.legacy.v3.session import V3Session
 from okex_ws.legacy.v3.wire import channels as v3_channels
-from okex_ws.simulator.connection import Binary, Line
+from okex_ws.simulator.connection import Binary, ExchangeConnection
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.v1.account_rows import order_id
@@ -47,8 +47,8 @@ class Meeting:
         future = self.venue.instruments("FUTURES")[0]["instId"]
         wishes = [v1_channels.subscription(name) for name in V1], [v3_channels.subscription(name.format(future)) for name in V3]
         self.sessions = (
-            SessionV1("v1", wishes[0], now=self.now, credentials=CREDENTIALS),
-            SessionV3("v3", wishes[1], now=self.now, credentials=CREDENTIALS),
+            V1Session("v1", wishes[0], now=self.now, credentials=CREDENTIALS),
+            V3Session("v3", wishes[1], now=self.now, credentials=CREDENTIALS),
         )
         self.lines = [self.venue.open(path, self.now) for path in ("/ws/v1", "/ws/v3")]
         self.told: tuple[list[Any], list[Any]] = ([], [])
@@ -58,14 +58,14 @@ class Meeting:
         """Let both ends say what they have to say."""
         for _ in range(4):
             for session, line, told in zip(self.sessions, self.lines, self.told, strict=True):
-                assert isinstance(line, Line)
+                assert isinstance(line, ExchangeConnection)
                 for data in session.bytes_to_send():
                     line.receive(data, self.now)
                 for out in line.take():
                     assert isinstance(out, Binary), out
                     told += session.receive_binary(out.payload, self.now)
 
-    def ask(self, request: orders.Request) -> OrderReplied:
+    def ask(self, request: orders.SentRequest) -> OrderReplied:
         """Send one V1 request about orders; its reply."""
         data = requests.trading(request.channel, request.parameters, CREDENTIALS)
         self.sessions[0].send("id", request.channel, data)

@@ -10,7 +10,7 @@ from tests.simulator.trading import SPOT, SWAP, Trader, code, venue
 
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.rules import ApiKey
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 KEYS = (ApiKey("a", "NOT-A-REAL-SECRET", "p", uid="1"), ApiKey("b", "NOT-A-REAL-SECRET", "p", uid="2"))
 CHANNELS: list[dict[str, Any]] = [
@@ -22,7 +22,7 @@ CHANNELS: list[dict[str, Any]] = [
 ]
 
 
-def trade(exchange: Exchange, traders: list[Trader], dice: Dice, turns: int) -> None:
+def trade(exchange: Exchange, traders: list[Trader], dice: SeededRandom, turns: int) -> None:
     """Random places, amends and cancels around the market's price."""
     types = ("limit", "limit", "limit", "market", "post_only", "ioc", "fok", "optimal_limit_ioc")
     for turn in range(turns):
@@ -55,7 +55,7 @@ def test_pushes_add_up_to_the_ledger(seed: int) -> None:
     traders = [Trader(exchange, key=key) for key in KEYS]
     for trader in traders:
         trader.subscribe(*CHANNELS)
-    trade(exchange, traders, Dice(seed), 250)
+    trade(exchange, traders, SeededRandom(seed), 250)
     exchange.on_deadline(exchange.now + 10**9)
     for trader in traders:
         uid = trader.key.uid

@@ -21,8 +21,8 @@ from okex_ws.simulator.market.base import (
     MILLISECOND,
     MINUTE,
     SECOND,
+    PriceScale,
     Publication,
-    Scale,
     candle_bar,
     checksum,
     closing,
@@ -498,10 +498,10 @@ def test_bars_open_where_okx_opens_them() -> None:
 
 
 def test_texts_and_names() -> None:
-    assert Scale("0.0005").text(3) == "0.0015"
-    assert Scale("0.1").text(600_000) == "60000"
-    assert Scale("0.1").text(-12) == "-1.2"
-    assert Scale("5").text(3) == "15"
+    assert PriceScale("0.0005").text(3) == "0.0015"
+    assert PriceScale("0.1").text(600_000) == "60000"
+    assert PriceScale("0.1").text(-12) == "-1.2"
+    assert PriceScale("5").text(3) == "15"
     assert decimal_text(1, 9) == "0.000000001"
     assert candle_bar("candle1m") == ("candle", "1m")
     assert candle_bar("mark-price-candle3Mutc") == ("mark-price-candle", "3Mutc")

@@ -13,13 +13,13 @@ import msgspec
 from okex_ws import events
 from okex_ws.events import Event, Trade
 from okex_ws.sinks import Sink
-from okex_ws.sinks.sink import Batch, Position
+from okex_ws.sinks.sink import Batch, SinkPosition
 from okex_ws.wire import frames
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "v5"
 START = 1_790_000_000_000_000_000
 
-ABSTRACT = {events.Event, events.Push, events.News, events.BookEvent, events.GridUpdate}
+ABSTRACT = {events.Event, events.Push, events.StatusEvent, events.BookEvent, events.GridUpdate}
 
 
 def every_kind() -> list[Event]:
@@ -131,7 +131,7 @@ class Watched:
         self.batches.append(len(batch))
         self._change.set()
 
-    async def reached(self, recorder: str) -> Position | None:
+    async def reached(self, recorder: str) -> SinkPosition | None:
         return await self.sink.reached(recorder)
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ from tests.sinks.samples import every_kind
 from okex_ws.events import Event
 from okex_ws.sinks import Sink, open_sink
 from okex_ws.sinks.files import StdoutSink
-from okex_ws.sinks.rows import Kind
+from okex_ws.sinks.rows import RowKind
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -34,8 +34,8 @@ Row = dict[str, Any]
 _count = itertools.count()
 
 
-def kinds() -> dict[str, Kind]:
-    return {kind.table: kind for kind in map(Kind, {type(event) for event in every_kind()})}
+def kinds() -> dict[str, RowKind]:
+    return {kind.table: kind for kind in map(RowKind, {type(event) for event in every_kind()})}
 
 
 class Target:
@@ -287,7 +287,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
     made.end()
 
 
-def _as_json(kind: Kind, row: Row) -> Row:
+def _as_json(kind: RowKind, row: Row) -> Row:
     """A database's or CSV's row as the JSON object of the same event."""
     found: Row = {"kind": kind.name, "id": row["id"], "ts_event": int(row["ts_event"])}
     for column in kind.columns:
@@ -311,7 +311,7 @@ def _value(kind: str, value: Any) -> Any:
 
 def expected(batch: list[tuple[str, Event]]) -> list[Row]:
     """What every target should hold of a batch."""
-    return [json.loads(Kind(type(event)).json(event_id, event)) for event_id, event in batch]
+    return [json.loads(RowKind(type(event)).json(event_id, event)) for event_id, event in batch]
 
 
 async def within(work: Awaitable[T]) -> T:

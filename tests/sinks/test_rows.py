@@ -11,7 +11,7 @@ from tests.sinks.samples import FIXTURES, every_kind
 
 from okex_ws import events
 from okex_ws.events import BookSnapshot, Event
-from okex_ws.sinks.rows import Kind, kind_of, levels_json, safe_token, topic
+from okex_ws.sinks.rows import RowKind, kind_of, levels_json, safe_token, topic
 from okex_ws.wire import frames
 
 KINDS = every_kind()
@@ -54,7 +54,7 @@ def test_a_trade_as_json() -> None:
     assert isinstance(frame, frames.PushFrame)
     trade = frame.events[0]
     trade.ts_recv = 7
-    row = json.loads(Kind(type(trade)).json("ab12:7:0", trade))
+    row = json.loads(RowKind(type(trade)).json("ab12:7:0", trade))
     assert row["kind"] == "trade"
     assert row["ts_recv"] == 7
     assert row["ts_event"] == row["ts_ms"] * 1_000_000

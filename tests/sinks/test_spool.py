@@ -14,7 +14,7 @@ from tests.sinks.targets import within
 
 from okex_ws.events import Event
 from okex_ws.sinks import SinkError, SinkUnreachableError, Spool
-from okex_ws.sinks.sink import NOTHING, Batch, Position
+from okex_ws.sinks.sink import NOTHING, Batch, SinkPosition
 
 
 class ListSink:
@@ -26,7 +26,7 @@ class ListSink:
         self.ids: list[str] = []
         self.is_away = False
         self.opened = 0
-        self.memory: Position | None = None
+        self.memory: SinkPosition | None = None
 
     async def open(self) -> None:
         self.opened += 1
@@ -38,7 +38,7 @@ class ListSink:
             raise SinkUnreachableError("list: away")
         self.ids += [event_id for event_id, _ in batch]
 
-    async def reached(self, recorder: str) -> Position | None:
+    async def reached(self, recorder: str) -> SinkPosition | None:
         return self.memory
 
     async def close(self) -> None: ...
@@ -162,7 +162,7 @@ def test_a_target_that_lost_its_memory_is_filled_again(tmp_path: Path) -> None:
 
         async def sleep(seconds: float) -> None:
             sink.is_away = False
-            sink.memory = Position(60, 0)
+            sink.memory = SinkPosition(60, 0)
             del sink.ids[60:]
 
         spool = Spool(watched, [source], tmp_path / "x.json", sleep=sleep, max_events=10)

@@ -16,12 +16,12 @@ from tests.soak.workers import workers
 from tests.virtual import MS, START, World
 
 from okex_ws.events import Event, Gap, Subscribed, Trade, Unrecoverable
-from okex_ws.protocol.backfill.planner import Page, Planner
+from okex_ws.protocol.backfill.planner import BackfillPlanner, PageRequest
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 RUN_S = 150.0
 CALM_S = 60.0
@@ -47,8 +47,8 @@ class Fetching:
         **planner: Any,
     ) -> None:
         self.world = world
-        self.planner = Planner(luck=Dice("backfill luck").uniform, **planner)
-        self.pages: list[tuple[int, Page]] = []
+        self.planner = BackfillPlanner(luck=SeededRandom("backfill luck").uniform, **planner)
+        self.pages: list[tuple[int, PageRequest]] = []
         self.answers: Counter[str] = Counter()
         self.keeps_s = keeps_s
         self.keeps_from_s = keeps_from_s
@@ -90,7 +90,7 @@ class Fetching:
         self._armed_for = None
         self.poke()
 
-    def _ask(self, page: Page) -> None:
+    def _ask(self, page: PageRequest) -> None:
         world = self.world
         reply = world.exchange.rest("GET", f"/api/v5/{page.path}?{urlencode(page.args)}", {}, b"", world.now)
         body = json.loads(reply.body)
@@ -108,22 +108,22 @@ class Fetching:
             begins = max(begins, self.world.now - int(self.keeps_s * SECOND))
         return ts * MS >= begins
 
-    def _take(self, page: Page, rows: list[Any]) -> None:
+    def _take(self, page: PageRequest, rows: list[Any]) -> None:
         self.say(self.planner.fetched(page.number, rows, self.world.now))
         self.poke()
 
-    def _fail(self, page: Page, code: str, detail: str) -> None:
+    def _fail(self, page: PageRequest, code: str, detail: str) -> None:
         self.say(self.planner.failed(page.number, self.world.now, code=code, detail=detail))
         self.poke()
 
 
-def faults(dice: Dice, seconds: float) -> list[Fault]:
+def faults(dice: SeededRandom, seconds: float) -> list[Fault]:
     """Trouble on the lines, and trouble of REST."""
     made = [_line_fault(dice, seconds) for _ in range(2 + dice.below(5))]
     return made + [_rest_fault(dice, seconds) for _ in range(dice.below(4))]
 
 
-def _line_fault(dice: Dice, seconds: float) -> Fault:
+def _line_fault(dice: SeededRandom, seconds: float) -> Fault:
     kind = dice.choice(
         (
             *("drop", "drop", "drop", "swap", "duplicate", "mute", "delay", "delay", "abort", "kick_all", "freeze", "close"),
@@ -150,7 +150,7 @@ def _line_fault(dice: Dice, seconds: float) -> Fault:
             return Fault(kind, at=at)
 
 
-def _rest_fault(dice: Dice, seconds: float) -> Fault:
+def _rest_fault(dice: SeededRandom, seconds: float) -> Fault:
     kind = dice.choice(("rest_error", "rest_empty", "rest_unsorted", "rest_overlap"))
     options: dict[str, Any] = {"target": dice.choice(("history-trades", "*"))}
     if kind == "rest_error":
@@ -164,7 +164,7 @@ def _rest_fault(dice: Dice, seconds: float) -> Fault:
 
 def run(seed: int, seconds: float = RUN_S) -> tuple[World, Fetching]:
     """One run to its end."""
-    dice = Dice(f"backfill {seed}")
+    dice = SeededRandom(f"backfill {seed}")
     lasting = seconds - CALM_S
     harm = dice.choice(("", "", "", "forgetful", "unreachable", "stopped"))
     script = faults(dice, lasting)

@@ -19,10 +19,10 @@ from tests.soak.queues import Fills, Queues
 
 from okex_ws.simulator.engine.engine import (
     BalanceChanged,
+    Engine,
+    EngineRules,
     Execution,
     Fees,
-    Floor,
-    FloorRules,
     NewOrder,
     Order,
     OrderChanged,
@@ -61,7 +61,7 @@ def told(fills: Fills) -> Fills:
 class Audit:
     """What has been told so far, added up without the floor's help."""
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Engine) -> None:
         self.floor = floor
         self.deposits = floor.books.totals()
         self.fees: dict[str, Decimal] = {}
@@ -205,8 +205,8 @@ class Run:
         self.market = StagedMarket()
         self.market.rows[LINEAR]["ctVal"] = "1"
         self.now = START
-        rules = FloorRules(pending_per_instrument=60, remembered=500)
-        self.floor = Floor(self.market, seed=seed, now=START, rules=rules)
+        rules = EngineRules(pending_per_instrument=60, remembered=500)
+        self.floor = Engine(self.market, seed=seed, now=START, rules=rules)
         rich = {"USDT": Decimal(20_000), "BTC": Decimal(200), "ETH": Decimal(200)}
         poor = {"USDT": Decimal(300), "BTC": Decimal(3), "ETH": Decimal(3)}
         rebate = Fees(Decimal("-0.0001"), Decimal("0.001"), Decimal("-0.00005"), Decimal("0.0005"))

@@ -32,7 +32,7 @@ from okex_ws.simulator.engine.orders import CANCELED_SELF_TRADE as BY_SELF_TRADE
 from okex_ws.simulator.engine.orders import NewOrder, Rejection
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, Rules
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.wire.absence import GRACE_S
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
@@ -55,7 +55,7 @@ class Schedule:
     """One schedule: its world, every ticket of every process, and when each was asked for."""
 
     def __init__(self, seed: int) -> None:
-        self.dice = Dice(f"order schedule {seed}")
+        self.dice = SeededRandom(f"order schedule {seed}")
         dice = self.dice
         rules = Rules(order_push=dice.choice(("after_ack", "before_ack", "mixed")), order_limits=dice.chance(0.8))
         faults = [fault(dice) for _ in range(1 + dice.below(5))]
@@ -68,7 +68,7 @@ class Schedule:
         self.faults = faults
         self.has_spreads = seed % 6 == 1
         self.foreign: set[str] = set()  # orders of other programs
-        ahead_s = Dice(f"clocks of schedule {seed}").choice((0, 0, -25, -8, -3, 3, 8, 25))
+        ahead_s = SeededRandom(f"clocks of schedule {seed}").choice((0, 0, -25, -8, -3, 3, 8, 25))
         options = {
             "rules": rules,
             "latency_ms": dice.choice((1, 5, 40, 200)),
@@ -223,7 +223,7 @@ def market(seed: int, *, spreads: bool = False, ahead_s: int = 0) -> SeededMarke
     return SeededMarket(seed, start=START + ahead_s * SECOND, instruments=instruments, rate=0.1, levels=10)
 
 
-def fault(dice: Dice) -> str:
+def fault(dice: SeededRandom) -> str:
     """One kind of trouble, now and then or for a while."""
     share = f"probability={dice.choice((0.02, 0.1, 0.3))}"
     at = f"at={3 + dice.below(TROUBLE_S - 15)}s"
@@ -365,7 +365,7 @@ def steps(count: int, seed: int = 1) -> tuple[int, list[str]]:
     """Random orders without trouble; after every step the account is the exchange's ledger. Returns steps, differences."""
     world, trader = trading(seed=seed, rules=Rules(order_limits=False), market=market(seed))
     made = Schedule.__new__(Schedule)
-    made.dice, made.world, made.trader, made.asked, made.wrong = Dice(f"steps {seed}"), world, trader, [], []
+    made.dice, made.world, made.trader, made.asked, made.wrong = SeededRandom(f"steps {seed}"), world, trader, [], []
     made.has_spreads = made.has_strangers = False
     done = 0
     while done < count:

@@ -9,7 +9,7 @@ from tests.virtual import World
 from okex_ws.events import BookSnapshot, BookUpdate, Gap, Trade
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 MINUTES = 10
 CALM_S = 100
@@ -17,12 +17,12 @@ CALM_S = 100
 INSTRUMENTS = ("BTC-USDT", "BTC-USDT-SWAP")
 
 
-def faults(dice: Dice, seconds: float) -> list[Fault]:
+def faults(dice: SeededRandom, seconds: float) -> list[Fault]:
     """Between two and eight kinds of trouble, each once, now and then, or for a while."""
     return [_fault(dice, seconds) for _ in range(2 + dice.below(7))]
 
 
-def _fault(dice: Dice, seconds: float) -> Fault:
+def _fault(dice: SeededRandom, seconds: float) -> Fault:
     kind = dice.choice(
         (
             *("drop", "drop", "duplicate", "swap", "delay", "mute", "abort", "close", "freeze", "notice", "kick_all"),
@@ -61,7 +61,7 @@ _ON_PUSHES = ("drop", "duplicate", "swap", "mute", "delay", "late", "truncate", 
 
 def world(seed: int) -> World:
     """Ten virtual minutes under a seeded schedule, not yet run."""
-    dice = Dice(f"schedule {seed}")
+    dice = SeededRandom(f"schedule {seed}")
     rules = Rules(
         push_before_ack=dice.choice(("never", "sometimes", "always")),
         duplicate_subscribe=dice.choice(("snapshot", "ack_only")),

@@ -18,7 +18,7 @@ from okex_ws.protocol.session import Timing
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.server import Server
 
 SCHEDULES = 100
@@ -76,7 +76,7 @@ def test_the_same_schedules_over_real_sockets() -> None:
 
 async def _over_sockets(seed: int, trouble_s: float = 60) -> list[str]:
     """A minute of trouble at ten times the pace, then calm until every chain is whole again."""
-    dice = Dice(f"schedule {seed}")
+    dice = SeededRandom(f"schedule {seed}")
     events: list[Event] = []
 
     def exchange(now: int) -> Exchange:

@@ -14,12 +14,12 @@ from okex_ws.events import Event, Recovered, Unrecoverable
 from okex_ws.store import StoreError, TableWriter
 from okex_ws.store.compact import compact
 from okex_ws.store.ledger import Commit, Ledger
-from okex_ws.store.verify import DAMAGE, DOUBLE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Report, verify, verify_path
+from okex_ws.store.verify import DAMAGE, DOUBLE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, VerifyReport, verify, verify_path
 
 QUICK = QuickStorage()
 
 
-def recorded(root: Path, *recorders: list[Event]) -> Report:
+def recorded(root: Path, *recorders: list[Event]) -> VerifyReport:
     store.prepare(root, now=1, software="0.1.0", storage=QUICK)
     for number, events in enumerate(recorders, start=1):
         writer = TableWriter(root, f"r{number}", storage=QUICK)
@@ -30,7 +30,7 @@ def recorded(root: Path, *recorders: list[Event]) -> Report:
     return verify_path(root)
 
 
-def kinds(report: Report) -> list[tuple[str, int | None, int | None]]:
+def kinds(report: VerifyReport) -> list[tuple[str, int | None, int | None]]:
     return [(finding.kind, finding.first_id, finding.last_id) for finding in report.findings]
 
 

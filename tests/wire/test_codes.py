@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from okex_ws.wire.codes import CLOSE_CODES, CODES, Policy, close_policy, lookup, lookup_close
+from okex_ws.wire.codes import CLOSE_CODES, CODES, CodePolicy, close_policy, lookup, lookup_close
 
 SHEET = Path(__file__).parents[3] / "shared" / "protocol" / "okx_v5.md"
 
 SESSION = {
-    Policy.FATAL: "60005 60007 60018 60024 60032 60034",
-    Policy.BUG: "60012 60013 60019 60026 60027 60033 64000",
-    Policy.ROUTE: "60008 60028 64001 64002",
-    Policy.RETRY: "63999 64007",
-    Policy.BACK_OFF: "60009 60014 60023",
-    Policy.RELOGIN: "60011",
-    Policy.CLOCK: "60004 60006",
-    Policy.FALLBACK: "60029 60030 64003",
-    Policy.SPREAD: "64004",
-    Policy.RECONNECT: "64008",
-    Policy.IGNORE: "60031",
+    CodePolicy.FATAL: "60005 60007 60018 60024 60032 60034",
+    CodePolicy.BUG: "60012 60013 60019 60026 60027 60033 64000",
+    CodePolicy.ROUTE: "60008 60028 64001 64002",
+    CodePolicy.RETRY: "63999 64007",
+    CodePolicy.BACK_OFF: "60009 60014 60023",
+    CodePolicy.RELOGIN: "60011",
+    CodePolicy.CLOCK: "60004 60006",
+    CodePolicy.FALLBACK: "60029 60030 64003",
+    CodePolicy.SPREAD: "64004",
+    CodePolicy.RECONNECT: "64008",
+    CodePolicy.IGNORE: "60031",
 }
 
 
@@ -33,34 +33,34 @@ def test_session_codes_have_the_policy_of_okx_table() -> None:
 
 
 CLOSES = {
-    Policy.FATAL: (1008, 1009, 1010, 1015, 4001, 4007),
-    Policy.BUG: (4002,),
-    Policy.SPREAD: (4003, 4008, 4009),
-    Policy.BACK_OFF: (1011, 1013, 1014),
-    Policy.RECONNECT: (1000, 1001, 1002, 1003, 1005, 1006, 1007, 1012, 4004, 4005, 4006),
+    CodePolicy.FATAL: (1008, 1009, 1010, 1015, 4001, 4007),
+    CodePolicy.BUG: (4002,),
+    CodePolicy.SPREAD: (4003, 4008, 4009),
+    CodePolicy.BACK_OFF: (1011, 1013, 1014),
+    CodePolicy.RECONNECT: (1000, 1001, 1002, 1003, 1005, 1006, 1007, 1012, 4004, 4005, 4006),
 }
 
 
 def test_close_codes() -> None:
     pinned = {code: policy for policy, codes in CLOSES.items() for code in codes}
     assert {code: close_policy(code) for code in CLOSE_CODES} == pinned
-    assert close_policy(4999) is Policy.RECONNECT
+    assert close_policy(4999) is CodePolicy.RECONNECT
     assert lookup_close(4999).code == "4999"
 
 
 @pytest.mark.parametrize("code", ["50004", "51054", "51149", "51400", "51503", "51016", "51603"])
 def test_what_does_not_tell_the_outcome_is_looked_up_never_repeated(code: str) -> None:
-    assert lookup(code).policy is Policy.LOOK_UP
+    assert lookup(code).policy is CodePolicy.LOOK_UP
 
 
 def test_an_unknown_code_is_not_repeated() -> None:
     row = lookup("69999")
-    assert (row.code, row.policy) == ("69999", Policy.FATAL)
+    assert (row.code, row.policy) == ("69999", CodePolicy.FATAL)
     assert row.advice
 
 
 def test_each_code_says_what_to_change() -> None:
-    silent = (Policy.NONE, Policy.IGNORE, Policy.RETRY, Policy.BACK_OFF, Policy.RECONNECT)
+    silent = (CodePolicy.NONE, CodePolicy.IGNORE, CodePolicy.RETRY, CodePolicy.BACK_OFF, CodePolicy.RECONNECT)
     for code, row in CODES.items():
         assert row.code == code
         assert row.meaning

@@ -34,7 +34,7 @@ def account(
     return asyncio.run(_show(place, as_json))
 
 
-async def _show(place: options.Account, as_json: bool) -> int:
+async def _show(place: options.AccountOptions, as_json: bool) -> int:
     async with signed_in(place) as client:
         if as_json:
             print(_json(client.account, place))
@@ -43,7 +43,7 @@ async def _show(place: options.Account, as_json: bool) -> int:
     return OK
 
 
-def _print(client: Client, place: options.Account) -> None:
+def _print(client: Client, place: options.AccountOptions) -> None:
     held = client.account
     totals = held.money.totals
     equity = exactly(totals.total_equity if totals is not None else None, 2)
@@ -53,7 +53,7 @@ def _print(client: Client, place: options.Account) -> None:
     show_positions(held.positions)
 
 
-def _json(held: Account, place: options.Account) -> str:
+def _json(held: Account, place: options.AccountOptions) -> str:
     totals = held.money.totals
     fields = {
         "site": place.site.name,

@@ -50,7 +50,7 @@ def cancel(
     )
 
 
-async def _cancel(place: options.Account, wish: CancelOrder, audit: Path | None) -> int:
+async def _cancel(place: options.AccountOptions, wish: CancelOrder, audit: Path | None) -> int:
     async with signed_in(place, wish.instrument, audit=audit) as client:
         await _check_known(client, wish.instrument)
         ids = {"order_id": wish.order_id} if wish.order_id else {"client_order_id": wish.client_order_id}
@@ -60,7 +60,7 @@ async def _cancel(place: options.Account, wish: CancelOrder, audit: Path | None)
         return tell(outcome, client.account.orders.get(outcome.order_id))
 
 
-async def _cancel_all(place: options.Account, instrument: str, audit: Path | None) -> int:
+async def _cancel_all(place: options.AccountOptions, instrument: str, audit: Path | None) -> int:
     async with signed_in(place, instrument, audit=audit) as client:
         await _check_known(client, instrument)
         return tell_all(await cancel_open(client, [order for order in client.account.orders if order.instrument == instrument]))

@@ -21,12 +21,12 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import FAILED, OK, BadInputError
-from okex_ws.cli.lines import Lines, clock, coloured, number
+from okex_ws.cli.lines import EventLines, clock, coloured, number
 from okex_ws.cli.simulate import need_extra
 from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
 from okex_ws.client.sites import at
-from okex_ws.events import Candle, Event, Gap, News, Push, Trade
+from okex_ws.events import Candle, Event, Gap, Push, StatusEvent, Trade
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +91,7 @@ async def _watched(console: Console, server: Server, folder: Path, for_s: float)
     for channel in CHANNELS:
         client.subscribe(channel, *INSTRUMENTS)
     watch = Watch(client, for_s=for_s, within=recording)
-    tape = Tape(watch, is_terminal=console.is_terminal)
+    tape = DemoTape(watch, is_terminal=console.is_terminal)
     tape.timer = asyncio.get_running_loop().call_later(1.0, tape.tick)
     code = await watch.run(tape.see)
     tape.timer.cancel()
@@ -158,7 +158,7 @@ def _venue(seed: int, now: int, faults: Faults) -> Exchange:
     return Exchange(market, seed=seed, now=now, rules=Rules(checksum="live"), faults=faults)
 
 
-class Tape:
+class DemoTape:
     """What goes by: a line a second for each instrument, and everything the summary needs."""
 
     def __init__(self, watch: Watch, *, is_terminal: bool) -> None:
@@ -171,7 +171,7 @@ class Tape:
         self._watch = watch
         self._colour = is_terminal
         self._before: dict[str, float] = {}
-        self._news = Lines(colour=is_terminal)
+        self._news = EventLines(colour=is_terminal)
 
     def see(self, event: Event) -> None:
         """Take every event."""
@@ -184,7 +184,7 @@ class Tape:
                 fresh = set(range(event.first_id, event.trade_id + 1))
                 self.twice += len(ids & fresh)
                 ids |= fresh
-        elif isinstance(event, News):
+        elif isinstance(event, StatusEvent):
             self.gaps += isinstance(event, Gap)
             line = self._news.line(event)
             if line is not None:
@@ -220,7 +220,7 @@ class Tape:
         return f"{coloured(clock(now, ms=False), 'dim', self._colour)}  {name}  {text} {mark}  {touch}"
 
 
-def _checks(tape: Tape, client: Client, server: Server) -> list[tuple[str, str, bool]]:
+def _checks(tape: DemoTape, client: Client, server: Server) -> list[tuple[str, str, bool]]:
     """(what, finding, passed): the client's account against the exchange's own ledger."""
     published: dict[str, set[int]] = {
         name: {trade for first, last, _ in rows for trade in range(first, last + 1)}
@@ -248,7 +248,7 @@ def _checks(tape: Tape, client: Client, server: Server) -> list[tuple[str, str, 
     ]
 
 
-def _print_summary(console: Console, tape: Tape, watch: Watch) -> None:
+def _print_summary(console: Console, tape: DemoTape, watch: Watch) -> None:
     from rich import box
     from rich.table import Table
 

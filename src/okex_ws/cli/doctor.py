@@ -17,7 +17,7 @@ from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.doctor_key import check_key
 from okex_ws.cli.errors import BadInputError
-from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, Report
+from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, DoctorReport
 from okex_ws.cli.watch import Signals
 from okex_ws.client import probes
 from okex_ws.client.client import Client
@@ -73,7 +73,7 @@ def doctor(
 
 
 async def _examine(place: options.Target, key: AccountKey | CredentialsError, items: list[Subscription], for_s: float) -> int:
-    report = Report()
+    report = DoctorReport()
     steps = asyncio.create_task(_steps(report, place, key, items, for_s))
 
     def interrupt(code: int) -> None:
@@ -86,7 +86,7 @@ async def _examine(place: options.Target, key: AccountKey | CredentialsError, it
 
 
 async def _steps(
-    report: Report, place: options.Target, key: AccountKey | CredentialsError, items: list[Subscription], for_s: float
+    report: DoctorReport, place: options.Target, key: AccountKey | CredentialsError, items: list[Subscription], for_s: float
 ) -> None:
     for step in (_endpoint, _network, _websocket, _rest):
         await step(report, place)
@@ -94,7 +94,7 @@ async def _steps(
     await _listen(report, place, items, for_s)
 
 
-async def _endpoint(report: Report, place: options.Target) -> None:
+async def _endpoint(report: DoctorReport, place: options.Target) -> None:
     site = place.site
     report.say("ok", "URL", f"{site.websocket} and {site.rest} ({_which(site)})")
     port = probes.place_of(site.websocket).port
@@ -108,7 +108,7 @@ async def _endpoint(report: Report, place: options.Target) -> None:
         report.say("warn", "proxy", "the environment names a proxy; the steps below up to TLS go around it")
 
 
-async def _network(report: Report, place: options.Target) -> None:
+async def _network(report: DoctorReport, place: options.Target) -> None:
     named: set[str] = set()
     for name, url in (("", place.site.websocket), (" REST", place.site.rest)):
         where = probes.place_of(url)
@@ -140,7 +140,7 @@ async def _network(report: Report, place: options.Target) -> None:
         report.unreachable.add(url)
 
 
-async def _websocket(report: Report, place: options.Target) -> None:
+async def _websocket(report: DoctorReport, place: options.Target) -> None:
     if place.site.websocket in report.unreachable:
         return
     context = _context(place) if probes.place_of(place.site.websocket).tls else None
@@ -164,7 +164,7 @@ async def _ping(url: str, context: ssl.SSLContext | None) -> tuple[float, float]
         return await probes.ping_ms(url, context, PATIENCE_S)
 
 
-async def _rest(report: Report, place: options.Target) -> None:
+async def _rest(report: DoctorReport, place: options.Target) -> None:
     if place.site.rest in report.unreachable:
         return
     client = Client(place.site, ca_file=place.ca_file)
@@ -181,7 +181,7 @@ async def _rest(report: Report, place: options.Target) -> None:
         await client.close()
 
 
-async def _status(report: Report, rest: Rest) -> None:
+async def _status(report: DoctorReport, rest: Rest) -> None:
     rows: Iterable[dict[str, Any]]
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -199,7 +199,7 @@ async def _status(report: Report, rest: Rest) -> None:
         report.say("ok", "status", "no maintenance is announced or running")
 
 
-async def _listen(report: Report, place: options.Target, items: list[Subscription], for_s: float) -> None:
+async def _listen(report: DoctorReport, place: options.Target, items: list[Subscription], for_s: float) -> None:
     if place.site.websocket in report.unreachable:
         report.say("skip", "data", "no WebSocket to listen to")
         return
@@ -252,7 +252,7 @@ async def _listen(report: Report, place: options.Target, items: list[Subscriptio
 
 
 def _describe(
-    report: Report, seen: dict[str, int], late: list[float], fields: FieldWatch, items: list[Subscription], for_s: float
+    report: DoctorReport, seen: dict[str, int], late: list[float], fields: FieldWatch, items: list[Subscription], for_s: float
 ) -> None:
     counts = ", ".join(f"{seen.get(name, 0)} {name}" for name in dict.fromkeys(item.channel for item in items))
     report.say("ok" if seen else "fail", "data", f"in {for_s:g} s: {counts}")

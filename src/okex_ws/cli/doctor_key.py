@@ -7,7 +7,7 @@ import ssl
 
 from okex_ws.cli import options
 from okex_ws.cli.refusals import because
-from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, Report
+from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, DoctorReport
 from okex_ws.client import probes
 from okex_ws.client.client import Client
 from okex_ws.client.credentials import AccountKey, CredentialsError, NoKeyError
@@ -19,7 +19,9 @@ _PERMISSIONS = {"read_only": "read", "trade": "trade", "withdraw": "withdraw"}
 _MODES = {"1": "spot", "2": "futures", "3": "multi-currency margin", "4": "portfolio margin"}
 
 
-async def check_key(report: Report, place: options.Target, key: AccountKey | CredentialsError, context: ssl.SSLContext) -> None:
+async def check_key(
+    report: DoctorReport, place: options.Target, key: AccountKey | CredentialsError, context: ssl.SSLContext
+) -> None:
     """Say what the key is and may do. Nothing but a login and a read of the account's settings is sent."""
     if isinstance(key, NoKeyError):
         report.say("skip", "key", f"not checked: {key}")
@@ -39,7 +41,7 @@ async def check_key(report: Report, place: options.Target, key: AccountKey | Cre
         await _log_in(report, site, key, context)
 
 
-async def _ask_rest(report: Report, place: options.Target, key: AccountKey) -> bool:
+async def _ask_rest(report: DoctorReport, place: options.Target, key: AccountKey) -> bool:
     client = Client(place.site, ca_file=place.ca_file, credentials=key)
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -60,7 +62,7 @@ async def _ask_rest(report: Report, place: options.Target, key: AccountKey) -> b
     return True
 
 
-def _judge(report: Report, permissions: str, addresses: str, *, expires: bool) -> None:
+def _judge(report: DoctorReport, permissions: str, addresses: str, *, expires: bool) -> None:
     words = [_PERMISSIONS.get(word, word) for word in permissions.split(",") if word]
     if "withdraw" in words:
         report.say(
@@ -74,7 +76,7 @@ def _judge(report: Report, permissions: str, addresses: str, *, expires: bool) -
         report.say("warn", "addresses", "the key is bound to no IP address: OKX lets it expire after 14 days without use")
 
 
-async def _log_in(report: Report, site: Site, key: AccountKey, context: ssl.SSLContext) -> None:
+async def _log_in(report: DoctorReport, site: Site, key: AccountKey, context: ssl.SSLContext) -> None:
     await asyncio.sleep(CONNECT_PAUSE_S)
     secure = context if probes.place_of(site.websocket).tls else None
     try:

@@ -66,7 +66,7 @@ def halt(
     return code
 
 
-async def _cancel_everything(place: options.Account) -> int:
+async def _cancel_everything(place: options.AccountOptions) -> int:
     client = Client(place.site, ca_file=place.ca_file, credentials=place.key)
     canceled: set[str] = set()
     try:

@@ -25,7 +25,6 @@ from okex_ws.events import (
     Event,
     Gap,
     Malformed,
-    News,
     Notice,
     Push,
     Recovered,
@@ -33,6 +32,7 @@ from okex_ws.events import (
     Resumed,
     SingleTrade,
     Stale,
+    StatusEvent,
     Subscribed,
     Ticker,
     Trade,
@@ -68,7 +68,7 @@ def coloured(text: str, colour: str, on: bool) -> str:
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if on else text
 
 
-class Lines:
+class EventLines:
     """Text lines. Keeps books of its own, so that a line shows the best prices as of its event, not as of now.
 
     colour: whether to use ANSI. kinds, instruments: what the first columns must have room for.
@@ -84,7 +84,7 @@ class Lines:
     def line(self, event: Event) -> str | None:
         """One line for an event; None for what people need not see. Events must all come by, in order."""
         self._books.apply(event)
-        if isinstance(event, News):
+        if isinstance(event, StatusEvent):
             return None if isinstance(event, _QUIET) else self._news(event)
         kind = event.channel if isinstance(event, Push) else type(event).__name__
         instrument = str(getattr(event, "instrument", "") or getattr(event, "instrument_type", ""))
@@ -120,7 +120,7 @@ class Lines:
             what = f"{len(event.raw_bids)} bids {len(event.raw_asks)} asks"
         return f"{touch}  {self._paint(what, 'dim')}"
 
-    def _news(self, event: News) -> str:
+    def _news(self, event: StatusEvent) -> str:
         colour = "dim" if isinstance(event, Connected) else "yellow"
         if isinstance(event, Refused) or (isinstance(event, Disconnected) and event.fatal):
             colour = "red"
@@ -136,7 +136,7 @@ class Lines:
         return coloured(text, colour, self.colour)
 
 
-def news(event: News) -> str:
+def news(event: StatusEvent) -> str:
     """What happened to the line, in words; not yet escaped."""
     match event:
         case Connected():

@@ -194,7 +194,7 @@ def _wanted_of(
     return list(items)
 
 
-class Account(NamedTuple):
+class AccountOptions(NamedTuple):
     """An account to work for: where it is, whom to trust there, its key."""
 
     site: Site
@@ -204,7 +204,7 @@ class Account(NamedTuple):
 
 def account(
     profile: str | None, name: str | None, demo: bool, url: str | None, rest_url: str | None, ca_file: str | None
-) -> Account:
+) -> AccountOptions:
     """The account the shared options and the environment or a profile mean; a key goes to no site but its own.
 
     Raises CredentialsError, BadInputError or EndpointError.
@@ -213,7 +213,7 @@ def account(
         target(name, demo, url, rest_url, ca_file)  # what is wrong with the command line is said first
     key = credentials(profile, site=name, demo=demo or None)
     place = target(name, key.site.demo, url, rest_url, ca_file)
-    return Account(place.site if url is not None else key.site, place.ca_file, key)
+    return AccountOptions(place.site if url is not None else key.site, place.ca_file, key)
 
 
 def target_for(

@@ -137,7 +137,7 @@ def _wish(side: str, instrument: str, size: str, limit: str | None, order_type: 
     return PlaceOrder(instrument=instrument, side=side, size=exact(size), price=price, order_type=order_type)
 
 
-async def _checked(place: options.Account, wish: PlaceOrder) -> Instrument | None:
+async def _checked(place: options.AccountOptions, wish: PlaceOrder) -> Instrument | None:
     """Everything that can be known to be wrong before anything is sent; raises BadInputError or SizeError."""
     client = Client(place.site, ca_file=place.ca_file, credentials=place.key)
     try:
@@ -171,7 +171,7 @@ async def _check_balance(client: Client, wish: PlaceOrder) -> None:
             )
 
 
-def agreed(place: options.Account, wish: PlaceOrder, known: Instrument | None) -> bool:
+def agreed(place: options.AccountOptions, wish: PlaceOrder, known: Instrument | None) -> bool:
     """Whether whoever sits at the terminal says yes to this order."""
     return typer.confirm(f"{_words(wish, known)}, at {kind_of_place(place)}. Send it?", err=True)
 
@@ -185,7 +185,7 @@ def _words(wish: PlaceOrder, known: Instrument | None) -> str:
     return f"{wish.side} {exactly(wish.size)}{unit} {wish.instrument}, {price}{worth}"
 
 
-async def _learn_price(client: Client, place: options.Account, instrument: str) -> None:
+async def _learn_price(client: Client, place: options.AccountOptions, instrument: str) -> None:
     """The last price, by which the guard judges a limit; nothing is subscribed here that would tell it."""
     try:
         rows = await client.rest.get("market/ticker", instId=instrument)
@@ -195,7 +195,7 @@ async def _learn_price(client: Client, place: options.Account, instrument: str) 
         client.latest.apply(ticker)
 
 
-async def send(place: options.Account, wish: PlaceOrder, limits: Limits = Limits(), audit: Path | None = None) -> int:
+async def send(place: options.AccountOptions, wish: PlaceOrder, limits: Limits = Limits(), audit: Path | None = None) -> int:
     """Send it and tell how that ended; a signal in between tells that it may have happened, and by which id to look for it."""
     async with signed_in(place, wish.instrument, orders=True, limits=limits, audit=audit) as client:
         if wish.price is not None:

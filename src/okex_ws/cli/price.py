@@ -14,10 +14,10 @@ import typer
 from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import BAD_INPUT
-from okex_ws.cli.lines import Lines, coloured, number
+from okex_ws.cli.lines import EventLines, coloured, number
 from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
-from okex_ws.events import Disconnected, Event, News, Trade
+from okex_ws.events import Disconnected, Event, StatusEvent, Trade
 
 
 def price(
@@ -78,7 +78,7 @@ class Board:
         self._decimals = decimals
         self._every_s = every_s
         self._left = math.inf if count is None else count
-        self._news = Lines(colour=False)
+        self._news = EventLines(colour=False)
         self._colour = sys.stdout.isatty()
         self._is_down = True
         self._has_begun = False
@@ -98,9 +98,9 @@ class Board:
             self._is_down = False
         elif isinstance(event, Disconnected):
             self._is_down = not event.handed_over
-        elif not isinstance(event, News):
+        elif not isinstance(event, StatusEvent):
             self._is_down = False
-        if isinstance(event, News):
+        if isinstance(event, StatusEvent):
             line = self._news.line(event)
             if line is not None and not self._watch.is_ending:
                 sys.stderr.write(line + "\n")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from okex_ws.cli.lines import Lines, as_json, clock
+from okex_ws.cli.lines import EventLines, as_json, clock
 from okex_ws.client.sanitize import one_line as escaped
-from okex_ws.events import News
+from okex_ws.events import StatusEvent
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -44,7 +44,7 @@ class Progress:
 
             self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False)
         self.every_s = LIVE_EVERY_S if self._live is not None else every_s or EVERY_S
-        self._lines = Lines(colour=self._live is not None and not os.environ.get("NO_COLOR"))
+        self._lines = EventLines(colour=self._live is not None and not os.environ.get("NO_COLOR"))
         self._handler = _Handler(self)
         self._before = recorder.status()
         self._began = self._before.now
@@ -64,7 +64,7 @@ class Progress:
             self._live.stop()
         logging.getLogger("okex_ws").removeHandler(self._handler)
 
-    def news(self, event: News) -> None:
+    def news(self, event: StatusEvent) -> None:
         """What happened to a line."""
         text = as_json(event) if self.in_json else self._lines.line(event)
         if text is not None:

@@ -19,7 +19,7 @@ from okex_ws.cli.errors import FAILED, OK, BadInputError, RunFailedError
 from okex_ws.cli.progress import Progress, sink_text
 from okex_ws.cli.watch import Signals, Tally
 from okex_ws.client.client import Client
-from okex_ws.events import Event, News
+from okex_ws.events import Event, StatusEvent
 from okex_ws.wire.channels import Subscription
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ async def _record(
     recorder.client.on(Event, tally.note)
     began = time.monotonic()
     with Progress(recorder, in_json=in_json, every_s=status_s) as progress, ExitStack() as stack:
-        recorder.client.on(News, lambda event: None if tally.is_ending else progress.news(event))
+        recorder.client.on(StatusEvent, lambda event: None if tally.is_ending else progress.news(event))
         if metrics is not None:
             stack.enter_context(_metrics(recorder, progress, *metrics))
         with Signals(tally.end):

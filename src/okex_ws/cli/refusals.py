@@ -6,11 +6,11 @@ from okex_ws.cli.errors import BadInputError, RunFailedError
 from okex_ws.client.credentials import AccountKey
 from okex_ws.client.rest import RestError
 from okex_ws.client.sites import SITES, Site
-from okex_ws.wire.codes import Policy, lookup
+from okex_ws.wire.codes import CodePolicy, lookup
 
 _UNKNOWN_THERE = ("50119", "60032", "60005", "50111")
 _OTHER_ENVIRONMENT = ("50101",)
-_TO_CHANGE = (Policy.FATAL, Policy.BUG)
+_TO_CHANGE = (CodePolicy.FATAL, CodePolicy.BUG)
 
 
 def because(code: str, text: str, site: Site, key: AccountKey) -> str:

@@ -15,10 +15,10 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import FAILED, OK, BadInputError
-from okex_ws.cli.lines import Lines, as_json
+from okex_ws.cli.lines import EventLines, as_json
 from okex_ws.cli.watch import Signals
 from okex_ws.client.sanitize import one_line as escaped
-from okex_ws.events import Event, News, Push
+from okex_ws.events import Event, Push, StatusEvent
 
 if TYPE_CHECKING:
     from okex_ws.journal import JournalReader
@@ -106,7 +106,7 @@ async def _replay(
 ) -> int:
     counts = _Counts()
     wanted = _wanted(readers, channels, since, until, counts)
-    show = _json_line if in_json else _TextLines()
+    show = _json_line if in_json else _ReplayLines()
     began = time.monotonic()
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
@@ -141,7 +141,7 @@ async def _replay(
 def _wanted(
     readers: list[JournalReader], channels: set[str], since: int | None, until: int | None, counts: _Counts
 ) -> Iterator[Played]:
-    """Lines are known from their beginning only, so what is before `since` is replayed too, unseen, from a checkpoint on."""
+    """EventLines are known from their beginning only, so what is before `since` is replayed too, unseen, from a checkpoint on."""
     from okex_ws.dialects import dialect as spoken
     from okex_ws.journal import Record
     from okex_ws.replay import Replay, played
@@ -172,17 +172,17 @@ def _json_line(event: Event) -> None:
     sys.stdout.write(as_json(event) + "\n")
 
 
-class _TextLines:
+class _ReplayLines:
     """Data to stdout, news to stderr."""
 
     def __init__(self) -> None:
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-        self._out = Lines(colour=sys.stdout.isatty() and not plain)
-        self._news = Lines(colour=sys.stderr.isatty() and not plain)
+        self._out = EventLines(colour=sys.stdout.isatty() and not plain)
+        self._news = EventLines(colour=sys.stderr.isatty() and not plain)
 
     def __call__(self, event: Event) -> None:
         line = self._out.line(event)
-        is_news = isinstance(event, News)
+        is_news = isinstance(event, StatusEvent)
         if is_news:
             line = self._news.line(event)
         if line is not None:

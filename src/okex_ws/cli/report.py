@@ -1,4 +1,4 @@
-"""Report: what a doctor finds, line by line, and the exit code it amounts to."""
+"""DoctorReport: what a doctor finds, line by line, and the exit code it amounts to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONNECT_PAUSE_S = 1.1
 _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("-", "dim")}
 
 
-class Report:
+class DoctorReport:
     """The findings, printed as they come; `code` is 1 once something is broken."""
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ def _audited(file: Path | None) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def signed_in(
-    place: options.Account, *instruments: str, orders: bool = False, limits: Limits = Limits(), audit: Path | None = None
+    place: options.AccountOptions, *instruments: str, orders: bool = False, limits: Limits = Limits(), audit: Path | None = None
 ) -> AsyncIterator[Client]:
     """A client that is logged in and whose account is known. Raises BadInputError or RunFailedError before anything is ordered.
 
@@ -77,7 +77,7 @@ async def signed_in(
         await client.close()
 
 
-async def asked(client: Client, place: options.Account) -> dict[str, Any]:
+async def asked(client: Client, place: options.AccountOptions) -> dict[str, Any]:
     """The account's settings; a key that is not valid here fails on them, in words."""
     try:
         return await client.rest.account_config()
@@ -85,7 +85,7 @@ async def asked(client: Client, place: options.Account) -> dict[str, Any]:
         raise ending(error, place.site, place.key) from None
 
 
-def kind_of_place(place: options.Account) -> str:
+def kind_of_place(place: options.AccountOptions) -> str:
     """Where the account is, in words."""
     site = place.site
     if site.is_local or site.name == "custom":

@@ -12,10 +12,10 @@ import typer
 from okex_ws.cli import options
 from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import BAD_INPUT, FAILED, OK
-from okex_ws.cli.lines import Lines, as_json
+from okex_ws.cli.lines import EventLines, as_json
 from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
-from okex_ws.events import Event, News
+from okex_ws.events import Event, StatusEvent
 from okex_ws.wire.channels import Subscription
 
 
@@ -58,7 +58,7 @@ async def _stream(
     for item in items:
         client.subscribe(item.channel, **dict(item.args))
     watch = Watch(client, for_s=for_s, count=count)
-    code = await watch.run(_json_line if in_json else _TextLines(watch, items))
+    code = await watch.run(_json_line if in_json else _StreamLines(watch, items))
     if code != BAD_INPUT:
         print(watch.summary(), file=sys.stderr)
     return FAILED if code == OK and strict and (watch.gaps or watch.stale) else code
@@ -68,21 +68,21 @@ def _json_line(event: Event) -> None:
     sys.stdout.write(as_json(event) + "\n")
 
 
-class _TextLines:
+class _StreamLines:
     """Writes data to stdout and news to stderr, each coloured if it is a terminal."""
 
     def __init__(self, watch: Watch, items: list[Subscription]) -> None:
         self._watch = watch
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-        self._out = Lines(
+        self._out = EventLines(
             colour=sys.stdout.isatty() and not plain,
             kinds=[item.channel for item in items],
             instruments=[item.key for item in items],
         )
-        self._news = Lines(colour=sys.stderr.isatty() and not plain)
+        self._news = EventLines(colour=sys.stderr.isatty() and not plain)
 
     def __call__(self, event: Event) -> None:
-        is_news = isinstance(event, News)
+        is_news = isinstance(event, StatusEvent)
         line = self._out.line(event)
         if is_news:
             line = self._news.line(event)

@@ -16,10 +16,10 @@ from okex_ws.cli.errors import BAD_INPUT, FAILED, OK
 from okex_ws.client.client import Client
 from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import Connected, Disconnected, Event, Gap, Malformed, Push, Refused, Stale
-from okex_ws.wire.codes import Policy, lookup
+from okex_ws.wire.codes import CodePolicy, lookup
 
 _SHOWN_AT_ONCE = 256
-_INPUT_FAULTS = (Policy.FATAL, Policy.BUG, Policy.ROUTE, Policy.RELOGIN, Policy.FALLBACK)
+_INPUT_FAULTS = (CodePolicy.FATAL, CodePolicy.BUG, CodePolicy.ROUTE, CodePolicy.RELOGIN, CodePolicy.FALLBACK)
 
 
 class Tally:

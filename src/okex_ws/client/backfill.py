@@ -20,11 +20,11 @@ from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Tap
 from okex_ws.client.hub import log
-from okex_ws.client.log_throttle import Alarm
+from okex_ws.client.log_throttle import LogThrottle
 from okex_ws.client.rest import RestError
 from okex_ws.client.sanitize import one_line
 from okex_ws.events import BookEvent, Event
-from okex_ws.protocol.backfill.planner import CHANNELS, Page, Planner
+from okex_ws.protocol.backfill.planner import CHANNELS, BackfillPlanner, PageRequest
 from okex_ws.protocol.pacing import SECOND
 
 HELD_UP_S = 0.1
@@ -51,7 +51,7 @@ class Backfill:
     ) -> None:
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         luck = random.Random(f"{seed} backfill").random  # noqa: S311  # jitter, not a secret
-        self.planner = Planner(channels=channels, since=since, luck=luck)
+        self.planner = BackfillPlanner(channels=channels, since=since, luck=luck)
         self._settings: dict[str, Any] = {"channels": self.planner.channels, "since": since, "seed": seed}
         self._tap = tap
         self._client = client
@@ -59,7 +59,7 @@ class Backfill:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._fetches: set[asyncio.Task[None]] = set()
-        self._alarm = Alarm()
+        self._alarm = LogThrottle()
         client.hub.gate = self._pass
 
     async def __aenter__(self) -> Self:
@@ -110,14 +110,14 @@ class Backfill:
             except TimeoutError:
                 pass
 
-    def _next_page(self) -> Page | None:
+    def _next_page(self) -> PageRequest | None:
         now = self._clock.now()
         page = self.planner.next_page(now)
         if page is not None:
             self._note("ask", now, channel=page.channel, instrument=page.args["instId"])
         return page
 
-    async def _fetch(self, page: Page) -> None:
+    async def _fetch(self, page: PageRequest) -> None:
         args: dict[str, Any] = page.args
         try:
             rows = await self._client.rest.get(page.path, **args)

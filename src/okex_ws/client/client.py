@@ -30,7 +30,7 @@ from okex_ws.protocol.line import Line
 from okex_ws.protocol.pacing import connects_per_ip
 from okex_ws.protocol.plan import Plan, Shard
 from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.protocol.session import BookWish, ClockWish, Timing
+from okex_ws.protocol.session import FetchBook, FetchClock, Timing
 from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.sign import Credentials
 
@@ -388,8 +388,8 @@ class Client(Ordering):
         for driver in self._drivers.values():
             driver.resume()
 
-    async def _fetch(self, wish: BookWish | ClockWish, driver: Driver) -> None:
-        if isinstance(wish, ClockWish):
+    async def _fetch(self, wish: FetchBook | FetchClock, driver: Driver) -> None:
+        if isinstance(wish, FetchClock):
             server_ms, asked = None, self._clock.now()
             with contextlib.suppress(RestError):
                 server_ms = await self.rest.time_ms()

@@ -1,5 +1,7 @@
-"""Turns: OKX counts new connections by IP address, so all clients of a process take turns to dial a host, whatever loop or
-thread they run in. A line's own pace is a decision of its own, and is replayed; this is the pace of whoever shares the address.
+"""Connect limiter: all clients of a process share one pace of new connections to a host.
+
+OKX counts new connections by IP address. Each line also keeps a pace of its own, which is recorded and replayed; this one covers
+every client behind the same address, whatever loop or thread it runs in.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from okex_ws.protocol.pacing import Window, connects_per_ip
 
 
-class Turns:
+class ConnectLimiter:
     """Who dials when. now: ns of a clock that all share; the wall clock of each client may be another one."""
 
     def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
@@ -32,5 +34,5 @@ class Turns:
             return (at - now) / 1e9
 
 
-TURNS = Turns()
+CONNECT_LIMITER = ConnectLimiter()
 """Of this process."""

@@ -21,12 +21,12 @@ import msgspec
 from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSParsedURL, WSTransport, ws_connect
 
 from okex_ws.client.clock import Clock
-from okex_ws.client.connect_limiter import TURNS
+from okex_ws.client.connect_limiter import CONNECT_LIMITER
 from okex_ws.client.sanitize import one_line
 from okex_ws.client.sites import is_loopback
 from okex_ws.events import BookEvent, Event
-from okex_ws.protocol.line import Dial, Failure, Hangup, Line
-from okex_ws.protocol.session import BookWish, ClockWish
+from okex_ws.protocol.line import Dial, Failure, HangUp, Line
+from okex_ws.protocol.session import FetchBook, FetchClock
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import MAX_FRAME, book_image
 
@@ -48,7 +48,7 @@ Line says the same.
 """
 
 
-class _Listener(WSListener):
+class _SocketListener(WSListener):
     """One socket. Joins fragments, notes the close code, passes whole texts on."""
 
     def __init__(self, driver: Driver, number: int) -> None:
@@ -132,7 +132,7 @@ class Driver:
         *,
         clock: Clock,
         publish: Callable[[list[Event], Driver], None],
-        fetch: Callable[[BookWish | ClockWish, Driver], None],
+        fetch: Callable[[FetchBook | FetchClock, Driver], None],
         overloaded: Callable[[Driver], None],
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
@@ -151,7 +151,7 @@ class Driver:
         self._ssl = ssl_context
         self._proxy = proxy if proxy is not None else _proxy_from_environment(line.url)
         self._open_within_s = open_within_s
-        self._listeners: dict[int, _Listener] = {}
+        self._listeners: dict[int, _SocketListener] = {}
         self._connections: dict[int, asyncio.Task[None]] = {}  # from the dial to the end of the socket
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0
@@ -225,7 +225,7 @@ class Driver:
         return self.line.resync(item, self._note("resync", arg=item.arg, cause=cause), cause)
 
     def book_fetched(self, item: Subscription, rows: list[Any]) -> None:
-        """The rows REST gave for a BookWish, none if it had none to give."""
+        """The rows REST gave for a FetchBook, none if it had none to give."""
         now = self._note("image", arg=item.arg, rows=rows)
         self._emit(self.line.book_fetched(item, book_image(rows, item, now), now))
         self.settle()
@@ -243,7 +243,7 @@ class Driver:
 
     # -- from the sockets ------------------------------------------------------------------------------------------------
 
-    def on_opened(self, number: int, listener: _Listener) -> None:
+    def on_opened(self, number: int, listener: _SocketListener) -> None:
         self._listeners[number] = listener
         try:
             self._emit(self.line.opened(number, self._note("open", number)))
@@ -302,7 +302,7 @@ class Driver:
             match action:
                 case Dial(number=number):
                     self._start(number)
-                case Hangup(number=number, code=code, reason=reason):
+                case HangUp(number=number, code=code, reason=reason):
                     self.hang_up(number, code, reason)
         for number in line.sessions:
             self._send(number)
@@ -374,7 +374,7 @@ class Driver:
 
     async def _connect(self, number: int) -> None:
         """One connection from the dial to the end of its socket."""
-        listener = _Listener(self, number)
+        listener = _SocketListener(self, number)
         try:
             transport = await self._dial(listener)
             if listener.transport is not None:
@@ -390,13 +390,13 @@ class Driver:
         self._emit(self.line.failed(number, failure, self._note("fail", number, **msgspec.structs.asdict(failure))))
         self.settle()
 
-    async def _dial(self, listener: _Listener) -> WSTransport:
+    async def _dial(self, listener: _SocketListener) -> WSTransport:
         async def open_socket(address: WSParsedURL) -> socket.socket:
             # Ours, because picows keeps the socket of a handshake that was cancelled.
             listener.sock = await _open_socket(address.host, address.port)
             return listener.sock
 
-        while (wait_s := TURNS.take(urlsplit(self.line.url).netloc)) > 0:  # noqa: ASYNC110  # other threads set no event here
+        while (wait_s := CONNECT_LIMITER.take(urlsplit(self.line.url).netloc)) > 0:  # noqa: ASYNC110  # other threads set no event here
             await asyncio.sleep(wait_s)
         async with asyncio.timeout(self._open_within_s):
             transport, _ = await ws_connect(

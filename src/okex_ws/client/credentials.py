@@ -252,7 +252,7 @@ def _shown(name: str, value: str) -> str:
     return ("demo" if value == "1" else "live") if name == "demo" else one_line(value)
 
 
-class _Table:
+class _TomlTable:
     """A table of the file whose text does not show what it holds."""
 
     def __init__(self, rows: Mapping[str, Any]) -> None:
@@ -265,9 +265,9 @@ class _Table:
     def has(self, name: str) -> bool:
         return self._rows.get(name) not in (None, "")
 
-    def table(self, name: str) -> _Table | None:
+    def table(self, name: str) -> _TomlTable | None:
         rows = self._rows.get(name)
-        return _Table(rows) if isinstance(rows, dict) else None
+        return _TomlTable(rows) if isinstance(rows, dict) else None
 
     def text(self, name: str, origin: str) -> str:
         if not isinstance(self._rows[name], str | bool | int):
@@ -275,7 +275,7 @@ class _Table:
         return str(self._rows[name])
 
 
-def _tables(path: Path) -> _Table | None:
+def _tables(path: Path) -> _TomlTable | None:
     """The file, read; None when there is none. Nobody but its owner may read it, or what is in it is no secret."""
     problem = ""
     try:
@@ -284,7 +284,7 @@ def _tables(path: Path) -> _Table | None:
             if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
                 problem = f"{path} can be read by other users of this machine; type: chmod 600 {path}"
             else:
-                return _Table(tomllib.load(handle))
+                return _TomlTable(tomllib.load(handle))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -296,7 +296,7 @@ def _tables(path: Path) -> _Table | None:
     raise CredentialsError(problem)
 
 
-def _chosen(tables: _Table, profile: str | None, path: Path) -> tuple[str, _Table]:
+def _chosen(tables: _TomlTable, profile: str | None, path: Path) -> tuple[str, _TomlTable]:
     profiles = tables.table("profiles")
     names = profiles.names if profiles is not None else []
     if profiles is None or not names:

@@ -10,7 +10,7 @@ from typing import Any
 
 from okex_ws.client.sanitize import one_line
 from okex_ws.client.stream import Policy, Stream
-from okex_ws.events import BookEvent, Candle, ConsumerFailed, Event, Instrument, News, Ticker, Trade
+from okex_ws.events import BookEvent, Candle, ConsumerFailed, Event, Instrument, StatusEvent, Ticker, Trade
 from okex_ws.market import Books, Instruments, Latest
 
 log = logging.getLogger("okex_ws")
@@ -142,7 +142,7 @@ class Hub:
 
     def _plan(self, kind: type[Event]) -> tuple[bool, _Takers, _Callbacks]:
         """Who wants events of a kind: found out once."""
-        is_book = self._keeps_books and issubclass(kind, (BookEvent, News))
+        is_book = self._keeps_books and issubclass(kind, (BookEvent, StatusEvent))
         takers: _Takers = ()
         if issubclass(kind, (Trade, Ticker, Candle)):
             takers = (self.latest.apply,)

@@ -51,7 +51,7 @@ def pressed(path: Path) -> str | None:
         return f"{path} cannot be read: {os.strerror(error.errno or 0).lower()}"
 
 
-class Switch:
+class KillSwitch:
     """Watches for one process: halts when the file appears or the signal comes; when the file goes, resumes what it halted.
 
     Start and stop it within the loop. file, number: None for no file, or no signal.

@@ -1,4 +1,4 @@
-"""Alarm: one thing that goes on failing, told when that is news: each cause once, and again after a minute; then its end."""
+"""Log throttle: says when a repeated failure is worth a log line: each cause once, again after a minute, and its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SAY_AGAIN = 60 * SECOND
 """How long a cause that lasts, or comes back, is not mentioned again, ns."""
 
 
-class Alarm:
+class LogThrottle:
     """text: the latest failure, "" while all is well."""
 
     def __init__(self) -> None:

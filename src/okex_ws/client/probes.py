@@ -103,7 +103,7 @@ async def clock_offset_ms(rest: Rest, timeout_s: float) -> tuple[float, float]:
     return theirs - (before + took / 2) * 1e3, took / 2 * 1e3
 
 
-class LoginAnswer(msgspec.Struct, frozen=True):
+class LoginProbe(msgspec.Struct, frozen=True):
     """How OKX answered a login. code: "0" when it was let in; took_ms: until the answer."""
 
     code: str
@@ -111,7 +111,7 @@ class LoginAnswer(msgspec.Struct, frozen=True):
     took_ms: float
 
 
-async def login(url: str, credentials: Credentials, context: ssl.SSLContext | None, timeout_s: float) -> LoginAnswer:
+async def login(url: str, credentials: Credentials, context: ssl.SSLContext | None, timeout_s: float) -> LoginProbe:
     """One login, by this machine's clock. Raises OSError with words for people."""
     answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     async with asyncio.timeout(timeout_s), _opened(url, context, _First(answer)) as transport:
@@ -124,7 +124,7 @@ async def login(url: str, credentials: Credentials, context: ssl.SSLContext | No
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise OSError("the answer to the login is no JSON") from None
     code, message = (str(frame.get(name, "")) for name in ("code", "msg")) if isinstance(frame, dict) else ("", "")
-    return LoginAnswer(code, message, took_ms)
+    return LoginProbe(code, message, took_ms)
 
 
 @contextlib.asynccontextmanager

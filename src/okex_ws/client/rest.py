@@ -20,7 +20,7 @@ from okex_ws.client.sites import Site
 from okex_ws.events import AccountUpdate, BookSnapshot, Instrument, OrderUpdate, PositionUpdate
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.channels import subscription
-from okex_ws.wire.codes import Policy, lookup
+from okex_ws.wire.codes import CodePolicy, lookup
 from okex_ws.wire.frames import book_image, decode_rows
 from okex_ws.wire.sign import Credentials, rest_sign
 
@@ -50,7 +50,7 @@ class RestError(Exception):
         self.may_have_happened = may_have_happened
 
 
-class Answer(msgspec.Struct, frozen=True):
+class RestAnswer(msgspec.Struct, frozen=True):
     """OKX's answer to a POST. code: 0 done, 1 every item failed, 2 some items failed: each row has an `sCode` of its own."""
 
     code: str
@@ -111,7 +111,7 @@ class Rest:
         """The `data` of GET /api/v5/`path`, signed unless it is public. Raises RestError."""
         return (await self._ask("GET", path, query=query)).rows
 
-    async def post(self, path: str, body: Any, *, expires_ms: int | None = None) -> Answer:
+    async def post(self, path: str, body: Any, *, expires_ms: int | None = None) -> RestAnswer:
         """POST /api/v5/`path`, signed and sent once; codes 0, 1 and 2 are answers, anything else raises RestError.
 
         expires_ms: OKX refuses the request (50036) when it comes later than this, ms UTC by OKX's clock.
@@ -205,7 +205,7 @@ class Rest:
         query: Mapping[str, str | int | None] = {},
         body: bytes = b"",
         expires_ms: int | None = None,
-    ) -> Answer:
+    ) -> RestAnswer:
         is_private = path.partition("/")[0] not in UNSIGNED
         if is_private and self._credentials is None and path.startswith(("account/", "trade/")):
             raise RestError(f"{method} {path}: give credentials; this is an account's own")
@@ -219,8 +219,8 @@ class Rest:
             reply = _body(answer, method, path)
             code, rows = str(reply.get("code", "")), reply.get("data")
             if isinstance(rows, list) and (code == "0" or (method == "POST" and code in ("1", "2"))):
-                return Answer(code, str(reply.get("msg", "")), rows)
-            if lookup(code).policy is Policy.CLOCK and is_private and not corrected:
+                return RestAnswer(code, str(reply.get("msg", "")), rows)
+            if lookup(code).policy is CodePolicy.CLOCK and is_private and not corrected:
                 corrected = True  # refused for its time alone, so it did not happen; it is signed and sent once more
                 await self._correct_clock(known)
                 continue

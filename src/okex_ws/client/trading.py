@@ -1,4 +1,4 @@
-"""Trader: the orders of one account over real sockets. It carries out what `Orders` and `Safety` want, and decides nothing.
+"""Trader: the orders of one account over real sockets. It carries out what `Orders` and `RiskGate` want, and decides nothing.
 
 An order request leaves only after its intent is on the disk. It goes over the WebSocket, or over REST while that cannot take it.
 What a former process left open is settled before anything new is sent.
@@ -20,7 +20,7 @@ import msgspec
 from okex_ws.client import audit
 from okex_ws.client.connection import Driver
 from okex_ws.client.intents import IntentLog, IntentLogError
-from okex_ws.client.kill_switch import HALT_FILE, Switch
+from okex_ws.client.kill_switch import HALT_FILE, KillSwitch
 from okex_ws.client.orders import NotTradingError
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.sanitize import one_line
@@ -43,27 +43,27 @@ from okex_ws.events import (
     Verdict,
 )
 from okex_ws.market import Books, Instruments, Latest
-from okex_ws.market.account import CHANNELS, Account, ReadWish
+from okex_ws.market.account import CHANNELS, Account, FetchAccount
 from okex_ws.market.sizing import fit, fit_change, size_unit
 from okex_ws.protocol.orders.budget import OrderBudget
 from okex_ws.protocol.orders.order_ids import PREFIX_BITS, OrderIds
 from okex_ws.protocol.orders.orders import Orders
 from okex_ws.protocol.orders.tickets import (
     Action,
-    LookUp,
+    FetchInstrument,
+    FetchOrder,
+    FetchOrderClock,
     Outcome,
     Patience,
-    ReadClock,
-    ReadInstrument,
-    Record,
     SendRest,
     SendSocket,
     Ticket,
+    WriteIntent,
 )
 from okex_ws.protocol.orders.verdicts import TOO_FREQUENT
 from okex_ws.protocol.risk.cancel_all_after import Arm, CancelAllAfter
-from okex_ws.protocol.risk.gate import Safety
-from okex_ws.protocol.risk.pre_trade import FILE, Guard, Limits, Surroundings
+from okex_ws.protocol.risk.gate import RiskGate
+from okex_ws.protocol.risk.pre_trade import FILE, Limits, PreTradeRisk, RiskContext
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, kind_of
@@ -144,9 +144,9 @@ class Trader:
         self.account = Account()
         armed_s = settings.cancel_all_after_s
         of_spreads = (False, True) if settings.spreads else (False,)
-        self.safety = Safety(
+        self.safety = RiskGate(
             self.orders,
-            guard=Guard(settings.limits, settings.limits_by_instrument),
+            guard=PreTradeRisk(settings.limits, settings.limits_by_instrument),
             switches=[CancelAllAfter(timeout_s=armed_s, is_spread=which) for which in of_spreads] if armed_s is not None else [],
             open_orders=lambda: self.account.orders.open.values(),
             open_spreads=lambda: self.account.spreads.open.values(),
@@ -165,7 +165,7 @@ class Trader:
         self._missing = "no connection yet"
         self._is_closed = False
         self._refused: LoginRefusedError | NotTradingError | None = None
-        self._switch = Switch(
+        self._switch = KillSwitch(
             Path(settings.halt_file).expanduser() if settings.halt_file is not None else None,
             settings.halt_signal,
             halt=self.halt,
@@ -315,7 +315,7 @@ class Trader:
         size, price = fit(rules, side=side, size=order.size, price=order.price, order_type=order_type, target_currency=unit)
         return msgspec.structs.replace(order, size=size, price=price, target_currency=unit)
 
-    def _around(self, order: PlaceOrder | AmendOrder, others: Sequence[PlaceOrder | AmendOrder]) -> Surroundings:
+    def _around(self, order: PlaceOrder | AmendOrder, others: Sequence[PlaceOrder | AmendOrder]) -> RiskContext:
         return surroundings(
             order,
             account=self.account,
@@ -432,7 +432,7 @@ class Trader:
 
     def _do(self, action: Action) -> None:
         match action:
-            case Record():
+            case WriteIntent():
                 self._record(action)
             case SendSocket(request_id=request_id) | SendRest(request_id=request_id) if request_id in self._unsent:
                 self._unsent.discard(request_id)
@@ -440,14 +440,14 @@ class Trader:
                 self._send(action)
             case SendRest():
                 self._spawn(self._post(action))
-            case LookUp():
+            case FetchOrder():
                 self._spawn(self._look_up(action))
-            case ReadInstrument(instrument=instrument):
+            case FetchInstrument(instrument=instrument):
                 self._spawn(self._read_instrument(instrument))
-            case ReadClock():
+            case FetchOrderClock():
                 self._spawn(self._read_clock())
 
-    def _record(self, action: Record) -> None:
+    def _record(self, action: WriteIntent) -> None:
         if self._log is None:
             return
         try:
@@ -476,7 +476,7 @@ class Trader:
             self.orders.rest_answered(action.request_id, answer.code, answer.message, answer.rows, self._now())
         self._say()
 
-    async def _look_up(self, action: LookUp) -> None:
+    async def _look_up(self, action: FetchOrder) -> None:
         rows, code = None, ""
         try:
             rows = await self._rest().get(action.path, **action.query)
@@ -485,7 +485,7 @@ class Trader:
         self.orders.looked_up(action.ticket, rows, code, self._now())
         self._say()
 
-    async def _read(self, wish: ReadWish) -> None:
+    async def _read(self, wish: FetchAccount) -> None:
         """What the account's picture is made anew from."""
         rows, code = None, ""
         try:

@@ -1,4 +1,4 @@
-"""Surroundings of one order, gathered from all that is known: account, books, last prices, and orders on their way.
+"""RiskContext of one order, gathered from all that is known: account, books, last prices, and orders on their way.
 
 Whatever is not known is None, and the guard decides what that means.
 """
@@ -12,7 +12,7 @@ from okex_ws.events import Instrument, OrderUpdate
 from okex_ws.market import Books, BookState, Instruments, Latest
 from okex_ws.market.account import Account
 from okex_ws.market.sizing import in_quote_currency, notional
-from okex_ws.protocol.risk.pre_trade import Surroundings
+from okex_ws.protocol.risk.pre_trade import RiskContext
 from okex_ws.wire.orders import AmendOrder, PlaceOrder
 
 NOTHING = Decimal(0)
@@ -28,7 +28,7 @@ def surroundings(
     books: Books,
     latest: Latest,
     in_flight: Iterable[PlaceOrder | AmendOrder],
-) -> Surroundings:
+) -> RiskContext:
     """What the guard must know to let this order pass. in_flight: what was asked for, and may not be told of yet."""
     amended = _amended(order, account) if isinstance(order, AmendOrder) else None
     side = order.side if isinstance(order, PlaceOrder) else amended.side if amended is not None else ""
@@ -48,7 +48,7 @@ def surroundings(
     rules = instruments.get(order.instrument)
     price = order.price or (amended.price if amended is not None else None) or middle
     size = order.size if order.size is not None else amended.size if amended is not None else None
-    return Surroundings(
+    return RiskContext(
         account=account.quality.value,
         book=book,
         middle=middle,

@@ -1,4 +1,4 @@
-"""News of the line itself, in the same ordered stream as the data."""
+"""StatusEvent of the line itself, in the same ordered stream as the data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from okex_ws.events.base import Event, Push
 
 
-class News(Event, kw_only=True, gc=False):
+class StatusEvent(Event, kw_only=True, gc=False):
     """What happened to the line. `line` names the connection's place, e.g. `public/0`."""
 
     line: str = ""
 
 
-class Connected(News, kw_only=True, gc=False):
+class Connected(StatusEvent, kw_only=True, gc=False):
     """A WebSocket is open. connection: the how-many-th of this line; handover: it replaces one that still works."""
 
     url: str = ""
@@ -21,7 +21,7 @@ class Connected(News, kw_only=True, gc=False):
     handover: bool = False
 
 
-class Disconnected(News, kw_only=True, gc=False):
+class Disconnected(StatusEvent, kw_only=True, gc=False):
     """A WebSocket is gone, or could not be opened.
 
     code: the close code (1006 when there was none); reason: who says what, in words.
@@ -40,25 +40,25 @@ class Disconnected(News, kw_only=True, gc=False):
     channels: tuple[tuple[str, str], ...] = ()
 
 
-class LoggedIn(News, kw_only=True, gc=False):
+class LoggedIn(StatusEvent, kw_only=True, gc=False):
     """OKX accepted the login of this connection."""
 
 
-class Subscribed(News, kw_only=True, gc=False):
+class Subscribed(StatusEvent, kw_only=True, gc=False):
     """OKX acknowledged a subscription."""
 
     channel: str = ""
     key: str = ""
 
 
-class Unsubscribed(News, kw_only=True, gc=False):
+class Unsubscribed(StatusEvent, kw_only=True, gc=False):
     """OKX acknowledged the end of a subscription; later pushes of it are not delivered."""
 
     channel: str = ""
     key: str = ""
 
 
-class Refused(News, kw_only=True, gc=False):
+class Refused(StatusEvent, kw_only=True, gc=False):
     """OKX refused a request: this subscription does not run.
 
     channel, key: the subscription, both "" when OKX's answer cannot be tied to one.
@@ -73,7 +73,7 @@ class Refused(News, kw_only=True, gc=False):
     will_retry: bool = False
 
 
-class Gap(News, kw_only=True, gc=False):
+class Gap(StatusEvent, kw_only=True, gc=False):
     """Something was missed: a hole in a chain.
 
     Trades: `first_id` to `last_id`, both missing, both inclusive.
@@ -93,7 +93,7 @@ class Gap(News, kw_only=True, gc=False):
     since: int = 0
 
 
-class Stale(News, kw_only=True, gc=False):
+class Stale(StatusEvent, kw_only=True, gc=False):
     """A subscription is silent for longer than its channel ever is, or lost its line; what it said last may no longer hold.
 
     silent_s: seconds since its last push; cause: silence or disconnected.
@@ -105,7 +105,7 @@ class Stale(News, kw_only=True, gc=False):
     cause: str = "silence"
 
 
-class Resumed(News, kw_only=True, gc=False):
+class Resumed(StatusEvent, kw_only=True, gc=False):
     """A subscription that was stale or broken speaks again.
 
     since: ts_recv (ns) of its last push before the break; last_sequence, next_sequence: a book's, around the hole.
@@ -118,7 +118,7 @@ class Resumed(News, kw_only=True, gc=False):
     next_sequence: int | None = None
 
 
-class Recovered(News, kw_only=True, gc=False):
+class Recovered(StatusEvent, kw_only=True, gc=False):
     """A hole, or a stretch of one, is filled: what was missed came before this, marked as backfilled.
 
     Trades: `first_id` to `last_id`, both inclusive. Candles and funding have no ids: `since` to `until`, ns UTC of the exchange,
@@ -134,7 +134,7 @@ class Recovered(News, kw_only=True, gc=False):
     count: int = 0
 
 
-class Unrecoverable(News, kw_only=True, gc=False):
+class Unrecoverable(StatusEvent, kw_only=True, gc=False):
     """What was missed and cannot be fetched back: the exact remainder of a hole.
 
     Trades: `first_id` to `last_id`, both inclusive; first_id is None where OKX has nothing as old as was asked, last_id if REST
@@ -154,21 +154,21 @@ class Unrecoverable(News, kw_only=True, gc=False):
     detail: str = ""
 
 
-class Notice(News, kw_only=True, gc=False):
+class Notice(StatusEvent, kw_only=True, gc=False):
     """OKX announces something to this connection, e.g. 64008: it will be closed for an upgrade in 60 s."""
 
     code: str = ""
     message: str = ""
 
 
-class ConnectionCount(News, kw_only=True, gc=False):
+class ConnectionCount(StatusEvent, kw_only=True, gc=False):
     """How many connections of the account hold this channel; OKX allows 30."""
 
     channel: str = ""
     count: int = 0
 
 
-class Malformed(News, kw_only=True, gc=False):
+class Malformed(StatusEvent, kw_only=True, gc=False):
     """A frame that could not be read; the connection is kept. raw: the frame untouched; reason: what is wrong with it."""
 
     raw: bytes = b""
@@ -177,13 +177,13 @@ class Malformed(News, kw_only=True, gc=False):
     key: str = ""
 
 
-class Unrecognized(News, kw_only=True, gc=False):
+class Unrecognized(StatusEvent, kw_only=True, gc=False):
     """A frame that is valid JSON but of no shape OKX V5 documents; kept whole."""
 
     raw: bytes = b""
 
 
-class Dropped(News, kw_only=True, gc=False):
+class Dropped(StatusEvent, kw_only=True, gc=False):
     """A consumer was too slow and its queue let go of events: told in its own stream, at the place of the hole."""
 
     consumer: str = ""
@@ -191,7 +191,7 @@ class Dropped(News, kw_only=True, gc=False):
     total: int = 0
 
 
-class ConsumerFailed(News, kw_only=True, gc=False):
+class ConsumerFailed(StatusEvent, kw_only=True, gc=False):
     """A callback raised; the others and the line go on. Reported once per consumer and kind of error."""
 
     consumer: str = ""

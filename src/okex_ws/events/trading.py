@@ -1,4 +1,4 @@
-"""News of our own trading: replies to order requests, verdicts, refusals, and what guards the account.
+"""StatusEvent of our own trading: replies to order requests, verdicts, refusals, and what guards the account.
 
 They stand in the same ordered stream as the pushes.
 """
@@ -10,7 +10,7 @@ import enum
 import msgspec
 from msgspec import field
 
-from okex_ws.events.line import News
+from okex_ws.events.line import StatusEvent
 
 
 class Verdict(enum.StrEnum):
@@ -39,7 +39,7 @@ class OrderResult(msgspec.Struct, kw_only=True, gc=False):
     result: bool | None = None
 
 
-class OrderReplied(News, kw_only=True, gc=False):
+class OrderReplied(StatusEvent, kw_only=True, gc=False):
     """OKX answered an order request of ours, as it came; `Orders` makes verdicts of it.
 
     request_id, op: the request's; code: "0" all accepted, "1" none, "2" some, anything else is about the request as a whole.
@@ -57,7 +57,7 @@ class OrderReplied(News, kw_only=True, gc=False):
     connection: int = 0
 
 
-class OrderResolved(News, kw_only=True, gc=False):
+class OrderResolved(StatusEvent, kw_only=True, gc=False):
     """An order request reached its verdict: one per order, also of a batch.
 
     kind: place, amend, cancel, mass_cancel. code, reason, advice: why, "" when confirmed. via: websocket, rest, lookup or push,
@@ -80,7 +80,7 @@ class OrderResolved(News, kw_only=True, gc=False):
     late: bool = False
 
 
-class OrderRefused(News, kw_only=True, gc=False):
+class OrderRefused(StatusEvent, kw_only=True, gc=False):
     """An order was refused here: nothing was sent. rule: which limit or check; advice: what to change."""
 
     kind: str = ""
@@ -91,7 +91,7 @@ class OrderRefused(News, kw_only=True, gc=False):
     advice: str = ""
 
 
-class SafetyOverridden(News, kw_only=True, gc=False):
+class SafetyOverridden(StatusEvent, kw_only=True, gc=False):
     """An order left although the check `rule` (account, book) spoke against it; reason: the caller's."""
 
     kind: str = ""
@@ -101,27 +101,27 @@ class SafetyOverridden(News, kw_only=True, gc=False):
     reason: str = ""
 
 
-class AccountQuality(News, kw_only=True, gc=False):
+class AccountQuality(StatusEvent, kw_only=True, gc=False):
     """How far the account's picture can be trusted from here on: LIVE, RECONCILING, STALE; reason: why it changed."""
 
     quality: str = ""
     reason: str = ""
 
 
-class Halted(News, kw_only=True, gc=False):
+class Halted(StatusEvent, kw_only=True, gc=False):
     """The kill switch is on: no order leaves until trading is resumed by hand. by: call, signal, file, or a rule's name."""
 
     reason: str = ""
     by: str = ""
 
 
-class TradingResumed(News, kw_only=True, gc=False):
+class TradingResumed(StatusEvent, kw_only=True, gc=False):
     """The kill switch is off again."""
 
     reason: str = ""
 
 
-class SwitchArmed(News, kw_only=True, gc=False):
+class SwitchArmed(StatusEvent, kw_only=True, gc=False):
     """OKX will cancel all orders at `until` (ns UTC) unless told otherwise before; timeout_s 0: it will not any more.
 
     is_spread: all spread orders, which have a switch of their own.
@@ -133,7 +133,7 @@ class SwitchArmed(News, kw_only=True, gc=False):
     is_spread: bool = False
 
 
-class SwitchFailed(News, kw_only=True, gc=False):
+class SwitchFailed(StatusEvent, kw_only=True, gc=False):
     """Cancel-all-after could not be renewed; what OKX was told last still holds. failures: in a row."""
 
     reason: str = ""

@@ -19,7 +19,7 @@ from okex_ws.journal.problems import Problem
 from okex_ws.journal.reader import JournalReader, read_header
 from okex_ws.journal.reading import recorders
 from okex_ws.journal.records import INCOMING, Record
-from okex_ws.journal.recovery import Recovered, recover
+from okex_ws.journal.recovery import RecoveredTail, recover
 from okex_ws.journal.segment import Batch
 from okex_ws.journal.storage import OsStorage, Storage
 from okex_ws.journal.writer import JournalWriter
@@ -39,7 +39,7 @@ __all__ = [
     "Problem",
     "Record",
     "RecordTooLongError",
-    "Recovered",
+    "RecoveredTail",
     "SegmentHeader",
     "Storage",
     "StorageFailedError",

@@ -46,7 +46,7 @@ class _Place(NamedTuple):
     limit: int | None
 
 
-class _Mark(NamedTuple):
+class _SegmentMark(NamedTuple):
     """How far an earlier pass came: segment, offset, next record."""
 
     number: int | None
@@ -70,7 +70,7 @@ class JournalReader:
         self.dialect = dialect
         self._storage = storage
         self._zstd = decompressor()
-        self._mark: _Mark | None = None
+        self._mark: _SegmentMark | None = None
         self._expected: int | None = None
         self._pending: list[tuple[str, Damage]] = []
         self._torn: frozenset[int] = frozenset()
@@ -152,7 +152,7 @@ class JournalReader:
             fresh = [record for record in found if record.n >= (self._expected or 0)]
             after_it = header.last + 1 if place.limit is None else min(header.last + 1, place.limit)
             self._expected = max(self._expected or 0, after_it)
-            self._mark = _Mark(place.number, item.end, self._expected)
+            self._mark = _SegmentMark(place.number, item.end, self._expected)
             yield from fresh if place.limit is None else (record for record in fresh if record.n < place.limit)
 
     def _is_wanted(self, block: Block, after: int, since: int | None, until: int | None) -> bool:

@@ -25,7 +25,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     segment: int
 
 
-class _Line(msgspec.Struct, gc=False):
+class _RecordLine(msgspec.Struct, gc=False):
     n: int
     ts: int
     line: str
@@ -35,7 +35,7 @@ class _Line(msgspec.Struct, gc=False):
     b64: bytes | None = None
 
 
-_decode_lines = msgspec.json.Decoder(_Line).decode_lines
+_decode_lines = msgspec.json.Decoder(_RecordLine).decode_lines
 
 
 def records_of(lines: bytes, header: BlockHeader) -> list[Record]:

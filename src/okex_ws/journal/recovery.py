@@ -18,7 +18,7 @@ from okex_ws.journal.storage import OsStorage, Storage
 _COPY = 1024 * 1024
 
 
-class Recovered(NamedTuple):
+class RecoveredTail(NamedTuple):
     """What is there: the last record's number, the last segment's number, and what was cut."""
 
     last: int
@@ -26,7 +26,7 @@ class Recovered(NamedTuple):
     problems: list[Problem]
 
 
-def recover(folder: Path, *, storage: Storage = OsStorage()) -> Recovered:
+def recover(folder: Path, *, storage: Storage = OsStorage()) -> RecoveredTail:
     """Cut the torn tails of a recorder's segments; nothing changes when there are none. The caller holds the FolderLock.
 
     Reads block headers, not payloads. May be killed at any moment and run again.
@@ -55,7 +55,7 @@ def recover(folder: Path, *, storage: Storage = OsStorage()) -> Recovered:
             if tail is None or tail.start > 0 or is_torn_start(head, size):
                 cuts.append((path, tail or Damage(0, 0, "torn", "the file is empty")))
     problems = [_cut(storage, path, tail) for path, tail in cuts]
-    return Recovered(last, max([0, *numbers, *torn_numbers(names)]), problems)
+    return RecoveredTail(last, max([0, *numbers, *torn_numbers(names)]), problems)
 
 
 def _cut(storage: Storage, path: Path, tail: Damage) -> Problem:

@@ -17,7 +17,7 @@ MOST_REMEMBERED = 4096
 CHAINED_BOOKS = ("books", "books-l2-tbt", "books-optimized")
 
 
-class Chain:
+class LegacyChain:
     """Continuity of one subscription: whether it was interrupted. last: ts_recv of its last row, ns, 0 before the first."""
 
     def __init__(self, line: str, subscription: Subscription) -> None:
@@ -53,7 +53,7 @@ class Chain:
         return Gap(ts_recv=now, line=self.line, channel=item.channel, instrument=item.key, cause=cause, since=self.last)
 
 
-class TradeChain(Chain):
+class LegacyTradeChain(LegacyChain):
     """Continuity of trades whose ids skip: none twice, and after a break a Gap unless the first batch overlaps."""
 
     def __init__(self, line: str, subscription: Subscription) -> None:
@@ -88,7 +88,7 @@ class TradeChain(Chain):
         return super().interrupt(now, cause)
 
 
-class BookChain(Chain):
+class LegacyBookChain(LegacyChain):
     """Continuity of an incremental book: an image, then changes; after an interruption nothing until the next image."""
 
     def __init__(self, line: str, subscription: Subscription) -> None:
@@ -115,7 +115,7 @@ class BookChain(Chain):
         return [self._gap(now, cause)]
 
 
-class Chains:
+class LegacyChains:
     """The chains of one line, by subscription. V1 and V3 never announce that they will close: there is no handover."""
 
     deadline: int | None = None
@@ -123,9 +123,9 @@ class Chains:
 
     def __init__(self, line: str) -> None:
         self.line = line
-        self._chains: dict[Subscription, Chain] = {}
+        self._chains: dict[Subscription, LegacyChain] = {}
 
-    def of(self, subscription: Subscription) -> Chain:
+    def of(self, subscription: Subscription) -> LegacyChain:
         """The chain of a subscription, made when first asked for."""
         chain = self._chains.get(subscription)
         if chain is None:
@@ -138,16 +138,16 @@ class Chains:
     def forget(self, subscription: Subscription) -> None:
         self._chains.pop(subscription, None)
 
-    def release(self, subscription: Subscription) -> Chain | None:
+    def release(self, subscription: Subscription) -> LegacyChain | None:
         """Let a chain go to another line."""
         return self._chains.pop(subscription, None)
 
-    def adopt(self, chain: Chain) -> None:
+    def adopt(self, chain: LegacyChain) -> None:
         """A chain of another line goes on here."""
         chain.line = self.line
         self._chains[chain.subscription] = chain
 
-    def all(self) -> Iterable[Chain]:
+    def all(self) -> Iterable[LegacyChain]:
         return self._chains.values()
 
     def interrupt(self, now: int, cause: str) -> list[Event]:
@@ -168,9 +168,9 @@ class Chains:
         return []
 
 
-def _chain_for(line: str, subscription: Subscription) -> Chain:
+def _chain_for(line: str, subscription: Subscription) -> LegacyChain:
     if subscription.channel == "trades":
-        return TradeChain(line, subscription)
+        return LegacyTradeChain(line, subscription)
     if subscription.channel in CHAINED_BOOKS:
-        return BookChain(line, subscription)
-    return Chain(line, subscription)
+        return LegacyBookChain(line, subscription)
+    return LegacyChain(line, subscription)

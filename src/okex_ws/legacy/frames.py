@@ -18,7 +18,7 @@ class Acked(msgspec.Struct):
     is_subscribe: bool
 
 
-class LoginAnswer(msgspec.Struct):
+class LegacyLoginAnswer(msgspec.Struct):
     """The server's word on our login; code "0": accepted."""
 
     code: str
@@ -70,7 +70,7 @@ class Unknown(msgspec.Struct):
     raw: bytes
 
 
-Frame = Pong | Acked | LoginAnswer | Failed | Rows | Replied | Foreign | Bad | Unknown
+Frame = Pong | Acked | LegacyLoginAnswer | Failed | Rows | Replied | Foreign | Bad | Unknown
 
 
 def why(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""Session: what the conversations of V1 and V3 have in common: four methods, as in V5, and nothing of V5's.
+"""LegacySession: what the conversations of V1 and V3 have in common: four methods, as in V5, and nothing of V5's.
 
 `receive(data, now)` → events (`receive_binary` for a binary frame, which is a deflated text), `bytes_to_send()`, `deadline()`,
-`on_deadline(now)` → events. V1 and V3 say in their own Session how things are said, read and begun.
+`on_deadline(now)` → events. V1 and V3 say in their own LegacySession how things are said, read and begun.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from okex_ws.events import (
     Unrecognized,
     Unsubscribed,
 )
-from okex_ws.legacy.continuity import CHAINED_BOOKS, Chains
+from okex_ws.legacy.continuity import CHAINED_BOOKS, LegacyChains
 from okex_ws.legacy.deflate import inflated
-from okex_ws.legacy.frames import Acked, Bad, Failed, Foreign, Frame, LoginAnswer, Pong, Replied, Rows, Unknown
+from okex_ws.legacy.frames import Acked, Bad, Failed, Foreign, Frame, LegacyLoginAnswer, Pong, Replied, Rows, Unknown
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import FrameError
 from okex_ws.wire.sign import Credentials
@@ -49,7 +49,7 @@ MALFORMED_MOST, MALFORMED_WITHIN = 20, 10 * SECOND
 MOST_UNANSWERED = 4096
 
 
-class State(enum.Enum):
+class LegacyState(enum.Enum):
     """Where a subscription stands on this connection."""
 
     WANTED = "wanted"
@@ -58,16 +58,16 @@ class State(enum.Enum):
     REFUSED = "refused"
 
 
-class Ending(msgspec.Struct):
-    """Why a Session wants its connection closed: close code and reason. `fatal`: no use to try again."""
+class LegacyEnding(msgspec.Struct):
+    """Why a LegacySession wants its connection closed: close code and reason. `fatal`: no use to try again."""
 
     code: int
     reason: str
     fatal: bool = False
 
 
-class Timing(msgspec.Struct, frozen=True):
-    """How patient a Session is; seconds."""
+class LegacyTiming(msgspec.Struct, frozen=True):
+    """How patient a LegacySession is; seconds."""
 
     ping_after_s: float = 30.0
     pong_within_s: float = 10.0
@@ -75,7 +75,7 @@ class Timing(msgspec.Struct, frozen=True):
     stalled_after_s: float = 20.0
 
 
-class Wish(msgspec.Struct):
+class LegacyFetch(msgspec.Struct):
     """One subscription here. name: the dialect's own. due: when it is to be asked for; asked_at: when it was; tries: how often
     without an answer. awaits_image: a book whose next row has to be one; image_due: until when. renewals, renewed_at: how often
     it was distrusted of late. is_parted: the server is told that it is over before it is asked again. twin: another name of the
@@ -85,7 +85,7 @@ class Wish(msgspec.Struct):
     item: Subscription
     name: str
     due: int
-    state: State = State.WANTED
+    state: LegacyState = LegacyState.WANTED
     asked_at: int = 0
     tries: int = 0
     awaits_image: bool = False
@@ -98,12 +98,12 @@ class Wish(msgspec.Struct):
     twin: str = ""
 
 
-class Session(ABC):
-    """The rules of one connection. Parameters as of V5's Session; chains: continuity, shared by the line's connections."""
+class LegacySession(ABC):
+    """The rules of one connection. Parameters as of V5's LegacySession; chains: continuity, shared by the line's connections."""
 
     silence_s: Mapping[str, float] = {}
     """Longest time without a push that is still normal, by channel."""
-    patience = Timing()
+    patience = LegacyTiming()
     """How patient it is where nobody says; V1's server closed a line that sent no ping for 300 s, whatever else was said."""
     pong_is_life = True
     """Whether nothing but a pong proves that the server lives."""
@@ -115,7 +115,7 @@ class Session(ABC):
         *,
         now: int,
         number: int = 0,
-        chains: Chains | None = None,
+        chains: LegacyChains | None = None,
         credentials: Credentials | None = None,
         timing: Any = None,
         stale_after_s: Mapping[str, float] | None = None,
@@ -123,11 +123,11 @@ class Session(ABC):
     ) -> None:
         self.line = line
         self.number = number
-        self.chains = chains or Chains(line)
+        self.chains = chains or LegacyChains(line)
         self.timing = timing or self.patience
         self.outbox: list[bytes] = []
         self.wishes: list[Any] = []  # images over REST: never, V1 and V3 give them themselves
-        self.ending: Ending | None = None
+        self.ending: LegacyEnding | None = None
         self.is_leaving = False
         self.malformed = self.unrecognized = self.late_pushes = 0
         self.first_push_at = 0
@@ -135,7 +135,7 @@ class Session(ABC):
         self._credentials = credentials
         self._login = "asked" if credentials is not None else ""
         self._login_asked_at = now
-        self._wanted: dict[str, Wish] = {}  # by the dialect's own name
+        self._wanted: dict[str, LegacyFetch] = {}  # by the dialect's own name
         self._left: dict[str, None] = {}
         self._silence = {**self.silence_s, **(stale_after_s or {})}
         self._unanswered: dict[str, deque[str]] = {}  # requests to trade, by channel: answers come in order
@@ -170,7 +170,7 @@ class Session(ABC):
     def part_requests(self, names: Sequence[str]) -> Iterable[bytes]:
         """The texts that unsubscribe."""
 
-    def fitted(self, wish: Wish, events: list[Event], now: int) -> list[Event]:
+    def fitted(self, wish: LegacyFetch, events: list[Event], now: int) -> list[Event]:
         """A subscription's rows, as its chain takes them: a dialect that does not mark images marks them here."""
         return events
 
@@ -188,7 +188,7 @@ class Session(ABC):
             text = inflated(data)
         except FrameError as error:
             # Nothing is numbered here: what this frame said is lost, and whose it was is not known. Only a new image helps.
-            self.ending = Ending(1007, f"a frame that cannot be read: {error}")
+            self.ending = LegacyEnding(1007, f"a frame that cannot be read: {error}")
             return self._malformed(data, str(error), now)
         return self._read(text, data, now)
 
@@ -206,10 +206,10 @@ class Session(ABC):
         """Time has passed: pings, overdue answers, silence, renewals."""
         if now - self.next_deadline > self.timing.stalled_after_s * SECOND:
             asleep = (now - self.next_deadline) / SECOND
-            self.ending = Ending(1001, f"this process stood still for {asleep:.0f} s")
+            self.ending = LegacyEnding(1001, f"this process stood still for {asleep:.0f} s")
             return []
         if self._login == "asked" and now - self._login_asked_at >= self.timing.login_within_s * SECOND:
-            self.ending = Ending(1001, "no answer to the login")
+            self.ending = LegacyEnding(1001, "no answer to the login")
         events = self._overdue(now)
         events += self._silent(now)
         self._heartbeat(now)
@@ -224,10 +224,10 @@ class Session(ABC):
         for item in subscriptions:
             name = self.literal(item)
             known = self._wanted.get(name)
-            if known is None or known.state is State.REFUSED:
+            if known is None or known.state is LegacyState.REFUSED:
                 self._left.pop(name, None)
                 is_book = item.channel in CHAINED_BOOKS
-                self._wanted[name] = Wish(item, name, due=now, awaits_image=is_book, twin=self._twin(item, name))
+                self._wanted[name] = LegacyFetch(item, name, due=now, awaits_image=is_book, twin=self._twin(item, name))
         self._ask(now)
         self._schedule(now)
 
@@ -235,7 +235,7 @@ class Session(ABC):
         """Another name by which the same is wanted and not refused, "" without one."""
         same = (item.channel, item.key)
         for other, wish in self._wanted.items():
-            if other != name and (wish.item.channel, wish.item.key) == same and wish.state is not State.REFUSED:
+            if other != name and (wish.item.channel, wish.item.key) == same and wish.state is not LegacyState.REFUSED:
                 return other
         return ""
 
@@ -244,13 +244,15 @@ class Session(ABC):
         name = dict(item.args).get("name") or self._name_of(item)
         if name not in self._wanted:
             is_book = item.channel in CHAINED_BOOKS
-            wish = Wish(item, name, due=0, state=State.CONFIRMED, awaits_image=is_book, is_told=True, is_adopted=True)
+            wish = LegacyFetch(
+                item, name, due=0, state=LegacyState.CONFIRMED, awaits_image=is_book, is_told=True, is_adopted=True
+            )
             self._wanted[name] = wish
 
     def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
         """Let these go: their later pushes are dropped and counted."""
         names = [name for item in subscriptions if (name := self.literal(item)) in self._wanted]
-        asked = [name for name in names if self._wanted[name].state in (State.ASKED, State.CONFIRMED)]
+        asked = [name for name in names if self._wanted[name].state in (LegacyState.ASKED, LegacyState.CONFIRMED)]
         for name in names:
             self.chains.forget(self._wanted.pop(name).item)
             self._left[name] = None
@@ -261,7 +263,7 @@ class Session(ABC):
         """Distrust what a subscription said and ask for it anew, ever slower if that does not help."""
         wish = self._wanted.get(self._name_of(subscription))
         events = self.chains.of(subscription).interrupt(now, cause)
-        if wish is not None and wish.state in (State.ASKED, State.CONFIRMED):
+        if wish is not None and wish.state in (LegacyState.ASKED, LegacyState.CONFIRMED):
             self._renew(wish, now)
         self._ask(now)
         self._schedule(now)
@@ -287,7 +289,7 @@ class Session(ABC):
         self._pinged_at = None
         self._ping_due = now
         for wish in self._wanted.values():
-            wish.asked_at = max(wish.asked_at, now) if wish.state is State.ASKED else wish.asked_at
+            wish.asked_at = max(wish.asked_at, now) if wish.state is LegacyState.ASKED else wish.asked_at
             wish.image_due = wish.image_due and now + IMAGE_WITHIN
             chain = self.chains.of(wish.item)
             chain.last = now if chain.last else 0
@@ -296,7 +298,7 @@ class Session(ABC):
     @property
     def is_settled(self) -> bool:
         """True when every subscription is confirmed or refused."""
-        return all(wish.state in (State.CONFIRMED, State.REFUSED) for wish in self._wanted.values())
+        return all(wish.state in (LegacyState.CONFIRMED, LegacyState.REFUSED) for wish in self._wanted.values())
 
     @property
     def is_login_refused(self) -> bool:
@@ -316,10 +318,10 @@ class Session(ABC):
         except FrameError as error:
             events = self._malformed(raw, str(error), now)
             if any(self._unanswered.values()):  # which of them this answered is not known, nor whose the next answer is
-                self.ending = Ending(1007, f"a message that cannot be read: {error}")
+                self.ending = LegacyEnding(1007, f"a message that cannot be read: {error}")
             # It may have been a change of any book.
             for wish in list(self._wanted.values()):
-                if wish.item.channel in CHAINED_BOOKS and wish.state is State.CONFIRMED and not wish.awaits_image:
+                if wish.item.channel in CHAINED_BOOKS and wish.state is LegacyState.CONFIRMED and not wish.awaits_image:
                     events += self.resync(wish.item, now, "malformed")
             return events
         events = [event for frame in frames for event in self._on_frame(frame, raw, now)]
@@ -336,14 +338,14 @@ class Session(ABC):
                 self._pinged_at, self._last_pong = None, now
             case Acked(name=name, is_subscribe=is_subscribe):
                 return self._on_ack(name, is_subscribe, now)
-            case LoginAnswer():
+            case LegacyLoginAnswer():
                 return self._on_login(frame, now)
             case Failed():
                 return self._on_failed(frame, now)
             case Replied():
                 return self._on_reply(frame, now)
             case Foreign(code=code, message=message):
-                self.ending = Ending(1002, message, fatal=True)
+                self.ending = LegacyEnding(1002, message, fatal=True)
                 return [self._refused("", "", code, message, now)]
             case Bad(name=name, reason=reason):
                 return self._on_bad(name, reason, raw, now)
@@ -382,22 +384,22 @@ class Session(ABC):
             wish.awaits_image = wish.item.channel in CHAINED_BOOKS
             return [*self.chains.of(wish.item).interrupt(now, "disconnected"), *self._confirm(wish, now)]
         wish.tries = 0
-        if wish.state is State.ASKED and wish.awaits_image:
+        if wish.state is LegacyState.ASKED and wish.awaits_image:
             wish.image_due = now + IMAGE_WITHIN
         return self._confirm(wish, now)
 
-    def _confirm(self, wish: Wish, now: int) -> list[Event]:
-        wish.state = State.CONFIRMED
+    def _confirm(self, wish: LegacyFetch, now: int) -> list[Event]:
+        wish.state = LegacyState.CONFIRMED
         if wish.is_told:
             return []
         wish.is_told = True
         return [Subscribed(ts_recv=now, line=self.line, channel=wish.item.channel, key=wish.item.key)]
 
-    def _on_login(self, frame: LoginAnswer, now: int) -> list[Event]:
+    def _on_login(self, frame: LegacyLoginAnswer, now: int) -> list[Event]:
         if frame.code == "0":
             self._login = "done"
             for wish in self._wanted.values():
-                wish.due = now if wish.state is State.WANTED else wish.due
+                wish.due = now if wish.state is LegacyState.WANTED else wish.due
             return [LoggedIn(ts_recv=now, line=self.line)]
         self._login = "refused"
         events: list[Event] = [self._refused("login", "", frame.code, frame.message, now)]
@@ -409,20 +411,20 @@ class Session(ABC):
     def _on_failed(self, frame: Failed, now: int) -> list[Event]:
         wish = self._wanted.get(frame.name)
         if wish is None and self._login == "asked" and frame.code in self.codes_login:
-            return self._on_login(LoginAnswer(frame.code, frame.message), now)
+            return self._on_login(LegacyLoginAnswer(frame.code, frame.message), now)
         if wish is None:
             item = self.meaning(frame.name) if frame.name else None
             channel, key = (item.channel, item.key) if item is not None else (frame.name, "")
             return [self._refused(channel, key, frame.code, frame.message, now)]
         if frame.code in self.codes_again and wish.tries < len(RENEW_AFTER_S):
-            wish.state, wish.due = State.WANTED, now + int(RENEW_AFTER_S[wish.tries] * SECOND) + SECOND
+            wish.state, wish.due = LegacyState.WANTED, now + int(RENEW_AFTER_S[wish.tries] * SECOND) + SECOND
             wish.tries += 1
             item = wish.item
             return [self._refused(item.channel, item.key, frame.code, frame.message, now, will_retry=True)]
         return self._refuse(wish, frame.code, frame.message, now)
 
-    def _refuse(self, wish: Wish, code: str, message: str, now: int) -> list[Event]:
-        wish.state = State.REFUSED
+    def _refuse(self, wish: LegacyFetch, code: str, message: str, now: int) -> list[Event]:
+        wish.state = LegacyState.REFUSED
         item = wish.item
         return [self._refused(item.channel, item.key, code, message, now), *self.chains.of(item).interrupt(now, "refused")]
 
@@ -476,7 +478,7 @@ class Session(ABC):
         self.malformed += 1
         self._bad_frames.append(now)
         if len(self._bad_frames) == MALFORMED_MOST and now - self._bad_frames[0] < MALFORMED_WITHIN and self.ending is None:
-            self.ending = Ending(1002, f"{MALFORMED_MOST} unreadable frames within {MALFORMED_WITHIN // SECOND} s")
+            self.ending = LegacyEnding(1002, f"{MALFORMED_MOST} unreadable frames within {MALFORMED_WITHIN // SECOND} s")
         return [Malformed(ts_recv=now, line=self.line, raw=raw, reason=reason, channel=channel, key=key)]
 
     # -- time ------------------------------------------------------------------------------------------------------------
@@ -492,7 +494,7 @@ class Session(ABC):
                 self._pinged_at = None
         if self._pinged_at is not None:
             if now - self._pinged_at >= pong_within:
-                self.ending = Ending(1001, f"no answer to a ping, the last one was {(now - heard) / SECOND:.0f} s ago")
+                self.ending = LegacyEnding(1001, f"no answer to a ping, the last one was {(now - heard) / SECOND:.0f} s ago")
         elif now >= due:
             self._pinged_at = now
             self._ping_due = now + int(self.timing.ping_after_s * SECOND)
@@ -503,7 +505,7 @@ class Session(ABC):
         due = [
             wish
             for wish in self._wanted.values()
-            if wish.state is State.WANTED
+            if wish.state is LegacyState.WANTED
             and wish.due <= now
             and not wish.twin
             and (self._login in ("", "done") or not self.needs_login(wish.item))
@@ -514,36 +516,36 @@ class Session(ABC):
         self.outbox += self.part_requests(parting) if parting else ()
         self.outbox += self.ask_requests([wish.name for wish in due])
         for wish in due:
-            wish.state, wish.asked_at, wish.is_parted = State.ASKED, now, False
+            wish.state, wish.asked_at, wish.is_parted = LegacyState.ASKED, now, False
 
-    def _renew(self, wish: Wish, now: int) -> None:
+    def _renew(self, wish: LegacyFetch, now: int) -> None:
         """Subscribe anew, after a goodbye."""
         if now - wish.renewed_at > HELD:
             wish.renewals = 0
         pause_s = RENEW_AFTER_S[min(wish.renewals, len(RENEW_AFTER_S) - 1)]
         wish.renewals += 1
         wish.renewed_at = wish.due = now + int(pause_s * SECOND)
-        wish.state, wish.is_parted = State.WANTED, True
+        wish.state, wish.is_parted = LegacyState.WANTED, True
         wish.awaits_image, wish.image_due = wish.item.channel in CHAINED_BOOKS, 0
 
     def _overdue(self, now: int) -> list[Event]:
         events: list[Event] = []
         for wish in self._wanted.values():
-            if wish.twin and wish.state is State.WANTED:
+            if wish.twin and wish.state is LegacyState.WANTED:
                 message = f"{wish.name} is {wish.twin} by another name, and that is wanted already: leave one of them out"
                 events += self._refuse(wish, "", message, now)
             elif wish.image_due and wish.image_due <= now:
                 self._renew(wish, now)
-            elif wish.state is State.ASKED and now - wish.asked_at >= ANSWER_WITHIN:
+            elif wish.state is LegacyState.ASKED and now - wish.asked_at >= ANSWER_WITHIN:
                 events += self._unheard(wish, now)
         return events
 
-    def _unheard(self, wish: Wish, now: int) -> list[Event]:
+    def _unheard(self, wish: LegacyFetch, now: int) -> list[Event]:
         item = wish.item
         if self.chains.of(item).last >= wish.asked_at and not wish.awaits_image:
             return self._confirm(wish, now)  # it flows: only the ack was lost
         wish.tries += 1
-        wish.state = State.WANTED
+        wish.state = LegacyState.WANTED
         if wish.tries % 2:
             wish.due = now
             return []
@@ -564,9 +566,9 @@ class Session(ABC):
             self._renew(wish, now)
         return events
 
-    def _silence_limit(self, wish: Wish) -> int | None:
+    def _silence_limit(self, wish: LegacyFetch) -> int | None:
         limit = self._silence.get(wish.item.channel)
-        is_heard = wish.state is State.CONFIRMED and self.chains.of(wish.item).last
+        is_heard = wish.state is LegacyState.CONFIRMED and self.chains.of(wish.item).last
         return None if limit is None or not is_heard else int(limit * SECOND)
 
     def _schedule(self, now: int) -> None:
@@ -580,9 +582,9 @@ class Session(ABC):
         if self._login == "asked":
             times.append(self._login_asked_at + int(timing.login_within_s * SECOND))
         for wish in self._wanted.values():
-            if wish.state is State.WANTED and (self._login in ("", "done") or not self.needs_login(wish.item)):
+            if wish.state is LegacyState.WANTED and (self._login in ("", "done") or not self.needs_login(wish.item)):
                 times.append(wish.due)
-            elif wish.state is State.ASKED:
+            elif wish.state is LegacyState.ASKED:
                 times.append(wish.asked_at + ANSWER_WITHIN)
             if wish.image_due:
                 times.append(wish.image_due)

@@ -74,7 +74,7 @@ class Quality(enum.StrEnum):
     STALE = "STALE"
 
 
-class ReadWish(msgspec.Struct, frozen=True):
+class FetchAccount(msgspec.Struct, frozen=True):
     """GET /api/v5/`path` with this query, signed; its rows are handed to `fetched`."""
 
     number: int
@@ -131,7 +131,7 @@ class Account:
         self.spreads = SpreadOrders()
         self.quality = Quality.STALE
         self.as_of = 0
-        self.wishes: list[ReadWish] = []
+        self.wishes: list[FetchAccount] = []
         self.unaccounted: set[str] = set()
         self._channels = channels
         self._up: set[tuple[str, str]] = set()
@@ -331,7 +331,7 @@ class Account:
             self._ask_spreads(now)
         self._ask("trade/fills", {"limit": str(PAGE)}, self._read_fills, now)
 
-    def fetched(self, wish: ReadWish, rows: list[Any] | None, now: int, code: str = "") -> list[Event]:
+    def fetched(self, wish: FetchAccount, rows: list[Any] | None, now: int, code: str = "") -> list[Event]:
         """The answer to a wish: its rows, or None and OKX's code when there was none."""
         question = self._asked.pop(wish.number, None)
         if question is None:
@@ -414,7 +414,7 @@ class Account:
             question.path, question.query = question.absence.path, question.absence.query
         self._number += 1
         self._asked[self._number] = question
-        self.wishes.append(ReadWish(self._number, question.path, question.query))
+        self.wishes.append(FetchAccount(self._number, question.path, question.query))
 
     def _go_on(self, now: int) -> list[Event]:
         """Look up further orders; LIVE when nothing is left to be read."""

@@ -38,7 +38,7 @@ Rows = Sequence[tuple[str, ...]]
 """Levels as OKX's texts: price, size, ..., order count."""
 
 
-class _Side:
+class _BookSide:
     """One side of a book: levels by price, and the prices in ascending order.
 
     A full image is kept as it came until a change or a deeper look asks for more: most images are of one level.
@@ -171,8 +171,8 @@ class OrderBook:
         self._last: BookEvent | None = None
         self._was_crossed: bool | None = None  # before the next change; None right after an image
         self._may_cross = False  # its image came crossed: an auction, or before the opening
-        self._bids = _Side(is_bid=True)
-        self._asks = _Side(is_bid=False)
+        self._bids = _BookSide(is_bid=True)
+        self._asks = _BookSide(is_bid=False)
 
     def __repr__(self) -> str:
         bid, ask = self.best_bid, self.best_ask
@@ -319,7 +319,7 @@ class OrderBook:
         """
         return _crc32(self._bids.top(CHECKSUM_LEVELS), self._asks.top(CHECKSUM_LEVELS))
 
-    def _depth(self, side: _Side, count: int) -> list[Level]:
+    def _depth(self, side: _BookSide, count: int) -> list[Level]:
         if self.state is not BookState.LIVE:
             return []
         return [level_of(row) for row in side.top(count or max(len(side.order), len(side.image or ())))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from okex_ws.events import BookEvent, Disconnected, Event, Gap, News, Refused, Stale
+from okex_ws.events import BookEvent, Disconnected, Event, Gap, Refused, Stale, StatusEvent
 from okex_ws.market.book import OrderBook
 
 DEPTHS = {"books5": 5, "bbo-tbt": 1, "books50-l2-tbt": 50, "sprd-books5": 5, "sprd-bbo-tbt": 1}
@@ -58,7 +58,7 @@ class Books:
             if trouble is not None:
                 book.mark_stale()
             return trouble
-        if isinstance(event, News):
+        if isinstance(event, StatusEvent):
             self._hear(event)
         return None
 
@@ -68,7 +68,7 @@ class Books:
         if book is not None:
             book.mark_stale()
 
-    def _hear(self, news: News) -> None:
+    def _hear(self, news: StatusEvent) -> None:
         """What the line says of its books: a book nobody feeds any more is STALE."""
         match news:
             # A trade's gap has ids. After a resnapshot the image is the very next event: nobody can read in between.

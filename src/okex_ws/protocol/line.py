@@ -16,7 +16,7 @@ from okex_ws.events import Connected, Disconnected, Event
 from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.pacing import SECOND, Backoff, Window
 from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.protocol.session import BookWish, ClockWish, Timing
+from okex_ws.protocol.session import FetchBook, FetchClock, Timing
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.sign import Credentials
 
@@ -37,7 +37,7 @@ class Dial(msgspec.Struct):
     number: int
 
 
-class Hangup(msgspec.Struct):
+class HangUp(msgspec.Struct):
     """Close connection `number` with this code and reason."""
 
     number: int
@@ -80,7 +80,7 @@ class Line:
         self.dialect = dialect
         self.chains = dialect.make_chains(name)
         self.subscriptions: dict[Subscription, None] = {}
-        self.actions: list[Dial | Hangup] = []
+        self.actions: list[Dial | HangUp] = []
         self.sessions: dict[int, AnySession] = {}
         self.is_overloaded = False
         self.is_dead = False
@@ -131,7 +131,7 @@ class Line:
         self._dial_at = self._dialling = None
         events: list[Event] = []
         for number in list(self.sessions):
-            self.actions.append(Hangup(number, 1000, ""))
+            self.actions.append(HangUp(number, 1000, ""))
             events += self.closed(number, 1000, "closed by us", now)
         # Nothing late can come any more: what is missing now is lost.
         return [*events, *(verdict for chain in self.chains.all() for verdict in chain.conclude(now))]
@@ -215,7 +215,7 @@ class Line:
     def opened(self, number: int, now: int) -> list[Event]:
         """Connection `number` stands: its Session begins."""
         if number != self._dialling:
-            self.actions.append(Hangup(number, 1000, ""))
+            self.actions.append(HangUp(number, 1000, ""))
             return []
         self._dialling = None
         self._was_open = True
@@ -299,18 +299,18 @@ class Line:
         return session.bytes_to_send() if session else []
 
     def book_fetched(self, subscription: Subscription, image: Event | None, now: int) -> list[Event]:
-        """The answer to a BookWish."""
+        """The answer to a FetchBook."""
         session = self.sessions.get(self._primary or 0)
         return session.book_fetched(subscription, image, now) if session else []
 
     def clock_measured(self, server_ms: int | None, asked: int, now: int) -> list[Event]:
-        """The answer to a ClockWish: what OKX said to a question that left at `asked`; None when it said nothing."""
+        """The answer to a FetchClock: what OKX said to a question that left at `asked`; None when it said nothing."""
         if server_ms is not None:
             self.server_clock.learn(server_ms, asked, now)
         events = [event for session in self.sessions.values() for event in session.clock_measured(server_ms is not None, now)]
         return [*events, *self._after(now)]
 
-    def take_wishes(self) -> list[BookWish | ClockWish]:
+    def take_wishes(self) -> list[FetchBook | FetchClock]:
         """What is to be fetched over REST: book images, OKX's time."""
         wishes = [wish for session in self.sessions.values() for wish in session.wishes]
         for session in self.sessions.values():
@@ -336,7 +336,7 @@ class Line:
         events: list[Event] = []
         for number, session in list(self.sessions.items()):
             if session.ending is not None:
-                self.actions.append(Hangup(number, session.ending.code, session.ending.reason))
+                self.actions.append(HangUp(number, session.ending.code, session.ending.reason))
                 events += self.closed(number, session.ending.code, session.ending.reason, now)
         primary = self.sessions.get(self._primary or 0)
         is_idle = self._dialling is None and self._dial_at is None
@@ -358,7 +358,7 @@ class Line:
         old = self._primary or 0
         events = self._take_over(now)
         self.sessions.pop(old, None)
-        self.actions.append(Hangup(old, 1000, ""))
+        self.actions.append(HangUp(old, 1000, ""))
         return [*events, self._lost(old, 1000, "handed over", now, retry_s=None, handed_over=True)]
 
     def _take_over(self, now: int) -> list[Event]:

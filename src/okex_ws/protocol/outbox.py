@@ -1,4 +1,4 @@
-"""Asking: what one connection still has to tell OKX, and when it may: goodbyes, the login, subscriptions, renewals.
+"""Outbox: what one connection still has to tell OKX, and when it may: goodbyes, the login, subscriptions, renewals.
 
 What comes within a moment is gathered into few frames; the hourly limit is kept by construction, with a reserve for renewals.
 Source: docs-v5 "Connect" (480 requests an hour and connection, 64 KB of args), "Login", "Subscribe".
@@ -36,7 +36,7 @@ class Login(enum.Enum):
     REFUSED = "refused"
 
 
-class Asking:
+class Outbox:
     """Everything one connection still has to say. `outbox` are the texts to send now, in order.
 
     server_clock: OKX's time, which a login carries.

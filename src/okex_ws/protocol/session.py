@@ -26,15 +26,15 @@ from okex_ws.events import (
 )
 from okex_ws.protocol.bad_frames import BadFrames, is_foreign
 from okex_ws.protocol.continuity import BookChain, Chains
-from okex_ws.protocol.outbox import LOGIN_ERRORS, Asking, Login
+from okex_ws.protocol.outbox import LOGIN_ERRORS, Login, Outbox
 from okex_ws.protocol.pacing import SECOND, Backoff
 from okex_ws.protocol.resync import FIRST_WORD_WITHIN, IMAGE_WITHIN, REST_BOOKS, Images, Renewal
 from okex_ws.protocol.routes import Route, Routes
 from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.protocol.subscriptions import TOO_FREQUENT, State, Subscriptions, Verdict
+from okex_ws.protocol.subscriptions import TOO_FREQUENT, AckVerdict, Subscriptions, SubscriptionState
 from okex_ws.wire import requests
 from okex_ws.wire.channels import Subscription, find
-from okex_ws.wire.codes import Policy, lookup
+from okex_ws.wire.codes import CodePolicy, lookup
 from okex_ws.wire.frames import (
     AckFrame,
     CountFrame,
@@ -74,14 +74,14 @@ class Ending(msgspec.Struct):
     fatal: bool = False
 
 
-class BookWish(msgspec.Struct):
+class FetchBook(msgspec.Struct):
     """A book image to be fetched over REST and handed to `book_fetched`."""
 
     subscription: Subscription
     depth: int
 
 
-class ClockWish(msgspec.Struct):
+class FetchClock(msgspec.Struct):
     """OKX's time is to be asked for over REST and handed to `clock_measured`: a login was found too old or too new."""
 
 
@@ -111,11 +111,11 @@ class Session:
         self.chains = chains or Chains(line)
         self.timing = timing
         self.registry = Subscriptions()
-        self.asking = Asking(number, self.registry, credentials=credentials, now=now, server_clock=server_clock)
+        self.asking = Outbox(number, self.registry, credentials=credentials, now=now, server_clock=server_clock)
         self.outbox = self.asking.outbox
         self.ending: Ending | None = None
         self.is_leaving = False
-        self.wishes: list[BookWish | ClockWish] = []
+        self.wishes: list[FetchBook | FetchClock] = []
         self.malformed = 0
         self.unrecognized = 0
         self.late_pushes = 0
@@ -193,10 +193,10 @@ class Session:
     def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
         """Ask for these, within OKX's limits. One that was refused is asked for again."""
         for item in subscriptions:
-            if item in self.registry.states and self.registry.states[item] is not State.REFUSED:
+            if item in self.registry.states and self.registry.states[item] is not SubscriptionState.REFUSED:
                 continue
             self._leaving.pop(item, None)
-            self.registry.states[item] = State.WANTED
+            self.registry.states[item] = SubscriptionState.WANTED
             self.asking.want(item, now)
         self.asking.ask(now)
         self._schedule(now)
@@ -215,7 +215,7 @@ class Session:
 
     def adopt(self, item: Subscription) -> None:
         """Take the pushes of a subscription that was asked for elsewhere: of a recording, say."""
-        self.registry.states.setdefault(item, State.CONFIRMED)
+        self.registry.states.setdefault(item, SubscriptionState.CONFIRMED)
 
     def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
         """Let these go: their later pushes are dropped and counted, and they are forgotten at the next reconnect."""
@@ -224,7 +224,7 @@ class Session:
             self._forget(item)
             self.chains.forget(item)
             self._leaving[item] = 2
-            if state in (State.ASKED, State.CONFIRMED):
+            if state in (SubscriptionState.ASKED, SubscriptionState.CONFIRMED):
                 self.asking.part(item)
         while len(self._leaving) > MOST_LEAVING:
             del self._leaving[next(iter(self._leaving))]
@@ -240,7 +240,7 @@ class Session:
         return events
 
     def book_fetched(self, subscription: Subscription, image: Event | None, now: int) -> list[Event]:
-        """The answer to a BookWish: a BookSnapshot, or None when REST had none to give."""
+        """The answer to a FetchBook: a BookSnapshot, or None when REST had none to give."""
         route = self._routes.of.get(subscription)
         if route is None or not isinstance(route.chain, BookChain):
             return []
@@ -255,7 +255,7 @@ class Session:
         return events or []
 
     def clock_measured(self, succeeded: bool, now: int) -> list[Event]:
-        """The answer to a ClockWish: the shared ServerClock is right now, or could not be set."""
+        """The answer to a FetchClock: the shared ServerClock is right now, or could not be set."""
         events: list[Event] = []
         if succeeded:
             self.asking.clock_set(now)
@@ -409,10 +409,10 @@ class Session:
             return [LoggedIn(ts_recv=now, line=self.line)]
         error = ErrorFrame("", frame.code, frame.message, "")
         policy = lookup(frame.code).policy
-        if policy is Policy.CLOCK and self.asking.log_in_by_another_clock():
-            self.wishes.append(ClockWish())
+        if policy is CodePolicy.CLOCK and self.asking.log_in_by_another_clock():
+            self.wishes.append(FetchClock())
             return [self._refused("login", "", error, now, will_retry=True)]
-        if policy in (Policy.RETRY, Policy.BACK_OFF) and self.asking.log_in_later(now):
+        if policy in (CodePolicy.RETRY, CodePolicy.BACK_OFF) and self.asking.log_in_later(now):
             # Only the login is tried again: what needs none goes on over this connection.
             return [self._refused("login", "", error, now, will_retry=True)]
         return self._end_login(error, now)
@@ -423,17 +423,17 @@ class Session:
         events: list[Event] = [self._refused("login", "", error, now, will_retry=False)]
         for item in self.asking.locked_out:
             events += self._refuse(item, error, now)
-        if all(state is State.REFUSED for state in self.registry.states.values()):
+        if all(state is SubscriptionState.REFUSED for state in self.registry.states.values()):
             self.ending = Ending(1000, f"login refused: {error.code} {lookup(error.code).meaning}", fatal=True)
         return events
 
-    def _act_on(self, verdict: Verdict, now: int) -> list[Event]:
+    def _act_on(self, verdict: AckVerdict, now: int) -> list[Event]:
         events: list[Event] = []
         for item, error in verdict.refused:
             policy = lookup(error.code).policy
             retries = self._retries.setdefault(item, Backoff(2.0, 60.0))
-            again = policy in (Policy.RETRY, Policy.BACK_OFF)
-            if policy is Policy.RELOGIN and self.asking.login not in (Login.NONE, Login.REFUSED):
+            again = policy in (CodePolicy.RETRY, CodePolicy.BACK_OFF)
+            if policy is CodePolicy.RELOGIN and self.asking.login not in (Login.NONE, Login.REFUSED):
                 self.asking.guard(item)
                 again = retries.tries < 8
             if again:
@@ -451,12 +451,12 @@ class Session:
         return events
 
     def _want_again(self, item: Subscription, due: int) -> None:
-        self.registry.states[item] = State.WANTED
+        self.registry.states[item] = SubscriptionState.WANTED
         self.asking.want(item, due)
 
     def _refuse(self, item: Subscription, error: ErrorFrame, now: int) -> list[Event]:
         """It does not run, and a book it gave cannot be trusted any more. Its chain stays: another connection may feed it."""
-        self.registry.states[item] = State.REFUSED
+        self.registry.states[item] = SubscriptionState.REFUSED
         route = self._routes.of.get(item)
         events = route.chain.interrupt(now, "refused") if route else []
         self._forget(item)
@@ -465,7 +465,7 @@ class Session:
     def _refused(self, channel: str, key: str, error: ErrorFrame, now: int, *, will_retry: bool) -> Refused:
         known = lookup(error.code)
         advice, row = known.advice, find(channel)
-        if known.policy is Policy.ROUTE and row is not None and not self.line.startswith(row.endpoint):
+        if known.policy is CodePolicy.ROUTE and row is not None and not self.line.startswith(row.endpoint):
             advice = f"subscribe at /ws/v5/{row.endpoint}"
         return Refused(
             ts_recv=now,
@@ -524,7 +524,7 @@ class Session:
         for item in verdict.lost:
             route = self._routes.of.get(item)
             if route is not None and route.chain.last >= self._opened_at:
-                self.registry.states[item] = State.CONFIRMED  # it flows: only the ack was lost
+                self.registry.states[item] = SubscriptionState.CONFIRMED  # it flows: only the ack was lost
             elif item in self._asked_again:
                 error = ErrorFrame("", "timeout", "no answer to the subscription, asked twice", "")
                 self._asked_again.discard(item)
@@ -553,7 +553,7 @@ class Session:
         return None if limit is None else int(limit * SECOND)
 
     def _plan_resync(self, item: Subscription, now: int) -> None:
-        if self.registry.states.get(item) in (None, State.REFUSED):
+        if self.registry.states.get(item) in (None, SubscriptionState.REFUSED):
             return
         self._renewals.setdefault(item, Renewal()).plan(now)
 
@@ -572,7 +572,7 @@ class Session:
             renewal = self._renewals.get(item)
             if (renewal is None or not renewal.is_planned) and item.channel in REST_BOOKS and not self._images.is_hopeless(item):
                 self._images.fetching(item, now)
-                self.wishes.append(BookWish(item, REST_BOOKS[item.channel]))
+                self.wishes.append(FetchBook(item, REST_BOOKS[item.channel]))
             else:
                 self._plan_resync(item, now)
                 renewal = self._renewals.get(item)

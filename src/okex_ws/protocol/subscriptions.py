@@ -26,7 +26,7 @@ TOO_FREQUENT = "60014"
 """The request was not even looked at: all of it has to be asked again, later."""
 
 
-class State(enum.Enum):
+class SubscriptionState(enum.Enum):
     """Where a subscription stands on this connection."""
 
     WANTED = "wanted"
@@ -35,7 +35,7 @@ class State(enum.Enum):
     REFUSED = "refused"
 
 
-class Request(msgspec.Struct):
+class SubscriptionRequest(msgspec.Struct):
     """A request in flight: `open` are the args not yet acknowledged, `errors` the refusals not yet attributed."""
 
     id: str
@@ -45,7 +45,7 @@ class Request(msgspec.Struct):
     errors: list[ErrorFrame] = []
 
 
-class Verdict(msgspec.Struct):
+class AckVerdict(msgspec.Struct):
     """What an answer, or its absence, means for subscriptions.
 
     acknowledged; refused, each with its error; unclear: to be asked one by one; lost: asked, without any answer;
@@ -67,8 +67,8 @@ class Subscriptions:
     """
 
     def __init__(self) -> None:
-        self.states: dict[Subscription, State] = {}
-        self._requests: dict[str, Request] = {}
+        self.states: dict[Subscription, SubscriptionState] = {}
+        self._requests: dict[str, SubscriptionRequest] = {}
         self._asked_in: dict[Subscription, str] = {}  # id of the newest request for it
         self._stray_errors = 0  # without an id, about one of several requests in flight
 
@@ -81,7 +81,7 @@ class Subscriptions:
     def are_settled(self) -> bool:
         """True when every subscription is confirmed or refused."""
         states = self.states.values()
-        return State.WANTED not in states and State.ASKED not in states
+        return SubscriptionState.WANTED not in states and SubscriptionState.ASKED not in states
 
     @property
     def is_waiting(self) -> bool:
@@ -90,13 +90,13 @@ class Subscriptions:
 
     def asked(self, request_id: str, verb: str, subscriptions: list[Subscription], now: int) -> None:
         """A request left."""
-        self._requests[request_id] = Request(request_id, verb, dict.fromkeys(subscriptions), now, [])
+        self._requests[request_id] = SubscriptionRequest(request_id, verb, dict.fromkeys(subscriptions), now, [])
         if verb == "subscribe":
             for item in subscriptions:
-                self.states[item] = State.ASKED
+                self.states[item] = SubscriptionState.ASKED
                 self._asked_in[item] = request_id
 
-    def drop(self, item: Subscription) -> State | None:
+    def drop(self, item: Subscription) -> SubscriptionState | None:
         """A subscription is not wanted any more; answers to what was asked before mean nothing. Returns where it stood."""
         self._asked_in.pop(item, None)
         return self.states.pop(item, None)
@@ -106,25 +106,25 @@ class Subscriptions:
         for request in self._requests.values():
             request.sent_at = now
 
-    def ack(self, frame: AckFrame) -> Verdict:
+    def ack(self, frame: AckFrame) -> AckVerdict:
         """An acknowledgement. It is believed by its arg; the id only settles what else is open in the same request."""
         item = frame.subscription
         request = self._requests.get(frame.request_id)
         if request is None or item not in request.open:
             request = next((r for r in self._requests.values() if r.verb == frame.verb and item in r.open), None)
-        verdict = Verdict()
+        verdict = AckVerdict()
         answered = request.id if request is not None else frame.request_id
         if frame.verb != "subscribe":
             verdict.acknowledged.append(item)
         elif item in self.states and answered in ("", self._asked_in.get(item)):
-            self.states[item] = State.CONFIRMED
+            self.states[item] = SubscriptionState.CONFIRMED
             verdict.acknowledged.append(item)
         if request is not None:
             del request.open[item]
             self._attribute(request, verdict)
         return verdict
 
-    def error(self, frame: ErrorFrame) -> Verdict:
+    def error(self, frame: ErrorFrame) -> AckVerdict:
         """An error. Without an id it belongs to the request with the arg it names, or to the only one in flight."""
         request = self._requests.get(frame.request_id)
         if request is None and not frame.request_id:
@@ -133,8 +133,8 @@ class Subscriptions:
             request = candidates[0] if len(candidates) == 1 else None
             self._stray_errors += request is None
         if request is None:
-            return Verdict(is_stray=True)
-        verdict = Verdict()
+            return AckVerdict(is_stray=True)
+        verdict = AckVerdict()
         if request.verb == "unsubscribe":
             if frame.code == TOO_FREQUENT:
                 self._close(request)
@@ -151,9 +151,9 @@ class Subscriptions:
             self._attribute(request, verdict)
         return verdict
 
-    def expire(self, now: int) -> Verdict:
+    def expire(self, now: int) -> AckVerdict:
         """Requests whose answers are overdue: with errors unattributed, their args are asked again one by one."""
-        verdict = Verdict()
+        verdict = AckVerdict()
         for request in [item for item in self._requests.values() if item.sent_at + ANSWER_WITHIN <= now]:
             self._close(request)
             if request.verb == "unsubscribe":
@@ -166,7 +166,7 @@ class Subscriptions:
             self._stray_errors = 0
         return verdict
 
-    def _attribute(self, request: Request, verdict: Verdict) -> None:
+    def _attribute(self, request: SubscriptionRequest, verdict: AckVerdict) -> None:
         for frame in list(request.errors):
             named = _named(frame, request.open)
             if len(named) == 1:
@@ -181,18 +181,22 @@ class Subscriptions:
         if not request.open:
             self._close(request)
 
-    def _refuse(self, request: Request, item: Subscription, frame: ErrorFrame, verdict: Verdict) -> None:
+    def _refuse(self, request: SubscriptionRequest, item: Subscription, frame: ErrorFrame, verdict: AckVerdict) -> None:
         del request.open[item]
         if self._asked_in.get(item) == request.id:
-            self.states[item] = State.REFUSED
+            self.states[item] = SubscriptionState.REFUSED
             verdict.refused.append((item, frame))
 
-    def _close(self, request: Request) -> None:
+    def _close(self, request: SubscriptionRequest) -> None:
         self._requests.pop(request.id, None)
 
-    def _current(self, request: Request) -> list[Subscription]:
+    def _current(self, request: SubscriptionRequest) -> list[Subscription]:
         """Its open args, without those that were let go or asked for anew since, or are confirmed."""
-        return [item for item in request.open if self._asked_in.get(item) == request.id and self.states.get(item) is State.ASKED]
+        return [
+            item
+            for item in request.open
+            if self._asked_in.get(item) == request.id and self.states.get(item) is SubscriptionState.ASKED
+        ]
 
 
 def _words(frame: ErrorFrame) -> set[str]:

@@ -15,13 +15,13 @@ import msgspec
 from okex_ws.events import Event, Push
 from okex_ws.journal import JournalError, JournalReader, Problem, Record, recorders
 from okex_ws.recorder.checksums import Checksums
-from okex_ws.recorder.watermarks import Witness, witnesses
+from okex_ws.recorder.watermarks import Watermark, witnesses
 from okex_ws.replay import Replay
 from okex_ws.store.folder import DAY, StoreError, date_text
 from okex_ws.store.query import Folder, Store
 from okex_ws.store.status_rows import news_line
 from okex_ws.store.tables import event_ns, table_of
-from okex_ws.store.verify import DAMAGE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, Finding, Report, subtract, verify
+from okex_ws.store.verify import DAMAGE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, VerifyFinding, VerifyReport, subtract, verify
 
 WAITING = "waiting"
 """Kind of a finding: rows that are in the journal and not yet in the tables."""
@@ -34,7 +34,7 @@ class Audit(msgspec.Struct):
     the replayed books were verified.
     """
 
-    report: Report
+    report: VerifyReport
     journals: int = 0
     records: int = 0
     events: int = 0
@@ -102,7 +102,7 @@ def audit(paths: Sequence[Path], *, replays: bool = True) -> Audit:
         raise StoreError(str(error)) from error
 
 
-def _check_journals(store: Store, folder: Folder, known: dict[str, Witness], done: Audit, *, compares: bool) -> None:
+def _check_journals(store: Store, folder: Folder, known: dict[str, Watermark], done: Audit, *, compares: bool) -> None:
     journal = folder.root / "journal"
     here = {path.name: path for path in recorders(journal)} if journal.is_dir() else {}
     for name in sorted(known.keys() - here.keys()):
@@ -120,7 +120,7 @@ def _check_journals(store: Store, folder: Folder, known: dict[str, Witness], don
             done.report.findings += _compared(store, folder, name, path, said)
 
 
-def _is_verified(finding: Finding, said: _Said) -> bool:
+def _is_verified(finding: VerifyFinding, said: _Said) -> bool:
     """Whether a book that cannot be verified by its table, for want of sequences, was verified by its checksums."""
     is_book = finding.kind == UNVERIFIABLE and finding.table == "book_updates"
     return is_book and finding.instrument in said.checksums.verified
@@ -171,55 +171,55 @@ def _heard(reader: JournalReader) -> Iterator[tuple[Record, list[Event], bool]]:
 
 
 def _journal_findings(
-    folder: Folder, name: str, problems: list[Problem], said: _Said, known: Witness | None
-) -> Iterator[Finding]:
+    folder: Folder, name: str, problems: list[Problem], said: _Said, known: Watermark | None
+) -> Iterator[VerifyFinding]:
     is_shorter = known is not None and known.n > said.last
     further = f"{known.by} goes on to record {known.n}" if known is not None and is_shorter else ""
     for problem in problems:
         first, last, is_tail = problem.first, problem.last, problem.kind in ("torn", "cut")
         text = f"{name}/{problem}"
         if is_tail and problem.lost == 0:
-            yield Finding(EXPLAINED, "journal", text, "", name)
+            yield VerifyFinding(EXPLAINED, "journal", text, "", name)
         elif first is not None and first > said.last:
             if further and known is not None:
-                yield Finding(DAMAGE, "journal", f"{text}; {further}", "", name, first, max(last or 0, known.n))
+                yield VerifyFinding(DAMAGE, "journal", f"{text}; {further}", "", name, first, max(last or 0, known.n))
                 further = ""
             elif is_tail and not is_shorter:
-                yield Finding(EXPLAINED, "journal", f"{text} (a tail that was never acknowledged)", "", name, first, last)
+                yield VerifyFinding(EXPLAINED, "journal", f"{text} (a tail that was never acknowledged)", "", name, first, last)
             else:
-                yield Finding(DAMAGE, "journal", text, "", name, first, last)
+                yield VerifyFinding(DAMAGE, "journal", text, "", name, first, last)
         elif problem.kind == "missing" and first == 1 and last is not None:
             yield from _absent(folder, name, last, "the first segments of its journal are not here")
         else:
-            yield Finding(DAMAGE, "journal", text, "", name, first, last)
+            yield VerifyFinding(DAMAGE, "journal", text, "", name, first, last)
     if further and known is not None:
         text = f"{name}: {further}, its journal ends at {said.last}"
-        yield Finding(DAMAGE, "journal", text, "", name, said.last + 1, known.n)
+        yield VerifyFinding(DAMAGE, "journal", text, "", name, said.last + 1, known.n)
     for low, high in said.blind:
         text = f"{name}: records {low} to {high} follow a hole; without what came before, their rows cannot be compared"
-        yield Finding(UNVERIFIABLE, "journal", text, "", name, low, high)
+        yield VerifyFinding(UNVERIFIABLE, "journal", text, "", name, low, high)
     for n, channel, instrument in said.checksums.wrong:
         text = f"{name}: {instrument} {channel}: the book of record {n} does not have its checksum, and no gap was told"
-        yield Finding(HOLE, "book_updates", text, instrument, name, n, n)
+        yield VerifyFinding(HOLE, "book_updates", text, instrument, name, n, n)
     if said.later:
         text = f"{name}: {said.later} rows are in the journal and not yet in the tables; a recorder brings them"
-        yield Finding(WAITING, "journal", text, "", name, said.committed + 1, said.last)
+        yield VerifyFinding(WAITING, "journal", text, "", name, said.committed + 1, said.last)
 
 
-def _absent(folder: Folder, name: str, through: int, why: str) -> Iterator[Finding]:
+def _absent(folder: Folder, name: str, through: int, why: str) -> Iterator[VerifyFinding]:
     """Whole segments are not here: gone, as far as the tables have their rows, and lost beyond that."""
     commits = sorted((one.first, one.through) for one in folder.manifest.commits.items if one.recorder == name)
     parts = list(subtract(1, through, commits))
     kept = sum(high - low + 1 for low, high, is_kept in parts if is_kept)
     if kept:
-        yield Finding(GONE, "journal", f"{name}: {why}; the tables have the rows of {kept} of {through} records", "", name)
+        yield VerifyFinding(GONE, "journal", f"{name}: {why}; the tables have the rows of {kept} of {through} records", "", name)
     for low, high, is_kept in parts:
         if not is_kept:
             text = f"{name}: records {low} to {high} were on disk and are lost: {why}, and the tables do not have their rows"
-            yield Finding(DAMAGE, "journal", text, "", name, low, high)
+            yield VerifyFinding(DAMAGE, "journal", text, "", name, low, high)
 
 
-def _compared(store: Store, folder: Folder, name: str, path: Path, said: _Said) -> Iterator[Finding]:
+def _compared(store: Store, folder: Folder, name: str, path: Path, said: _Said) -> Iterator[VerifyFinding]:
     have = _in_tables(store, name, said)
     for table in sorted(said.rows.keys() | have.keys()):
         if said.rows.get(table) != have.get(table):
@@ -234,13 +234,13 @@ def _compared(store: Store, folder: Folder, name: str, path: Path, said: _Said) 
     extra = told.keys() - said.news.keys()
     for places, where in ((missing, "is not in the ledger"), (extra, "is in the ledger, not in the journal")):
         for n, i in sorted(places)[:_NAMED]:
-            yield Finding(HOLE, "gaps", f"{name}: event {i} of record {n}, news of the line, {where}", "", name)
+            yield VerifyFinding(HOLE, "gaps", f"{name}: event {i} of record {n}, news of the line, {where}", "", name)
     for n, i in sorted(told.keys() & said.news.keys()):
         heard = msgspec.json.decode(said.news[n, i])
         differing = [key for key, value in told[n, i].items() if heard.get(key, value) != value]
         if differing:
             what = ", ".join(f"{key} {told[n, i][key]!r} where it was {heard[key]!r}" for key in differing)
-            yield Finding(DAMAGE, "gaps", f"{name}: event {i} of record {n} was altered in the ledger: {what}", "", name)
+            yield VerifyFinding(DAMAGE, "gaps", f"{name}: event {i} of record {n} was altered in the ledger: {what}", "", name)
 
 
 def _in_tables(store: Store, name: str, said: _Said) -> dict[str, _Sums]:
@@ -253,7 +253,7 @@ def _in_tables(store: Store, name: str, said: _Said) -> dict[str, _Sums]:
     return found
 
 
-def _difference(store: Store, folder: Folder, table: str, name: str, path: Path, said: _Said) -> Finding:
+def _difference(store: Store, folder: Folder, table: str, name: str, path: Path, said: _Said) -> VerifyFinding:
     """Which rows: the journal is read again, for one table."""
     gone = _gone(folder, name)
     rows = {
@@ -273,4 +273,4 @@ def _difference(store: Store, folder: Folder, table: str, name: str, path: Path,
     if extra:
         words.append(f"{len(extra)} rows of the table are not in the journal, the first from record {extra[0][0]}")
     text = f"{name}: {table}: {'; '.join(words) or 'rows are there more than once'}"
-    return Finding(HOLE, table, text, "", name)
+    return VerifyFinding(HOLE, table, text, "", name)

@@ -22,7 +22,7 @@ from okex_ws import checkpoints
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
-from okex_ws.client.log_throttle import Alarm
+from okex_ws.client.log_throttle import LogThrottle
 from okex_ws.events import Event, Gap, Push, Trade, Unrecoverable
 from okex_ws.journal import INCOMING, Batch, FolderLock, JournalError, JournalWriter
 from okex_ws.protocol.backfill.restart import Restart
@@ -123,7 +123,7 @@ class Recorder:
         self._frames = self._rows = self._trades = self._gaps = self._unrecoverable = self._backfilled = 0
         self._lag = 0
         self._disk_errors = 0
-        self._troubles: dict[str, Alarm] = {}
+        self._troubles: dict[str, LogThrottle] = {}
         self._spools: dict[Spool, asyncio.Task[None]] = {}
         # A thread each: one that has once written tables keeps the memory for it, and the journal's needs none.
         self._to_journal = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -375,7 +375,7 @@ class Recorder:
         self._disk_errors += 1
         text = f"the {what}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
         cause = getattr(error, "errno", None) or text  # a journal's text names another file each time
-        if self._troubles.setdefault(what, Alarm()).fails(cause, text, now):
+        if self._troubles.setdefault(what, LogThrottle()).fails(cause, text, now):
             log.error("%s", text)
 
     def _note_success(self, what: str) -> None:

@@ -17,19 +17,19 @@ from okex_ws.store.ledger import recorder_of, span_of
 from okex_ws.store.query import Folder
 
 
-class Witness(NamedTuple):
+class Watermark(NamedTuple):
     """n: the highest journal record known to have been on disk; by: the file that says so, relative to the data folder."""
 
     n: int
     by: str
 
 
-def witnesses(folder: Folder) -> dict[str, Witness]:
+def witnesses(folder: Folder) -> dict[str, Watermark]:
     """The best one of each recorder of which anything speaks."""
-    best: dict[str, Witness] = {}
+    best: dict[str, Watermark] = {}
     for recorder, n, by in _said(folder):
         if n > best.get(recorder, (0,))[0]:
-            best[recorder] = Witness(n, by)
+            best[recorder] = Watermark(n, by)
     return best
 
 

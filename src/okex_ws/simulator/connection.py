@@ -1,4 +1,4 @@
-"""Line: one open WebSocket as the exchange sees it, whatever is spoken over it: its outbox, its end, its faults.
+"""ExchangeConnection: one open WebSocket as the exchange sees it, whatever is spoken over it: its outbox, its end, its faults.
 
 In: whole messages (`receive`), pushes from the exchange (`push`). Out: `take()` gives what the shell must put on the wire,
 in order. Time is ns UTC, passed in. What is said and understood is a subclass's: V5 in conversation.py, V1 and V3 in
@@ -20,7 +20,7 @@ from okex_ws.simulator.v5.grammar import Topic
 if TYPE_CHECKING:
     from okex_ws.simulator.engine.engine import Happening
     from okex_ws.simulator.exchange import Exchange
-    from okex_ws.simulator.v5.connection import Push
+    from okex_ws.simulator.v5.connection import PublishedPush
 
 _ACK_KINDS = {
     "subscribe": ("drop_ack", "delay_ack", "error_ack", "conn_count_error", "no_snapshot"),
@@ -74,7 +74,7 @@ Message = Text | Binary
 Outgoing = Text | Binary | Ping | Close | Abort | Freeze
 
 
-class Line:
+class ExchangeConnection:
     """One open line. `wake`, set by the shell, is called when `take()` has something after having had nothing.
 
     path: what faults call it. subscriptions: what the market publishes to it, by identity.
@@ -117,7 +117,7 @@ class Line:
         """Understand and answer one message."""
         raise NotImplementedError
 
-    def push(self, topic: Topic, push: Push, now: int) -> None:
+    def push(self, topic: Topic, push: PublishedPush, now: int) -> None:
         """Tell one subscription what the exchange publishes."""
         raise NotImplementedError
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.v5 import grammar as v5
 
 Message = dict[str, Any]
@@ -23,7 +23,7 @@ class Scene:
     """What a spoiler may know: the fault, its dice, and the full published book of the instrument (None: no book)."""
 
     fault: Fault
-    dice: Dice
+    dice: SeededRandom
     book: Callable[[], Message | None]
 
 

@@ -1,6 +1,6 @@
 """Exchange: a small OKX without sockets. It owns sequence ids, subscriptions, keep-alives, limits and faults.
 
-In: `open` (an upgrade request), a Line's messages, `rest` (an HTTP request), and `now` (ns UTC) with each; out:
+In: `open` (an upgrade request), a ExchangeConnection's messages, `rest` (an HTTP request), and `now` (ns UTC) with each; out:
 conversations to drain with `take()`, REST replies, the `ledger`. Nothing happens between calls: the shell calls
 `on_deadline(now)` at or after `deadline()`. Sources: OKX V5 docs, "WebSocket", "Order book channel", "Connect".
 """
@@ -15,20 +15,20 @@ from typing import Any
 
 import msgspec
 
-from okex_ws.simulator.connection import Line
-from okex_ws.simulator.engine.engine import Floor
+from okex_ws.simulator.connection import ExchangeConnection
+from okex_ws.simulator.engine.engine import Engine
 from okex_ws.simulator.faults import Fault, Faults, Running
-from okex_ws.simulator.ledger import FaultApplied, Ledger
+from okex_ws.simulator.ledger import FaultApplied, TruthLedger
 from okex_ws.simulator.market.base import Market, Publication
 from okex_ws.simulator.paths import NO_DOOR, door
 from okex_ws.simulator.rules import DEMO_KEY, DEMO_TRADING_KEY, ApiKey, Rules
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.v5 import grammar as v5
-from okex_ws.simulator.v5.connection import Push
-from okex_ws.simulator.v5.grammar import Channel, Topic
+from okex_ws.simulator.v5.connection import PublishedPush
+from okex_ws.simulator.v5.grammar import Topic, V5Channel
 from okex_ws.simulator.v5.rest.http import RestReply
-from okex_ws.simulator.v5.rest.public import RestFace
-from okex_ws.simulator.v5.trading import Desk
+from okex_ws.simulator.v5.rest.public import PublicRest
+from okex_ws.simulator.v5.trading import V5Trading
 
 _MS = 1_000_000
 _SECOND = 1_000 * _MS
@@ -81,14 +81,14 @@ class Exchange:
         self.rules = rules if rules is not None else Rules()
         self.running = Running(faults or (), seed, now)
         self.keys: dict[str, ApiKey] = {key.key: key for key in keys}
-        self.ledger = Ledger(self.rules.ledger_limit)
-        self._dice = Dice(seed).fork("exchange")
+        self.ledger = TruthLedger(self.rules.ledger_limit)
+        self._dice = SeededRandom(seed).fork("exchange")
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._timer_count = 0
-        self._conversations: dict[int, Line] = {}
+        self._conversations: dict[int, ExchangeConnection] = {}
         self._opened = 0
         self._connects: dict[str, deque[int]] = {}
-        self._watchers: dict[tuple[str, str], dict[tuple[int, bytes], tuple[Line, Topic]]] = {}
+        self._watchers: dict[tuple[str, str], dict[tuple[int, bytes], tuple[ExchangeConnection, Topic]]] = {}
         self._held_trades: set[str] = set()
         self._chains: dict[tuple[str, str], _Chain] = {}
         self._offsets: dict[str, int] = {}
@@ -96,8 +96,8 @@ class Exchange:
         self._epochs: dict[str, int] = {}
         self._changes: dict[str, dict[str, str]] = {}
         self._order_dice = self._dice.fork("push before ack")
-        self._desk: Desk | None = None
-        self._rest = RestFace(self)
+        self._desk: V5Trading | None = None
+        self._rest = PublicRest(self)
         for due, fault in self.running.timed():
             self._schedule_fault(due, fault)
 
@@ -107,19 +107,19 @@ class Exchange:
         return self.rules.checksum == "live"
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> V5Trading:
         """The trading half, made when somebody first logs in."""
         if self._desk is None:
-            self._desk = Desk(self)
+            self._desk = V5Trading(self)
         return self._desk
 
     @property
-    def floor(self) -> Floor:
+    def floor(self) -> Engine:
         """What every account really has."""
         return self.desk.floor
 
     @property
-    def conversations(self) -> list[Line]:
+    def conversations(self) -> list[ExchangeConnection]:
         """The open lines, oldest first."""
         return list(self._conversations.values())
 
@@ -131,7 +131,9 @@ class Exchange:
             held += fault.options["seconds"]
         return held
 
-    def open(self, path: str, now: int, *, peer: str = "127.0.0.1", headers: Mapping[str, str] | None = None) -> Line | Refusal:
+    def open(
+        self, path: str, now: int, *, peer: str = "127.0.0.1", headers: Mapping[str, str] | None = None
+    ) -> ExchangeConnection | Refusal:
         """An upgrade request: a line, or the HTTP answer that refuses it (404 path, 429 more than 3 a second)."""
         self.on_deadline(now)
         entrance = door(path)
@@ -215,7 +217,7 @@ class Exchange:
         for conversation in self.conversations:
             conversation.suffer(chosen, now)
 
-    def forget(self, conversation: Line) -> None:
+    def forget(self, conversation: ExchangeConnection) -> None:
         """A conversation is over."""
         self._conversations.pop(conversation.number, None)
 
@@ -258,7 +260,7 @@ class Exchange:
         instrument = msgspec.json.decode(topic.arg).get("instId")
         return instrument is None or self.desk.listings.row(instrument) is not None
 
-    def watch(self, conversation: Line, topic: Topic, now: int) -> None:
+    def watch(self, conversation: ExchangeConnection, topic: Topic, now: int) -> None:
         """A subscription to the market's data begins; of an account's own channels `first_pushes` takes care."""
         if not topic.channel.is_market_data:
             return
@@ -273,7 +275,7 @@ class Exchange:
         if chain is not None and len(watchers) == 1:
             self._begin_keepalive(topic.channel, topic.key, chain, now)
 
-    def unwatch(self, conversation: Line, topic: Topic) -> None:
+    def unwatch(self, conversation: ExchangeConnection, topic: Topic) -> None:
         """A subscription ends. `trades` stays watched, so that the ledger also knows what nobody received."""
         if not topic.channel.is_market_data:
             self.desk.private.leave(conversation, topic)
@@ -287,14 +289,14 @@ class Exchange:
         if address[1] not in self._held_trades_of(address[0]):
             self.market.unwatch(*address)
 
-    def first_pushes(self, conversation: Line, topic: Topic, now: int) -> list[Push]:
+    def first_pushes(self, conversation: ExchangeConnection, topic: Topic, now: int) -> list[PublishedPush]:
         """What a new subscriber gets at once; of an account's channels, in pages."""
         if not topic.channel.is_market_data:
             return self.desk.private.join(conversation, topic, now)
         first = self.first_push(topic, now)
         return [] if first is None else [first]
 
-    def first_push(self, topic: Topic, now: int) -> Push | None:
+    def first_push(self, topic: Topic, now: int) -> PublishedPush | None:
         """What a new subscriber gets at once: a full book, the current ticker or candle; None for trades and such."""
         channel = topic.channel
         if channel.chain == "linked" and not self.rules.in_band_snapshot:
@@ -304,11 +306,11 @@ class Exchange:
             return None
         chain = self._chain(channel, topic.key, now)
         if chain is None:
-            return Push(channel, topic.key, snapshot.rows, None, now)
+            return PublishedPush(channel, topic.key, snapshot.rows, None, now)
         rows = [v5.with_ids(channel, row, chain.last, -1, live=self.is_live) for row in snapshot.rows]
         if channel.chain == "seq":
             chain.rows = rows
-        return Push(channel, topic.key, rows, "snapshot" if channel.chain == "linked" else None, now)
+        return PublishedPush(channel, topic.key, rows, "snapshot" if channel.chain == "linked" else None, now)
 
     def book_seq(self, instrument: str, now: int) -> int:
         """The id of the last published state of `books`: what REST gives with the book."""
@@ -347,15 +349,15 @@ class Exchange:
             rows = [self._published(row) for row in rows]
             if self._desk is not None:
                 self._desk.relist()
-        self._spread(Push(channel, key, rows, action, publication.ts), publication.ts)
+        self._spread(PublishedPush(channel, key, rows, action, publication.ts), publication.ts)
 
-    def _spread(self, push: Push, now: int) -> None:
+    def _spread(self, push: PublishedPush, now: int) -> None:
         watchers = self._watchers.get((push.channel.name, push.key))
         if watchers:
             for conversation, topic in list(watchers.values()):
                 conversation.push(topic, push, now)
 
-    def _with_ids(self, channel: Channel, publication: Publication) -> list[Any]:
+    def _with_ids(self, channel: V5Channel, publication: Publication) -> list[Any]:
         key, ts = publication.key, publication.ts
         chain = self._chain_at(channel, key, ts)
         if channel.chain == "linked" and publication.action != "snapshot" and self.running.has("mint"):
@@ -384,10 +386,10 @@ class Exchange:
             chain.rows = rows
         return rows
 
-    def _chain(self, channel: Channel, key: str, now: int) -> _Chain | None:
+    def _chain(self, channel: V5Channel, key: str, now: int) -> _Chain | None:
         return self._chain_at(channel, key, now) if channel.chain else None
 
-    def _chain_at(self, channel: Channel, key: str, now: int) -> _Chain:
+    def _chain_at(self, channel: V5Channel, key: str, now: int) -> _Chain:
         chain = self._chains.get((channel.name, key))
         if chain is None:
             seq = self._mint(key, now)
@@ -402,7 +404,7 @@ class Exchange:
         if base is None:
             base = self._bases[key] = 1_000_000_000 + self._dice.fork(f"seq {key}").below(300_000_000_000)
         tick = (ts - self.start) // _TICK
-        return base + tick * _JUMP + Dice(base + tick).below(_JUMP) - self._offsets.get(key, 0)
+        return base + tick * _JUMP + SeededRandom(base + tick).below(_JUMP) - self._offsets.get(key, 0)
 
     def _reset(self, key: str, ts: int) -> None:
         """After maintenance the ids of an instrument go on from a small number (OKX V5 docs, sequence reset)."""
@@ -410,13 +412,13 @@ class Exchange:
         self._offsets[key] = self._offsets.get(key, 0) + present - 3 - self._dice.fork(f"reset {ts}").below(1000)
         self._epochs[key] = self._epochs.get(key, 0) + 1
 
-    def _begin_keepalive(self, channel: Channel, key: str, chain: _Chain, now: int) -> None:
+    def _begin_keepalive(self, channel: V5Channel, key: str, chain: _Chain, now: int) -> None:
         chain.published = now
         if self.rules.book_keepalive_s and channel.name != "trades":
             due = now + round(self.rules.book_keepalive_s * _SECOND)
             self.call_at(due, lambda then: self._keep_alive(channel, key, chain, then))
 
-    def _keep_alive(self, channel: Channel, key: str, chain: _Chain, now: int) -> None:
+    def _keep_alive(self, channel: V5Channel, key: str, chain: _Chain, now: int) -> None:
         """A quiet book re-sends after about 60 s: empty with equal ids, or the last full rows."""
         if self._chains.get((channel.name, key)) is not chain:
             return
@@ -427,9 +429,9 @@ class Exchange:
                 empty: dict[str, Any] = {"asks": [], "bids": [], "ts": str(now // _MS)}
                 rows = [v5.with_ids(channel, empty, chain.last, chain.last, live=False)]
                 self.ledger.note_step(channel.name, key, chain.last, chain.last)
-                self._spread(Push(channel, key, rows, "update", now), now)
+                self._spread(PublishedPush(channel, key, rows, "update", now), now)
             elif chain.rows:
-                self._spread(Push(channel, key, chain.rows, None, now), now)
+                self._spread(PublishedPush(channel, key, chain.rows, None, now), now)
         self.call_at(chain.published + wait, lambda then: self._keep_alive(channel, key, chain, then))
 
     def _schedule_fault(self, due: int, fault: Fault) -> None:
@@ -449,7 +451,7 @@ class Exchange:
 
         self.call_at(due, strike)
 
-    def _victims(self, fault: Fault) -> list[Line]:
+    def _victims(self, fault: Fault) -> list[ExchangeConnection]:
         lines = [c for c in self._conversations.values() if fault.path in (None, c.path)]
         if fault.channel is not None or fault.instrument is not None:
             lines = [c for c in lines if c.holds(fault.channel, fault.instrument)]
@@ -477,7 +479,7 @@ class Exchange:
                 changed = self._published(row)
                 if self._desk is not None:
                     self._desk.relist()
-                self._spread(Push(v5.CHANNELS["instruments"], inst_type, [changed], None, now), now)
+                self._spread(PublishedPush(v5.CHANNELS["instruments"], inst_type, [changed], None, now), now)
 
 
 def _in_push_order(publications: list[Publication]) -> list[Publication]:

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from okex_ws.simulator.legacy.deflate import BAD_DEFLATES
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 _UNITS = (("ms", 1e6), ("us", 1e3), ("ns", 1.0), ("s", 1e9), ("m", 60e9), ("h", 3600e9))
 
@@ -54,7 +54,7 @@ def _bad_deflate(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """One kind of fault: where it strikes, one line of help, its options (name -> (reader, default)).
 
     lasting: given `at` alone it goes on for good. needs: only frames with this trait (book, linked, update, snapshot,
@@ -70,13 +70,13 @@ class Kind:
 
 def _kind(
     stage: str, line: str, /, *, lasting: bool = False, needs: str = "", **options: tuple[Callable[[Any], Any], Any]
-) -> Kind:
-    return Kind(stage, line, options, lasting, needs)
+) -> FaultKind:
+    return FaultKind(stage, line, options, lasting, needs)
 
 
 _WHOM = (str, "all")
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, FaultKind] = {
     "refuse_connect": _kind(
         "open",
         "answer the upgrade with an HTTP status instead of 101 [A1 A3]",
@@ -361,7 +361,7 @@ class Faults(Sequence[Fault]):
 
     @staticmethod
     def kinds() -> dict[str, str]:
-        """Kind -> one line of help with its options."""
+        """FaultKind -> one line of help with its options."""
         listed = {}
         for name, kind in KINDS.items():
             options = " ".join(f"{option}=" for option in kind.options)
@@ -384,13 +384,13 @@ class Running:
     def __init__(self, faults: Iterable[Fault], seed: int, start: int) -> None:
         self.start = start
         self._faults = tuple(faults)
-        self._dice = Dice(seed).fork("faults")
+        self._dice = SeededRandom(seed).fork("faults")
         self._stages: dict[str, list[int]] = {}
         for index, fault in enumerate(self._faults):
             if not fault.is_timed:
                 self._stages.setdefault(fault.stage, []).append(index)
         self._counts: dict[tuple[int, int], int] = {}
-        self._streams: dict[tuple[int, int], Dice] = {}
+        self._streams: dict[tuple[int, int], SeededRandom] = {}
         self._used = [0] * len(self._faults)
 
     def has(self, stage: str) -> bool:
@@ -401,7 +401,7 @@ class Running:
         """The faults the clock sets off, with their first instant (ns)."""
         return [(self.start + (fault.at or 0), fault) for fault in self._faults if fault.is_timed]
 
-    def dice(self, fault: Fault, line: int) -> Dice:
+    def dice(self, fault: Fault, line: int) -> SeededRandom:
         """The fault's own random numbers on this line."""
         return self._stream(self._faults.index(fault), line)
 
@@ -466,7 +466,7 @@ class Running:
                 return False
         return fault.probability is None or self._stream(index, line).chance(fault.probability)
 
-    def _stream(self, index: int, line: int) -> Dice:
+    def _stream(self, index: int, line: int) -> SeededRandom:
         stream = self._streams.get((index, line))
         if stream is None:
             stream = self._streams[index, line] = self._dice.fork(f"{index}/{line}")

@@ -1,4 +1,4 @@
-"""Ledger: the exchange's own truth, which no client sees: what was published and which faults were applied.
+"""TruthLedger: the exchange's own truth, which no client sees: what was published and which faults were applied.
 
 In: every trade aggregate and book sequence step as the exchange publishes it, every fault as it strikes. Out: plain
 lists to compare a client's account of the day with. Times are ns UTC.
@@ -34,7 +34,7 @@ class Traffic:
 
 
 @dataclass(slots=True)
-class Ledger:
+class TruthLedger:
     """trades: instrument -> (first_id, last_id, ts) of every aggregate published, whether or not anybody got it,
     from the first subscription to the instrument's `trades` on. books: (channel, instrument) -> (prev_seq, seq) of
     every update and keep-alive minted while watched (a connection's ids lie `Exchange.seq_shift` higher when the rules

@@ -1,4 +1,4 @@
-"""Dice: a tiny seeded generator (splitmix64), the same numbers on every platform and in every process.
+"""SeededRandom: a tiny seeded generator (splitmix64), the same numbers on every platform and in every process.
 
 Only integer and basic floating arithmetic is used, so no result depends on a platform's maths library.
 `fork(label)` gives an independent stream that depends on the seed and the label alone, never on how many
@@ -45,7 +45,7 @@ EXPONENTIAL: tuple[float, ...] = tuple(_minus_log((i + 0.5) / _STEPS) for i in r
 """Quantiles of the exponential distribution of mean 1, longest first: index with 12 random bits."""
 
 
-class Dice:
+class SeededRandom:
     """A stream of random numbers owned by one seed (an int, or a text such as a label)."""
 
     __slots__ = ("_seed", "_state")
@@ -83,6 +83,6 @@ class Dice:
         """A waiting time of this mean; never zero, at most about nine times the mean."""
         return mean * EXPONENTIAL[self.bits() >> 52]
 
-    def fork(self, label: str) -> Dice:
+    def fork(self, label: str) -> SeededRandom:
         """An independent stream named by the label."""
-        return Dice(_text_seed(f"{self._seed}/{label}"))
+        return SeededRandom(_text_seed(f"{self._seed}/{label}"))

@@ -31,7 +31,7 @@ from picows import (
 )
 
 from okex_ws.simulator.certificates import DEFAULT_NAMES, Certificates
-from okex_ws.simulator.connection import Abort, Binary, Close, Freeze, Line, Ping, Text
+from okex_ws.simulator.connection import Abort, Binary, Close, ExchangeConnection, Freeze, Ping, Text
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.v5.rest.http import RestReply
 
@@ -40,10 +40,10 @@ MAX_BODY = 1024 * 1024
 _CLOSE_PATIENCE_S = 2.0
 
 
-class _Line(WSListener):
+class _ServerSocket(WSListener):
     """One client's socket driving one line of the exchange."""
 
-    def __init__(self, server: Server, conversation: Line) -> None:
+    def __init__(self, server: Server, conversation: ExchangeConnection) -> None:
         super().__init__()
         self._server = server
         self._conversation = conversation
@@ -180,7 +180,7 @@ class Server:
         self.port = port
         self.rest_port = rest_port
         self.ca_file: str | None = None
-        self.lines: set[_Line] = set()
+        self.lines: set[_ServerSocket] = set()
         self._given = exchange
         self._tls = tls
         self._clock = clock
@@ -190,7 +190,7 @@ class Server:
         self._certificates: Certificates | None = None
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._touched: dict[_Line, None] = {}
+        self._touched: dict[_ServerSocket, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: int | None = None
         self._is_flush_due = False
@@ -311,7 +311,7 @@ class Server:
         """The exchange's time, ns UTC."""
         return self.exchange.start + int((self._clock() - self._epoch) * self._speed)
 
-    def touch(self, line: _Line) -> None:
+    def touch(self, line: _ServerSocket) -> None:
         """This line has something to send: it will be flushed before the loop turns again."""
         self._touched[line] = None
         self._flush_soon()
@@ -352,8 +352,8 @@ class Server:
         headers = {name.lower(): value for name, value in request.headers.items()}
         answer = self.exchange.open(request.path.decode("latin-1"), self.now(), headers=headers)
         self._flush_soon()
-        if isinstance(answer, Line):
-            return _Line(self, answer)
+        if isinstance(answer, ExchangeConnection):
+            return _ServerSocket(self, answer)
         return WSUpgradeResponseWithListener(_refused(answer), None)
 
     async def _keep_waiting(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, behind: int) -> None:

@@ -24,14 +24,14 @@ from typing import Any
 import msgspec
 
 from okex_ws.events import Event
-from okex_ws.sinks.rows import Kind, grouped, kind_of
+from okex_ws.sinks.rows import RowKind, grouped, kind_of
 from okex_ws.sinks.sink import (
     CLOSE_TIMEOUT_S,
     NOTHING,
     Batch,
-    Position,
     SinkClosedError,
     SinkError,
+    SinkPosition,
     SinkUnreachableError,
     split_id,
 )
@@ -50,7 +50,7 @@ class _Appender:
     """
 
     def __init__(self, path: Path, url: str, start: bytes, header: bytes, id_of: Ids) -> None:
-        self.url, self.reached = url, dict[str, Position]()
+        self.url, self.reached = url, dict[str, SinkPosition]()
         self._path = path
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -149,7 +149,7 @@ class _LinesSink:
             await asyncio.wait_for(self._worker.call(self._disconnect), CLOSE_TIMEOUT_S)
         self._worker.retire()
 
-    async def reached(self, recorder: str) -> Position | None:
+    async def reached(self, recorder: str) -> SinkPosition | None:
         return NOTHING if self._was_empty else None
 
     def _connect(self) -> None:
@@ -200,7 +200,7 @@ class CsvSink(_LinesSink):
         super().__init__(path, "csv")
         self._path = Path(path)
         self._is_open = False
-        self._files: dict[Kind, _Appender] = {}
+        self._files: dict[RowKind, _Appender] = {}
 
     def _connect(self) -> None:
         self._disconnect()
@@ -241,7 +241,7 @@ class StdoutSink(_LinesSink):
     def __init__(self, fd: int = 1) -> None:
         super().__init__("-", "stdout")
         self._fd = fd
-        self._reached: dict[str, Position] = {}
+        self._reached: dict[str, SinkPosition] = {}
 
     def _store(self, batch: Batch) -> None:
         reached, lines = dict(self._reached), []
@@ -267,7 +267,7 @@ class StdoutSink(_LinesSink):
                 raise _file_error("-", Path("standard output"), error) from None
 
 
-def _cells(kind: Kind, event_id: str, event: Event) -> list[Any]:
+def _cells(kind: RowKind, event_id: str, event: Event) -> list[Any]:
     return [_cell(value) for value in (event_id, event.ts_event, *kind.flat(event))]
 
 

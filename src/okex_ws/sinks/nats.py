@@ -19,8 +19,8 @@ from okex_ws.sinks.sink import (
     NOTHING,
     OPEN_TIMEOUT_S,
     Batch,
-    Position,
     SinkError,
+    SinkPosition,
     SinkUnreachableError,
     SinkUrl,
     library,
@@ -48,7 +48,7 @@ class NatsSink:
         self._lost = asyncio.Event()
         self._bytes = MESSAGE_BYTES
         self._subjects: dict[tuple[str, str], str] = {}
-        self._last: dict[str, tuple[str, Position] | None] = {}
+        self._last: dict[str, tuple[str, SinkPosition] | None] = {}
         self._was_empty = False
 
     @classmethod
@@ -121,7 +121,7 @@ class NatsSink:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
 
-    async def reached(self, recorder: str) -> Position | None:
+    async def reached(self, recorder: str) -> SinkPosition | None:
         return NOTHING if self._was_empty else None
 
     async def _publish(self, messages: list[tuple[str, bytes, str, str]]) -> None:

@@ -18,14 +18,14 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from okex_ws.events import Event
-from okex_ws.sinks.rows import ColumnType, Kind, grouped
+from okex_ws.sinks.rows import ColumnType, RowKind, grouped
 from okex_ws.sinks.sink import (
     CLOSE_TIMEOUT_S,
     NOTHING,
     OPEN_TIMEOUT_S,
     Batch,
-    Position,
     SinkError,
+    SinkPosition,
     SinkUnreachableError,
     SinkUrl,
     library,
@@ -54,7 +54,7 @@ class PostgresSink:
         self._schema = schema
         self._asyncpg: Any = None
         self._connection: Any = None
-        self._columns: dict[Kind, list[str]] = {}
+        self._columns: dict[RowKind, list[str]] = {}
         self._was_empty = False
 
     @classmethod
@@ -110,7 +110,7 @@ class PostgresSink:
         except Exception as error:
             raise self._error(error) from None
 
-    async def reached(self, recorder: str) -> Position | None:
+    async def reached(self, recorder: str) -> SinkPosition | None:
         return NOTHING if self._was_empty else None
 
     async def close(self) -> None:
@@ -123,11 +123,11 @@ class PostgresSink:
             with contextlib.suppress(Exception):
                 connection.terminate()
 
-    async def _copy(self, kind: Kind, group: Group, table: str = "") -> None:
+    async def _copy(self, kind: RowKind, group: Group, table: str = "") -> None:
         rows = [(event_id, _time(event.ts_event), event.ts_event, *kind.flat(event)) for event_id, event in group]
         await self._connection.copy_records_to_table(table or kind.table, records=rows, columns=self._columns[kind])
 
-    async def _merge(self, kind: Kind, group: Group) -> None:
+    async def _merge(self, kind: RowKind, group: Group) -> None:
         """The careful way: through a temporary table, without what is there, halving until a misfit stands alone."""
         names = ", ".join(f'"{name}"' for name in self._columns[kind])
         try:
@@ -146,7 +146,7 @@ class PostgresSink:
                 await self._merge(kind, group[:middle])
                 await self._merge(kind, group[middle:])
 
-    async def _keep_misfit(self, kind: Kind, event_id: str, event: Event, error: Exception) -> None:
+    async def _keep_misfit(self, kind: RowKind, event_id: str, event: Event, error: Exception) -> None:
         time = _EPOCH
         for ts in (event.ts_recv, event.ts_event):
             with contextlib.suppress(OverflowError):
@@ -159,7 +159,7 @@ class PostgresSink:
             *row,
         )
 
-    async def _table(self, kind: Kind) -> list[str]:
+    async def _table(self, kind: RowKind) -> list[str]:
         """Make the kind's table, or bring an older one up to date; returns the columns to fill."""
         columns = [f'"{column.name}" {_TYPES[column.type]}' for column in kind.columns]
         known = await self._known(kind.table)

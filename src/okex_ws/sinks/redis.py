@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from okex_ws.events import BookEvent, Candle, Event, Level, News, Push
+from okex_ws.events import BookEvent, Candle, Event, Level, Push, StatusEvent
 from okex_ws.market import Books, OrderBook
 from okex_ws.sinks.rows import kind_of, safe_token, topic
 from okex_ws.sinks.sink import (
@@ -26,8 +26,8 @@ from okex_ws.sinks.sink import (
     NOTHING,
     OPEN_TIMEOUT_S,
     Batch,
-    Position,
     SinkError,
+    SinkPosition,
     SinkUnreachableError,
     SinkUrl,
     library,
@@ -79,7 +79,7 @@ class RedisSink:
         self._redis: Any = None
         self._errors: Any = None
         self._append = self._keep = ""
-        self._positions: dict[str, Position] = {}
+        self._positions: dict[str, SinkPosition] = {}
         self._names: dict[tuple[str, str], str] = {}
         self._tops = _Tops()
 
@@ -137,7 +137,7 @@ class RedisSink:
         except Exception as error:
             raise self._error(error) from None
 
-    async def reached(self, recorder: str) -> Position | None:
+    async def reached(self, recorder: str) -> SinkPosition | None:
         if not self._streams or self._redis is None:
             return None
         try:
@@ -153,7 +153,7 @@ class RedisSink:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(client.aclose(), CLOSE_TIMEOUT_S)
 
-    async def _add(self, recorder: str, part: list[tuple[Position, str, Event]]) -> None:
+    async def _add(self, recorder: str, part: list[tuple[SinkPosition, str, Event]]) -> None:
         key = f"{self._prefix}:position:{recorder}"
         held = self._positions.get(recorder)
         if held is None:
@@ -189,7 +189,7 @@ class RedisSink:
     def _latest_of(self, batch: Batch) -> list[Any]:
         newest: dict[str, Event] = {}
         for _, event in batch:
-            if isinstance(event, BookEvent | News):
+            if isinstance(event, BookEvent | StatusEvent):
                 self._tops.apply(event)
             elif isinstance(event, Push):
                 name = _latest_name(event)
@@ -235,7 +235,7 @@ class _Tops:
         self._touched: dict[tuple[str, str], OrderBook] = {}
         self._shown: dict[str, tuple[str, str]] = {}  # instrument -> (channel, state) as last told
 
-    def apply(self, event: BookEvent | News) -> None:
+    def apply(self, event: BookEvent | StatusEvent) -> None:
         self._books.apply(event)
         if isinstance(event, BookEvent):
             book = self._books.get(event.instrument, event.channel)
@@ -276,22 +276,22 @@ def _latest_name(event: Push) -> str:
     return f"{name}:{safe_token(instrument)}" if name in _SINGLE else ""
 
 
-def _by_recorder(batch: Batch) -> Iterator[tuple[str, list[tuple[Position, str, Event]]]]:
-    parts: dict[str, list[tuple[Position, str, Event]]] = {}
+def _by_recorder(batch: Batch) -> Iterator[tuple[str, list[tuple[SinkPosition, str, Event]]]]:
+    parts: dict[str, list[tuple[SinkPosition, str, Event]]] = {}
     for event_id, event in batch:
         recorder, position = split_id(event_id)
         parts.setdefault(recorder, []).append((position, event_id, event))
     yield from parts.items()
 
 
-def _position(text: bytes | None) -> Position:
+def _position(text: bytes | None) -> SinkPosition:
     if not text:
         return NOTHING
     n, _, i = text.decode().partition(":")
-    return Position(int(n), int(i))
+    return SinkPosition(int(n), int(i))
 
 
-def _text(position: Position) -> str:
+def _text(position: SinkPosition) -> str:
     return f"{position.n}:{position.i}" if position.n >= 0 else ""
 
 

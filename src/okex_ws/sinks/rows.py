@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from okex_ws.events import BookEvent, Event, News, SingleTrade, Trade
+from okex_ws.events import BookEvent, Event, SingleTrade, StatusEvent, Trade
 from okex_ws.sinks.sink import Batch
 
 ColumnType = Literal["text", "int", "float", "bool", "decimal", "bytes", "json"]
@@ -48,7 +48,7 @@ class Column(NamedTuple):
     type: ColumnType
 
 
-class Kind:
+class RowKind:
     """How one class of events is laid out.
 
     name: the class in small letters, e.g. `book_update`; table: its plural. columns: the event's fields, without `id` and
@@ -85,7 +85,7 @@ class Kind:
         self.key = ("instrument", "trade_id") if issubclass(cls, Trade | SingleTrade) else ()
 
     def __repr__(self) -> str:
-        return f"<Kind {self.name}>"
+        return f"<RowKind {self.name}>"
 
     def values(self, event: Event) -> Sequence[Any]:
         """The fields as Python values, one a column; json columns as what msgspec can encode."""
@@ -110,20 +110,20 @@ class Kind:
         return _encode(self._object(self.name, event_id, event.ts_event, *self.values(event)))
 
 
-_kinds: dict[type[Event], Kind] = {}
+_kinds: dict[type[Event], RowKind] = {}
 
 
-def kind_of(event: Event) -> Kind:
+def kind_of(event: Event) -> RowKind:
     """The layout of an event's class."""
     kind = _kinds.get(type(event))
     if kind is None:
-        kind = _kinds[type(event)] = Kind(type(event))
+        kind = _kinds[type(event)] = RowKind(type(event))
     return kind
 
 
-def grouped(batch: Batch) -> dict[Kind, list[tuple[str, Event]]]:
+def grouped(batch: Batch) -> dict[RowKind, list[tuple[str, Event]]]:
     """A batch by kind; within a kind the order is kept."""
-    groups: dict[Kind, list[tuple[str, Event]]] = {}
+    groups: dict[RowKind, list[tuple[str, Event]]] = {}
     for item in batch:
         kind = kind_of(item[1])
         group = groups.get(kind)
@@ -139,7 +139,7 @@ def topic(event: Event) -> tuple[str, str]:
     "" stands for a channel whose rows belong to no one instrument.
     """
     channel = getattr(event, "channel", "")
-    if not channel and isinstance(event, News):
+    if not channel and isinstance(event, StatusEvent):
         return "line", event.line
     return channel, getattr(event, "instrument", "") or getattr(event, "key", "") or getattr(event, "currency", "")
 

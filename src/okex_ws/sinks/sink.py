@@ -34,14 +34,14 @@ class SinkClosedError(SinkError):
     """The target is gone for good, as when the reader of standard output has ended."""
 
 
-class Position(NamedTuple):
+class SinkPosition(NamedTuple):
     """A place in one recorder's events: journal record n, event i of that record."""
 
     n: int
     i: int
 
 
-NOTHING = Position(-1, -1)
+NOTHING = SinkPosition(-1, -1)
 """Where a target stands that holds nothing at all."""
 
 
@@ -59,7 +59,7 @@ class Sink(Protocol):
     async def put(self, batch: Batch) -> None:
         """Returns once the target holds the whole batch. Events it already has are not stored again."""
 
-    async def reached(self, recorder: str) -> Position | None:
+    async def reached(self, recorder: str) -> SinkPosition | None:
         """How far the target itself says this recorder's events go; NOTHING where it was empty when opened; None where it
         does not say.
 
@@ -71,10 +71,10 @@ class Sink(Protocol):
         """Let go of the target within 2 s, whatever state it is in. Never raises."""
 
 
-def split_id(event_id: str) -> tuple[str, Position]:
-    """("ab12", Position(n, i)) of "ab12:<n>:<i>"; raises ValueError on anything else."""
+def split_id(event_id: str) -> tuple[str, SinkPosition]:
+    """("ab12", SinkPosition(n, i)) of "ab12:<n>:<i>"; raises ValueError on anything else."""
     recorder, n, i = event_id.rsplit(":", 2)
-    return recorder, Position(int(n), int(i))
+    return recorder, SinkPosition(int(n), int(i))
 
 
 class SinkUrl(NamedTuple):

@@ -21,7 +21,16 @@ from typing import Protocol
 import msgspec
 
 from okex_ws.events import BookEvent, Event
-from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, NOTHING, Position, Sink, SinkClosedError, SinkError, SinkUnreachableError, mask
+from okex_ws.sinks.sink import (
+    CLOSE_TIMEOUT_S,
+    NOTHING,
+    Sink,
+    SinkClosedError,
+    SinkError,
+    SinkPosition,
+    SinkUnreachableError,
+    mask,
+)
 
 FORMAT = 1
 log = logging.getLogger("okex_ws.sinks")
@@ -214,7 +223,7 @@ class Spool:
 
     async def _pump(self, source: EventSource) -> None:
         reached = self._saved.recorders.get(source.recorder)
-        place = Position(reached.n, reached.i) if reached else Position(0, -1)
+        place = SinkPosition(reached.n, reached.i) if reached else SinkPosition(0, -1)
         prefix = source.recorder + ":"
         since_pause = 0
         async for n, i, event in source.events(max(0, place.n - 1)):

@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from okex_ws.events import Event
-from okex_ws.sinks.rows import ColumnType, Kind, grouped
-from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, NOTHING, Batch, Position, SinkError, SinkUnreachableError, read_url
+from okex_ws.sinks.rows import ColumnType, RowKind, grouped
+from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, NOTHING, Batch, SinkError, SinkPosition, SinkUnreachableError, read_url
 from okex_ws.sinks.worker import Worker
 
 _TYPES: dict[ColumnType, str] = {
@@ -45,7 +45,7 @@ class SqliteSink:
         self._path = path
         self._worker = Worker("okex-ws sqlite")
         self._database: sqlite3.Connection | None = None
-        self._inserts: dict[Kind, str] = {}
+        self._inserts: dict[RowKind, str] = {}
         self._was_empty = False
 
     @classmethod
@@ -64,7 +64,7 @@ class SqliteSink:
     async def put(self, batch: Batch) -> None:
         await self._worker.call(lambda: self._store(batch))
 
-    async def reached(self, recorder: str) -> Position | None:
+    async def reached(self, recorder: str) -> SinkPosition | None:
         return NOTHING if self._was_empty else None
 
     async def close(self) -> None:
@@ -123,7 +123,7 @@ class SqliteSink:
         except sqlite3.Error as error:
             raise self._error(error) from None
 
-    def _insert(self, database: sqlite3.Connection, kind: Kind, group: Group) -> None:
+    def _insert(self, database: sqlite3.Connection, kind: RowKind, group: Group) -> None:
         rows = [(event_id, event.ts_event, *_values(kind, event)) for event_id, event in group]
         try:
             database.executemany(self._inserts[kind], rows)
@@ -131,7 +131,7 @@ class SqliteSink:
             for (event_id, event), row in zip(group, rows, strict=True):
                 self._insert_one(database, kind, event_id, event, row)
 
-    def _insert_one(self, database: sqlite3.Connection, kind: Kind, event_id: str, event: Event, row: Sequence[Any]) -> None:
+    def _insert_one(self, database: sqlite3.Connection, kind: RowKind, event_id: str, event: Event, row: Sequence[Any]) -> None:
         try:
             database.execute(self._inserts[kind], row)
         except (OverflowError, ValueError, sqlite3.DataError, sqlite3.InterfaceError) as error:
@@ -140,7 +140,7 @@ class SqliteSink:
             columns = "id, ts_event, kind, reason, json"
             database.execute(f"INSERT INTO misfits ({columns}) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", misfit)  # noqa: S608
 
-    def _table(self, database: sqlite3.Connection, kind: Kind) -> str:
+    def _table(self, database: sqlite3.Connection, kind: RowKind) -> str:
         """Make the kind's table, or bring an older one up to date; returns its insert statement."""
         known = {row[1]: row[5] for row in database.execute(f'PRAGMA table_xinfo("{kind.table}")')}
         if known and not known.get("id"):
@@ -169,7 +169,7 @@ class SqliteSink:
         return SinkError(f"{self.url}: {text}")
 
 
-def _values(kind: Kind, event: Event) -> Sequence[Any]:
+def _values(kind: RowKind, event: Event) -> Sequence[Any]:
     values = kind.flat(event)
     if any(column.type == "decimal" for column in kind.columns):
         return [str(value) if isinstance(value, Decimal) else value for value in values]

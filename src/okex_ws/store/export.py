@@ -256,7 +256,7 @@ def _in_both_orders(np: Any, rows: Any) -> Any:
     return np.insert(rows, np.searchsorted(reached, late["exch_ts"], side="right"), late)
 
 
-class _Side:
+class _ExportSide:
     """One side of a book: sizes by price, prices in ascending order."""
 
     def __init__(self, *, is_bid: bool) -> None:
@@ -292,7 +292,7 @@ def _export_snapshots(
 ) -> int:
     """A row whenever one of the best `depth` levels has changed."""
     exchange, symbol = tardis_exchange(instrument), instrument.upper()
-    bids, asks = _Side(is_bid=True), _Side(is_bid=False)
+    bids, asks = _ExportSide(is_bid=True), _ExportSide(is_bid=False)
     is_known, before, count = False, None, 0
     rows = _rows_sql(store, instrument, since, until, channel)
     temporary = path.with_name(f".tmp-{path.name}")

@@ -32,7 +32,7 @@ class StoreError(Exception):
     """Something in the way of the store; the text is one line that names it."""
 
 
-class _Mark(msgspec.Struct):
+class _FolderMark(msgspec.Struct):
     format: int
     software: str = ""
     created: int = 0
@@ -54,7 +54,7 @@ def prepare(path: Path | str, *, now: int, software: str, storage: Storage | Non
             strangers = [name for name in names_in(storage, root) if name not in ("lock", f"{MARK}.tmp")]
             if strangers:
                 raise StoreError(f"{root} is not a data folder of okex-ws and is not empty: it holds {strangers[0]}")
-            mark = msgspec.json.encode(_Mark(format=FORMAT, software=software, created=now)) + b"\n"
+            mark = msgspec.json.encode(_FolderMark(format=FORMAT, software=software, created=now)) + b"\n"
             publish(storage, root / f"{MARK}.tmp", root / MARK, mark)
             storage.fsync_dir(root)
         check(root)
@@ -82,7 +82,7 @@ def check(path: Path | str) -> None:
     except OSError as error:
         raise StoreError(f"{root / MARK} cannot be read: {error.strerror or error}") from error
     try:
-        mark = msgspec.json.decode(text, type=_Mark)
+        mark = msgspec.json.decode(text, type=_FolderMark)
     except msgspec.DecodeError as error:
         raise StoreError(f"{root / MARK} is damaged: {error}") from error
     if mark.format != FORMAT:

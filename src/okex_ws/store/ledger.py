@@ -99,7 +99,7 @@ class Compaction(msgspec.Struct):
     removed: list[str]
 
 
-class Lines(Generic[T]):
+class LedgerLines(Generic[T]):
     """Reads one ledger: its items in order, read again only when the file has changed. damaged: lines that are not what was
     written."""
 
@@ -227,8 +227,8 @@ class Manifest:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.commits = Lines[Commit](root / LEDGER / "segments.jsonl", Commit)
-        self.compactions = Lines[Compaction](root / LEDGER / "compactions.jsonl", Compaction)
+        self.commits = LedgerLines[Commit](root / LEDGER / "segments.jsonl", Commit)
+        self.compactions = LedgerLines[Compaction](root / LEDGER / "compactions.jsonl", Compaction)
         self.files: list[File] = []
         self.gone: list[File] = []
         self._visible: list[File] = []

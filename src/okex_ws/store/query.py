@@ -25,7 +25,7 @@ from okex_ws.store.status_rows import (
     GAP_SCHEMA,
     GAPS,
     SEGMENT_SCHEMA,
-    News,
+    StatusRows,
     segment_rows,
 )
 from okex_ws.store.views import Source, raw_sql, view_sql
@@ -53,8 +53,8 @@ class Folder:
         check(root)
         self.root = root.absolute()
         self.manifest = Manifest(self.root)
-        self.gaps = News(self.root, GAPS, GAP_SCHEMA)
-        self.connections = News(self.root, CONNECTIONS, CONNECTION_SCHEMA)
+        self.gaps = StatusRows(self.root, GAPS, GAP_SCHEMA)
+        self.connections = StatusRows(self.root, CONNECTIONS, CONNECTION_SCHEMA)
 
     def refresh(self) -> bool:
         """Returns whether anything has changed."""

@@ -1,4 +1,4 @@
-"""News of the line as ledger lines, and as tables: gaps and what became of them in one, connections and the rest in another.
+"""StatusRows: status events as ledger lines and as table rows: gaps in one table, connections and the rest in another.
 
 `event` is the class: in `gaps` Gap, Recovered, Unrecoverable; in `connections` every other one.
 """
@@ -13,7 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from okex_ws.events import Event
 from okex_ws.store.folder import LEDGER
-from okex_ws.store.ledger import Commit, Lines
+from okex_ws.store.ledger import Commit, LedgerLines
 
 GAPS = "gaps.jsonl"
 CONNECTIONS = "connections.jsonl"
@@ -83,18 +83,18 @@ def news_line(event: Event, recorder: str, n: int, i: int) -> bytes:
     return msgspec.json.encode(line)
 
 
-class News:
+class StatusRows:
     """One ledger of news, read back: each event once, however often its line was written."""
 
     def __init__(self, root: Path, name: str, schema: Any) -> None:
         self.name = name
-        self._lines = Lines[dict[str, Any]](root / LEDGER / name, dict[str, Any])
+        self._lines = LedgerLines[dict[str, Any]](root / LEDGER / name, dict[str, Any])
         self._schema = schema
         self.rows: list[dict[str, Any]] = []
 
     @property
     def damaged(self) -> int:
-        """Lines that cannot be read."""
+        """LedgerLines that cannot be read."""
         return self._lines.damaged
 
     def refresh(self) -> bool:
@@ -120,7 +120,7 @@ class News:
 
 def last_told(root: Path, recorder: str) -> int:
     """The last journal record of a recorder of which there is a line in a ledger; 0 when there is none."""
-    ledgers = News(root, GAPS, GAP_SCHEMA), News(root, CONNECTIONS, CONNECTION_SCHEMA)
+    ledgers = StatusRows(root, GAPS, GAP_SCHEMA), StatusRows(root, CONNECTIONS, CONNECTION_SCHEMA)
     for ledger in ledgers:
         ledger.refresh()
     return max((row["n"] for ledger in ledgers for row in ledger.rows if row.get("recorder") == recorder), default=0)

@@ -28,7 +28,7 @@ GONE = "gone"
 _BOOKS = ("book_snapshots", "book_updates")
 
 
-class Finding(msgspec.Struct, frozen=True):
+class VerifyFinding(msgspec.Struct, frozen=True):
     """One thing found. kind: hole, double, damage (each of them is unclean), explained, gone or unverifiable.
 
     first_id, last_id: missing trade ids, both included; or the sequences of a book around a break.
@@ -43,10 +43,10 @@ class Finding(msgspec.Struct, frozen=True):
     last_id: int | None = None
 
 
-class Report(msgspec.Struct):
+class VerifyReport(msgspec.Struct):
     """What a verification looked at and found. rows: of all tables, repetitions included; chains: trade and book chains."""
 
-    findings: list[Finding]
+    findings: list[VerifyFinding]
     files: int = 0
     rows: int = 0
     chains: int = 0
@@ -57,10 +57,10 @@ class Report(msgspec.Struct):
         return not any(finding.kind in (HOLE, DOUBLE, DAMAGE) for finding in self.findings)
 
 
-def verify(store: Store) -> Report:
+def verify(store: Store) -> VerifyReport:
     """Check the files, the ledger and every chain of a store."""
     store.refresh()
-    report = Report([])
+    report = VerifyReport([])
     for folder in store.folders:
         report.findings += _check_ledger(folder)
         report.findings += _check_files(folder)
@@ -81,7 +81,7 @@ def verify(store: Store) -> Report:
     return report
 
 
-def check_trades(store: Store, table: str = "trades") -> list[Finding]:
+def check_trades(store: Store, table: str = "trades") -> list[VerifyFinding]:
     """Every id between the first and the last of an instrument is there, or explained. Where ids skip (V1, V3), nobody knows."""
     explained = _explained_ranges(store, "trades" if table == "trades" else "trades-all")
     gone = _gone(store)
@@ -90,12 +90,12 @@ def check_trades(store: Store, table: str = "trades") -> list[Finding]:
         uncounted = "SELECT instrument, count(*) FROM trades WHERE coalesce(count, 0) = 0 GROUP BY ALL ORDER BY ALL"
         for instrument, count in store.rows(uncounted):
             text = f"{instrument}: the ids of {count} trades skip, a loss among them cannot be seen"
-            findings.append(Finding(UNVERIFIABLE, table, text, instrument))
+            findings.append(VerifyFinding(UNVERIFIABLE, table, text, instrument))
     for instrument, before, size in _trade_steps(store, table):
         first, last = before + 1, before + size
         if size < 0:
             text = f"{instrument}: {-size} trades after {before} are counted twice"
-            findings.append(Finding(DOUBLE, table, text, instrument, "", first, None))
+            findings.append(VerifyFinding(DOUBLE, table, text, instrument, "", first, None))
             continue
         deleted = sorted((file.low, file.high) for file in gone.get((table, encode_instrument(instrument)), []))
         left = [part[:2] for part in subtract(first, last, deleted) if not part[2]]
@@ -103,11 +103,11 @@ def check_trades(store: Store, table: str = "trades") -> list[Finding]:
         for low, high, is_explained in (part for one in left for part in subtract(*one, named)):
             kind, why = (EXPLAINED, "the gap ledger names it") if is_explained else _why(store, table, instrument, low, high)
             text = f"{instrument}: {high - low + 1} trades missing, {low} to {high}: {why}"
-            findings.append(Finding(kind, table, text, instrument, "", low, high))
+            findings.append(VerifyFinding(kind, table, text, instrument, "", low, high))
     return findings
 
 
-def check_books(store: Store) -> list[Finding]:
+def check_books(store: Store) -> list[VerifyFinding]:
     """Every change links to the one before it, and every image in mid-stream has its gap."""
     images = "UNION ALL SELECT {} , true AS is_image FROM raw_book_snapshots SEMI JOIN chained USING (channel, instrument)"
     columns = "recorder, channel, instrument, n, i, sequence, previous_sequence"
@@ -146,46 +146,46 @@ def check_books(store: Store) -> list[Finding]:
             kind, text = HOLE, f"{where}: the book begins with a change, not with an image"
         else:
             kind, text = HOLE, f"{where}: change {sequence} follows {previous}, but the last one was {last}"
-        findings.append(Finding(kind, "book_updates", text, instrument, recorder, last, sequence))
+        findings.append(VerifyFinding(kind, "book_updates", text, instrument, recorder, last, sequence))
     blind = store.rows(
         "SELECT instrument, channel, count(*) FROM raw_book_updates WHERE sequence IS NULL GROUP BY ALL ORDER BY ALL"
     )
     for instrument, channel, count in blind:
         text = f"{instrument} {channel}: {count} changes carry no sequence, a loss among them cannot be seen"
-        findings.append(Finding(UNVERIFIABLE, "book_updates", text, instrument))
+        findings.append(VerifyFinding(UNVERIFIABLE, "book_updates", text, instrument))
     return findings
 
 
-def _check_ledger(folder: Folder) -> Iterator[Finding]:
+def _check_ledger(folder: Folder) -> Iterator[VerifyFinding]:
     damaged = folder.manifest.damaged + folder.gaps.damaged + folder.connections.damaged
     if damaged:
-        yield Finding(DAMAGE, "segments", f"{folder.root}: {damaged} ledger lines cannot be read")
+        yield VerifyFinding(DAMAGE, "segments", f"{folder.root}: {damaged} ledger lines cannot be read")
     reached: dict[str, int] = {}
     for commit in folder.manifest.commits.items:
         expected = reached.get(commit.recorder, 0) + 1
         if commit.first > expected:  # below it is a repeat: rows that came twice are found in the tables
             text = f"{commit.recorder}: records {expected} to {commit.first - 1} were never committed"
-            yield Finding(HOLE, "segments", text, "", commit.recorder, expected, commit.first - 1)
+            yield VerifyFinding(HOLE, "segments", text, "", commit.recorder, expected, commit.first - 1)
         reached[commit.recorder] = max(expected - 1, commit.through)
 
 
-def _check_files(folder: Folder) -> Iterator[Finding]:
+def _check_files(folder: Folder) -> Iterator[VerifyFinding]:
     for file in folder.manifest.files:
         try:
             content = (folder.root / file.path).read_bytes()
         except OSError as error:
-            yield Finding(DAMAGE, file.table, f"{file.path} cannot be read: {error.strerror or error}", "", file.recorder)
+            yield VerifyFinding(DAMAGE, file.table, f"{file.path} cannot be read: {error.strerror or error}", "", file.recorder)
             continue
         if len(content) != file.size or zlib.crc32(content) != file.crc:
-            yield Finding(DAMAGE, file.table, f"{file.path} is not what was written", "", file.recorder)
+            yield VerifyFinding(DAMAGE, file.table, f"{file.path} is not what was written", "", file.recorder)
 
 
-def _told_gone(folder: Folder) -> Iterator[Finding]:
+def _told_gone(folder: Folder) -> Iterator[VerifyFinding]:
     for date in sorted({file.date for file in folder.manifest.gone}):
         files = [file for file in folder.manifest.gone if file.date == date]
         tables = ", ".join(sorted({file.table for file in files}))
         text = f"{date}: the folders of {tables} were deleted, with {sum(file.rows for file in files)} rows in {len(files)} files"
-        yield Finding(GONE, "segments", text)
+        yield VerifyFinding(GONE, "segments", text)
 
 
 def _gone(store: Store) -> dict[tuple[str, str], list[File]]:
@@ -197,12 +197,12 @@ def _gone(store: Store) -> dict[tuple[str, str], list[File]]:
     return gone
 
 
-def _check_doubles(store: Store, table: str) -> Iterator[Finding]:
+def _check_doubles(store: Store, table: str) -> Iterator[VerifyFinding]:
     query = f"SELECT recorder, n, i, count(*) FROM raw_{table} GROUP BY recorder, n, i HAVING count(*) > 1 ORDER BY ALL LIMIT 100"
     for recorder, n, i, count in store.rows(query):
         # Folders that were copied and merged hold the same row more than once; the view shows it once.
         if len(store.folders) == 1:
-            yield Finding(DOUBLE, table, f"event {i} of record {n} of {recorder} is there {count} times", "", recorder)
+            yield VerifyFinding(DOUBLE, table, f"event {i} of record {n} of {recorder} is there {count} times", "", recorder)
 
 
 def _trade_steps(store: Store, table: str) -> list[tuple[str, int, int]]:
@@ -291,7 +291,7 @@ def _why(store: Store, table: str, instrument: str, low: int, high: int) -> tupl
     return EXPLAINED, "no recorder was at work"
 
 
-def verify_path(path: Path | str, *more: Path | str) -> Report:
+def verify_path(path: Path | str, *more: Path | str) -> VerifyReport:
     """`verify` of data folders. Raises StoreError when one of them is none."""
     try:
         with Store(path, *more) as store:

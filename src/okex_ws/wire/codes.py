@@ -10,7 +10,7 @@ import enum
 import msgspec
 
 
-class Policy(enum.Enum):
+class CodePolicy(enum.Enum):
     """What a client does about a code."""
 
     NONE = "nothing failed"
@@ -32,7 +32,7 @@ class Code(msgspec.Struct, frozen=True):
     """One code. advice: what to change, in plain words; "" where there is nothing to do."""
 
     code: str
-    policy: Policy
+    policy: CodePolicy
     meaning: str
     advice: str = ""
 
@@ -40,16 +40,16 @@ class Code(msgspec.Struct, frozen=True):
 def lookup(code: str) -> Code:
     """What a code means. An unknown one is FATAL: what is not understood is not repeated."""
     known = CODES.get(code)
-    return known or Code(code, Policy.FATAL, "a code this version does not know", "read OKX's message")
+    return known or Code(code, CodePolicy.FATAL, "a code this version does not know", "read OKX's message")
 
 
 def lookup_close(code: int) -> Code:
     """What the code of a close frame means. An unknown one asks to reconnect."""
     known = CLOSE_CODES.get(code)
-    return known or Code(str(code), Policy.RECONNECT, "an undocumented close code")
+    return known or Code(str(code), CodePolicy.RECONNECT, "an undocumented close code")
 
 
-def close_policy(code: int) -> Policy:
+def close_policy(code: int) -> CodePolicy:
     """What to do about a closed connection.
 
     FATAL after 4001 and 4007 concerns logged-in connections alone: public data needs no key and reconnects.
@@ -57,7 +57,7 @@ def close_policy(code: int) -> Policy:
     return lookup_close(code).policy
 
 
-def _table(*rows: tuple[str, Policy, str, str]) -> dict[str, Code]:
+def _table(*rows: tuple[str, CodePolicy, str, str]) -> dict[str, Code]:
     """Rows of (codes, policy, meaning, advice); `51401-51402 51404` is a range and a single code."""
     table: dict[str, Code] = {}
     for words, policy, meaning, advice in rows:
@@ -68,17 +68,17 @@ def _table(*rows: tuple[str, Policy, str, str]) -> dict[str, Code]:
     return table
 
 
-_FATAL, _BUG, _ROUTE, _RETRY = Policy.FATAL, Policy.BUG, Policy.ROUTE, Policy.RETRY
-_BACK_OFF, _LOOK_UP = Policy.BACK_OFF, Policy.LOOK_UP
+_FATAL, _BUG, _ROUTE, _RETRY = CodePolicy.FATAL, CodePolicy.BUG, CodePolicy.ROUTE, CodePolicy.RETRY
+_BACK_OFF, _LOOK_UP = CodePolicy.BACK_OFF, CodePolicy.LOOK_UP
 
 _SESSION = _table(
-    ("60004", Policy.CLOCK, "invalid timestamp", "send Unix seconds as text, and set the computer's clock"),
+    ("60004", CodePolicy.CLOCK, "invalid timestamp", "send Unix seconds as text, and set the computer's clock"),
     ("60005", _FATAL, "invalid API key", "check the key, character by character"),
-    ("60006", Policy.CLOCK, "timestamp expired", "set the computer's clock; it is more than 30 s off"),
+    ("60006", CodePolicy.CLOCK, "timestamp expired", "set the computer's clock; it is more than 30 s off"),
     ("60007", _FATAL, "invalid signature", "check the secret; it does not belong to this key"),
     ("60008", _ROUTE, "this endpoint does not have the channel", "use the endpoint of the channel table"),
     ("60009", _BACK_OFF, "login failed", "check the key, and that it was made for this site and environment"),
-    ("60011", Policy.RELOGIN, "not logged in", "give credentials; this channel needs a login"),
+    ("60011", CodePolicy.RELOGIN, "not logged in", "give credentials; this channel needs a login"),
     ("60012", _BUG, "invalid request", "the frame is not a request OKX knows"),
     ("60013", _BUG, "invalid args", "check names and values of the request's args"),
     (
@@ -99,8 +99,8 @@ _SESSION = _table(
     ("60026", _BUG, "API key and token cannot log in together", "log in with one of them"),
     ("60027", _BUG, "a parameter is empty", "give the parameter the message names"),
     ("60028", _ROUTE, "this URL does not support the operation", "orders go to the private endpoint"),
-    ("60029 60030", Policy.FALLBACK, "fee tier too low (64003 since 2026-04)", "use channel books"),
-    ("60031", Policy.IGNORE, "already logged in", ""),
+    ("60029 60030", CodePolicy.FALLBACK, "fee tier too low (64003 since 2026-04)", "use channel books"),
+    ("60031", CodePolicy.IGNORE, "already logged in", ""),
     (
         "60032",
         _FATAL,
@@ -113,20 +113,20 @@ _SESSION = _table(
     ("64000", _BUG, "uly is gone", "use instFamily"),
     ("64001", _ROUTE, "the channel moved to the business endpoint", "subscribe at /ws/v5/business"),
     ("64002", _ROUTE, "the channel is not on the business endpoint", "subscribe at /ws/v5/public or private"),
-    ("64003", Policy.FALLBACK, "fee tier too low for the channel", "use channel books, open to everyone"),
+    ("64003", CodePolicy.FALLBACK, "fee tier too low for the channel", "use channel books, open to everyone"),
     (
         "64004",
-        Policy.SPREAD,
+        CodePolicy.SPREAD,
         "books-l2-tbt excludes the other books of its instrument",
         "use another connection",
     ),
     ("64007", _RETRY, "failed inside OKX", ""),
-    ("64008", Policy.RECONNECT, "the connection will be closed for an upgrade", ""),
+    ("64008", CodePolicy.RECONNECT, "the connection will be closed for an upgrade", ""),
 )
 """`event: error` and `notice` of a WebSocket."""
 
 _GENERAL = _table(
-    ("0", Policy.NONE, "done", ""),
+    ("0", CodePolicy.NONE, "done", ""),
     ("1", _LOOK_UP, "every item of the request failed", "read each item's sCode"),
     ("2", _LOOK_UP, "some items of the request failed", "read each item's sCode"),
     ("50000", _BUG, "the body is empty", "POST needs a JSON body"),
@@ -166,12 +166,12 @@ _GENERAL = _table(
         "the key is of another environment",
         "demo keys open demo only, production keys production",
     ),
-    ("50102", Policy.CLOCK, "timestamp expired", "set the computer's clock; it is more than 30 s off"),
+    ("50102", CodePolicy.CLOCK, "timestamp expired", "set the computer's clock; it is more than 30 s off"),
     ("50103-50104 50106-50107", _BUG, "a header of the request is missing or empty", "send the one named"),
     ("50105", _FATAL, "wrong passphrase", "check the passphrase given when the key was made"),
     ("50110", _FATAL, "this IP address is not on the key's list", "add it in the account's API page"),
     ("50111", _FATAL, "invalid API key", "check the key, character by character"),
-    ("50112", Policy.CLOCK, "invalid timestamp", "send ISO 8601 with milliseconds, and set the clock"),
+    ("50112", CodePolicy.CLOCK, "invalid timestamp", "send ISO 8601 with milliseconds, and set the clock"),
     ("50113", _FATAL, "invalid signature", "check the secret, and that path and body are signed as sent"),
     ("50114", _FATAL, "invalid authorization", "check how the request is signed"),
     ("50119", _FATAL, "API key does not exist", "use the site (global, eea, us) the key is of"),
@@ -226,9 +226,9 @@ _ORDER = _table(
     ("51400", _LOOK_UP, "not canceled: filled, canceled or unknown", "its state says which; without one no such order is known"),
     ("51401-51402", _LOOK_UP, "not canceled: the spread order is done", "read the order's state"),
     ("51404 51508", _BACK_OFF, "orders are fixed in this phase of the auction", "wait for its end"),
-    ("51405", Policy.IGNORE, "nothing to cancel", ""),
+    ("51405", CodePolicy.IGNORE, "nothing to cancel", ""),
     ("51408", _BUG, "the order is of another instrument", "give the order's own"),
-    ("51410", Policy.IGNORE, "already being canceled", ""),
+    ("51410", CodePolicy.IGNORE, "already being canceled", ""),
     ("51411", _FATAL, "the account may not mass-cancel", "cancel one by one"),
     ("51412", _LOOK_UP, "the cancel timed out", "read the order's state"),
     ("51416", _LOOK_UP, "not canceled: already triggered", "read the order it became"),
@@ -267,25 +267,25 @@ CODES: dict[str, Code] = {**_SESSION, **_GENERAL, **_ORDER}
 CLOSE_CODES: dict[int, Code] = {
     int(code): row
     for code, row in _table(
-        ("1000 1001", Policy.RECONNECT, "the other side closed the connection", ""),
-        ("1002 1003 1007", Policy.RECONNECT, "a frame the other side could not read", ""),
-        ("1005 1006", Policy.RECONNECT, "the connection broke without a close frame", ""),
+        ("1000 1001", CodePolicy.RECONNECT, "the other side closed the connection", ""),
+        ("1002 1003 1007", CodePolicy.RECONNECT, "a frame the other side could not read", ""),
+        ("1005 1006", CodePolicy.RECONNECT, "the connection broke without a close frame", ""),
         ("1008", _FATAL, "the other side's policy forbids it", "read its reason"),
         ("1009", _FATAL, "the request is too large", "subscribe in requests of less than 64 KB"),
         ("1010", _FATAL, "a WebSocket extension is missing", "offer no extension, or another"),
         ("1011 1014", _BACK_OFF, "the server failed", ""),
-        ("1012", Policy.RECONNECT, "the server restarts", ""),
+        ("1012", CodePolicy.RECONNECT, "the server restarts", ""),
         ("1013", _BACK_OFF, "the server is busy", ""),
         ("1015", _FATAL, "the TLS handshake failed", "check the certificate of the URL's host"),
         ("4001", _FATAL, "login failed", "check key, secret and passphrase"),
         ("4002", _BUG, "invalid request", "the last frame is not a request OKX knows"),
-        ("4003", Policy.SPREAD, "more than 100 subscriptions of this API key", "subscribe to fewer channels"),
-        ("4004", Policy.RECONNECT, "no data for 30 s", ""),
-        ("4005", Policy.RECONNECT, "the reader was too slow", "read faster, or subscribe to fewer channels"),
-        ("4006", Policy.RECONNECT, "an abnormal disconnection", ""),
+        ("4003", CodePolicy.SPREAD, "more than 100 subscriptions of this API key", "subscribe to fewer channels"),
+        ("4004", CodePolicy.RECONNECT, "no data for 30 s", ""),
+        ("4005", CodePolicy.RECONNECT, "the reader was too slow", "read faster, or subscribe to fewer channels"),
+        ("4006", CodePolicy.RECONNECT, "an abnormal disconnection", ""),
         ("4007", _FATAL, "the API key was changed or deleted", "use the new key"),
-        ("4008", Policy.SPREAD, "too many channels in all", "subscribe to fewer channels"),
-        ("4009", Policy.SPREAD, "too many channels on this connection", "use more connections"),
+        ("4008", CodePolicy.SPREAD, "too many channels in all", "subscribe to fewer channels"),
+        ("4009", CodePolicy.SPREAD, "too many channels on this connection", "use more connections"),
     ).items()
 }
 """Codes of close frames."""

@@ -1,4 +1,4 @@
-"""V1's Session: addChannel, removeChannel, login, a ping every 30 s whatever comes; books whose images do not say so.
+"""V1's V1Session: addChannel, removeChannel, login, a ping every 30 s whatever comes; books whose images do not say so.
 
 Source: OKEx's pages "WebSocket API for Spot" and "... for Futures"; the server closed a line without pings after 300 s.
 """
@@ -13,7 +13,7 @@ from okex_ws.legacy.v1.wire import channels, codes, messages, requests
 from okex_ws.wire.sign import Credentials
 
 
-class Session(session.Session):
+class V1Session(session.LegacySession):
     """The rules of one V1 connection."""
 
     ping = requests.PING
@@ -32,14 +32,14 @@ class Session(session.Session):
     def part_requests(self, names: Sequence[str]) -> Iterable[bytes]:
         return requests.remove_channels(names)
 
-    def fitted(self, wish: session.Wish, events: list[Event], now: int) -> list[Event]:
+    def fitted(self, wish: session.LegacyFetch, events: list[Event], now: int) -> list[Event]:
         """The rows with the image marked: the first push of a whole book, and it deletes nothing; all others are changes.
 
         What is still on its way from before a renewal is neither.
         """
         if not wish.awaits_image:
             return events
-        if wish.renewals and wish.state is not session.State.CONFIRMED:
+        if wish.renewals and wish.state is not session.LegacyState.CONFIRMED:
             return []
         rows: list[Event] = []
         for event in events:

@@ -1,7 +1,7 @@
 """OKEx's second WebSocket API, 2018 to 2021; Okcoin's a little longer."""
 
-from okex_ws.legacy.v3.session import Session
+from okex_ws.legacy.v3.session import V3Session
 from okex_ws.legacy.v3.wire.channels import literal, meaning, needs_login, subscription
 from okex_ws.legacy.v3.wire.messages import heard
 
-__all__ = ["Session", "heard", "literal", "meaning", "needs_login", "subscription"]
+__all__ = ["V3Session", "heard", "literal", "meaning", "needs_login", "subscription"]

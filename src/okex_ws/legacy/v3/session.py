@@ -1,4 +1,4 @@
-"""V3's Session: subscribe, unsubscribe, login with HMAC, the texts ping and pong; books with images, changes and checksums.
+"""V3's V3Session: subscribe, unsubscribe, login with HMAC, the texts ping and pong; books with images, changes and checksums.
 
 Source: OKEx's pages of V3; the server closed a line after 30 s without a push.
 """
@@ -12,11 +12,11 @@ from okex_ws.legacy.v3.wire import channels, codes, messages, requests
 from okex_ws.wire.sign import Credentials
 
 
-class Session(session.Session):
+class V3Session(session.LegacySession):
     """The rules of one V3 connection. Whoever keeps books verifies their checksums, and asks for a `resync` where one fails."""
 
     ping = requests.PING
-    patience = session.Timing(ping_after_s=20.0)  # the server closes a line on which nothing is said for 30 s
+    patience = session.LegacyTiming(ping_after_s=20.0)  # the server closes a line on which nothing is said for 30 s
     pong_is_life = False
     silence_s: Mapping[str, float] = {"mark-price": 30.0, "price-limit": 30.0, "funding-rate": 200.0}
     codes_again, codes_login = codes.AGAIN, codes.LOGIN

@@ -1,4 +1,4 @@
-"""Planner: fetches back what the stream missed. Sans-IO: fed with events and REST pages, it says which page to ask for, and when.
+"""BackfillPlanner: decides which REST pages bring back what the stream missed, and when to ask for them. Sans-IO.
 
 In: what a client is about to deliver (`feed`), and the answers of REST (`fetched`, `failed`). Out: what to deliver instead, the
 fetched events, and for what cannot be had an Unrecoverable with its exact range. Every trade id is delivered once.
@@ -58,7 +58,7 @@ _LIMITS = {
 Missed = MissedTrades | MissedCandles | MissedFunding
 
 
-class Page(msgspec.Struct, frozen=True):
+class PageRequest(msgspec.Struct, frozen=True):
     """A request to carry out: GET /api/v5/`path`. Its `number` goes with the answer; `channel` is what it is for."""
 
     number: int
@@ -67,7 +67,7 @@ class Page(msgspec.Struct, frozen=True):
     channel: str
 
 
-class Planner:
+class BackfillPlanner:
     """Of one client.
 
     channels: those of CHANNELS that are to be fetched back. since: ns UTC of the exchange, from which on everything is wanted;
@@ -139,7 +139,7 @@ class Planner:
         ]
         return min(times, default=None)
 
-    def next_page(self, now: int) -> Page | None:
+    def next_page(self, now: int) -> PageRequest | None:
         """The page to ask for now, if any; call until None. Each is answered by `fetched` or `failed`."""
         if len(self._in_flight) >= IN_FLIGHT:
             return None
@@ -152,7 +152,7 @@ class Planner:
                 return self.ask(*place, now)
         return None
 
-    def ask(self, channel: str, instrument: str, now: int) -> Page:
+    def ask(self, channel: str, instrument: str, now: int) -> PageRequest:
         """The next page of a subscription that wants one: what `next_page` chooses, or chose when it was recorded."""
         missed = self._missed[channel, instrument]
         assert missed is not None
@@ -161,7 +161,7 @@ class Planner:
         self._windows[query.path].take(now)
         self._number += 1
         self._in_flight[self._number] = (missed, query)
-        return Page(self._number, query.path, query.args, channel)
+        return PageRequest(self._number, query.path, query.args, channel)
 
     def fetched(self, number: int, rows: list[Any], now: int) -> list[Event]:
         """The rows of a page have come → events to deliver."""

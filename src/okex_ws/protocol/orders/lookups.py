@@ -11,7 +11,7 @@ import enum
 from typing import Any
 
 from okex_ws.events import OrderUpdate, SpreadOrderUpdate, Verdict
-from okex_ws.protocol.orders.tickets import Look, LookUp, Patience, Ticket, ns
+from okex_ws.protocol.orders.tickets import FetchOrder, LookUpState, Patience, Ticket, ns
 from okex_ws.protocol.orders.verdicts import OwnOrder
 from okex_ws.protocol.pacing import SECOND, Window
 from okex_ws.protocol.server_clock import ServerClock
@@ -25,7 +25,7 @@ SLOW_S = 10.0
 """Between reads once it was reported as UNKNOWN."""
 
 
-class Finding(enum.Enum):
+class LookupFinding(enum.Enum):
     """What a read told."""
 
     FOUND = "the order is there"
@@ -41,13 +41,13 @@ class Lookups:
         self._reads = Window(50, 2.1)  # of OKX's 60 per 2 s
 
     def begin(self, ticket: Ticket, now: int) -> None:
-        """Look for it, or at once if it is looked for already."""
+        """LookUpState for it, or at once if it is looked for already."""
         if ticket.look is None:
-            ticket.look = Look(now, self._absence(ticket))
+            ticket.look = LookUpState(now, self._absence(ticket))
         elif not ticket.look.is_reading:
             ticket.look.at = now
 
-    def read(self, ticket: Ticket, now: int) -> LookUp | None:
+    def read(self, ticket: Ticket, now: int) -> FetchOrder | None:
         """The read that is due now; None when it has to wait, until `ticket.look.at`."""
         look = ticket.look
         if look is None or look.is_reading or look.at > now:
@@ -57,7 +57,7 @@ class Lookups:
             return None
         self._reads.take(now)
         look.is_reading, look.asked_at = True, now
-        return LookUp(ticket.number, look.absence.path, look.absence.query)
+        return FetchOrder(ticket.number, look.absence.path, look.absence.query)
 
     def needs_clock(self, ticket: Ticket) -> bool:
         """Whether OKX's time has to be read before this one's expiry can be told."""
@@ -69,24 +69,24 @@ class Lookups:
             return True
         return not self.needs_clock(ticket) and self._clock.surely(asked_at) >= ticket.expires_at + LATEST_ARRIVAL
 
-    def answered(self, ticket: Ticket, rows: list[Any] | None, code: str, now: int, *, is_found: bool) -> Finding:
+    def answered(self, ticket: Ticket, rows: list[Any] | None, code: str, now: int, *, is_found: bool) -> LookupFinding:
         """What the answer to a read means: its rows, the order among them or not, or None and OKX's code, "" for no answer."""
         look = ticket.look
         if look is None:
-            return Finding.AGAIN
+            return LookupFinding.AGAIN
         look.is_reading = False
         finding = self._judge(ticket, look, rows, code, is_found)
         is_reported = ticket.outcome is not None and ticket.outcome.verdict is Verdict.UNKNOWN
         look.at = now + (ns(SLOW_S) if is_reported and look.absence.pause else look.absence.pause)
         return finding
 
-    def _judge(self, ticket: Ticket, look: Look, rows: list[Any] | None, code: str, is_found: bool) -> Finding:
+    def _judge(self, ticket: Ticket, look: LookUpState, rows: list[Any] | None, code: str, is_found: bool) -> LookupFinding:
         if is_found:
             look.absence.found()
-            return Finding.FOUND
+            return LookupFinding.FOUND
         may_come = not self.has_expired(ticket, look.asked_at)
         is_certain = look.absence.missed(rows, code, look.asked_at, grace=ns(self._patience.grace_s), may_come=may_come)
-        return Finding.ABSENT if is_certain else Finding.AGAIN
+        return LookupFinding.ABSENT if is_certain else LookupFinding.AGAIN
 
     def _absence(self, ticket: Ticket) -> Absence:
         order = ticket.order

@@ -5,19 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from okex_ws.protocol.orders.tickets import Request, Ticket
+from okex_ws.protocol.orders.tickets import SentRequest, Ticket
 from okex_ws.protocol.orders.verdicts import OwnOrder
 from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
 
 
-class TicketShelf:
+class OrderIndex:
     """Every ticket that may still change. run: what tells this process from others, in the tickets' keys.
 
     unseen: new orders and amendments that may hold, and that neither a push nor a read has shown yet, by their tickets' numbers.
     """
 
     def __init__(self, run: str) -> None:
-        self.requests: dict[str, Request] = {}
+        self.requests: dict[str, SentRequest] = {}
         self.unseen: dict[int, PlaceOrder | AmendOrder] = {}
         self._run = run
         self._tickets: dict[int, Ticket] = {}
@@ -44,10 +44,10 @@ class TicketShelf:
             self.unseen[number] = order
         return ticket
 
-    def request(self, tickets: list[Ticket]) -> Request:
+    def request(self, tickets: list[Ticket]) -> SentRequest:
         """A request that carries these."""
         request_id = f"o{next(self._request_numbers)}"
-        request = self.requests[request_id] = Request(request_id, tickets)
+        request = self.requests[request_id] = SentRequest(request_id, tickets)
         for ticket in tickets:
             ticket.requests.append(request_id)
         return request

@@ -15,21 +15,21 @@ import msgspec
 
 from okex_ws.events import Disconnected, Event, OrderRefused, OrderReplied, OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
 from okex_ws.protocol.orders.budget import BudgetError, OrderBudget
-from okex_ws.protocol.orders.lookups import Finding, Lookups, order_in
+from okex_ws.protocol.orders.lookups import LookupFinding, Lookups, order_in
 from okex_ws.protocol.orders.order_ids import OrderIds
-from okex_ws.protocol.orders.order_index import TicketShelf
+from okex_ws.protocol.orders.order_index import OrderIndex
 from okex_ws.protocol.orders.tickets import (
     Action,
+    FetchInstrument,
+    FetchOrderClock,
     Intent,
     Outcome,
     Patience,
-    ReadClock,
-    ReadInstrument,
-    Record,
-    Request,
     SendRest,
     SendSocket,
+    SentRequest,
     Ticket,
+    WriteIntent,
     ns,
 )
 from okex_ws.protocol.orders.verdicts import (
@@ -109,9 +109,9 @@ class Orders:
         self._is_reading_clock = False
         self._events: list[Event] = []
         self._lookups = Lookups(patience, self._clock)
-        self._shelf = TicketShelf(ids.prefix)
+        self._shelf = OrderIndex(ids.prefix)
         self._refused_codes: dict[str, int | None] = {}  # by instrument: with that number only REST takes its orders
-        self._waiting: dict[str, list[Request]] = {}  # by the instrument that is read anew
+        self._waiting: dict[str, list[SentRequest]] = {}  # by the instrument that is read anew
         self._timers = Timers()
         self._open = 0
         self._adopted: list[Ticket] = []
@@ -290,15 +290,15 @@ class Orders:
             order, code = None, "51603"  # OKX shows the latest order of an id
         finding = self._lookups.answered(ticket, rows, code, now, is_found=order is not None)
         asked_at = ticket.look.asked_at
-        if finding is Finding.FOUND and order is not None:
+        if finding is LookupFinding.FOUND and order is not None:
             order.ts_recv, order.backfilled = asked_at, True  # as old as the question, and news to everyone else too
             self._events.append(order)
             self._seen(order, now, via="lookup", ticket=ticket)
             if ticket.is_open or ticket.rank < Rank.ORDER:
                 self._not_yet(ticket, order, asked_at, now)
-        elif finding is Finding.ABSENT and ticket.is_open:
+        elif finding is LookupFinding.ABSENT and ticket.is_open:
             self._absent(ticket, now)
-        if not ticket.is_open and (finding is Finding.ABSENT or ticket.rank is Rank.ORDER):
+        if not ticket.is_open and (finding is LookupFinding.ABSENT or ticket.rank is Rank.ORDER):
             ticket.look = None
         if ticket.look is not None:
             self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
@@ -321,7 +321,7 @@ class Orders:
             return msgspec.structs.replace(order, request_id=self.ids.next())
         return order
 
-    def _refusal(self, request: Request, now: int) -> tuple[str, str, str] | None:
+    def _refusal(self, request: SentRequest, now: int) -> tuple[str, str, str] | None:
         self._open += len(request.tickets)
         first = request.tickets[0].order
         if self._open > MOST_OPEN:
@@ -334,7 +334,7 @@ class Orders:
             return ("unavailable", "OKX takes no orders for now", "see OKX's status page; cancels are still sent")
         return None
 
-    def _refuse(self, request: Request, rule: str, reason: str, advice: str, now: int) -> None:
+    def _refuse(self, request: SentRequest, rule: str, reason: str, advice: str, now: int) -> None:
         """Nothing leaves: said for each order, and a verdict."""
         request.via = request.via or "here"
         for ticket in request.tickets:
@@ -353,7 +353,7 @@ class Orders:
                 )
                 self._settle(ticket, Proof(Verdict.REJECTED, rule, reason), Rank.ANSWER, now, via="here", advice=advice)
 
-    def _leave(self, request: Request, now: int) -> None:
+    def _leave(self, request: SentRequest, now: int) -> None:
         """Its turn has come."""
         # Once its caller was told UNKNOWN, nothing but a cancel is said any more.
         is_late = not isinstance(request.tickets[0].order, CancelOrder)
@@ -394,7 +394,7 @@ class Orders:
             if ticket.attempts == 1:
                 self._watch(ticket, now)
 
-    def _send_rest(self, request: Request, now: int) -> None:
+    def _send_rest(self, request: SentRequest, now: int) -> None:
         orders = [ticket.order for ticket in request.tickets if ticket.is_open]
         request.via = "rest"
         path, body = rest_request(orders)
@@ -402,7 +402,7 @@ class Orders:
         self.actions.append(SendRest(request.request_id, path, body, None if expires_at is None else expires_at // MS))
         self._await_answer(request, now)
 
-    def _await_answer(self, request: Request, now: int) -> None:
+    def _await_answer(self, request: SentRequest, now: int) -> None:
         due = request.answer_by = now + ns(self.patience.ack_within_s)
         said = f"no answer within {self.patience.ack_within_s:g} s"
         self._timers.at(due, lambda now: self._unanswered(request, said, now), lambda: request.answer_by == due)
@@ -416,7 +416,7 @@ class Orders:
         request, ticket.look = self._shelf.request([ticket]), None
         self._timers.at(due, lambda now: self._leave(request, now))
 
-    def _record(self, tickets: list[Ticket], request: Request) -> None:
+    def _record(self, tickets: list[Ticket], request: SentRequest) -> None:
         intents = [
             Intent(ticket.key, ticket.order, self._clock.at(ticket.first_sent_at), ticket.expires_at)
             for ticket in tickets
@@ -425,11 +425,11 @@ class Orders:
         for ticket in tickets:
             ticket.is_recorded = not isinstance(ticket.order, MassCancel)
         if intents:
-            self.actions.append(Record(intents, request.request_id))
+            self.actions.append(WriteIntent(intents, request.request_id))
 
     # -- judging ---------------------------------------------------------------------------------------------------------
 
-    def _replied(self, request: Request, code: str, message: str, results: tuple[OrderResult, ...], now: int) -> None:
+    def _replied(self, request: SentRequest, code: str, message: str, results: tuple[OrderResult, ...], now: int) -> None:
         request.answer_by = None
         self._note_unavailable(code, now)
         refresh: dict[str, list[Ticket]] = {}
@@ -448,9 +448,9 @@ class Orders:
                 ticket.refreshes += 1
             self._refused_codes[instrument] = self._code_of(instrument)
             self._waiting.setdefault(instrument, []).append(again)
-            self.actions.append(ReadInstrument(instrument))
+            self.actions.append(FetchInstrument(instrument))
 
-    def _judge(self, ticket: Ticket, code: str, message: str, request: Request, now: int) -> Next:
+    def _judge(self, ticket: Ticket, code: str, message: str, request: SentRequest, now: int) -> Next:
         by_number = request.via == "websocket" and not ticket.order.is_spread
         step = of_answer(ticket, code, by_number=by_number)
         self._note_unavailable(code, now)
@@ -474,7 +474,7 @@ class Orders:
             self._look(ticket, now)
         return step
 
-    def _unanswered(self, request: Request, reason: str, now: int) -> None:
+    def _unanswered(self, request: SentRequest, reason: str, now: int) -> None:
         request.answer_by = None
         for ticket in request.tickets:
             if ticket.is_open:
@@ -562,7 +562,7 @@ class Orders:
             self._shelf.unseen.pop(ticket.number, None)
         if proof.verdict is not Verdict.UNKNOWN:
             if ticket.is_recorded:
-                self.actions.append(Record([Intent(ticket.key, done=True)]))
+                self.actions.append(WriteIntent([Intent(ticket.key, done=True)]))
             if proof.verdict is Verdict.CONFIRMED and rank < Rank.ORDER and not isinstance(ticket.order, MassCancel):
                 self._timers.at(now + UNSEEN_FOR, lambda now: self._look(ticket, now), lambda: ticket.rank < Rank.ORDER)
             self._forget_later(ticket, now)
@@ -595,7 +595,7 @@ class Orders:
     def _read_clock(self) -> None:
         if not self._is_reading_clock:
             self._is_reading_clock = True
-            self.actions.append(ReadClock())
+            self.actions.append(FetchOrderClock())
 
     def _watch(self, ticket: Ticket, now: int) -> None:
         """Report it as UNKNOWN in good time, and give it up in the end."""

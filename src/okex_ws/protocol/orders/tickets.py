@@ -52,7 +52,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict is Verdict.CONFIRMED
 
 
-class Look:
+class LookUpState:
     """Where the search for one order stands. at: when to read next."""
 
     __slots__ = ("absence", "asked_at", "at", "is_reading", "since")
@@ -105,7 +105,7 @@ class Ticket:
         self.refreshes = 0  # how often its instIdCode was refused and read anew
         self.is_recorded = False
         self.is_late = False
-        self.look: Look | None = None  # while it is looked for
+        self.look: LookUpState | None = None  # while it is looked for
         self.answer = ""  # the code of an answer that says: it did not happen, read why
         self.reason = ""  # why it is not settled
         self.requests: list[str] = []  # that carried it
@@ -146,7 +146,7 @@ class Ticket:
         )
 
 
-class Request:
+class SentRequest:
     """One frame, or one POST: a ticket, or a batch of them. answer_by: None before it is sent and once it is answered."""
 
     __slots__ = ("answer_by", "connection", "line", "request_id", "tickets", "via")
@@ -173,7 +173,7 @@ class Intent(msgspec.Struct, omit_defaults=True):
     done: bool = False
 
 
-class Record(msgspec.Struct):
+class WriteIntent(msgspec.Struct):
     """Write these down, and be sure of it, before going on; else tell `Orders.not_recorded`, and do not send that request."""
 
     intents: list[Intent]
@@ -198,7 +198,7 @@ class SendRest(msgspec.Struct):
     expires_ms: int | None
 
 
-class LookUp(msgspec.Struct):
+class FetchOrder(msgspec.Struct):
     """GET this, then tell `Orders.looked_up`."""
 
     ticket: int
@@ -206,17 +206,17 @@ class LookUp(msgspec.Struct):
     query: dict[str, str]
 
 
-class ReadInstrument(msgspec.Struct):
+class FetchInstrument(msgspec.Struct):
     """Read an instrument's reference data anew, then tell `Orders.instrument_read`."""
 
     instrument: str
 
 
-class ReadClock(msgspec.Struct):
+class FetchOrderClock(msgspec.Struct):
     """Let the ServerClock measure OKX's time, then tell `Orders.clock_read`, whether it could or not."""
 
 
-Action = Record | SendSocket | SendRest | LookUp | ReadInstrument | ReadClock
+Action = WriteIntent | SendSocket | SendRest | FetchOrder | FetchInstrument | FetchOrderClock
 
 
 def ns(seconds: float) -> int:

@@ -13,7 +13,7 @@ import msgspec
 from okex_ws.events import OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
 from okex_ws.protocol.orders.tickets import Ticket
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.wire.codes import Policy, lookup
+from okex_ws.wire.codes import CodePolicy, lookup
 from okex_ws.wire.orders import AmendOrder, CancelOrder, PlaceOrder
 
 OwnOrder = OrderUpdate | SpreadOrderUpdate
@@ -88,7 +88,7 @@ def of_answer(ticket: Ticket, code: str, *, by_number: bool) -> Next:
         return Next.REFRESH
     if code == "51016" and isinstance(ticket.order, PlaceOrder) and ticket.attempts - ticket.refreshes == 1:
         return Next.REJECTED  # it was never said before, so the order of that id is another one
-    if code in UNCLEAR or code == "51410" or lookup(code).policy is Policy.LOOK_UP:
+    if code in UNCLEAR or code == "51410" or lookup(code).policy is CodePolicy.LOOK_UP:
         return Next.LOOK
     return Next.REJECTED
 

@@ -1,4 +1,4 @@
-"""Safety: what stands between a caller and its orders: the guard, the kill switch at work, the dead man's switch. Sans-IO.
+"""RiskGate: what stands between a caller and its orders: the guard, the kill switch at work, the dead man's switch. Sans-IO.
 
 Every order passes `submit`. The owner hands in what happens (`feed`, `armed`, `on_deadline`) and calls `settle` after each turn,
 which may want further things of `Orders`. While halted, whatever is open, or turns out to be open, is canceled until nothing is.
@@ -22,7 +22,7 @@ from okex_ws.protocol.orders.orders import Orders
 from okex_ws.protocol.orders.tickets import Ticket
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.risk.cancel_all_after import Arm, CancelAllAfter
-from okex_ws.protocol.risk.pre_trade import LIVE, Guard, Surroundings
+from okex_ws.protocol.risk.pre_trade import LIVE, PreTradeRisk, RiskContext
 from okex_ws.wire.orders import MOST_IN_BATCH, AmendOrder, CancelOrder, MassCancel, OrderRequest, PlaceOrder
 
 CANCEL_AGAIN = 5 * SECOND
@@ -32,12 +32,12 @@ NEVER_REST = ("market", "ioc", "fok", "optimal_limit_ioc", "op_fok")
 MOST_OWN = 10_000
 """Client order ids remembered before those of orders that are long gone are let go; OKX keeps 4,000 open at most."""
 
-Around = Callable[[PlaceOrder | AmendOrder, Sequence[PlaceOrder | AmendOrder]], Surroundings]
+Around = Callable[[PlaceOrder | AmendOrder, Sequence[PlaceOrder | AmendOrder]], RiskContext]
 """What is known around an order, with others that are about to leave with it."""
 
 
-class Safety:
-    """Guard, switches and Orders of one account.
+class RiskGate:
+    """PreTradeRisk, switches and Orders of one account.
 
     open_orders, open_spreads: those the account knows to be open. switches: at most one for orders, one for spread orders.
     """
@@ -46,7 +46,7 @@ class Safety:
         self,
         orders: Orders,
         *,
-        guard: Guard,
+        guard: PreTradeRisk,
         switches: Sequence[CancelAllAfter],
         open_orders: Callable[[], Collection[OrderUpdate]],
         open_spreads: Callable[[], Collection[SpreadOrderUpdate]] = tuple,

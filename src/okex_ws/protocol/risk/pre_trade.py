@@ -1,4 +1,4 @@
-"""Guard: what an order must pass before it may leave: the kill switch, a trusted picture, and limits against one's own mistakes.
+"""Pre-trade risk: the checks an order must pass before it may leave.
 
 `check` answers for one order, from what is known around it at that instant; it counts what it lets pass. Cancels always pass. A
 strategy that runs wild is not only refused: so many refusals within a second trip the kill switch, once.
@@ -42,7 +42,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     trip_after: int | None = 10
 
 
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+class RiskContext(msgspec.Struct, frozen=True, kw_only=True):
     """What is known around one order when it is to leave; None is not known.
 
     account, book: their state, LIVE or not; book None: none is kept of this instrument. middle: of the book, or without one the
@@ -63,7 +63,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     working: Decimal | None = Decimal(0)
 
 
-class Guard:
+class PreTradeRisk:
     """Limits and kill switch of one account.
 
     by_instrument: limits in place of the general ones, but for those of the whole account.
@@ -122,7 +122,7 @@ class Guard:
 
     # -- the check -------------------------------------------------------------------------------------------------------
 
-    def check(self, order: OrderRequest, around: Surroundings, now: int, *, override: str = "") -> OrderRefused | None:
+    def check(self, order: OrderRequest, around: RiskContext, now: int, *, override: str = "") -> OrderRefused | None:
         """Why this order must not leave, None if it may.
 
         override: why it may leave although account or book are not LIVE; it is told. Limits and the kill switch know no override.
@@ -160,7 +160,7 @@ class Guard:
         for _ in range(min(count, len(self._passed))):
             self._passed.pop()
 
-    def _too_many(self, order: PlaceOrder | AmendOrder, around: Surroundings, now: int) -> tuple[str, str, str] | None:
+    def _too_many(self, order: PlaceOrder | AmendOrder, around: RiskContext, now: int) -> tuple[str, str, str] | None:
         """The first limit of the whole account this order breaks, as (rule, reason, advice)."""
         while self._passed and self._passed[0] <= now - SECOND:
             self._passed.popleft()
@@ -173,7 +173,7 @@ class Guard:
         return None
 
     def _broken(
-        self, order: PlaceOrder | AmendOrder, around: Surroundings, limits: Limits, *, is_blind: bool
+        self, order: PlaceOrder | AmendOrder, around: RiskContext, limits: Limits, *, is_blind: bool
     ) -> tuple[str, str, str] | None:
         """The first limit of its instrument this order breaks, as (rule, reason, advice)."""
         if order.size is not None and limits.order_size is not None:
@@ -227,7 +227,7 @@ class Guard:
         )
 
 
-def _too_large(most: Decimal, around: Surroundings, size: Decimal, working: Decimal) -> tuple[str, str, str] | None:
+def _too_large(most: Decimal, around: RiskContext, size: Decimal, working: Decimal) -> tuple[str, str, str] | None:
     """The position as it would be if everything open on this side were filled; making one smaller is always allowed."""
     sign = -1 if around.side == "sell" else 1
     worst = around.position + sign * (working + size)
@@ -238,7 +238,7 @@ def _too_large(most: Decimal, around: Surroundings, size: Decimal, working: Deci
     return "position", reason, "make it smaller, or cancel others first"
 
 
-def _doubt(around: Surroundings) -> tuple[str, str, str] | None:
+def _doubt(around: RiskContext) -> tuple[str, str, str] | None:
     """What the order would depend on and cannot: the account's picture, or a book that is kept."""
     if around.account != LIVE:
         return "account", f"the account's picture is {around.account}", "wait until it is LIVE, or override and say why"

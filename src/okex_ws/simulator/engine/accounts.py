@@ -15,7 +15,7 @@ from decimal import Decimal
 from operator import attrgetter
 
 from okex_ws.simulator.engine.orders import ZERO, Execution, Order
-from okex_ws.simulator.engine.terms import Terms, money
+from okex_ws.simulator.engine.terms import InstrumentTerms, money
 
 NET, LONG, SHORT = "net", "long", "short"
 NET_MODE, LONG_SHORT_MODE = "net_mode", "long_short_mode"
@@ -41,7 +41,7 @@ NO_FEES = Fees(ZERO, ZERO, ZERO, ZERO)
 
 
 @dataclass(slots=True)
-class Balance:
+class AccountBalance:
     """One currency of one account: `cash` owned, `frozen` the part that open SPOT orders bind."""
 
     currency: str
@@ -51,7 +51,7 @@ class Balance:
 
 
 @dataclass(slots=True)
-class Position:
+class AccountPosition:
     """One position. side: net, long or short. size: contracts, below zero when short, on every side. cost: the signed
     entry value in `currency`. realised = profit + fee + funding since it was opened. average_price is None when flat.
     """
@@ -78,11 +78,11 @@ class Position:
         """What it has earned or cost in cash since it was opened."""
         return self.profit + self.fee + self.funding
 
-    def copy(self) -> Position:
+    def copy(self) -> AccountPosition:
         """The position as it is now."""
-        return Position(*_every_field(self))
+        return AccountPosition(*_every_field(self))
 
-    def trade(self, terms: Terms, *, is_buy: bool, size: Decimal, value: Decimal, now: int) -> Decimal:
+    def trade(self, terms: InstrumentTerms, *, is_buy: bool, size: Decimal, value: Decimal, now: int) -> Decimal:
         """Take a trade over; gives the profit it realises. Closing uses up the entry value in proportion."""
         change, paid = (size, value) if is_buy else (-size, -value)
         held = self.size
@@ -104,13 +104,13 @@ class Position:
         self.updated = now
         return profit
 
-    def unrealised(self, terms: Terms, mark: Decimal) -> Decimal:
+    def unrealised(self, terms: InstrumentTerms, mark: Decimal) -> Decimal:
         """Open profit at a price."""
         worth = terms.value(mark, self.size)
         return self.cost - worth if terms.is_inverse else worth - self.cost
 
 
-_every_field = attrgetter(*(each.name for each in fields(Position)))
+_every_field = attrgetter(*(each.name for each in fields(AccountPosition)))
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class PositionChanged:
     """A position as it became; size zero when it has been closed. cause: filled, funding_fee, set_leverage."""
 
     uid: str
-    position: Position
+    position: AccountPosition
     cause: str
 
 
@@ -146,7 +146,7 @@ class Pending:
 
 
 @dataclass(slots=True)
-class Account:
+class TradingAccount:
     """One client. position_mode: net_mode or long_short_mode. positions, leverages: by (instrument, position side),
     flat positions too. open: pending orders by id; reducing: those of them, by instrument, that can only reduce a
     position; known: all remembered orders by id; named: the latest of an instrument and client order id. `forgotten`
@@ -156,8 +156,8 @@ class Account:
     uid: str
     position_mode: str = NET_MODE
     fees: Fees = field(default_factory=Fees)
-    balances: dict[str, Balance] = field(default_factory=dict)
-    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+    balances: dict[str, AccountBalance] = field(default_factory=dict)
+    positions: dict[tuple[str, str], AccountPosition] = field(default_factory=dict)
     leverages: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     pending: dict[tuple[str, str], Pending] = field(default_factory=dict)
     open: dict[str, Order] = field(default_factory=dict)
@@ -170,11 +170,11 @@ class Account:
     executions: deque[Execution] = field(default_factory=deque)
     forgotten: int = 0
 
-    def balance(self, currency: str) -> Balance:
+    def balance(self, currency: str) -> AccountBalance:
         """One currency's balance, zero at first."""
         found = self.balances.get(currency)
         if found is None:
-            found = self.balances[currency] = Balance(currency)
+            found = self.balances[currency] = AccountBalance(currency)
         return found
 
     def pay(self, currency: str, amount: Decimal, now: int) -> None:
@@ -196,22 +196,22 @@ class Leg:
     fee: Decimal
     fee_currency: str
     profit: Decimal
-    position: Position | None
+    position: AccountPosition | None
 
 
-class Books:
+class AccountBooks:
     """Everybody's money: clients by uid, and the exchange's three accounts: `outside` trades what the published book
     offers, `house` earns the fees, `clearing` stands between those who have profits and those who have losses.
     """
 
     def __init__(self) -> None:
-        self.clients: dict[str, Account] = {}
-        self.outside = Account("outside", fees=NO_FEES)
-        self.house = Account("house", fees=NO_FEES)
-        self.clearing = Account("clearing", fees=NO_FEES)
+        self.clients: dict[str, TradingAccount] = {}
+        self.outside = TradingAccount("outside", fees=NO_FEES)
+        self.house = TradingAccount("house", fees=NO_FEES)
+        self.clearing = TradingAccount("clearing", fees=NO_FEES)
         self._positions_opened = 0
 
-    def everyone(self) -> list[Account]:
+    def everyone(self) -> list[TradingAccount]:
         """All accounts there are."""
         return [*self.clients.values(), self.outside, self.house, self.clearing]
 
@@ -223,12 +223,14 @@ class Books:
                 totals[currency] = totals.get(currency, ZERO) + balance.cash
         return totals
 
-    def position(self, account: Account, terms: Terms, side: str, leverage: Decimal, now: int) -> Position:
+    def position(
+        self, account: TradingAccount, terms: InstrumentTerms, side: str, leverage: Decimal, now: int
+    ) -> AccountPosition:
         """The position of an account, flat at first."""
         found = account.positions.get((terms.instrument, side))
         if found is None:
             self._positions_opened += 1
-            found = account.positions[terms.instrument, side] = Position(
+            found = account.positions[terms.instrument, side] = AccountPosition(
                 position_id=str(1_000_000 + self._positions_opened),
                 uid=account.uid,
                 instrument=terms.instrument,
@@ -243,8 +245,8 @@ class Books:
 
     def book(
         self,
-        account: Account,
-        terms: Terms,
+        account: TradingAccount,
+        terms: InstrumentTerms,
         *,
         is_buy: bool,
         price: Decimal,
@@ -275,12 +277,14 @@ class Books:
         self._charge(account, terms.settle, fee, now)
         return Leg(fee, terms.settle, profit, position)
 
-    def _charge(self, account: Account, currency: str, fee: Decimal, now: int) -> None:
+    def _charge(self, account: TradingAccount, currency: str, fee: Decimal, now: int) -> None:
         if fee:
             account.pay(currency, fee, now)
             self.house.pay(currency, -fee, now)
 
-    def fund(self, account: Account, position: Position, terms: Terms, mark: Decimal, rate: Decimal, now: int) -> Decimal:
+    def fund(
+        self, account: TradingAccount, position: AccountPosition, terms: InstrumentTerms, mark: Decimal, rate: Decimal, now: int
+    ) -> Decimal:
         """Settle funding of one position with the market: who is long pays a positive rate. Gives the amount."""
         amount = -terms.value(mark, position.size) * rate
         account.pay(terms.settle, amount, now)

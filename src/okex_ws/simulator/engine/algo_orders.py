@@ -17,7 +17,7 @@ from okex_ws.simulator.engine.orders import NewOrder, Order, Rejection
 from okex_ws.simulator.v5.order_rows import Origin
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.v5.trading import Desk
+    from okex_ws.simulator.v5.trading import V5Trading
 
 LIVE, EFFECTIVE, CANCELED, FAILED = "live", "effective", "canceled", "order_failed"
 _KEPT = 10_000
@@ -65,10 +65,10 @@ class AlgoOrder:
     fail_code: str = ""
 
 
-class Algos:
+class AlgoOrders:
     """All algo orders of one exchange. tell: called with each that changed, and now."""
 
-    def __init__(self, desk: Desk, tell: Callable[[AlgoOrder, int], None]) -> None:
+    def __init__(self, desk: V5Trading, tell: Callable[[AlgoOrder, int], None]) -> None:
         self._desk = desk
         self._tell = tell
         self._waiting: dict[str, AlgoOrder] = {}

@@ -1,4 +1,4 @@
-"""Switches: cancel-all-after, the timer that cancels an account's orders unless the client renews it in time.
+"""CancelAllAfterTimers: cancel-all-after, the timer that cancels an account's orders unless the client renews it in time.
 
 In: armings and the exchange's clock. Out: canceled orders (cancelSource 20). It belongs to the account, not to a line: a
 dropped connection cancels nothing. Source: OKX V5 docs, "POST / Cancel All After", "POST / Cancel All After (spread)".
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from okex_ws.simulator.engine.orders import CANCELED_BY_TIMER
 from okex_ws.simulator.market.base import SECOND
-from okex_ws.simulator.v5.order_grammar import Refused
+from okex_ws.simulator.v5.order_grammar import OrderRequestRefused
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.v5.trading import Desk
+    from okex_ws.simulator.v5.trading import V5Trading
 
 MAX_TAGS = 20
 
 
-class Switches:
+class CancelAllAfterTimers:
     """All timers of one exchange. armed: (uid, tag) -> the instant (ns) it fires; spreads: the same by uid."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: V5Trading) -> None:
         self._desk = desk
         self.armed: dict[tuple[str, str], int] = {}
         self.spreads: dict[str, int] = {}
@@ -29,14 +29,14 @@ class Switches:
     def arm(self, uid: str, tag: str, timeout_s: int, now: int) -> int:
         """Cancel this account's orders (with this tag, "": all) unless told otherwise in time; 0 disarms.
 
-        Returns the instant, 0 when disarmed. Raises Refused 51071: more tags than there may be.
+        Returns the instant, 0 when disarmed. Raises OrderRequestRefused 51071: more tags than there may be.
         """
         if timeout_s == 0:
             self.armed.pop((uid, tag), None)
             return 0
         tags = sum(1 for owner, other in self.armed if owner == uid and other)
         if tag and (uid, tag) not in self.armed and tags >= MAX_TAGS:
-            raise Refused("51071")
+            raise OrderRequestRefused("51071")
         due = self.armed[uid, tag] = now + timeout_s * SECOND
         self._desk.exchange.call_at(due, lambda then: self._fire(uid, tag, due, then))
         return due

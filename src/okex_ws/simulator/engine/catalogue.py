@@ -1,4 +1,4 @@
-"""Listings: what trades, as the exchange publishes it now: rows by name and by code, and what the market shows beside.
+"""Catalogue: what trades, as the exchange publishes it now: rows by name and by code, and what the market shows beside.
 
 In: the exchange's reference rows. Out: rows, instruments by instIdCode, Facts. They are read once; `reread` is called when
 they have changed.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.v5.order_rows import Facts, Scale
+from okex_ws.simulator.v5.order_rows import Facts, RowScale
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TYPES = ("MARGIN", "SPOT", "SWAP", "FUTURES", "OPTION")  # SPOT after MARGIN: they share their names, and SPOT counts
 
 
-class Listings:
+class Catalogue:
     """The instruments of one exchange."""
 
     def __init__(self, exchange: Exchange) -> None:
@@ -52,7 +52,7 @@ class Listings:
         matches = market.matches(instrument)
         last = str(matches[-1]["px"]) if matches else ""
         value = row.get("ctVal")
-        scale = Scale(Decimal(value) * Decimal(row.get("ctMult") or 1), row["ctType"] == "inverse") if value else Scale()
+        scale = RowScale(Decimal(value) * Decimal(row.get("ctMult") or 1), row["ctType"] == "inverse") if value else RowScale()
         index = ""
         if with_index and row.get("uly") and market.knows("index-tickers", row["uly"]):
             snapshot = market.snapshot("index-tickers", row["uly"])

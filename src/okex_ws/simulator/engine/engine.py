@@ -1,4 +1,4 @@
-"""Floor: where clients' orders trade, with one another and with the market's published book.
+"""Engine: where clients' orders trade, with one another and with the market's published book.
 
 In: `place`, `amend`, `cancel` and settings, and `advance(now)` after every instant of the market; out: what each call
 returns, Rejections, and the happenings to `take()`, in order. Sans-IO: `now` (ns UTC) is an argument. No JSON and none
@@ -19,15 +19,15 @@ from okex_ws.simulator.engine.accounts import (
     NET,
     NET_MODE,
     SHORT,
-    Account,
-    Balance,
+    AccountBalance,
+    AccountPosition,
     Fees,
     Leg,
-    Position,
     PositionChanged,
+    TradingAccount,
 )
 from okex_ws.simulator.engine.funding import Funding
-from okex_ws.simulator.engine.lifecycle import Dealing, FloorRules, Happening, short_of
+from okex_ws.simulator.engine.lifecycle import EngineRules, Happening, OrderLifecycle, short_of
 from okex_ws.simulator.engine.matching import TradingBook
 from okex_ws.simulator.engine.orders import (
     AMENDED_BY_USER,
@@ -45,26 +45,26 @@ from okex_ws.simulator.engine.orders import (
     OrderChanged,
     Rejection,
 )
-from okex_ws.simulator.engine.prices import Readings
-from okex_ws.simulator.engine.terms import Terms
+from okex_ws.simulator.engine.prices import Prices
+from okex_ws.simulator.engine.terms import InstrumentTerms
 from okex_ws.simulator.market.base import Market
 
 __all__ = [
     "DEFAULT_FUNDS",
-    "Account",
-    "Balance",
+    "AccountBalance",
+    "AccountPosition",
     "BalanceChanged",
+    "Engine",
+    "EngineRules",
     "Execution",
     "Fees",
-    "Floor",
-    "FloorRules",
     "Happening",
     "NewOrder",
     "Order",
     "OrderChanged",
-    "Position",
     "PositionChanged",
     "Rejection",
+    "TradingAccount",
 ]
 
 DEFAULT_FUNDS: Mapping[str, Decimal] = {
@@ -81,7 +81,7 @@ _AMENDED_AND_SHRUNK = "2"
 _AMEND_FAILED = "0"
 
 
-class Floor:
+class Engine:
     """One trading floor. instruments: whose reading of the reference rows counts (default: the market's)."""
 
     def __init__(
@@ -90,16 +90,16 @@ class Floor:
         *,
         seed: int = 0,
         now: int,
-        rules: FloorRules | None = None,
+        rules: EngineRules | None = None,
         instruments: Callable[[str], list[dict[str, Any]]] | None = None,
     ) -> None:
-        self.rules = rules if rules is not None else FloorRules()
+        self.rules = rules if rules is not None else EngineRules()
         self.now = now
-        self._readings = Readings(market, instruments if instruments is not None else market.instruments)
-        self._dealing = Dealing(market, self._readings, self.rules, seed)
+        self._readings = Prices(market, instruments if instruments is not None else market.instruments)
+        self._dealing = OrderLifecycle(market, self._readings, self.rules, seed)
         self._funding = Funding(self._dealing, self._readings)
         self.books = self._dealing.books
-        self.accounts: dict[str, Account] = self.books.clients
+        self.accounts: dict[str, TradingAccount] = self.books.clients
 
     # Accounts
 
@@ -110,11 +110,11 @@ class Floor:
         *,
         position_mode: str = NET_MODE,
         fees: Fees | None = None,
-    ) -> Account:
+    ) -> TradingAccount:
         """A new client with this money; raises ValueError when the uid is taken."""
         if uid in self.accounts:
             raise ValueError(f"there is an account {uid} already; choose another uid")
-        account = self.accounts[uid] = Account(uid, position_mode, fees if fees is not None else Fees())
+        account = self.accounts[uid] = TradingAccount(uid, position_mode, fees if fees is not None else Fees())
         for currency, amount in balances.items():
             account.pay(currency, amount, self.now)
         return account
@@ -191,12 +191,12 @@ class Floor:
             self.accounts[uid].balance(currency).frozen += amount
         self._dealing.happenings.append(BalanceChanged(uid, (currency,), ""))
 
-    def unrealised(self, position: Position) -> Decimal | None:
+    def unrealised(self, position: AccountPosition) -> Decimal | None:
         """Open profit by the mark price, None where none is known."""
         with localcontext(_EXACT):
             return self._dealing.unrealised(self._readings.known(position.instrument), position)
 
-    def margin(self, position: Position) -> Decimal:
+    def margin(self, position: AccountPosition) -> Decimal:
         """Initial margin of a position by the mark price, in its currency."""
         with localcontext(_EXACT):
             terms = self._readings.known(position.instrument)
@@ -214,7 +214,7 @@ class Floor:
         """Whether what rests in an instrument that was asked for before may trade."""
         return self._readings.trades(instrument)
 
-    def terms(self, instrument: str) -> Terms:
+    def terms(self, instrument: str) -> InstrumentTerms:
         """How an instrument trades; raises Rejection 51001."""
         return self._readings.terms(instrument)
 
@@ -226,7 +226,7 @@ class Floor:
         with localcontext(_EXACT):
             return self._place(self.accounts[uid], new, now)
 
-    def _place(self, account: Account, new: NewOrder, now: int) -> Order:
+    def _place(self, account: TradingAccount, new: NewOrder, now: int) -> Order:
         terms = self._readings.terms(new.instrument)
         entry.check_state(terms)
         entry.check_words(new, terms, account)
@@ -267,7 +267,9 @@ class Floor:
         self._trade_and_rest(account, terms, order, limit, now)
         return order
 
-    def _order(self, account: Account, terms: Terms, new: NewOrder, now: int, *, counts_quote: bool, only_reduces: bool) -> Order:
+    def _order(
+        self, account: TradingAccount, terms: InstrumentTerms, new: NewOrder, now: int, *, counts_quote: bool, only_reduces: bool
+    ) -> Order:
         side = "" if terms.is_spot else new.position_side or NET
         target = ""
         if terms.is_spot and new.order_type == "market":
@@ -305,7 +307,7 @@ class Floor:
         band = self._readings.band(order.instrument)
         return None if band is None else band[0] if order.is_buy else band[1]
 
-    def _require_funds(self, account: Account, terms: Terms, order: Order, pit: TradingBook) -> None:
+    def _require_funds(self, account: TradingAccount, terms: InstrumentTerms, order: Order, pit: TradingBook) -> None:
         """Whether the account can pay for an order; what is priced is bound from here on. Raises Rejection 51008."""
         dealing = self._dealing
         if order.price is not None:
@@ -342,7 +344,9 @@ class Floor:
         reach = pit.reach(order.is_buy, limit, order.uid, order.self_trade != "cancel_maker")
         return sum((size for _, size in reach), ZERO) >= order.left
 
-    def _trade_and_rest(self, account: Account, terms: Terms, order: Order, limit: Decimal | None, now: int) -> None:
+    def _trade_and_rest(
+        self, account: TradingAccount, terms: InstrumentTerms, order: Order, limit: Decimal | None, now: int
+    ) -> None:
         """Match, and let rest what may."""
         self._dealing.match(account, terms, order, limit, now)
         self._funding.follow(terms)
@@ -385,8 +389,8 @@ class Floor:
 
     def _amend(
         self,
-        account: Account,
-        terms: Terms,
+        account: TradingAccount,
+        terms: InstrumentTerms,
         order: Order,
         size: Decimal | None,
         price: Decimal | None,

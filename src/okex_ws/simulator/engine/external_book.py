@@ -16,7 +16,7 @@ BIDS, ASKS = "bids", "asks"
 _DEPTHS = (5, 50, 400)
 
 
-class _Side:
+class _ExternalSide:
     """Levels read so far, best first; `first` is the best that still has something; `deep` counts the depths read."""
 
     __slots__ = ("deep", "first", "levels")
@@ -34,7 +34,7 @@ class ExternalBook:
         self._market = market
         self._instrument = instrument
         self._seen: dict[str, Any] | None = None
-        self._sides = {BIDS: _Side(), ASKS: _Side()}
+        self._sides = {BIDS: _ExternalSide(), ASKS: _ExternalSide()}
         self._taken: dict[str, dict[Decimal, tuple[Decimal, Decimal]]] = {BIDS: {}, ASKS: {}}
 
     def refresh(self) -> bool:
@@ -97,7 +97,7 @@ class ExternalBook:
         known = taken.get(price)
         return ZERO if known is None else known[1]
 
-    def _deepen(self, name: str, side: _Side) -> bool:
+    def _deepen(self, name: str, side: _ExternalSide) -> bool:
         """Read further levels of a side; False when there are none."""
         if self._seen is None or side.deep >= len(_DEPTHS) or len(side.levels) < _DEPTHS[side.deep - 1]:
             return False

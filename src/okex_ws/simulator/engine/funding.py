@@ -9,16 +9,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 from okex_ws.simulator.engine.accounts import PositionChanged
-from okex_ws.simulator.engine.lifecycle import Dealing
+from okex_ws.simulator.engine.lifecycle import OrderLifecycle
 from okex_ws.simulator.engine.orders import ZERO, BalanceChanged
-from okex_ws.simulator.engine.prices import Readings
-from okex_ws.simulator.engine.terms import Terms
+from okex_ws.simulator.engine.prices import Prices
+from okex_ws.simulator.engine.terms import InstrumentTerms
 
 
 class Funding:
     """When each swap that has been traded settles next, and what has been settled."""
 
-    def __init__(self, dealing: Dealing, readings: Readings) -> None:
+    def __init__(self, dealing: OrderLifecycle, readings: Prices) -> None:
         self._dealing = dealing
         self._readings = readings
         self._due: dict[str, int] = {}
@@ -29,7 +29,7 @@ class Funding:
         """The next settlement of a swap that has been traded."""
         return min(self._due.values(), default=None)
 
-    def follow(self, terms: Terms) -> None:
+    def follow(self, terms: InstrumentTerms) -> None:
         """A swap is traded: keep its funding times from now on."""
         if terms.instrument_type != "SWAP" or terms.instrument in self._due:
             return
@@ -52,7 +52,7 @@ class Funding:
                     self._due[instrument], self._rates[instrument] = following, reading.rate
             self._pay(self._readings.known(instrument), rate, now)
 
-    def _pay(self, terms: Terms, rate: Decimal, now: int) -> None:
+    def _pay(self, terms: InstrumentTerms, rate: Decimal, now: int) -> None:
         mark = self._readings.mark(terms.instrument)
         if mark is None or rate == ZERO:
             return

@@ -1,4 +1,4 @@
-"""Dealing: what happens to an order once it is taken: what it binds, whom it meets, what its fills move, how it ends.
+"""OrderLifecycle: what happens to an order once it is taken: what it binds, whom it meets, what its fills move, how it ends.
 
 In: orders that entry has checked; out: happenings, in order, in `happenings`. The floor decides when; this file decides
 what follows. Every fill has a counterparty (accounts.Books), every change is told.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from okex_ws.simulator.engine.accounts import NET, Account, Books, Leg, Pending, Position, PositionChanged
+from okex_ws.simulator.engine.accounts import NET, AccountBooks, AccountPosition, Leg, Pending, PositionChanged, TradingAccount
 from okex_ws.simulator.engine.matching import TradingBook
 from okex_ws.simulator.engine.orders import (
     AMENDED_REDUCE_ONLY,
@@ -28,11 +28,11 @@ from okex_ws.simulator.engine.orders import (
     OrderChanged,
     Rejection,
 )
-from okex_ws.simulator.engine.prices import Readings
-from okex_ws.simulator.engine.terms import AVERAGE, Terms, money
+from okex_ws.simulator.engine.prices import Prices
+from okex_ws.simulator.engine.terms import AVERAGE, InstrumentTerms, money
 from okex_ws.simulator.engine.validation import IMMEDIATE, UNPRICED
 from okex_ws.simulator.market.base import Market
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 FIRST_TRADE_ID = 8_000_000_000_000_000
 """Trades among and with clients are counted from here: public prints count from far below, and 2**53 lies above."""
@@ -42,7 +42,7 @@ Happening = OrderChanged | BalanceChanged | PositionChanged
 
 
 @dataclass(frozen=True, slots=True)
-class FloorRules:
+class EngineRules:
     """Figures of the floor (OKX V5 docs, "Place order": 4000 pending orders per account, 500 per instrument, 1000
     matches per taker). leverage: what an instrument begins with. remembered: finished orders, and executions, kept per
     account.
@@ -55,18 +55,18 @@ class FloorRules:
     remembered: int = 100_000
 
 
-class Dealing:
+class OrderLifecycle:
     """The floor's inner works."""
 
-    def __init__(self, market: Market, readings: Readings, rules: FloorRules, seed: int) -> None:
-        self.books = Books()
+    def __init__(self, market: Market, readings: Prices, rules: EngineRules, seed: int) -> None:
+        self.books = AccountBooks()
         self.readings = readings
         self.rules = rules
         self.happenings: list[Happening] = []
         self.pits: dict[str, TradingBook] = {}
         self._market = market
         self._trade_id = FIRST_TRADE_ID
-        self._order_id = _FIRST_ORDER_ID + Dice(seed).fork("order ids").below(10**15)
+        self._order_id = _FIRST_ORDER_ID + SeededRandom(seed).fork("order ids").below(10**15)
         self._looked: set[str] = set()
 
     def new_order_id(self) -> str:
@@ -74,7 +74,7 @@ class Dealing:
         self._order_id += 1
         return str(self._order_id)
 
-    # Books
+    # AccountBooks
 
     def pit(self, instrument: str) -> TradingBook:
         """The instrument's book of clients' orders, its view of the market no older than the last instant."""
@@ -103,7 +103,7 @@ class Dealing:
 
     # What orders bind
 
-    def bind(self, account: Account, terms: Terms, order: Order, price: Decimal | None, left: Decimal) -> None:
+    def bind(self, account: TradingAccount, terms: InstrumentTerms, order: Order, price: Decimal | None, left: Decimal) -> None:
         """Let an order bind what `left` of it needs at a price: coins on SPOT, its value elsewhere; nothing at zero."""
         if terms.is_spot:
             need = ZERO if price is None else left * price if order.is_buy else left
@@ -123,21 +123,21 @@ class Dealing:
             pending.sell_value += value - order.bound
         order.bound, order.bound_size = value, left
 
-    def pending(self, account: Account, instrument: str, side: str) -> Pending:
+    def pending(self, account: TradingAccount, instrument: str, side: str) -> Pending:
         """The sums of an account's open orders in an instrument and position side."""
         found = account.pending.get((instrument, side))
         if found is None:
             found = account.pending[instrument, side] = Pending()
         return found
 
-    def leverage(self, account: Account, terms: Terms, side: str) -> Decimal:
+    def leverage(self, account: TradingAccount, terms: InstrumentTerms, side: str) -> Decimal:
         """What was set, else the rules' figure as far as the instrument allows it."""
         chosen = account.leverages.get((terms.instrument, side))
         if chosen is not None:
             return chosen
         return min(self.rules.leverage, terms.max_leverage or self.rules.leverage)
 
-    def order_margin(self, account: Account, terms: Terms, side: str) -> Decimal:
+    def order_margin(self, account: TradingAccount, terms: InstrumentTerms, side: str) -> Decimal:
         """Margin and taker fee that open orders need for what they would open."""
         pending = account.pending.get((terms.instrument, side))
         if pending is None:
@@ -148,7 +148,7 @@ class Dealing:
         fee = max(ZERO, value * account.fees.derivative_taker)
         return money(value / self.leverage(account, terms, side) + fee)
 
-    def margin(self, account: Account, terms: Terms, position: Position) -> Decimal:
+    def margin(self, account: TradingAccount, terms: InstrumentTerms, position: AccountPosition) -> Decimal:
         """Initial margin of a position, by the mark price where there is one."""
         if position.size == ZERO:
             return ZERO
@@ -156,14 +156,14 @@ class Dealing:
         value = abs(position.cost) if mark is None else terms.value(mark, abs(position.size))
         return money(value / self.leverage(account, terms, position.side))
 
-    def unrealised(self, terms: Terms, position: Position) -> Decimal | None:
+    def unrealised(self, terms: InstrumentTerms, position: AccountPosition) -> Decimal | None:
         """Open profit, None where no mark price is known."""
         if position.size == ZERO:
             return ZERO
         mark = self.readings.mark(terms.instrument)
         return None if mark is None else position.unrealised(terms, mark)
 
-    def tied(self, account: Account, currency: str) -> tuple[Decimal, Decimal, Decimal]:
+    def tied(self, account: TradingAccount, currency: str) -> tuple[Decimal, Decimal, Decimal]:
         """(open orders' margin, positions' margin, open profit) of the contracts settled in a currency."""
         orders = positions = profit = ZERO
         for instrument, side in account.pending:
@@ -177,7 +177,7 @@ class Dealing:
                 profit += self.unrealised(terms, position) or ZERO
         return orders, positions, profit
 
-    def available(self, account: Account, currency: str, *, with_profit: bool) -> Decimal:
+    def available(self, account: TradingAccount, currency: str, *, with_profit: bool) -> Decimal:
         """What new orders may use; open profit counts only for contracts, open loss always. Below zero: overdrawn."""
         balance = account.balance(currency)
         free = balance.cash - balance.frozen
@@ -186,7 +186,7 @@ class Dealing:
         orders, positions, profit = self.tied(account, currency)
         return free - orders - positions + (profit if with_profit else min(ZERO, profit))
 
-    def require_funds(self, account: Account, terms: Terms, order: Order, price: Decimal, left: Decimal) -> None:
+    def require_funds(self, account: TradingAccount, terms: InstrumentTerms, order: Order, price: Decimal, left: Decimal) -> None:
         """Bind what the order needs; raises Rejection 51008, with what it bound before, when that is not there."""
         if terms.is_spot:
             before, held = order.bound, order.bound
@@ -218,7 +218,7 @@ class Dealing:
 
     # An order's life
 
-    def open(self, account: Account, order: Order) -> None:
+    def open(self, account: TradingAccount, order: Order) -> None:
         """An order is pending from now on."""
         account.known[order.order_id] = account.open[order.order_id] = order
         account.counts[order.instrument] = account.counts.get(order.instrument, 0) + 1
@@ -228,7 +228,9 @@ class Dealing:
         if order.only_reduces:
             account.reducing.setdefault(order.instrument, {})[order.order_id] = order
 
-    def finish(self, account: Account, terms: Terms, order: Order, state: str, now: int, source: str = "") -> None:
+    def finish(
+        self, account: TradingAccount, terms: InstrumentTerms, order: Order, state: str, now: int, source: str = ""
+    ) -> None:
         """An order trades no more; it frees what it bound."""
         self.bind(account, terms, order, None, ZERO)
         self.pits[order.instrument].own(order).remove(order)
@@ -242,14 +244,22 @@ class Dealing:
         if len(account.finished) > self.rules.remembered:
             self._forget(account, account.known.pop(account.finished.popleft()))
 
-    def _forget(self, account: Account, order: Order) -> None:
+    def _forget(self, account: TradingAccount, order: Order) -> None:
         account.forgotten += 1
         name = (order.instrument, order.client_order_id)
         if account.named.get(name) is order:
             del account.named[name]
 
     def cancel(
-        self, account: Account, terms: Terms, order: Order, now: int, source: str, *, request_id: str = "", amend_result: str = ""
+        self,
+        account: TradingAccount,
+        terms: InstrumentTerms,
+        order: Order,
+        now: int,
+        source: str,
+        *,
+        request_id: str = "",
+        amend_result: str = "",
     ) -> None:
         """End an order unfilled, and tell."""
         had_bound = order.bound
@@ -263,14 +273,14 @@ class Dealing:
         self.happenings.append(OrderChanged(order.uid, order.copy(), execution, request_id, amend_result))
         order.amend_source = ""
 
-    def tell_bound(self, terms: Terms, order: Order) -> None:
+    def tell_bound(self, terms: InstrumentTerms, order: Order) -> None:
         """Say that what orders bind has changed."""
         currency = terms.settle if not terms.is_spot or order.is_buy else terms.base
         self.happenings.append(BalanceChanged(order.uid, (currency,), ""))
 
     # Trades
 
-    def match(self, account: Account, terms: Terms, order: Order, limit: Decimal | None, now: int) -> None:
+    def match(self, account: TradingAccount, terms: InstrumentTerms, order: Order, limit: Decimal | None, now: int) -> None:
         """Trade an order with whatever is better than or at `limit`, and end it if it may not rest."""
         pit = self.pit(order.instrument)
         matches = 0
@@ -298,7 +308,7 @@ class Dealing:
         if order.is_open and order.order_type in IMMEDIATE:
             self._end_immediate(account, terms, order, pit, now)
 
-    def _end_immediate(self, account: Account, terms: Terms, order: Order, pit: TradingBook, now: int) -> None:
+    def _end_immediate(self, account: TradingAccount, terms: InstrumentTerms, order: Order, pit: TradingBook, now: int) -> None:
         """A market order is done when it has its size, or its money buys no further lot; any other rest is canceled."""
         if order.order_type == "market" and terms.is_spot and order.filled:
             offer = pit.next_offer(order.is_buy, None)
@@ -308,7 +318,9 @@ class Dealing:
                 return
         self.cancel(account, terms, order, now, CANCELED_FOK if order.order_type == "fok" else CANCELED_IOC_REST)
 
-    def trade(self, terms: Terms, price: Decimal, size: Decimal, taker: Order | None, maker: Order | None, now: int) -> None:
+    def trade(
+        self, terms: InstrumentTerms, price: Decimal, size: Decimal, taker: Order | None, maker: Order | None, now: int
+    ) -> None:
         """One trade between a taker and a maker; None stands for the market."""
         self._trade_id += 1
         first, second = taker or maker, maker if taker else None
@@ -336,7 +348,7 @@ class Dealing:
                     if account.reducing.get(order.instrument):
                         self._hold_to_position(account, terms, order.position_side, now)
 
-    def _side(self, terms: Terms, order: Order, price: Decimal, size: Decimal, now: int, *, is_maker: bool) -> None:
+    def _side(self, terms: InstrumentTerms, order: Order, price: Decimal, size: Decimal, now: int, *, is_maker: bool) -> None:
         """Book one client's side of a trade and tell."""
         account = self.books.clients[order.uid]
         leg = self.books.book(
@@ -393,7 +405,15 @@ class Dealing:
         self.happenings.append(BalanceChanged(order.uid, currencies, "filled"))
 
     def settle(
-        self, account: Account, terms: Terms, *, is_buy: bool, price: Decimal, size: Decimal, is_maker: bool, now: int
+        self,
+        account: TradingAccount,
+        terms: InstrumentTerms,
+        *,
+        is_buy: bool,
+        price: Decimal,
+        size: Decimal,
+        is_maker: bool,
+        now: int,
     ) -> tuple[int, Leg]:
         """Book a trade with the market that was agreed elsewhere, in a net position; gives its id and what it did."""
         self._trade_id += 1
@@ -430,7 +450,7 @@ class Dealing:
         self.happenings.append(BalanceChanged(account.uid, currencies, "filled"))
         return self._trade_id, leg
 
-    def _hold_to_position(self, account: Account, terms: Terms, side: str, now: int) -> None:
+    def _hold_to_position(self, account: TradingAccount, terms: InstrumentTerms, side: str, now: int) -> None:
         """Orders that only reduce never exceed the position: they shrink with it and end with it."""
         held = account.held(terms.instrument, side)
         for order in list(account.reducing[terms.instrument].values()):
@@ -445,7 +465,7 @@ class Dealing:
                 self.tell(order, amend_result="0")
 
 
-def affordable(order: Order, price: Decimal, terms: Terms) -> Decimal:
+def affordable(order: Order, price: Decimal, terms: InstrumentTerms) -> Decimal:
     """How much of an order may trade at a price: for an amount of quote currency the whole lots it pays for."""
     if not order.counts_quote:
         return order.left
@@ -454,7 +474,7 @@ def affordable(order: Order, price: Decimal, terms: Terms) -> Decimal:
     return (order.left / price / terms.lot).to_integral_value(ROUND_DOWN) * terms.lot
 
 
-def average_price(terms: Terms, order: Order) -> Decimal:
+def average_price(terms: InstrumentTerms, order: Order) -> Decimal:
     """The average price of what has filled, rounded to AVERAGE."""
     price = order.filled / order.turnover if terms.is_inverse else order.turnover / order.filled
     return price.quantize(AVERAGE).normalize()

@@ -20,7 +20,7 @@ Queue = dict[str, Order]
 """Orders of one price by order id, first come first."""
 
 
-class Ladder:
+class PriceLadder:
     """One side's resting orders. Keys are prices signed so that the best is last."""
 
     def __init__(self, name: str) -> None:
@@ -91,7 +91,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class MatchedFill:
     """What the market does to a resting order: so much, at the order's own price."""
 
     order: Order
@@ -103,7 +103,7 @@ class TradingBook:
 
     def __init__(self, market: Market, instrument: str) -> None:
         self.external = ExternalBook(market, instrument)
-        self.bids, self.asks = Ladder(BIDS), Ladder(ASKS)
+        self.bids, self.asks = PriceLadder(BIDS), PriceLadder(ASKS)
         self._behind: dict[str, Order] = {}  # orders that may have something of the market's own ahead of them
         self._market = market
         self._instrument = instrument
@@ -120,7 +120,7 @@ class TradingBook:
         """Whether it is all the same what the market does: nothing rests here, nothing taken is remembered."""
         return not self.bids and not self.asks and not self.external.is_depleted()
 
-    def own(self, order: Order) -> Ladder:
+    def own(self, order: Order) -> PriceLadder:
         """The ladder in which an order rests."""
         return self.bids if order.side == "buy" else self.asks
 
@@ -194,7 +194,7 @@ class TradingBook:
                 break
         return found
 
-    def fills(self) -> Iterator[Fill]:
+    def fills(self) -> Iterator[MatchedFill]:
         """What the market does to resting orders since the last time: its prints first, then its book. Each fill is
         to be booked (which lowers `left` and may remove the order) before the next is asked for.
         """
@@ -214,7 +214,7 @@ class TradingBook:
             else:
                 del self._behind[order.order_id]
 
-    def _printed(self, by_buyer: bool, price: Decimal, size: Decimal) -> Iterator[Fill]:
+    def _printed(self, by_buyer: bool, price: Decimal, size: Decimal) -> Iterator[MatchedFill]:
         """A public print: through an order's price it fills it; at its price it eats the queue ahead first."""
         ladder = self.asks if by_buyer else self.bids
         left = size
@@ -234,13 +234,13 @@ class TradingBook:
                 part = min(left, order.left)
                 left -= part
                 if part > ZERO:
-                    yield Fill(order, part)
+                    yield MatchedFill(order, part)
             if eaten > ZERO:
                 _move_up(ladder.queue(level), eaten)
             if left <= ZERO:
                 return
 
-    def _crossed(self, ladder: Ladder) -> Iterator[Fill]:
+    def _crossed(self, ladder: PriceLadder) -> Iterator[MatchedFill]:
         """The market's book reaches resting orders: they trade at their own price, up to the size shown."""
         is_bid = ladder.name == BIDS
         while True:
@@ -253,7 +253,7 @@ class TradingBook:
                 return
             part = min(size, order.left)
             self.take_outside(is_bid, price, part)
-            yield Fill(order, part)
+            yield MatchedFill(order, part)
 
     def pass_over_prints(self) -> None:
         """Everything printed until now is the past."""

@@ -1,4 +1,4 @@
-"""Readings: what the floor reads of the market beside its book, remembered until the market's next instant."""
+"""Prices: what the floor reads of the market beside its book, remembered until the market's next instant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from okex_ws.simulator.engine import validation as entry
 from okex_ws.simulator.engine.orders import ZERO, Rejection
-from okex_ws.simulator.engine.terms import Terms, read_terms
+from okex_ws.simulator.engine.terms import InstrumentTerms, read_terms
 from okex_ws.simulator.market.base import MILLISECOND, Market
 from okex_ws.simulator.market.reference import type_of
 
@@ -18,7 +18,7 @@ Band = tuple[Decimal, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
-class FundingReading:
+class FundingPrices:
     """What the market says of funding: the next settlement (ns), the rate it is heading for, the settlement after that
     and the rate last settled, where it says them.
     """
@@ -29,15 +29,15 @@ class FundingReading:
     settled: Decimal | None
 
 
-class Readings:
-    """Terms, mark prices, price bands and funding of every instrument. A figure the market does not know is None."""
+class Prices:
+    """InstrumentTerms, mark prices, price bands and funding of every instrument. A figure the market does not know is None."""
 
     def __init__(self, market: Market, instruments: Callable[[str], list[dict[str, Any]]]) -> None:
         self._market = market
         self._instruments = instruments
-        self._terms: dict[str, tuple[dict[str, Any], Terms]] = {}
+        self._terms: dict[str, tuple[dict[str, Any], InstrumentTerms]] = {}
         self._current: set[str] = set()
-        self._known: dict[str, Terms] = {}
+        self._known: dict[str, InstrumentTerms] = {}
         self._marks: dict[str, Decimal | None] = {}
         self._bands: dict[str, Band | None] = {}
 
@@ -58,7 +58,7 @@ class Readings:
         known = self._terms.get(instrument)
         return known is not None and known[1].state not in entry.CLOSED
 
-    def terms(self, instrument: str) -> Terms:
+    def terms(self, instrument: str) -> InstrumentTerms:
         """How an instrument trades now; raises Rejection 51001 when there is none of that name."""
         if instrument not in self._current:
             self._read_terms(instrument)
@@ -67,7 +67,7 @@ class Readings:
             raise Rejection("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
         return known[1]
 
-    def known(self, instrument: str) -> Terms:
+    def known(self, instrument: str) -> InstrumentTerms:
         """The terms an instrument had when it was last asked for: what its open orders and positions go by."""
         return self._known[instrument]
 
@@ -107,14 +107,14 @@ class Readings:
             self._bands[instrument] = None if highest is None or lowest is None else (highest, lowest)
         return self._bands[instrument]
 
-    def funding(self, instrument: str) -> FundingReading | None:
+    def funding(self, instrument: str) -> FundingPrices | None:
         """What the market says of funding now, None when it says nothing."""
         row = self._row("funding-rate", instrument)
         rate, due = _figure(row, "fundingRate"), _figure(row, "fundingTime")
         if rate is None or due is None:
             return None
         following = _figure(row, "nextFundingTime")
-        return FundingReading(
+        return FundingPrices(
             due=int(due) * MILLISECOND,
             rate=rate,
             following=None if following is None else int(following) * MILLISECOND,

@@ -25,7 +25,7 @@ from okex_ws.simulator.engine.orders import (
 )
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.v5.trading import Desk
+    from okex_ws.simulator.v5.trading import V5Trading
 
 _PARTLY = "partially_filled"
 _KEPT = 10_000
@@ -84,7 +84,7 @@ class SpreadLeg:
 
 
 @dataclass(frozen=True, slots=True)
-class SpreadFill:
+class SpreadExecution:
     """One fill of a spread order."""
 
     order: SpreadOrder
@@ -97,20 +97,20 @@ class SpreadFill:
 
 
 @dataclass(slots=True)
-class _Account:
+class _SpreadAccount:
     orders: dict[str, SpreadOrder] = field(default_factory=dict)
     names: dict[str, SpreadOrder] = field(default_factory=dict)
-    fills: list[SpreadFill] = field(default_factory=list)
+    fills: list[SpreadExecution] = field(default_factory=list)
 
 
 class Spreads:
     """The spread trading of one exchange. tell: called with an order, its fill or None, an amend's id or "", and now."""
 
-    def __init__(self, desk: Desk, tell: Callable[[SpreadOrder, SpreadFill | None, str, int], None]) -> None:
+    def __init__(self, desk: V5Trading, tell: Callable[[SpreadOrder, SpreadExecution | None, str, int], None]) -> None:
         self._desk = desk
         self._tell = tell
         self._books: dict[str, ExternalBook] = {}
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, _SpreadAccount] = {}
         self._resting: dict[str, SpreadOrder] = {}
         self._order_count = 3_386_000_000_000_000_000
         self._trade_count = 0
@@ -125,7 +125,7 @@ class Spreads:
         """An account's spread orders, newest first."""
         return list(reversed(self._of(uid).orders.values()))
 
-    def fills(self, uid: str) -> list[SpreadFill]:
+    def fills(self, uid: str) -> list[SpreadExecution]:
         """An account's spread fills, newest first."""
         return self._of(uid).fills[::-1]
 
@@ -216,8 +216,8 @@ class Spreads:
         for leg in spread.split("_"):
             self._desk.floor.check_trades(leg)
 
-    def _of(self, uid: str) -> _Account:
-        return self._accounts.setdefault(uid, _Account())
+    def _of(self, uid: str) -> _SpreadAccount:
+        return self._accounts.setdefault(uid, _SpreadAccount())
 
     def _book(self, spread: str) -> ExternalBook:
         if spread not in self._books:
@@ -313,7 +313,7 @@ class Spreads:
         order.state = FILLED if order.filled >= order.size else _PARTLY
         if order.state == FILLED:
             self._resting.pop(order.order_id, None)
-        fill = SpreadFill(order, self._trade_count, price, size, "M" if is_maker else "T", now, legs)
+        fill = SpreadExecution(order, self._trade_count, price, size, "M" if is_maker else "T", now, legs)
         self._of(order.uid).fills.append(fill)
         self._tell(order, fill, "", now)
 

@@ -1,4 +1,4 @@
-"""Terms: how one instrument trades, read from its reference row: steps, limits, what a contract is worth.
+"""InstrumentTerms: how one instrument trades, read from its reference row: steps, limits, what a contract is worth.
 
 A figure the row does not give is None and is not checked. Source: OKX V5 docs, "Get instruments".
 """
@@ -26,7 +26,7 @@ def money(amount: Decimal) -> Decimal:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class InstrumentTerms:
     """face: what one contract is worth, in base coins (linear) or dollars (inverse); 1 on SPOT. settle: the currency
     of profit and margin; on SPOT the quote currency. The max_…_amount are in dollars.
     """
@@ -61,7 +61,7 @@ class Terms:
         return price.quantize(AVERAGE).normalize()
 
 
-def read_terms(row: Mapping[str, Any]) -> Terms:
+def read_terms(row: Mapping[str, Any]) -> InstrumentTerms:
     """The terms of a row of `public/instruments`."""
     instrument = str(row["instId"])
     kind = str(row["instType"])
@@ -72,7 +72,7 @@ def read_terms(row: Mapping[str, Any]) -> Terms:
     spot = kind == "SPOT"
     settle = quote if spot else str(row.get("settleCcy") or (base if is_inverse else quote))
     face = Decimal(1) if spot else (_figure(row, "ctVal") or Decimal(1)) * (_figure(row, "ctMult") or Decimal(1))
-    return Terms(
+    return InstrumentTerms(
         instrument=instrument,
         instrument_type=kind,
         state=str(row.get("state") or "live"),

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Protocol
 
-from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, NET, Account
+from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, NET, TradingAccount
 from okex_ws.simulator.engine.orders import ZERO, NewOrder, Rejection
-from okex_ws.simulator.engine.terms import DOLLARS, Terms
+from okex_ws.simulator.engine.terms import DOLLARS, InstrumentTerms
 
 IMMEDIATE = frozenset({"market", "ioc", "fok", "optimal_limit_ioc"})
 UNPRICED = frozenset({"market", "optimal_limit_ioc"})
@@ -27,7 +27,7 @@ CLOSED: Mapping[str, tuple[str, str]] = {
 """States in which nothing trades, with what orders are refused by."""
 
 
-class Limits(Protocol):
+class InstrumentLimits(Protocol):
     """How many orders may be pending."""
 
     @property
@@ -47,14 +47,14 @@ def parameter(name: str) -> Rejection:
     return Rejection("51000", f"Parameter {name} error")
 
 
-def check_state(terms: Terms) -> None:
+def check_state(terms: InstrumentTerms) -> None:
     """Whether the instrument trades now."""
     refused = CLOSED.get(terms.state)
     if refused is not None:
         raise Rejection(*refused)
 
 
-def check_words(new: NewOrder, terms: Terms, account: Account) -> None:
+def check_words(new: NewOrder, terms: InstrumentTerms, account: TradingAccount) -> None:
     """Whether the request makes sense at all for this instrument and account."""
     if new.side not in ("buy", "sell"):
         raise parameter("side")
@@ -87,14 +87,14 @@ def check_words(new: NewOrder, terms: Terms, account: Account) -> None:
             raise parameter("posSide")
 
 
-def counts_quote(new: NewOrder, terms: Terms) -> bool:
+def counts_quote(new: NewOrder, terms: InstrumentTerms) -> bool:
     """Whether the size is an amount of the quote currency."""
     if not terms.is_spot or new.order_type != "market":
         return False
     return (new.target_currency or ("quote_ccy" if new.side == "buy" else "base_ccy")) == "quote_ccy"
 
 
-def check_price(price: Decimal, terms: Terms, is_buy: bool, band: tuple[Decimal, Decimal] | None) -> None:
+def check_price(price: Decimal, terms: InstrumentTerms, is_buy: bool, band: tuple[Decimal, Decimal] | None) -> None:
     """Tick and band. band: (highest a buyer may bid, lowest a seller may ask), None where there is none."""
     if not price.is_finite() or price <= ZERO:
         raise parameter("px")
@@ -107,7 +107,7 @@ def check_price(price: Decimal, terms: Terms, is_buy: bool, band: tuple[Decimal,
         )
 
 
-def check_size(size: Decimal, terms: Terms) -> None:
+def check_size(size: Decimal, terms: InstrumentTerms) -> None:
     """Lot and minimum of a size in base coins or contracts."""
     if not size.is_finite() or size <= ZERO:
         raise parameter("sz")
@@ -119,7 +119,7 @@ def check_size(size: Decimal, terms: Terms) -> None:
         raise Rejection("51121", f"Order quantity must be a multiple of the lot size {terms.lot}")
 
 
-def check_most(size: Decimal, price: Decimal | None, terms: Terms) -> None:
+def check_most(size: Decimal, price: Decimal | None, terms: InstrumentTerms) -> None:
     """The most of a limit order, or (price None) of a market order whose size is in base coins or contracts."""
     if price is None:
         if terms.max_market_size is not None and size > terms.max_market_size and not terms.is_spot:
@@ -132,7 +132,7 @@ def check_most(size: Decimal, price: Decimal | None, terms: Terms) -> None:
         raise Rejection("51203", f"Order amount exceeds the limit {terms.max_limit_amount}")
 
 
-def check_quote_amount(amount: Decimal, terms: Terms) -> None:
+def check_quote_amount(amount: Decimal, terms: InstrumentTerms) -> None:
     """A market order's size in the quote currency."""
     if not amount.is_finite() or amount <= ZERO:
         raise parameter("sz")
@@ -140,7 +140,7 @@ def check_quote_amount(amount: Decimal, terms: Terms) -> None:
         raise Rejection("51201", f"Value of per market order cannot exceed {terms.max_market_amount} {terms.quote}")
 
 
-def check_counts(account: Account, instrument: str, limits: Limits) -> None:
+def check_counts(account: TradingAccount, instrument: str, limits: InstrumentLimits) -> None:
     """Room for one more pending order."""
     if len(account.open) >= limits.pending_per_account:
         raise Rejection("51103", f"Pending orders reached the upper limit of {limits.pending_per_account}")
@@ -148,13 +148,13 @@ def check_counts(account: Account, instrument: str, limits: Limits) -> None:
         raise Rejection("51102", f"Pending orders of {instrument} reached the upper limit of {limits.pending_per_instrument}")
 
 
-def check_name(account: Account, client_order_id: str) -> None:
+def check_name(account: TradingAccount, client_order_id: str) -> None:
     """A client order id must be free among the account's live orders."""
     if client_order_id in account.live_names:
         raise Rejection("51016", "Client order ID already exists.")
 
 
-def reducible(account: Account, new: NewOrder) -> Decimal | None:
+def reducible(account: TradingAccount, new: NewOrder) -> Decimal | None:
     """The most this order may trade when all it may do is reduce a position; None when it may open one. Raises
     Rejection 51169 (no position), 51170 (wrong side), 51112 (more than is left to close).
     """

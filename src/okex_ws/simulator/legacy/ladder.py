@@ -1,4 +1,4 @@
-"""Ladder: one book as its publications leave it, for faces that must say more of it than what changed.
+"""LegacyBook: one book as its publications leave it, for faces that must say more of it than what changed.
 
 In: rows of an incremental book channel, a snapshot first. Out: the best levels of a side, texts as published.
 """
@@ -15,7 +15,7 @@ Level = Sequence[str]
 """[price, size, ...] as published."""
 
 
-class _Side:
+class _LegacySide:
     """One side; keys are such that the best level has the smallest."""
 
     __slots__ = ("keys", "levels", "sign")
@@ -41,17 +41,17 @@ class _Side:
         del self.keys[depth:]
 
 
-class Ladder:
+class LegacyBook:
     """A book of at most `depth` levels a side."""
 
     def __init__(self, depth: int = 400) -> None:
         self._depth = depth
-        self._sides = {"asks": _Side(1), "bids": _Side(-1)}
+        self._sides = {"asks": _LegacySide(1), "bids": _LegacySide(-1)}
 
     def apply(self, row: Mapping[str, Any], *, is_full: bool = False) -> None:
         """Take over one row: a whole book, or changes of which size zero removes a level."""
         if is_full:
-            self._sides = {"asks": _Side(1), "bids": _Side(-1)}
+            self._sides = {"asks": _LegacySide(1), "bids": _LegacySide(-1)}
         for name, side in self._sides.items():
             for level in row[name]:
                 side.put(level)

@@ -1,4 +1,4 @@
-"""OldLine: what lines of V1 and V3 have in common: whole messages packed one by one, and the faults that can strike them.
+"""LegacyConnection: what connections of V1 and V3 have in common: deflated whole messages, and the faults that strike them.
 
 A fault's `channel` is the dialect's own name (`ok_sub_spot_btc_usdt_depth`, `swap/trade`) or, of a push, that of V5's channel it
 is made of (`books`); its `instrument` is the market's, its `action` V5's.
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from okex_ws.simulator.connection import Binary, Line, Message, Text
+from okex_ws.simulator.connection import Binary, ExchangeConnection, Message, Text
 from okex_ws.simulator.corruption import EXTRA, SPOILERS, Scene, truncated
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.legacy.deflate import BAD_DEFLATES, deflated
@@ -26,7 +26,7 @@ _FIELD_FAULTS = frozenset({"crossed", "extra_field", "missing_field", "bad_types
 _UNDERSTOOD = _FRAME_FAULTS | _ADDED_FRAMES | _FIELD_FAULTS
 
 
-class OldLine(Line):
+class LegacyConnection(ExchangeConnection):
     """A line whose messages are JSON, deflated into binary frames unless `is_deflated` is off."""
 
     is_deflated = True

@@ -142,7 +142,7 @@ def checksum(bids: Sequence[Sequence[str]], asks: Sequence[Sequence[str]]) -> in
     return crc - (1 << 32) if crc >= 1 << 31 else crc
 
 
-class Scale:
+class PriceScale:
     """A step such as "0.1" or "0.0005" as integers: n steps have one exact text, as OKX prints it.
 
     No exponent, no trailing zeros, no "-0".

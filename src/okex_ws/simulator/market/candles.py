@@ -1,4 +1,4 @@
-"""Bars: candles of one price series, from one second up, with a seeded past of 24 hours.
+"""CandleSeries: candles of one price series, from one second up, with a seeded past of 24 hours.
 
 A bar is [opening ns, open, high, low, close, lots, turnover, money] of ints; prices in ticks, and turnover
 and money in whatever unit the owner counts. Seconds are kept for half an hour, minutes for 35 days; longer
@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from okex_ws.simulator.market.base import DAY, MINUTE, SECOND, closing, opening
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 Bar = list[int]
 _KEPT_SECONDS = 1_800
@@ -48,10 +48,10 @@ def merged(into: Bar | None, bar: Bar, start: int) -> Bar:
     return into
 
 
-class Bars:
+class CandleSeries:
     """One series. `roll(now)` must be called at every whole second at the latest before the next price."""
 
-    def __init__(self, dice: Dice, start: int, price: int, *, swing: int, lots: int, turnover: int, money: int) -> None:
+    def __init__(self, dice: SeededRandom, start: int, price: int, *, swing: int, lots: int, turnover: int, money: int) -> None:
         self._dice = dice
         self._start = start
         self._price = price

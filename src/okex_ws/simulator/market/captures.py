@@ -199,7 +199,7 @@ class CapturedBook:
         return checksum(self.bids(25), self.asks(25))
 
 
-class Stream:
+class CaptureStream:
     """One channel and key of the chosen connection, and how far it has been told."""
 
     def __init__(self, channel: str, key: str) -> None:
@@ -272,14 +272,14 @@ class CaptureMarket:
             raise ValueError(f"the capture has no connection {conn!r}; it has {', '.join(names)}")
         frames = self._recording.connections[self.conn]
         self._first = min(frame.at for frame in frames)
-        self._streams: dict[tuple[str, str], Stream] = {}
+        self._streams: dict[tuple[str, str], CaptureStream] = {}
         self._length = 0
         before = self._first
         for frame in frames:
             # The recorder's clock may step back; the order of the recording is what counts.
             frame.at = before = max(frame.at, before)
             address = (frame.channel, frame.key)
-            self._streams.setdefault(address, Stream(*address)).frames.append(frame)
+            self._streams.setdefault(address, CaptureStream(*address)).frames.append(frame)
             self._length = frame.at - self._first
         for stream in self._streams.values():
             stream.open()
@@ -331,7 +331,7 @@ class CaptureMarket:
         stream.is_watched = True
         self._begin(stream)
 
-    def _begin(self, stream: Stream) -> None:
+    def _begin(self, stream: CaptureStream) -> None:
         if self.origin is None:
             self.origin = self._now
         if not stream.has_begun:
@@ -377,7 +377,7 @@ class CaptureMarket:
             "ts": stream.book.ts or str(self._now // MILLISECOND),
         }
 
-    def _book_stream(self, instrument: str) -> Stream | None:
+    def _book_stream(self, instrument: str) -> CaptureStream | None:
         streams = (self._streams.get((channel, instrument)) for channel in _BOOK_SOURCES)
         return next((stream for stream in streams if stream is not None), None)
 
@@ -422,7 +422,7 @@ class CaptureMarket:
         """A capture knows of none."""
         return []
 
-    def _line_up(self, stream: Stream) -> None:
+    def _line_up(self, stream: CaptureStream) -> None:
         if stream.position < len(stream.frames):
             frame = stream.frames[stream.position]
             address = (stream.channel, stream.key)
@@ -437,7 +437,7 @@ class CaptureMarket:
                 stream.position = 0
                 self._line_up(stream)
 
-    def _is_tape(self, stream: Stream) -> bool:
+    def _is_tape(self, stream: CaptureStream) -> bool:
         """Whether a stream's rows are the instrument's matches: its individual trades, where they are told."""
         if stream.channel != "trades":
             return stream.channel == "trades-all"

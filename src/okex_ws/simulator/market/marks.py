@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from okex_ws.simulator.market.base import HOUR, MILLISECOND, MINUTE, Scale, decimal_text, float_text, stamp
+from okex_ws.simulator.market.base import HOUR, MILLISECOND, MINUTE, PriceScale, decimal_text, float_text, stamp
 from okex_ws.simulator.market.reference import Listing
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 STEP = 250 * MILLISECOND
 _KEPT_STEPS = 40_000
@@ -21,7 +21,7 @@ _SETTLEMENT_WINDOW = 30 * MINUTE
 class Underlying:
     """The dollar price of a coin: a slow seeded walk in steps of 250 ms, with a little momentum."""
 
-    def __init__(self, dice: Dice, price: float, start: int, rate: float) -> None:
+    def __init__(self, dice: SeededRandom, price: float, start: int, rate: float) -> None:
         self._dice = dice
         self._start = start
         self._home = price
@@ -59,7 +59,7 @@ class Path:
     def __init__(self, listing: Listing, underlying: Underlying) -> None:
         self.listing = listing
         self.underlying = underlying
-        self._scale = Scale(str(listing.row["tickSz"]))
+        self._scale = PriceScale(str(listing.row["tickSz"]))
         self._step = -1
         self._ticks = 0
 
@@ -90,11 +90,11 @@ class Contract:
 
     def __init__(self, listing: Listing) -> None:
         row = listing.row
-        self.tick = Scale(str(row["tickSz"]))
-        self.lot = Scale(str(row["lotSz"]))
+        self.tick = PriceScale(str(row["tickSz"]))
+        self.lot = PriceScale(str(row["lotSz"]))
         self.inverse = row["ctType"] == "inverse"
         self.spot = listing.inst_type in ("SPOT", "SPREAD")
-        value, multiplier = Scale(str(row["ctVal"] or "1")), Scale(str(row["ctMult"] or "1"))
+        value, multiplier = PriceScale(str(row["ctVal"] or "1")), PriceScale(str(row["ctMult"] or "1"))
         self._value = value.mantissa * multiplier.mantissa
         self._value_decimals = value.decimals + multiplier.decimals
 
@@ -139,7 +139,7 @@ def mark_row(listing: Listing, mark: str, now: int) -> dict[str, Any]:
     return {"instType": kind, "instId": listing.instrument, "markPx": mark, "ts": stamp(now)}
 
 
-def limit_row(listing: Listing, scale: Scale, mark: int, now: int) -> dict[str, Any]:
+def limit_row(listing: Listing, scale: PriceScale, mark: int, now: int) -> dict[str, Any]:
     """price-limit: one percent around the mark price."""
     return {
         "instType": listing.inst_type,
@@ -165,7 +165,7 @@ def interest_row(listing: Listing, contract: Contract, traded: int, price: float
     }
 
 
-def funding_row(listing: Listing, dice: Dice, now: int) -> dict[str, Any]:
+def funding_row(listing: Listing, dice: SeededRandom, now: int) -> dict[str, Any]:
     """funding-rate: BTC settles every 8 hours, the rest every 4: nobody is to assume an interval."""
     interval = (8 if listing.underlying == "BTC" else 4) * HOUR
     due = now - now % interval + interval

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from okex_ws.simulator.market.base import MILLISECOND, SECOND
-from okex_ws.simulator.seeded_random import EXPONENTIAL, Dice
+from okex_ws.simulator.seeded_random import EXPONENTIAL, SeededRandom
 
 BID, ASK = 0, 1
 BUY, SELL = 0, 1
@@ -68,7 +68,7 @@ class Emptied:
     side: int
 
 
-class Tape(Sequence[dict[str, Any]]):
+class FlowTape(Sequence[dict[str, Any]]):
     """Individual trades oldest first as REST rows, made when looked at; bounded, ids consecutive."""
 
     def __init__(self, row: Callable[[Match], dict[str, Any]], limit: int = 120_000) -> None:
@@ -106,7 +106,7 @@ class OrderFlow:
 
     def __init__(
         self,
-        dice: Dice,
+        dice: SeededRandom,
         fair: Callable[[int], int],
         *,
         start: int,

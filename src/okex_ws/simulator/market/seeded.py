@@ -16,12 +16,12 @@ from okex_ws.simulator.market.base import (
     MILLISECOND,
     MINUTE,
     SECOND,
+    PriceScale,
     Publication,
-    Scale,
     candle_bar,
     stamp,
 )
-from okex_ws.simulator.market.candles import Bar, Bars
+from okex_ws.simulator.market.candles import Bar, CandleSeries
 from okex_ws.simulator.market.marks import (
     Path,
     Underlying,
@@ -44,8 +44,8 @@ from okex_ws.simulator.market.reference import (
     margin_row,
     start_price,
 )
-from okex_ws.simulator.market.seeded_instrument import Pit
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.market.seeded_instrument import SeededInstrument
+from okex_ws.simulator.seeded_random import SeededRandom
 
 _PIT_CHANNELS = frozenset(
     {
@@ -99,14 +99,14 @@ class SeededMarket:
             raise ValueError(f"rate must be positive, not {rate}")
         self.start = start
         self._now = start
-        self._dice = dice = Dice(seed)
+        self._dice = dice = SeededRandom(seed)
         wanted = default_listings(start) if instruments is None else instruments
         listings = [each if isinstance(each, Listing) else listing_of(each, start) for each in _each(wanted)]
         coins = sorted({listing.underlying for listing in listings})
         self._underlyings = {coin: Underlying(dice.fork(f"underlying {coin}"), start_price(coin), start, rate) for coin in coins}
-        self._pits: dict[str, Pit] = {}
+        self._pits: dict[str, SeededInstrument] = {}
         for listing in listings:
-            self._pits[listing.instrument] = Pit(
+            self._pits[listing.instrument] = SeededInstrument(
                 listing,
                 Path(listing, self._underlyings[listing.underlying]),
                 dice.fork(listing.instrument),
@@ -118,10 +118,10 @@ class SeededMarket:
         self._rows = self._reference_rows(listings)
         self._indexes = {f"{coin}-{quote}": coin for coin in coins for quote in ("USDT", "USD")}
         self._index_scales = {
-            coin: Scale("0.1" if start_price(coin) > 10_000 else "0.01" if start_price(coin) > 100 else "0.00001")
+            coin: PriceScale("0.1" if start_price(coin) > 10_000 else "0.01" if start_price(coin) > 100 else "0.00001")
             for coin in coins
         }
-        self._side_bars: dict[tuple[str, str], Bars] = {}
+        self._side_bars: dict[tuple[str, str], CandleSeries] = {}
         self._side_candles: dict[tuple[str, str], str] = {}
         self._side_sent: dict[tuple[str, str], Bar] = {}
         self._watched: dict[str, dict[str, None]] = {}
@@ -308,7 +308,7 @@ class SeededMarket:
 
     # Inner works
 
-    def _chosen(self, instrument: str | None) -> list[Pit]:
+    def _chosen(self, instrument: str | None) -> list[SeededInstrument]:
         if instrument is None:
             return list(self._pits.values())
         if instrument not in self._pits:
@@ -347,7 +347,7 @@ class SeededMarket:
             _, number, channel, key, rows = heappop(self._scheduled)
             self._publish_scheduled(now, number, channel, key, rows, out)
 
-    def _publish_prints(self, pit: Pit, now: int, out: list[Publication]) -> None:
+    def _publish_prints(self, pit: SeededInstrument, now: int, out: list[Publication]) -> None:
         listing = pit.listing
         rows: list[Any]
         if listing.inst_type == "OPTION":
@@ -400,13 +400,13 @@ class SeededMarket:
         underlying = self._underlyings[coin]
         return underlying.value(underlying.step(now))
 
-    def _mark(self, pit: Pit, now: int) -> int:
+    def _mark(self, pit: SeededInstrument, now: int) -> int:
         """Mark price in ticks: the fair price drawn a quarter of the way to the middle of the book."""
         fair = pit.path.ticks(now)
         bid, ask = pit.flow.best(BID), pit.flow.best(ASK)
         return fair if bid is None or ask is None else fair + (bid + ask - 2 * fair) // 8
 
-    def _mark_text(self, pit: Pit, now: int) -> str:
+    def _mark_text(self, pit: SeededInstrument, now: int) -> str:
         return pit.contract.tick.text(self._mark(pit, now))
 
     def _index(self, index: str, now: int) -> int:
@@ -430,7 +430,7 @@ class SeededMarket:
     def _follow(self, kind: str, key: str) -> None:
         price = self._index(key, self.start) if kind == "index-candle" else self._pits[key].path.ticks(self.start)
         dice = self._dice.fork(f"{kind} {key}")
-        self._side_bars[kind, key] = Bars(dice, self.start, price, swing=abs(price) // 4_000, lots=0, turnover=0, money=0)
+        self._side_bars[kind, key] = CandleSeries(dice, self.start, price, swing=abs(price) // 4_000, lots=0, turnover=0, money=0)
 
     def _sample_side_bars(self, now: int, out: list[Publication]) -> None:
         for (kind, key), bars in self._side_bars.items():
@@ -483,11 +483,11 @@ class SeededMarket:
     def _families(self) -> set[str]:
         return {pit.listing.family for pit in self._pits.values() if pit.listing.family}
 
-    def _options(self, key: str) -> list[Pit]:
+    def _options(self, key: str) -> list[SeededInstrument]:
         options = [pit for pit in self._pits.values() if pit.listing.inst_type == "OPTION"]
         return [pit for pit in options if key in (pit.instrument, pit.listing.family)]
 
-    def _settling(self, key: str) -> list[Pit]:
+    def _settling(self, key: str) -> list[SeededInstrument]:
         dated = [pit for pit in self._pits.values() if pit.listing.inst_type in ("FUTURES", "OPTION")]
         return [pit for pit in dated if key in (pit.instrument, pit.listing.family)]
 

@@ -1,4 +1,4 @@
-"""Pit: one instrument of the seeded market: its order flow, published books, trades, ticker, candles.
+"""SeededInstrument: one instrument of the seeded market: its order flow, published books, trades, ticker, candles.
 
 A pit writes rows as OKX's pages describe them and knows its own next instant of publication. Trades come
 first at an instant, then bbo-tbt, books-l2-tbt, books50-l2-tbt, books, books-rpi, books5, then the ticker and
@@ -21,7 +21,7 @@ from okex_ws.simulator.market.base import (
     stamp,
 )
 from okex_ws.simulator.market.book_view import BookView, best_state, top, written
-from okex_ws.simulator.market.candles import Bar, Bars
+from okex_ws.simulator.market.candles import Bar, CandleSeries
 from okex_ws.simulator.market.marks import Contract, Path
 from okex_ws.simulator.market.order_flow import (
     ASK,
@@ -30,12 +30,12 @@ from okex_ws.simulator.market.order_flow import (
     SIDE_NAMES,
     TAKERS_PER_S,
     Aggregate,
+    FlowTape,
     Match,
     OrderFlow,
-    Tape,
 )
 from okex_ws.simulator.market.reference import Listing
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 
 FAST = 10 * MILLISECOND
 SLOW = 100 * MILLISECOND
@@ -44,14 +44,14 @@ _FAST_BOOKS = (("books-l2-tbt", 400), ("books50-l2-tbt", 50))
 _TOPS = {"bbo-tbt": 1, "books5": 5}
 
 
-class Pit:
+class SeededInstrument:
     """Everything of one listing. `watched` holds the channels listened to, without the sprd- prefix."""
 
     def __init__(
         self,
         listing: Listing,
         path: Path,
-        dice: Dice,
+        dice: SeededRandom,
         *,
         start: int,
         rate: float,
@@ -73,11 +73,11 @@ class Pit:
         self._live_checksum = live_checksum
         self._fresh_matches: list[Match] = []
         self._tick, self._lot = self.contract.tick.text, self.contract.lot.fresh
-        self.tape = Tape(self.match_row)
+        self.tape = FlowTape(self.match_row)
         pace = rate * listing.pace
         takers = TAKERS_PER_S * pace
         price = path.ticks(start)
-        self.bars = Bars(
+        self.bars = CandleSeries(
             dice.fork("past"),
             start,
             price,

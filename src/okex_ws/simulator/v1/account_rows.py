@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.engine.accounts import Position
-from okex_ws.simulator.engine.engine import Floor
+from okex_ws.simulator.engine.accounts import AccountPosition
+from okex_ws.simulator.engine.engine import Engine
 from okex_ws.simulator.engine.orders import ZERO, Order
 from okex_ws.simulator.market.base import DAY, HOUR, MILLISECOND
 from okex_ws.simulator.v1.grammar import EPOCH_MS
@@ -88,13 +88,13 @@ def spot_order_row(order: Order, symbol: str) -> dict[str, Any]:
     }
 
 
-def spot_balance(floor: Floor, uid: str, currencies: Iterable[str]) -> dict[str, Any]:
+def spot_balance(floor: Engine, uid: str, currencies: Iterable[str]) -> dict[str, Any]:
     """`ok_sub_spot_X_balance`: numbers."""
     free, frozen = _funds(floor, uid, currencies)
     return {"info": {"free": {k: float(v) for k, v in free.items()}, "freezed": {k: float(v) for k, v in frozen.items()}}}
 
 
-def spot_funds(floor: Floor, uid: str) -> dict[str, Any]:
+def spot_funds(floor: Engine, uid: str) -> dict[str, Any]:
     """`ok_spot_userinfo`: texts, every currency; nothing can be borrowed here."""
     currencies = list(floor.accounts[uid].balances)
     free, frozen = _funds(floor, uid, currencies)
@@ -102,7 +102,7 @@ def spot_funds(floor: Floor, uid: str) -> dict[str, Any]:
     return {"funds": {name: {k: plain(v) for k, v in part.items()} for name, part in told.items()}}
 
 
-def _funds(floor: Floor, uid: str, currencies: Iterable[str]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+def _funds(floor: Engine, uid: str, currencies: Iterable[str]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
     names = list(currencies)
     free = {name.lower(): floor.available(uid, name) for name in names}
     return free, {name.lower(): floor.frozen(uid, name) for name in names}
@@ -142,7 +142,7 @@ def futures_order_row(order: Order, listed: Listed) -> dict[str, Any]:
     return {**{name: told[name] for name in names}, **rest}
 
 
-def futures_account(floor: Floor, uid: str, coin: str) -> dict[str, Any]:
+def futures_account(floor: Engine, uid: str, coin: str) -> dict[str, Any]:
     """One coin of `ok_futureusd_userinfo`, cross margin."""
     kept, realised, open_profit = _margins(floor, uid, coin)
     equity = floor.equity(uid, coin.upper())
@@ -155,7 +155,7 @@ def futures_account(floor: Floor, uid: str, coin: str) -> dict[str, Any]:
     }
 
 
-def futures_userinfo(floor: Floor, uid: str, coin: str, unit: Decimal) -> dict[str, Any]:
+def futures_userinfo(floor: Engine, uid: str, coin: str, unit: Decimal) -> dict[str, Any]:
     """`ok_sub_futureusd_userinfo`, cross margin."""
     kept, realised, _ = _margins(floor, uid, coin)
     return {
@@ -167,7 +167,7 @@ def futures_userinfo(floor: Floor, uid: str, coin: str, unit: Decimal) -> dict[s
     }
 
 
-def futures_positions(floor: Floor, position: Position, listed: Listed) -> dict[str, Any]:
+def futures_positions(floor: Engine, position: AccountPosition, listed: Listed) -> dict[str, Any]:
     """`ok_sub_futureusd_positions`, cross margin: a row for long (1) and one for short (2)."""
     account = floor.accounts[position.uid]
     rows = []
@@ -197,12 +197,12 @@ def futures_positions(floor: Floor, position: Position, listed: Listed) -> dict[
     return {"positions": rows, "symbol": listed.symbol, "user_id": _number_of(position.uid)}
 
 
-def _others(positions: Iterable[Position], changed: Position) -> list[Position]:
+def _others(positions: Iterable[AccountPosition], changed: AccountPosition) -> list[AccountPosition]:
     """The account's positions but for the one that is told as it became."""
     return [each for each in positions if each.position_id != changed.position_id]
 
 
-def _margins(floor: Floor, uid: str, coin: str) -> tuple[Decimal, Decimal, Decimal]:
+def _margins(floor: Engine, uid: str, coin: str) -> tuple[Decimal, Decimal, Decimal]:
     """(margin kept, realised profit, open profit) of a coin's positions."""
     held = [each for each in floor.accounts[uid].positions.values() if each.currency == coin.upper()]
     kept = sum((floor.margin(each) for each in held if each.size), ZERO)

@@ -1,4 +1,4 @@
-"""ConversationV1: one WebSocket that speaks V1, as the exchange sees it, without the socket.
+"""V1Connection: one WebSocket that speaks V1, as the exchange sees it, without the socket.
 
 Paths: `/ws/v1` (every message deflated) and `/websocket` (text; deflated with `?compress=true`). Sources: OKEx V1 docs;
 where they and its recordings differ, the recordings.
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from okex_ws.simulator.corruption import Scene
-from okex_ws.simulator.legacy.line import OldLine
+from okex_ws.simulator.legacy.line import LegacyConnection
 from okex_ws.simulator.v1 import grammar as v1
-from okex_ws.simulator.v1.feeds import Feed, feed, forecast
-from okex_ws.simulator.v1.gateway import TradingV1
-from okex_ws.simulator.v1.grammar import Channel, RequestError
+from okex_ws.simulator.v1.feeds import V1Feed, feed, forecast
+from okex_ws.simulator.v1.gateway import V1OrderGateway
+from okex_ws.simulator.v1.grammar import V1Channel, V1RequestError
 from okex_ws.simulator.v1.names import Listed, futures, spot
 from okex_ws.simulator.v5 import grammar as v5
-from okex_ws.simulator.v5.connection import Push
+from okex_ws.simulator.v5.connection import PublishedPush
 from okex_ws.simulator.v5.grammar import Topic
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 
 
-class ConversationV1(OldLine):
+class V1Connection(LegacyConnection):
     """One open line that speaks V1."""
 
     def __init__(
@@ -35,10 +35,10 @@ class ConversationV1(OldLine):
     ) -> None:
         super().__init__(exchange, number, conn_id, path, now, peer)
         self.is_deflated = is_deflated
-        self._feeds: dict[bytes, Feed] = {}
+        self._feeds: dict[bytes, V1Feed] = {}
         self._gathered: dict[bytes, list[Any]] = {}
         self._private: set[str] = set()
-        self._trading: TradingV1 | None = None
+        self._trading: V1OrderGateway | None = None
         self._pinged = now
         if self._rules.v1_ping_close_s:
             exchange.call_at(now + self._ns(self._rules.v1_ping_close_s), self._check_pings)
@@ -53,7 +53,7 @@ class ConversationV1(OldLine):
             return
         try:
             requests = v1.read_requests(data)
-        except RequestError as error:
+        except V1RequestError as error:
             self._refuse(error)
             return
         for request in requests:
@@ -61,13 +61,13 @@ class ConversationV1(OldLine):
                 return
             try:
                 self._obey(request, now)
-            except RequestError as error:
+            except V1RequestError as error:
                 self._refuse(error)
 
-    def _refuse(self, error: RequestError) -> None:
+    def _refuse(self, error: V1RequestError) -> None:
         self.say([v1.error(error.code, error.channel, self._flag)])
 
-    def _obey(self, request: v1.Request, now: int) -> None:
+    def _obey(self, request: v1.V1Request, now: int) -> None:
         if request.event == "ping":
             self._pinged = now
             self._pong(v1.PONG, now)
@@ -83,14 +83,14 @@ class ConversationV1(OldLine):
         elif request.event == "removeChannel":
             self._remove_channel(v1.read_channel(request.channel), now)
         else:
-            raise RequestError(20103)
+            raise V1RequestError(20103)
 
     # Accounts
 
     def _login(self, parameters: dict[str, Any], now: int) -> None:
         struck = self._ack_faults("login", "login", "", now)
         if "error_ack" in struck or not self._open_account(parameters):
-            raise RequestError(20102)
+            raise V1RequestError(20102)
         self._acknowledge(self._frame([v1.said("login", {"result": True}, self._flag)]), struck, now)
 
     def _open_account(self, parameters: dict[str, Any]) -> bool:
@@ -98,17 +98,17 @@ class ConversationV1(OldLine):
         known = v1.signer(parameters, self._keys)
         if known is not None and (self.account is None or self.account.uid != known.uid):
             self.account = known
-            self._trading = TradingV1(self._exchange, self._exchange.desk.uid(known))
+            self._trading = V1OrderGateway(self._exchange, self._exchange.desk.uid(known))
         return known is not None
 
-    def _trade(self, request: v1.Request, now: int) -> None:
+    def _trade(self, request: v1.V1Request, now: int) -> None:
         """A request to trade or look up: signed by itself, answered under its own name, with the code alone if it fails."""
         name = request.channel
         try:
             if not self._open_account(request.parameters) or self._trading is None:
-                raise RequestError(10005 if name.startswith("ok_spot") else 20024)
+                raise V1RequestError(10005 if name.startswith("ok_spot") else 20024)
             data = self._trading.obey(name, request.parameters, now)
-        except RequestError as error:
+        except V1RequestError as error:
             self.say([v1.failure(name, error.code, self._flag)])
             return
         desk = self._exchange.desk
@@ -118,7 +118,7 @@ class ConversationV1(OldLine):
         desk.flush(now)
 
     def happened(self, happenings: Iterable[Happening], now: int) -> None:
-        """Push what became of the account: futures to whoever is logged in, spot by subscription."""
+        """PublishedPush what became of the account: futures to whoever is logged in, spot by subscription."""
         if self._trading is None:
             return
         for name, instrument, data in self._trading.told(happenings, now):
@@ -128,11 +128,11 @@ class ConversationV1(OldLine):
 
     # Channels
 
-    def _add_channel(self, channel: Channel, now: int) -> None:
+    def _add_channel(self, channel: V1Channel, now: int) -> None:
         found = None if channel.is_private else self._feed(channel, now)
         struck = self._ack_faults("subscribe", channel.name, found.key if found else "", now, ("linked",))
         if "error_ack" in struck:
-            raise RequestError(int(struck["error_ack"].options["code"]), channel.name)
+            raise V1RequestError(int(struck["error_ack"].options["code"]), channel.name)
         self._acknowledge(self._frame([v1.ack("addChannel", channel.name, self._flag)]), struck, now)
         if channel.is_private:
             self._private.add(channel.name)
@@ -142,7 +142,7 @@ class ConversationV1(OldLine):
     def _called(self, topic: Topic) -> str:
         return topic.arg.decode()
 
-    def _begin(self, found: Feed, now: int, *, is_told: bool) -> None:
+    def _begin(self, found: V1Feed, now: int, *, is_told: bool) -> None:
         topic = self._follow(found, now)
         self._gathered.pop(topic.identity, None)
         market = self._exchange.market
@@ -152,14 +152,14 @@ class ConversationV1(OldLine):
         if first is not None and is_told:
             self._say_data(topic, found, first, self._flag, now, is_first=True)
 
-    def _follow(self, found: Feed, now: int) -> Topic:
+    def _follow(self, found: V1Feed, now: int) -> Topic:
         topic = Topic(v5.CHANNELS[found.source], found.key, found.channel.name.encode())
         self.subscriptions[topic.identity] = topic
         self._feeds[topic.identity] = found
         self._exchange.watch(self, topic, now)
         return topic
 
-    def _remove_channel(self, channel: Channel, now: int) -> None:
+    def _remove_channel(self, channel: V1Channel, now: int) -> None:
         self._private.discard(channel.name)
         topic = self.subscriptions.pop(channel.name.encode(), None)
         struck = self._ack_faults("unsubscribe", channel.name, topic.key if topic else "", now)
@@ -169,7 +169,7 @@ class ConversationV1(OldLine):
             self._gathered.pop(topic.identity, None)
         self._acknowledge(self._frame([v1.ack("removeChannel", channel.name, self._flag)]), struck, now)
 
-    def _feed(self, channel: Channel, now: int) -> Feed | None:
+    def _feed(self, channel: V1Channel, now: int) -> V1Feed | None:
         """The feed of a public channel, None for what is not listed: that is acked and then silent."""
         instruments, market = self._exchange.instruments, self._exchange.market
         if channel.market == "spot":
@@ -183,7 +183,7 @@ class ConversationV1(OldLine):
         found = feed(channel, listed, market)
         return found if market.knows(found.source, found.key) else None
 
-    def push(self, topic: Topic, push: Push, now: int) -> None:
+    def push(self, topic: Topic, push: PublishedPush, now: int) -> None:
         """Tell one subscription what the market publishes, in V1's words."""
         found = self._feeds.get(topic.identity)
         if found is None:
@@ -202,13 +202,13 @@ class ConversationV1(OldLine):
             self._exchange.call_at(now - now % _SECOND + _SECOND, lambda then: self._flush(topic, found, waiting, then))
         waiting += data
 
-    def _flush(self, topic: Topic, found: Feed, waiting: list[Any], now: int) -> None:
+    def _flush(self, topic: Topic, found: V1Feed, waiting: list[Any], now: int) -> None:
         """Tell what gathered in a second, unless the subscription has ended or begun anew meanwhile."""
         if self._gathered.get(topic.identity) is waiting:
             del self._gathered[topic.identity]
             self._say_data(topic, found, waiting, 0, now)
 
-    def _say_data(self, topic: Topic, found: Feed, data: Any, binary: int, now: int, *, is_first: bool = False) -> None:
+    def _say_data(self, topic: Topic, found: V1Feed, data: Any, binary: int, now: int, *, is_first: bool = False) -> None:
         name, is_book = found.channel.name, found.channel.kind == "depth"
         action = ("snapshot" if is_first or found.channel.depth else "update") if is_book else ""
         traits = ("book", "update") if is_book else ()
@@ -246,6 +246,6 @@ def _crossed(message: Any, scene: Scene) -> Any:
     return [{**told, "data": {**told["data"], "bids": [bid, *told["data"]["bids"]]}}]
 
 
-def plain(exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> ConversationV1:
+def plain(exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> V1Connection:
     """A line of `/websocket`: text."""
-    return ConversationV1(exchange, number, conn_id, path, now, peer, is_deflated=False)
+    return V1Connection(exchange, number, conn_id, path, now, peer, is_deflated=False)

@@ -13,9 +13,9 @@ from decimal import ROUND_DOWN, Decimal
 from functools import lru_cache
 from typing import Any
 
-from okex_ws.simulator.legacy.ladder import Ladder
+from okex_ws.simulator.legacy.ladder import LegacyBook
 from okex_ws.simulator.market.base import Market
-from okex_ws.simulator.v1.grammar import Channel, clock, number, said, snowflake
+from okex_ws.simulator.v1.grammar import V1Channel, clock, number, said, snowflake
 from okex_ws.simulator.v1.names import Listed
 
 LEVELS = 200
@@ -25,13 +25,13 @@ _SIDES = {"buy": "bid", "sell": "ask"}
 _COIN_STEP = Decimal("0.0001")
 
 
-class Feed:
+class V1Feed:
     """One subscription. source, key: the market's channel; is_gathered: told once a second, in one batch."""
 
     source = ""
     is_gathered = False
 
-    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+    def __init__(self, channel: V1Channel, listed: Listed, market: Market) -> None:
         self.channel = channel
         self.listed = listed
         self.key = listed.instrument
@@ -59,7 +59,7 @@ class Feed:
         return snapshot.rows[0] if snapshot is not None and snapshot.rows else {}
 
 
-class SpotTicker(Feed):
+class V1SpotTickerFeed(V1Feed):
     """`ok_sub_spot_X_ticker`: texts, and the time as a number."""
 
     source = "tickers"
@@ -82,7 +82,7 @@ class SpotTicker(Feed):
         }
 
 
-class FuturesTicker(Feed):
+class V1FuturesTickerFeed(V1Feed):
     """`ok_sub_futureusd_X_ticker_Y`: texts, the contract as a number, no time."""
 
     source = "tickers"
@@ -105,14 +105,14 @@ class FuturesTicker(Feed):
         return {name: value for name, value in told.items() if value is not None}
 
 
-class Deals(Feed):
+class V1DealsFeed(V1Feed):
     """`..._deals` and `..._trade_Y`: [id, price, size, clock, side] oldest first; futures once a second, with ids that hold
     their time.
     """
 
     source = "trades"
 
-    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+    def __init__(self, channel: V1Channel, listed: Listed, market: Market) -> None:
         super().__init__(channel, listed, market)
         self.is_gathered = channel.market == "futures"
 
@@ -129,10 +129,10 @@ class Deals(Feed):
         return [identity, row["px"], row["sz"], clock(ms), _SIDES[row["side"]]]
 
 
-class Kline(Feed):
+class V1KlineFeed(V1Feed):
     """`..._kline_Y`: [ms, open, high, low, close, volume], futures with the volume in coins besides; all texts."""
 
-    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+    def __init__(self, channel: V1Channel, listed: Listed, market: Market) -> None:
         super().__init__(channel, listed, market)
         self.source = f"candle{channel.bar}"
 
@@ -140,12 +140,12 @@ class Kline(Feed):
         return [list(row[: 7 if self.channel.market == "futures" else 6]) for row in rows]
 
 
-class Index(Feed):
+class V1IndexFeed(V1Feed):
     """`ok_sub_futureusd_X_index`."""
 
     source = "index-tickers"
 
-    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+    def __init__(self, channel: V1Channel, listed: Listed, market: Market) -> None:
         super().__init__(channel, listed, market)
         self.key = f"{channel.coin}-USD".upper()
 
@@ -153,7 +153,7 @@ class Index(Feed):
         return {"timestamp": rows[-1]["ts"], "futureIndex": rows[-1]["idxPx"]}
 
 
-class MarkPrice(Feed):
+class V1MarkPriceFeed(V1Feed):
     """`ok_sub_futureusd_X_markprice_Y`, in the fields of the page (`timstamp` is its spelling); no recording has one."""
 
     source = "mark-price"
@@ -167,7 +167,7 @@ class MarkPrice(Feed):
         }
 
 
-class Forecast(Feed):
+class V1ForecastFeed(V1Feed):
     """`X_forecast_price`: where a contract will settle, told before its delivery to whoever follows the coin's futures; the
     time stands beside the data (V1 docs; no recording has one).
     """
@@ -181,20 +181,20 @@ class Forecast(Feed):
         return {"channel": self.channel.name, "timestamp": data["ts"], "data": data["settlePx"]}
 
 
-class Depth(Feed):
+class V1DepthFeed(V1Feed):
     """`..._depth...`: both sides from the highest price to the lowest, the whole book first, then what changed, size zero for
     what is gone or has left the best 200.
     """
 
     source = "books"
 
-    def __init__(self, channel: Channel, listed: Listed, market: Market) -> None:
+    def __init__(self, channel: V1Channel, listed: Listed, market: Market) -> None:
         super().__init__(channel, listed, market)
-        self._ladder = Ladder()
+        self._ladder = LegacyBook()
         self._shown: dict[str, dict[str, tuple[str, list[Any]]]] = {"asks": {}, "bids": {}}
 
     def restart(self) -> None:
-        self._ladder = Ladder()
+        self._ladder = LegacyBook()
 
     def told(self, rows: list[Any]) -> Any:
         for row in rows:
@@ -222,7 +222,7 @@ class Depth(Feed):
         return sorted(changed + gone, key=lambda row: -float(row[0]))
 
 
-class TopDepth(Depth):
+class V1TopDepthFeed(V1DepthFeed):
     """`..._depth..._5`, `_10`, `_20`: the best levels, whole, every time they changed."""
 
     def told(self, rows: list[Any]) -> Any:
@@ -243,21 +243,21 @@ def _nothing(size: Any) -> Any:
     return "0" if isinstance(size, str) else 0
 
 
-_KINDS: dict[str, type[Feed]] = {"deals": Deals, "kline": Kline, "index": Index, "markprice": MarkPrice}
+_KINDS: dict[str, type[V1Feed]] = {"deals": V1DealsFeed, "kline": V1KlineFeed, "index": V1IndexFeed, "markprice": V1MarkPriceFeed}
 
 
-def feed(channel: Channel, listed: Listed, market: Market) -> Feed:
+def feed(channel: V1Channel, listed: Listed, market: Market) -> V1Feed:
     """The feed of a public channel."""
     if channel.kind == "ticker":
-        return (SpotTicker if channel.market == "spot" else FuturesTicker)(channel, listed, market)
+        return (V1SpotTickerFeed if channel.market == "spot" else V1FuturesTickerFeed)(channel, listed, market)
     if channel.kind == "depth":
-        return (TopDepth if channel.depth else Depth)(channel, listed, market)
+        return (V1TopDepthFeed if channel.depth else V1DepthFeed)(channel, listed, market)
     return _KINDS[channel.kind](channel, listed, market)
 
 
-def forecast(channel: Channel, listed: Listed, market: Market) -> Feed:
+def forecast(channel: V1Channel, listed: Listed, market: Market) -> V1Feed:
     """What comes unasked with a channel of a contract."""
-    return Forecast(replace(channel, name=f"{channel.coin}_forecast_price", kind="forecast"), listed, market)
+    return V1ForecastFeed(replace(channel, name=f"{channel.coin}_forecast_price", kind="forecast"), listed, market)
 
 
 def recent_trades(matches: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:

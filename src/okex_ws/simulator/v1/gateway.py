@@ -1,4 +1,4 @@
-"""TradingV1: V1's requests to trade and to look up, obeyed on the floor, and what V1 pushes of an account.
+"""V1OrderGateway: V1's requests to trade and to look up, obeyed on the floor, and what V1 pushes of an account.
 
 In: the parameters of a request, once its signature is good; the floor's happenings. Out: replies, (channel, data) of
 pushes. A contract word means today's contract; a position mode of long and short is used where the account has it, else
@@ -15,7 +15,7 @@ from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, PositionChanged
 from okex_ws.simulator.engine.orders import BalanceChanged, NewOrder, Order, OrderChanged, Rejection
 from okex_ws.simulator.v1 import account_rows as v1_private
 from okex_ws.simulator.v1 import names as v1_listings
-from okex_ws.simulator.v1.grammar import CONTRACTS, RequestError
+from okex_ws.simulator.v1.grammar import CONTRACTS, V1RequestError
 from okex_ws.simulator.v1.names import Listed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _FUTURES_CODES = {
 _LONGEST_PAGE = 50
 
 
-class TradingV1:
+class V1OrderGateway:
     """The requests and pushes of one account."""
 
     def __init__(self, exchange: Exchange, uid: str) -> None:
@@ -53,17 +53,17 @@ class TradingV1:
         }
 
     def obey(self, channel: str, parameters: dict[str, Any], now: int) -> dict[str, Any]:
-        """The data of the reply; raises RequestError with the code of a failure."""
+        """The data of the reply; raises V1RequestError with the code of a failure."""
         is_spot = channel.startswith("ok_spot")
         try:
             return {"result": True, **self._requests[channel](parameters, now)}
         except Rejection as rejection:
             codes, otherwise = (_SPOT_CODES, 10001) if is_spot else (_FUTURES_CODES, 20007)
-            raise RequestError(codes.get(rejection.code, otherwise), channel) from rejection
+            raise V1RequestError(codes.get(rejection.code, otherwise), channel) from rejection
         except KeyError as missing:
-            raise RequestError(10000 if is_spot else 20006, channel) from missing
+            raise V1RequestError(10000 if is_spot else 20006, channel) from missing
         except (InvalidOperation, ValueError) as wrong:
-            raise RequestError(10001 if is_spot else 20007, channel) from wrong
+            raise V1RequestError(10001 if is_spot else 20007, channel) from wrong
 
     # Spot
 
@@ -131,12 +131,12 @@ class TradingV1:
         book = self._exchange.market.book(listed.instrument, 1)
         levels = book["asks" if side == "buy" else "bids"] if book else []
         if not levels:
-            raise RequestError(20013)
+            raise V1RequestError(20013)
         return Decimal(levels[0][0])
 
     def _set_leverage(self, listed: Listed, side: str, leverage: Decimal, now: int) -> None:
         if leverage not in (10, 20):
-            raise RequestError(20025)
+            raise V1RequestError(20025)
         if self._floor.leverage(self.uid, listed.instrument, side) != leverage:
             self._floor.set_leverage(self.uid, listed.instrument, leverage, now, position_side=side)
 
@@ -159,11 +159,11 @@ class TradingV1:
         for order in reversed(self._floor.orders(self.uid)):
             if order.instrument == listed.instrument and str(v1_private.order_id(order)) == given:
                 return order
-        raise RequestError(missing)
+        raise V1RequestError(missing)
 
     def _canceled(self, order: Order, now: int) -> dict[str, Any]:
         if not order.is_open:
-            raise RequestError(1051 if order.state == "filled" else 1050)
+            raise V1RequestError(1051 if order.state == "filled" else 1050)
         self._floor.cancel(self.uid, order, now)
         return {"order_id": str(v1_private.order_id(order))}
 

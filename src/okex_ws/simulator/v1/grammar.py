@@ -1,6 +1,6 @@
 """V1 face: the grammar of OKEx's first WebSocket API (2014 to 2019) as its pages and its recordings show it.
 
-In: one message of a client, in the loose JSON the real server took; a channel name. Out: Requests, the Channel a name
+In: one message of a client, in the loose JSON the real server took; a channel name. Out: Requests, the V1Channel a name
 means; the objects of acks and errors. Nothing here remembers anything. Sources: OKEx V1 docs, "WebSocket API for Spot",
 "... for Futures", "Error codes"; what was really sent where the pages differ.
 """
@@ -48,7 +48,7 @@ REQUESTS = frozenset(
 """Channels that are no subscriptions but requests to trade or to look things up."""
 
 
-class RequestError(Exception):
+class V1RequestError(Exception):
     """What is wrong with a request, as a V1 error code; `channel` where the error says which."""
 
     def __init__(self, code: int, channel: str = "") -> None:
@@ -58,7 +58,7 @@ class RequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class V1Request:
     """One request of a message: event, channel ("" where there is none) and parameters."""
 
     event: str
@@ -67,7 +67,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class V1Channel:
     """What a channel name means. market: "spot" or "futures". kind: ticker, depth, deals, kline, index, markprice, order,
     balance, trades, userinfo, positions. coin, quote: lower case. contract: "" on spot. depth: 0 for the whole,
     incremental book. bar: the market's name of a kline's period.
@@ -102,20 +102,20 @@ _TOKEN = re.compile(
 )
 
 
-def read_requests(message: bytes) -> list[Request]:
+def read_requests(message: bytes) -> list[V1Request]:
     """The requests of one message: strict JSON, or with single quotes and bare keys; an object or a list of them.
 
-    Raises RequestError 20107.
+    Raises V1RequestError 20107.
     """
     body = _loose(message)
     given = body if isinstance(body, list) else [body]
     requests = []
     for each in given:
         if not isinstance(each, dict):
-            raise RequestError(20107)
+            raise V1RequestError(20107)
         event, channel, parameters = each.get("event"), each.get("channel"), each.get("parameters")
         requests.append(
-            Request(
+            V1Request(
                 event if isinstance(event, str) else "",
                 channel if isinstance(channel, str) else "",
                 parameters if isinstance(parameters, dict) else {},
@@ -136,17 +136,17 @@ def _loose(message: bytes) -> Any:
     try:
         return _decode(_strict(message.decode()))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(20107) from error
+        raise V1RequestError(20107) from error
 
 
 def _strict(text: str) -> str:
-    """Loose JSON as strict JSON, token by token; what is no token raises RequestError."""
+    """Loose JSON as strict JSON, token by token; what is no token raises V1RequestError."""
     parts: list[str] = []
     at, end = 0, len(text.rstrip())
     while at < end:
         token = _TOKEN.match(text, at)
         if token is None:
-            raise RequestError(20107)
+            raise V1RequestError(20107)
         at = token.end()
         found = token[token.lastgroup or ""]
         if token.lastgroup == "quoted":
@@ -157,7 +157,7 @@ def _strict(text: str) -> str:
     return "".join(parts)
 
 
-# Channel names
+# V1Channel names
 
 _CONTRACT = "|".join(CONTRACTS)
 _PERIOD = "|".join(PERIODS)
@@ -182,8 +182,8 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 
 
-def read_channel(name: str) -> Channel:
-    """What a channel name means; raises RequestError 20116."""
+def read_channel(name: str) -> V1Channel:
+    """What a channel name means; raises V1RequestError 20116."""
     for market, form in _FORMS:
         found = form.fullmatch(name)
         if found is None:
@@ -193,7 +193,7 @@ def read_channel(name: str) -> Channel:
         if ("bar" in parts) != (kind == "kline") or ("depth" in parts and kind != "depth"):
             break
         contract = parts.get("contract", "")
-        return Channel(
+        return V1Channel(
             name=name,
             market=market,
             kind=kind,
@@ -203,14 +203,14 @@ def read_channel(name: str) -> Channel:
             depth=int(parts.get("depth", 0)),
             bar=PERIODS[parts["bar"]] if "bar" in parts else "",
         )
-    raise RequestError(20116, name)
+    raise V1RequestError(20116, name)
 
 
 # Signatures
 
 
 def sign(parameters: Mapping[str, Any], secret: str) -> str:
-    """MD5 of the parameters in the order of their names and the secret, upper case (V1 docs, "Request signing")."""
+    """MD5 of the parameters in the order of their names and the secret, upper case (V1 docs, "V1Request signing")."""
     pairs = [f"{name}={_text(parameters[name])}" for name in sorted(parameters) if name != "sign"]
     text = "&".join((*pairs, f"secret_key={secret}"))
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()

@@ -9,12 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.engine.accounts import Position
-from okex_ws.simulator.engine.engine import Floor
+from okex_ws.simulator.engine.accounts import AccountPosition
+from okex_ws.simulator.engine.engine import Engine
 from okex_ws.simulator.engine.orders import ZERO, Execution, Order
 from okex_ws.simulator.market.base import MILLISECOND
 from okex_ws.simulator.v1.account_rows import move, plain, status
-from okex_ws.simulator.v3.grammar import Channel, iso
+from okex_ws.simulator.v3.grammar import V3Channel, iso
 
 _STATUS_WORDS = {-1: "cancelled", 0: "open", 1: "part_filled", 2: "filled"}
 _ORDER_TYPES = {"post_only": "1", "fok": "2", "ioc": "3", "optimal_limit_ioc": "3", "market": "4"}
@@ -77,7 +77,7 @@ def contract_order(order: Order, contract_value: str) -> dict[str, Any]:
     return told
 
 
-def account(channel: Channel, floor: Floor, uid: str, settle: str, now: int) -> dict[str, Any]:
+def account(channel: V3Channel, floor: Engine, uid: str, settle: str, now: int) -> dict[str, Any]:
     """`*/account`; settle: the currency that is told."""
     total, free = floor.equity(uid, settle), floor.available(uid, settle)
     if channel.business == "spot":
@@ -109,7 +109,7 @@ def margin_account(instrument: str) -> dict[str, Any]:
     return {**wallets, "liquidation_price": "0", "tiers": "1", "maint_margin_ratio": "0.08", "instrument_id": instrument}
 
 
-def futures_position(held: list[Position], instrument: str, now: int) -> dict[str, Any]:
+def futures_position(held: list[AccountPosition], instrument: str, now: int) -> dict[str, Any]:
     """`futures/position`: long and short side by side."""
     told: dict[str, Any] = {}
     for side, sign in (("long", 1), ("short", -1)):
@@ -134,7 +134,7 @@ def futures_position(held: list[Position], instrument: str, now: int) -> dict[st
     }
 
 
-def swap_position(held: list[Position], instrument: str, floor: Floor) -> dict[str, Any]:
+def swap_position(held: list[AccountPosition], instrument: str, floor: Engine) -> dict[str, Any]:
     """`swap/position`: one holding for each side."""
     return {
         "holding": [_holding(position, floor.margin(position)) for position in held],
@@ -143,7 +143,7 @@ def swap_position(held: list[Position], instrument: str, floor: Floor) -> dict[s
     }
 
 
-def _holding(position: Position, margin: Decimal) -> dict[str, Any]:
+def _holding(position: AccountPosition, margin: Decimal) -> dict[str, Any]:
     size, average = plain(abs(position.size)), plain(position.average_price or ZERO)
     is_short = position.size < 0 or position.side == "short"
     return {

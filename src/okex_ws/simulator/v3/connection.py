@@ -1,4 +1,4 @@
-"""ConversationV3: one WebSocket that speaks V3, as the exchange sees it, without the socket.
+"""V3Connection: one WebSocket that speaks V3, as the exchange sees it, without the socket.
 
 Path: `/ws/v3`; every message of the server is deflated. Sources: OKEx V3 docs, "WebSocket"; recordings of 2018 to 2021.
 """
@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.legacy.line import OldLine
+from okex_ws.simulator.legacy.line import LegacyConnection
 from okex_ws.simulator.v3 import grammar as v3
-from okex_ws.simulator.v3.account_pushes import AccountV3
-from okex_ws.simulator.v3.feeds import Feed, feed
-from okex_ws.simulator.v3.grammar import Channel, RequestError
+from okex_ws.simulator.v3.account_pushes import V3AccountPushes
+from okex_ws.simulator.v3.feeds import V3Feed, feed
+from okex_ws.simulator.v3.grammar import V3Channel, V3RequestError
 from okex_ws.simulator.v5 import grammar as v5
-from okex_ws.simulator.v5.connection import Push
+from okex_ws.simulator.v5.connection import PublishedPush
 from okex_ws.simulator.v5.grammar import Topic
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ _HOUR = 3600 * 1_000_000_000
 _BOOKS = ("depth", "depth_l2_tbt")
 
 
-class ConversationV3(OldLine):
+class V3Connection(LegacyConnection):
     """One open line that speaks V3."""
 
     def __init__(self, exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
         super().__init__(exchange, number, conn_id, path, now, peer)
-        self._feeds: dict[bytes, Feed] = {}
-        self._private: AccountV3 | None = None
+        self._feeds: dict[bytes, V3Feed] = {}
+        self._private: V3AccountPushes | None = None
         self._budget: deque[int] = deque()
         if self._rules.idle_close_s:
             exchange.call_at(now + self._ns(self._rules.idle_close_s), self._check_idle)
@@ -53,7 +53,7 @@ class ConversationV3(OldLine):
                 self._subscribe_all(request.args, now)
             else:
                 self._unsubscribe_all(request.args, now)
-        except RequestError as error:
+        except V3RequestError as error:
             self.say(v3.error(error))
 
     def _spend(self, now: int) -> None:
@@ -61,23 +61,23 @@ class ConversationV3(OldLine):
         while self._budget and self._budget[0] <= now - _HOUR:
             self._budget.popleft()
         if limit and len(self._budget) >= limit:
-            raise RequestError(30014)
+            raise V3RequestError(30014)
         self._budget.append(now)
 
     def _login(self, args: list[Any], now: int) -> None:
         if self.account is not None:
-            raise RequestError(30042)
+            raise V3RequestError(30042)
         struck = self._ack_faults("login", "login", "", now)
         if "error_ack" in struck:
-            raise RequestError(int(struck["error_ack"].options["code"]), "Login failed")
+            raise V3RequestError(int(struck["error_ack"].options["code"]), "Login failed")
         self.account = v3.check_login(args, self._keys, self._exchange.clock(now), self._rules.login_window_s)
-        self._private = AccountV3(self._exchange, self._exchange.desk.uid(self.account))
+        self._private = V3AccountPushes(self._exchange, self._exchange.desk.uid(self.account))
         self._acknowledge(self._frame(v3.LOGIN_ACK), struck, now)
 
     def _subscribe_all(self, args: list[Any], now: int) -> None:
         """All acks in the order asked for, then what there is to tell at once, the books last: so it was recorded."""
-        begun: list[Feed] = []
-        accounts: list[Channel] = []
+        begun: list[V3Feed] = []
+        accounts: list[V3Channel] = []
         for arg in args:
             try:
                 channel = v3.read_channel(arg)
@@ -85,7 +85,7 @@ class ConversationV3(OldLine):
                     begun += self._subscribe(channel, now)
                 else:
                     accounts += self._subscribe_account(channel, now)
-            except RequestError as error:
+            except V3RequestError as error:
                 self.say(v3.error(error))
         for found in sorted(begun, key=lambda each: each.channel.kind in _BOOKS):
             topic = self.subscriptions.get(found.channel.name.encode())
@@ -95,7 +95,7 @@ class ConversationV3(OldLine):
             if self._private is not None:
                 self._say_account(channel, self._private.first(channel, now), now)
 
-    def _subscribe(self, channel: Channel, now: int) -> list[Feed]:
+    def _subscribe(self, channel: V3Channel, now: int) -> list[V3Feed]:
         """Ack one channel of the market; the feed if it is to tell something at once."""
         if not self._is_listed(channel):
             raise v3.unknown(channel.name)
@@ -107,26 +107,26 @@ class ConversationV3(OldLine):
         self._exchange.watch(self, topic, now)
         return [] if "no_snapshot" in struck else [found]
 
-    def _subscribe_account(self, channel: Channel, now: int) -> list[Channel]:
+    def _subscribe_account(self, channel: V3Channel, now: int) -> list[V3Channel]:
         if self._private is None:
-            raise RequestError(30041)
+            raise V3RequestError(30041)
         if not self._private.is_listed(channel):
             raise v3.unknown(channel.name)
         self._acknowledge_channel(channel, now)
         self._private.channels[channel.name] = channel
         return [channel]
 
-    def _acknowledge_channel(self, channel: Channel, now: int) -> dict[str, Fault]:
+    def _acknowledge_channel(self, channel: V3Channel, now: int) -> dict[str, Fault]:
         struck = self._ack_faults("subscribe", channel.table, channel.filter, now, ("linked",))
         if "error_ack" in struck:
-            raise RequestError(int(struck["error_ack"].options["code"]), f"Channel {channel.name} refused")
+            raise V3RequestError(int(struck["error_ack"].options["code"]), f"Channel {channel.name} refused")
         self._acknowledge(self._frame(v3.ack("subscribe", channel.name)), struck, now)
         return struck
 
     def _called(self, topic: Topic) -> str:
         return topic.arg.decode().partition(":")[0]
 
-    def _is_listed(self, channel: Channel) -> bool:
+    def _is_listed(self, channel: V3Channel) -> bool:
         """Whether the market has this instrument, and in this business."""
         if not self._exchange.market.knows(channel.source, channel.key):
             return False
@@ -141,7 +141,7 @@ class ConversationV3(OldLine):
         for arg in args:
             try:
                 channel = v3.read_channel(arg)
-            except RequestError as error:
+            except V3RequestError as error:
                 self.say(v3.error(error))
                 continue
             struck = self._ack_faults("unsubscribe", channel.table, channel.filter, now)
@@ -153,25 +153,25 @@ class ConversationV3(OldLine):
                 del self._feeds[topic.identity]
             self._acknowledge(self._frame(v3.ack("unsubscribe", channel.name)), struck, now)
 
-    def push(self, topic: Topic, push: Push, now: int) -> None:
+    def push(self, topic: Topic, push: PublishedPush, now: int) -> None:
         """Tell one subscription what the market publishes, in V3's words."""
         found = self._feeds.get(topic.identity)
         if found is not None:
             self._say_rows(topic, found, found.told(push.rows, push.action), now)
 
-    def _say_rows(self, topic: Topic, found: Feed, pushes: list[tuple[list[Any], str | None]], now: int) -> None:
+    def _say_rows(self, topic: Topic, found: V3Feed, pushes: list[tuple[list[Any], str | None]], now: int) -> None:
         for rows, action in pushes:
             traits = ("book", "checksum") if action else ()
             known = "snapshot" if action == "partial" else action or ""
             self._tell(topic, found.channel.table, v3.table(found.channel, rows, action), known, now, *traits)
 
     def happened(self, happenings: Iterable[Happening], now: int) -> None:
-        """Push what became of the account to the private tables subscribed to."""
+        """PublishedPush what became of the account to the private tables subscribed to."""
         if self._private is not None:
             for channel, rows in self._private.told(happenings, now):
                 self._say_account(channel, rows, now)
 
-    def _say_account(self, channel: Channel, rows: list[Any], now: int) -> None:
+    def _say_account(self, channel: V3Channel, rows: list[Any], now: int) -> None:
         if rows:
             topic = Topic(v5.CHANNELS["orders"], channel.filter, channel.name.encode())
             self._tell(topic, channel.table, v3.table(channel, rows, None), "", now)

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from okex_ws.simulator.legacy.ladder import Ladder
+from okex_ws.simulator.legacy.ladder import LegacyBook
 from okex_ws.simulator.market.base import Market
 from okex_ws.simulator.v1.feeds import recent_trades
-from okex_ws.simulator.v3.grammar import Channel, iso
+from okex_ws.simulator.v3.grammar import V3Channel, iso
 
 Row = dict[str, Any]
 
 
-class Feed:
+class V3Feed:
     """One subscription of a table whose rows stand for themselves."""
 
-    def __init__(self, channel: Channel, market: Market) -> None:
+    def __init__(self, channel: V3Channel, market: Market) -> None:
         self.channel = channel
         self.market = market
 
@@ -43,7 +43,7 @@ class Feed:
         return {"instrument_id": row.get("instId", self.channel.filter), "timestamp": iso(row["ts"])}
 
 
-class Ticker(Feed):
+class V3TickerFeed(V3Feed):
     """`*/ticker`; contracts count in contracts and in tokens, and tell the open interest."""
 
     def _row(self, row: Row) -> Row:
@@ -67,7 +67,7 @@ class Ticker(Feed):
         return {**told, **self._named(row), **sizes}
 
 
-class IndexTicker(Feed):
+class V3IndexTickerFeed(V3Feed):
     """`index/ticker`."""
 
     def _row(self, row: Row) -> Row:
@@ -80,7 +80,7 @@ class IndexTicker(Feed):
         }
 
 
-class Trade(Feed):
+class V3TradeFeed(V3Feed):
     """`*/trade`: the size is `size` on spot and swaps, `qty` on futures and options; first the last trade."""
 
     def first(self) -> list[tuple[list[Any], str | None]]:
@@ -93,10 +93,10 @@ class Trade(Feed):
         return {**head, **self._named(row)}
 
 
-class Instruments(Feed):
+class V3InstrumentsFeed(V3Feed):
     """`futures/instruments`, all of them, and `option/instruments` of an underlying: at first the list, then what changes."""
 
-    def __init__(self, channel: Channel, market: Market, listed: Callable[[str], list[Row]]) -> None:
+    def __init__(self, channel: V3Channel, market: Market, listed: Callable[[str], list[Row]]) -> None:
         super().__init__(channel, market)
         self._listed = listed
 
@@ -135,7 +135,7 @@ class Instruments(Feed):
         }
 
 
-class OptionTrades(Feed):
+class V3OptionTradesFeed(V3Feed):
     """`option/trades`, asked for by underlying: the older table, whose side is `trade_side`."""
 
     def _row(self, row: Row) -> Row:
@@ -144,7 +144,7 @@ class OptionTrades(Feed):
         return {**head, "qty": row["sz"], "trade_side": row["side"], "timestamp": named["timestamp"]}
 
 
-class Candle(Feed):
+class V3CandleFeed(V3Feed):
     """`*/candleNs`: six columns on spot and indices, seven on contracts."""
 
     def _row(self, row: Any) -> Row:
@@ -153,21 +153,21 @@ class Candle(Feed):
         return {"candle": [iso(row[0]), *row[1:columns], *volumes], "instrument_id": self.channel.filter}
 
 
-class MarkPrice(Feed):
+class V3MarkPriceFeed(V3Feed):
     """`*/mark_price`."""
 
     def _row(self, row: Row) -> Row:
         return {"mark_price": row["markPx"], **self._named(row)}
 
 
-class PriceRange(Feed):
+class V3PriceRangeFeed(V3Feed):
     """`*/price_range`."""
 
     def _row(self, row: Row) -> Row:
         return {"highest": row["buyLmt"], "lowest": row["sellLmt"], **self._named(row)}
 
 
-class FundingRate(Feed):
+class V3FundingRateFeed(V3Feed):
     """`swap/funding_rate`."""
 
     def _row(self, row: Row) -> Row:
@@ -181,14 +181,14 @@ class FundingRate(Feed):
         }
 
 
-class EstimatedPrice(Feed):
+class V3EstimatedPriceFeed(V3Feed):
     """`futures/estimated_price`, in the last half hour of a contract."""
 
     def _row(self, row: Row) -> Row:
         return {"settlement_price": row["settlePx"], **self._named(row)}
 
 
-class Summary(Feed):
+class V3SummaryFeed(V3Feed):
     """`option/summary`: one contract in each push."""
 
     def first(self) -> list[tuple[list[Any], str | None]]:
@@ -202,14 +202,14 @@ class Summary(Feed):
         return {**self._named(row), **greeks, **volatility, **rest}
 
 
-def _levels(channel: Channel, levels: list[list[str]]) -> list[list[str]]:
+def _levels(channel: V3Channel, levels: list[list[str]]) -> list[list[str]]:
     """[price, size, orders] on spot's plain books, [price, size, liquidated orders, orders] elsewhere."""
     if channel.business == "spot" and channel.kind != "depth_l2_tbt":
         return [[level[0], level[1], level[3]] for level in levels]
     return [list(level) for level in levels]
 
 
-class Depth5(Feed):
+class V3Depth5Feed(V3Feed):
     """`*/depth5`: whole every time, without a checksum."""
 
     def _row(self, row: Row) -> Row:
@@ -217,12 +217,12 @@ class Depth5(Feed):
         return {**sides, **self._named(row)}
 
 
-class Depth(Feed):
+class V3DepthFeed(V3Feed):
     """`*/depth` and `*/depth_l2_tbt`: partial, then updates, each with the CRC32 of the best 25 levels after it."""
 
-    def __init__(self, channel: Channel, market: Market) -> None:
+    def __init__(self, channel: V3Channel, market: Market) -> None:
         super().__init__(channel, market)
-        self._ladder = Ladder()
+        self._ladder = LegacyBook()
 
     def first(self) -> list[tuple[list[Any], str | None]]:
         snapshot = self.market.snapshot(self.channel.source, self.channel.filter)
@@ -244,25 +244,25 @@ class Depth(Feed):
         }
 
 
-_KINDS: dict[str, type[Feed]] = {
-    "ticker": Ticker,
-    "trade": Trade,
-    "depth": Depth,
-    "depth_l2_tbt": Depth,
-    "depth5": Depth5,
-    "mark_price": MarkPrice,
-    "price_range": PriceRange,
-    "funding_rate": FundingRate,
-    "estimated_price": EstimatedPrice,
-    "summary": Summary,
-    "trades": OptionTrades,
+_KINDS: dict[str, type[V3Feed]] = {
+    "ticker": V3TickerFeed,
+    "trade": V3TradeFeed,
+    "depth": V3DepthFeed,
+    "depth_l2_tbt": V3DepthFeed,
+    "depth5": V3Depth5Feed,
+    "mark_price": V3MarkPriceFeed,
+    "price_range": V3PriceRangeFeed,
+    "funding_rate": V3FundingRateFeed,
+    "estimated_price": V3EstimatedPriceFeed,
+    "summary": V3SummaryFeed,
+    "trades": V3OptionTradesFeed,
 }
 
 
-def feed(channel: Channel, market: Market, listed: Callable[[str], list[Row]]) -> Feed:
+def feed(channel: V3Channel, market: Market, listed: Callable[[str], list[Row]]) -> V3Feed:
     """The feed of a public channel. listed: the instruments of a type, as they are now published."""
     if channel.source == "instruments":
-        return Instruments(channel, market, listed)
+        return V3InstrumentsFeed(channel, market, listed)
     if channel.source == "index-tickers":
-        return IndexTicker(channel, market)
-    return _KINDS.get(channel.kind, Candle)(channel, market)
+        return V3IndexTickerFeed(channel, market)
+    return _KINDS.get(channel.kind, V3CandleFeed)(channel, market)

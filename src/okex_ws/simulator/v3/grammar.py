@@ -1,6 +1,6 @@
 """V3 face: the grammar of OKEx's second WebSocket API (December 2018 to 2021).
 
-In: one message of a client; a channel such as `swap/depth:BTC-USD-SWAP`. Out: Requests, the Channel it means, the objects
+In: one message of a client; a channel such as `swap/depth:BTC-USD-SWAP`. Out: Requests, the V3Channel it means, the objects
 of acks and errors. Nothing here remembers anything. Sources: OKEx V3 docs, "WebSocket"; a whole recorded session of 2021.
 """
 
@@ -71,7 +71,7 @@ _WHOLE = "futures/instruments"
 _CANDLE = re.compile(r"candle(\d+)s")
 
 
-class RequestError(Exception):
+class V3RequestError(Exception):
     """What is wrong with a request, as a V3 error code and the text it came with."""
 
     def __init__(self, code: int, message: str = "") -> None:
@@ -81,7 +81,7 @@ class RequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class V3Request:
     """One well-formed request."""
 
     op: str
@@ -89,7 +89,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class V3Channel:
     """What `business/kind:filter` means. source: the market's channel, "" for what tells of an account."""
 
     name: str
@@ -109,8 +109,8 @@ class Channel:
         return self.business.upper() if self.kind == "instruments" else self.filter
 
 
-def read_request(message: bytes) -> Request:
-    """Parse one message; `args` may be one text instead of a list. Raises RequestError 30039, which quotes the message."""
+def read_request(message: bytes) -> V3Request:
+    """Parse one message; `args` may be one text instead of a list. Raises V3RequestError 30039, which quotes the message."""
     try:
         body = msgspec.json.decode(message)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -120,12 +120,12 @@ def read_request(message: bytes) -> Request:
     if isinstance(args, str):
         args = [args]
     if op not in ("subscribe", "unsubscribe", "login") or not isinstance(args, list):
-        raise RequestError(30039, f"Unrecognized request: {message[:1000].decode('utf-8', 'replace')}")
-    return Request(str(op), args)
+        raise V3RequestError(30039, f"Unrecognized request: {message[:1000].decode('utf-8', 'replace')}")
+    return V3Request(str(op), args)
 
 
-def read_channel(arg: Any) -> Channel:
-    """What one arg asks for; raises RequestError 30040."""
+def read_channel(arg: Any) -> V3Channel:
+    """What one arg asks for; raises V3RequestError 30040."""
     found = _CHANNEL.fullmatch(arg) if isinstance(arg, str) else None
     if found is None or (found["filter"] is None) != (arg.partition(":")[0] == _WHOLE):
         raise unknown(arg)
@@ -140,38 +140,38 @@ def read_channel(arg: Any) -> Channel:
         source = _SOURCES[kind][0]
     elif business not in PRIVATE.get(kind, ()):
         raise unknown(arg)
-    return Channel(arg, business, kind, wanted, source)
+    return V3Channel(arg, business, kind, wanted, source)
 
 
-def unknown(arg: Any) -> RequestError:
+def unknown(arg: Any) -> V3RequestError:
     """The error for a channel that is not there, quoting it."""
-    return RequestError(30040, f"Channel {str(arg)[:200]} doesn't exist")
+    return V3RequestError(30040, f"Channel {str(arg)[:200]} doesn't exist")
 
 
 def check_login(args: list[Any], keys: Mapping[str, ApiKey], now: int, window_s: float) -> ApiKey:
-    """The key that [key, passphrase, seconds, sign] prove possession of; raises RequestError.
+    """The key that [key, passphrase, seconds, sign] prove possession of; raises V3RequestError.
 
     Source: OKEx V3 docs, "Login": base64(HMAC-SHA256(secret, seconds + "GET" + "/users/self/verify")), valid for 30 s.
     """
     given = [each if isinstance(each, str) else "" for each in (*args, "", "", "", "")][:4]
     for text, code in zip((given[0], given[3], given[2], given[1]), (30001, 30002, 30003, 30004), strict=True):
         if not text:
-            raise RequestError(code)
+            raise V3RequestError(code)
     key, passphrase, timestamp, sign = given
     try:
         seconds = float(timestamp)
     except ValueError:
-        raise RequestError(30005) from None
+        raise V3RequestError(30005) from None
     if not abs(seconds - now / 1e9) <= window_s:
-        raise RequestError(30008)
+        raise V3RequestError(30008)
     known = keys.get(key)
     if known is None:
-        raise RequestError(30006)
+        raise V3RequestError(30006)
     digest = hmac.new(known.secret.encode(), f"{timestamp}GET/users/self/verify".encode(), hashlib.sha256).digest()
     if not hmac.compare_digest(base64.b64encode(digest), sign.encode("utf-8", "replace")):
-        raise RequestError(30013)
+        raise V3RequestError(30013)
     if passphrase != known.passphrase:
-        raise RequestError(30015)
+        raise V3RequestError(30015)
     return known
 
 
@@ -183,12 +183,12 @@ def ack(event: str, channel: str) -> dict[str, Any]:
 LOGIN_ACK: dict[str, Any] = {"event": "login", "success": True}
 
 
-def error(problem: RequestError) -> dict[str, Any]:
+def error(problem: V3RequestError) -> dict[str, Any]:
     """An error event."""
     return {"event": "error", "message": problem.message, "errorCode": problem.code}
 
 
-def table(channel: Channel, rows: list[Any], action: str | None) -> dict[str, Any]:
+def table(channel: V3Channel, rows: list[Any], action: str | None) -> dict[str, Any]:
     """One push."""
     head: dict[str, Any] = {"table": channel.table}
     if action is not None:

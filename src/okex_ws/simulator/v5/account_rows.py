@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.engine.accounts import Position
+from okex_ws.simulator.engine.accounts import AccountPosition
 from okex_ws.simulator.market.base import stamp
 from okex_ws.simulator.v5.order_rows import Facts, plain
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.engine.engine import Floor
+    from okex_ws.simulator.engine.engine import Engine
 
 _DOLLARS = frozenset({"USD", "USDT", "USDC"})
 _CENT = Decimal("0.00000001")
@@ -95,7 +95,7 @@ _UNUSED_POSITION = dict.fromkeys(
 )
 
 
-def in_dollars(floor: Floor, currency: str) -> Decimal | None:
+def in_dollars(floor: Engine, currency: str) -> Decimal | None:
     """What one of a currency is worth by the market's mark price, None where no market of it trades."""
     if currency in _DOLLARS:
         return Decimal(1)
@@ -106,7 +106,7 @@ def in_dollars(floor: Floor, currency: str) -> Decimal | None:
     return None
 
 
-def detail(floor: Floor, uid: str, currency: str) -> dict[str, Any]:
+def detail(floor: Engine, uid: str, currency: str) -> dict[str, Any]:
     """One currency of an account."""
     balance = floor.accounts[uid].balances[currency]
     equity, frozen = floor.equity(uid, currency), floor.frozen(uid, currency)
@@ -140,13 +140,13 @@ def detail(floor: Floor, uid: str, currency: str) -> dict[str, Any]:
     }
 
 
-def held(floor: Floor, uid: str) -> list[str]:
+def held(floor: Engine, uid: str) -> list[str]:
     """The currencies an account push lists: those in which there is anything, in alphabetical order."""
     account = floor.accounts[uid]
     return sorted(c for c, b in account.balances.items() if b.cash or b.frozen or floor.equity(uid, c))
 
 
-def account(floor: Floor, uid: str, currencies: Iterable[str], now: int) -> dict[str, Any]:
+def account(floor: Engine, uid: str, currencies: Iterable[str], now: int) -> dict[str, Any]:
     """An account with the details of these currencies; the totals are the whole account's."""
     total, profit = Decimal(0), Decimal(0)
     for currency in held(floor, uid):
@@ -167,12 +167,12 @@ def account(floor: Floor, uid: str, currencies: Iterable[str], now: int) -> dict
     }
 
 
-def open_positions(floor: Floor, uid: str) -> list[Position]:
+def open_positions(floor: Engine, uid: str) -> list[AccountPosition]:
     """The positions that are not flat, in the order they were first opened."""
     return [position for position in floor.accounts[uid].positions.values() if position.size]
 
 
-def position(floor: Floor, position: Position, facts: Facts, now: int) -> dict[str, Any]:
+def position(floor: Engine, position: AccountPosition, facts: Facts, now: int) -> dict[str, Any]:
     """One position; a closed one has pos "0"."""
     profit, mark = floor.unrealised(position), floor.mark(position.instrument)
     margin = floor.margin(position) if position.size else Decimal(0)
@@ -212,13 +212,13 @@ def position(floor: Floor, position: Position, facts: Facts, now: int) -> dict[s
     }
 
 
-def brief_balance(floor: Floor, uid: str, currency: str) -> dict[str, str]:
+def brief_balance(floor: Engine, uid: str, currency: str) -> dict[str, str]:
     """A currency as balance_and_position tells it."""
     balance = floor.accounts[uid].balances[currency]
     return {"ccy": currency, "cashBal": plain(balance.cash), "uTime": stamp(balance.updated)}
 
 
-def brief_position(position: Position) -> dict[str, str]:
+def brief_position(position: AccountPosition) -> dict[str, str]:
     """A position as balance_and_position tells it."""
     size = position.size if position.side == "net" else abs(position.size)
     return {
@@ -238,7 +238,7 @@ def brief_position(position: Position) -> dict[str, str]:
     }
 
 
-def greeks(floor: Floor, uid: str, currency: str, now: int) -> dict[str, str]:
+def greeks(floor: Engine, uid: str, currency: str, now: int) -> dict[str, str]:
     """A currency's greeks: without options all but the delta, which is the equity itself, are zero."""
     zeros = dict.fromkeys(("deltaPA", "gammaBS", "gammaPA", "thetaBS", "thetaPA", "vegaBS", "vegaPA"), "0")
     return {"ccy": currency, "deltaBS": plain(floor.equity(uid, currency)), **zeros, "ts": stamp(now)}

@@ -1,4 +1,4 @@
-"""Conversation: one WebSocket that speaks V5, as the exchange sees it, without the socket.
+"""V5Connection: one WebSocket that speaks V5, as the exchange sees it, without the socket.
 
 In: whole text messages (`receive`), pushes from the exchange (`push`). Out: `take()` gives what the shell must put on
 the wire, in order. Time is ns UTC, passed in. Sources: OKX V5 docs, "Connect", "Login", "Subscribe", "Notification".
@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from okex_ws.simulator.connection import Abort, Binary, Close, Freeze, Line, Message, Outgoing, Ping, Text
+from okex_ws.simulator.connection import Abort, Binary, Close, ExchangeConnection, Freeze, Message, Outgoing, Ping, Text
 from okex_ws.simulator.corruption import EXTRA, HEALED, REPEATS, SPOILERS, Scene, truncated
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.v5 import grammar as v5
 from okex_ws.simulator.v5 import order_requests as order_talk
-from okex_ws.simulator.v5.grammar import Channel, RequestError, Topic
+from okex_ws.simulator.v5.grammar import Topic, V5Channel, V5RequestError
 from okex_ws.simulator.v5.order_grammar import OPS, Op
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
 
-__all__ = ["Abort", "Binary", "Close", "Conversation", "Freeze", "Message", "Outgoing", "Ping", "Push", "Text"]
+__all__ = ["Abort", "Binary", "Close", "Freeze", "Message", "Outgoing", "Ping", "PublishedPush", "Text", "V5Connection"]
 
 _HOUR = 3600 * 1_000_000_000
 
 
-class Push:
+class PublishedPush:
     """One published push, encoded at most once per form of its arg however many it goes to."""
 
     __slots__ = ("_encoded", "action", "channel", "key", "rows", "ts")
 
-    def __init__(self, channel: Channel, key: str, rows: list[Any], action: str | None, ts: int) -> None:
+    def __init__(self, channel: V5Channel, key: str, rows: list[Any], action: str | None, ts: int) -> None:
         self.channel = channel
         self.key = key
         self.rows = rows
@@ -47,7 +47,7 @@ class Push:
             text = self._encoded[arg] = Text(v5.push(arg, self.rows, self.action))
         return text
 
-    def shifted(self, by: int) -> Push:
+    def shifted(self, by: int) -> PublishedPush:
         """The same push with its ids moved: for exchanges whose ids differ per connection."""
         rows = []
         for row in self.rows:
@@ -56,7 +56,7 @@ class Push:
                 if row.get(name, -1) >= 0:
                     row[name] += by
             rows.append(row)
-        return Push(self.channel, self.key, rows, self.action, self.ts)
+        return PublishedPush(self.channel, self.key, rows, self.action, self.ts)
 
     def traits(self) -> set[str]:
         """What the faults' `needs` speak of."""
@@ -84,7 +84,7 @@ class Push:
         return ""
 
 
-class Conversation(Line):
+class V5Connection(ExchangeConnection):
     """One open line that speaks V5."""
 
     def __init__(self, exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
@@ -105,16 +105,16 @@ class Conversation(Line):
             request = v5.read_request(data)
             identity = request.id
             self._obey(request, now)
-        except RequestError as error:
+        except V5RequestError as error:
             self._refuse(error.code, error.message, identity)
 
-    def _obey(self, request: v5.Request, now: int) -> None:
+    def _obey(self, request: v5.V5Request, now: int) -> None:
         op = request.op
         if op in OPS:
             order_talk.hear(self._exchange, self, request, OPS[op], now)
             return
         if op not in ("subscribe", "unsubscribe", "login"):
-            raise RequestError("60019", v5.echo(op.encode("utf-8", "replace")))
+            raise V5RequestError("60019", v5.echo(op.encode("utf-8", "replace")))
         args = request.args
         self._spend(len(args) if self._rules.count_args and isinstance(args, list) else 1, request.id, now)
         if self.is_over:
@@ -123,9 +123,9 @@ class Conversation(Line):
             self._login(request, now)
             return
         if args is None or args in ("", []):
-            raise RequestError("60027", "args")
+            raise V5RequestError("60027", "args")
         if not isinstance(args, list):
-            raise RequestError("60013")
+            raise V5RequestError("60013")
         limit = self._rules.max_args_bytes
         if limit and len(msgspec.json.encode(args)) > limit:
             self.close(1009, "The request is too large", now)
@@ -137,7 +137,7 @@ class Conversation(Line):
                     self._subscribe(topic, request.id, now)
                 else:
                     self._unsubscribe(topic, request.id, now)
-            except RequestError as error:
+            except V5RequestError as error:
                 self._refuse(error.code, error.message, request.id)
             if self.is_over or self.is_frozen:
                 return
@@ -153,7 +153,7 @@ class Conversation(Line):
                 self._refuse("60014", v5.MESSAGES["60014"], identity)
                 self.close(4006, "Too many requests", now)
                 return
-            raise RequestError("60014")
+            raise V5RequestError("60014")
         self._budget.extend([now] * cost)
 
     def _answer_ping(self, now: int) -> None:
@@ -162,18 +162,18 @@ class Conversation(Line):
             return
         self.send(Text(b"pong"))
 
-    def _login(self, request: v5.Request, now: int) -> None:
+    def _login(self, request: v5.V5Request, now: int) -> None:
         if self.account is not None:
-            raise RequestError("60031")
+            raise V5RequestError("60031")
         struck = self._ack_faults("login", "login", "", now)
         if "error_ack" in struck:
             code = struck["error_ack"].options["code"]
-            raise RequestError(code)
+            raise V5RequestError(code)
         try:
             self.account = v5.check_login(
                 request.args, self._exchange.keys, self._exchange.clock(now), self._rules.login_window_s, demo=self._rules.demo
             )
-        except RequestError as error:
+        except V5RequestError as error:
             if self._rules.close_on_bad_login:
                 self._refuse(error.code, error.message, request.id)
                 self.close(4001, "Login failed", now)
@@ -185,22 +185,22 @@ class Conversation(Line):
         channel = topic.channel
         if channel.path != self.path:
             code = v5.wrong_path_code(channel, self.path, self._rules.wrong_path_code)
-            raise RequestError(code, f"channel:{channel.name}")
+            raise V5RequestError(code, f"channel:{channel.name}")
         is_open = channel.checksum and not self._rules.tick_by_tick_login
         if channel.login and self.account is None and not is_open:
-            raise RequestError("60011")
+            raise V5RequestError("60011")
         if self.account is not None and channel.tier > self.account.tier:
-            raise RequestError("64003")
+            raise V5RequestError("64003")
         self._check_company(topic)
         if not self._exchange.knows(topic):
-            raise RequestError("60018", v5.describe(msgspec.json.decode(topic.arg)))
+            raise V5RequestError("60018", v5.describe(msgspec.json.decode(topic.arg)))
         limit = self._rules.max_subscriptions
         if limit and len(self.subscriptions) >= limit and topic.identity not in self.subscriptions:
             self.close(4009, "Too many channels on this connection", now)
             return
         struck = self._ack_faults("subscribe", channel.name, topic.key, now, (channel.chain,))
         if "error_ack" in struck:
-            raise RequestError(struck["error_ack"].options["code"], f"channel:{channel.name},instId:{topic.key}")
+            raise V5RequestError(struck["error_ack"].options["code"], f"channel:{channel.name},instId:{topic.key}")
         is_new = topic.identity not in self.subscriptions
         self.subscriptions[topic.identity] = topic
         self._lingering.pop(topic.identity, None)
@@ -223,7 +223,7 @@ class Conversation(Line):
         rivals["books50-l2-tbt"] = rivals["books"]
         for other in self.subscriptions.values():
             if other.key == topic.key and other.channel.name in rivals.get(topic.channel.name, ()):
-                raise RequestError("64004", min(other.channel.name, topic.channel.name, key=len), topic.key)
+                raise V5RequestError("64004", min(other.channel.name, topic.channel.name, key=len), topic.key)
 
     def _count_connections(self, topic: Topic, struck: dict[str, Fault], now: int) -> None:
         name = topic.channel.name
@@ -256,7 +256,7 @@ class Conversation(Line):
     def _refuse(self, code: str, message: str, identity: str) -> None:
         self.send(Text(v5.error(code, message, identity, self.conn_id)))
 
-    def push(self, topic: Topic, push: Push, now: int) -> None:
+    def push(self, topic: Topic, push: PublishedPush, now: int) -> None:
         """Send a push of the exchange to one subscription, through whatever faults strike it."""
         if self.is_over or self.is_frozen:
             return
@@ -276,16 +276,16 @@ class Conversation(Line):
             if left <= 1:
                 self._drop_topic(topic)
 
-    def _full(self, topic: Topic, push: Push) -> Push:
+    def _full(self, topic: Topic, push: PublishedPush) -> PublishedPush:
         """The push as an unasked snapshot with the same id."""
         snapshot = self._exchange.market.snapshot(topic.channel.name, topic.key)
         if snapshot is None or topic.channel.chain != "linked" or not push.rows:
             return push
         row = v5.with_ids(topic.channel, snapshot.rows[0], push.rows[-1]["seqId"], -1, live=self._exchange.is_live)
         row["ts"] = push.rows[-1]["ts"]
-        return Push(push.channel, push.key, [row], "snapshot", push.ts)
+        return PublishedPush(push.channel, push.key, [row], "snapshot", push.ts)
 
-    def _push_through_faults(self, topic: Topic, push: Push, now: int) -> None:
+    def _push_through_faults(self, topic: Topic, push: PublishedPush, now: int) -> None:
         name, key = topic.channel.name, push.key
         struck = self._faults.strikes(
             "push", now, self.number, path=self.path, channel=name, key=key, action=push.action or "", traits=push.traits()

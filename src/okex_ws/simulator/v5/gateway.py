@@ -1,6 +1,6 @@
-"""Clerk: obeys each element of a request about orders: who may, how often, which instrument, and then the floor.
+"""OrderGateway: obeys each element of a request about orders: who may, how often, which instrument, and then the floor.
 
-In: elements as clients word them, with their account. Out: an Answer for each, in their order. The faults of single orders
+In: elements as clients word them, with their account. Out: an OrderAnswer for each, in their order. The faults of single orders
 strike here. Sources: OKX V5 docs, "Place order", "Amend order", "Cancel order", "Mass cancel order", "Rate limits".
 """
 
@@ -18,14 +18,14 @@ from okex_ws.simulator.rules import ApiKey
 from okex_ws.simulator.v5 import order_grammar as grammar
 from okex_ws.simulator.v5 import spread_grammar as spread_words
 from okex_ws.simulator.v5.algo_grammar import read_attached
-from okex_ws.simulator.v5.order_grammar import Answer, Op, Refused
+from okex_ws.simulator.v5.order_grammar import Op, OrderAnswer, OrderRequestRefused
 
 if TYPE_CHECKING:
-    from okex_ws.simulator.v5.trading import Desk
+    from okex_ws.simulator.v5.trading import V5Trading
 
 
 @dataclass(slots=True)
-class Errand:
+class GatewayRequest:
     """What the elements of one request share. line: the connection (0: REST); path: says what names it uses.
 
     amended: ids of the orders it has amended so far.
@@ -42,25 +42,25 @@ class Errand:
     amended: set[str] = field(default_factory=set)
 
 
-class Clerk:
+class OrderGateway:
     """The one who takes orders for one exchange's floor."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: V5Trading) -> None:
         self._desk = desk
         self._exchange = desk.exchange
         self._limits = OrderLimits()
 
     def act(
         self, key: ApiKey, op: Op, args: list[dict[str, Any]], now: int, *, line: int, path: str, expires_ms: int | None = None
-    ) -> list[Answer]:
+    ) -> list[OrderAnswer]:
         """Obey each element of a request."""
-        errand = Errand(key, self._desk.uid(key), op, now, line, path, len(args) > 1, expires_ms)
+        errand = GatewayRequest(key, self._desk.uid(key), op, now, line, path, len(args) > 1, expires_ms)
         return [self._one(errand, arg) for arg in args]
 
     def mass_cancel(self, key: ApiKey, op: Op, arg: dict[str, Any], now: int) -> None:
         """Cancel many at once: spread orders, or an option family's orders, which portfolio margin accounts alone may.
 
-        Raises Refused 50014, 51000, 51411.
+        Raises OrderRequestRefused 50014, 51000, 51411.
         """
         uid = self._desk.uid(key)
         if op.is_spread:
@@ -69,25 +69,25 @@ class Clerk:
         inst_type, family = grammar.text(arg, "instType"), grammar.text(arg, "instFamily")
         for name, value in (("instType", inst_type), ("instFamily", family)):
             if not value:
-                raise Refused("50014", name)
+                raise OrderRequestRefused("50014", name)
         interval = grammar.text(arg, "lockInterval") or "0"
         if inst_type != "OPTION" or not interval.isdigit() or int(interval) > 10_000:
-            raise Refused("51000", "instType" if inst_type != "OPTION" else "lockInterval")
+            raise OrderRequestRefused("51000", "instType" if inst_type != "OPTION" else "lockInterval")
         if key.level != "4":
-            raise Refused("51411")
+            raise OrderRequestRefused("51411")
         for order in self._desk.floor.open_orders(uid):
             if order.instrument_type == inst_type and self._desk.listings.family(order.instrument) == family:
                 self._desk.floor.cancel(uid, order, now)
 
-    def _one(self, errand: Errand, arg: dict[str, Any]) -> Answer:
-        op, answer = errand.op, Answer(ts=errand.now)
+    def _one(self, errand: GatewayRequest, arg: dict[str, Any]) -> OrderAnswer:
+        op, answer = errand.op, OrderAnswer(ts=errand.now)
         try:
             answer.client_order_id, answer.tag = grammar.text(arg, "clOrdId"), grammar.text(arg, "tag")
             answer.order_id = "" if op.verb == "order" else grammar.text(arg, "ordId")
             answer.request_id = grammar.text(arg, "reqId") if op.verb == "amend" else None
             expires = errand.expires_ms
             if expires is not None and op.verb != "cancel" and expires * MILLISECOND < self._exchange.clock(errand.now):
-                raise Refused("50037")
+                raise OrderRequestRefused("50037")
             struck = self._faults(errand, arg)
             instrument = "" if op.is_spread else self._instrument(arg, errand.path, "code_unknown" in struck)
             self._check_pace(errand, instrument)
@@ -97,12 +97,14 @@ class Clerk:
                 if refused is None:
                     _fill_in(answer, order, op)
             if refused is not None:
-                raise Refused(refused.options["code"])
+                raise OrderRequestRefused(refused.options["code"])
         except Rejection as rejection:
             answer.code, answer.message = rejection.code, rejection.message
         return answer
 
-    def _obey(self, errand: Errand, arg: dict[str, Any], instrument: str, struck: dict[str, Fault]) -> Order | SpreadOrder:
+    def _obey(
+        self, errand: GatewayRequest, arg: dict[str, Any], instrument: str, struck: dict[str, Fault]
+    ) -> Order | SpreadOrder:
         if errand.op.is_spread:
             return self._obey_spread(errand, arg)
         floor, uid, now = self._desk.floor, errand.uid, errand.now
@@ -112,13 +114,13 @@ class Clerk:
         order = floor.find(uid, instrument, order_id=order_id, client_order_id=client_order_id)
         if errand.op.verb == "cancel":
             if order is None:
-                raise Refused("51400")
+                raise OrderRequestRefused("51400")
             return floor.cancel(uid, order, now)
         change = grammar.read_amendment(arg)
         if order is None:
-            raise Refused("51503")
+            raise OrderRequestRefused("51503")
         if order.order_id in errand.amended:
-            raise Refused("51512")
+            raise OrderRequestRefused("51512")
         errand.amended.add(order.order_id)
         if "amend_fails" in struck and order.is_open:
             self._desk.fail_amendment(uid, order, change.request_id, change.cancel_on_fail, now)
@@ -133,9 +135,9 @@ class Clerk:
             cancel_on_fail=change.cancel_on_fail,
         )
 
-    def _place(self, errand: Errand, arg: dict[str, Any], instrument: str) -> Order:
+    def _place(self, errand: GatewayRequest, arg: dict[str, Any], instrument: str) -> Order:
         if arg.get("attachAlgoOrds") and errand.path != "rest":
-            raise Refused("51000", "attachAlgoOrds")  # documented for REST alone
+            raise OrderRequestRefused("51000", "attachAlgoOrds")  # documented for REST alone
         new, algos = grammar.read_new(arg, instrument), self._desk.algos
         listing = self._desk.listings.row(instrument)
         kind = str(listing["instType"]) if listing is not None else ""
@@ -145,13 +147,13 @@ class Clerk:
             algos.attach(order, attached)
         return order
 
-    def _obey_spread(self, errand: Errand, arg: dict[str, Any]) -> SpreadOrder:
+    def _obey_spread(self, errand: GatewayRequest, arg: dict[str, Any]) -> SpreadOrder:
         spreads, verb = self._desk.spreads, errand.op.verb
         if verb == "order":
             return spreads.place(errand.uid, spread_words.read_new(arg), errand.now)
         order = spreads.find(errand.uid, *grammar.read_identity(arg))
         if order is None:
-            raise Refused("51400" if verb == "cancel" else "51503")
+            raise OrderRequestRefused("51400" if verb == "cancel" else "51503")
         if verb == "cancel":
             spreads.cancel(order, errand.now)
         else:
@@ -164,21 +166,21 @@ class Clerk:
         name, code = grammar.text(arg, "instId"), grammar.text(arg, "instIdCode")
         if path == "rest":
             if not name:
-                raise Refused("50014", "instId")
+                raise OrderRequestRefused("50014", "instId")
         elif code:
             if not code.isdigit():
-                raise Refused("51000", "instIdCode")
+                raise OrderRequestRefused("51000", "instIdCode")
             named = None if is_code_unknown else self._desk.listings.by_code(int(code))
             if named is None:
-                raise Refused("51001")
+                raise OrderRequestRefused("51001")
             return named
         elif self._exchange.rules.order_instrument == "code" or not name:
-            raise Refused("50014", "instIdCode")
+            raise OrderRequestRefused("50014", "instIdCode")
         if self._desk.listings.row(name) is None:
-            raise Refused("51001")
+            raise OrderRequestRefused("51001")
         return name
 
-    def _check_pace(self, errand: Errand, instrument: str) -> None:
+    def _check_pace(self, errand: GatewayRequest, instrument: str) -> None:
         if not self._exchange.rules.order_limits:
             return
         uid, verb, now = errand.uid, errand.op.verb, errand.now
@@ -187,9 +189,9 @@ class Clerk:
         else:
             code = self._limits.refusal(uid, verb, instrument, batched=errand.is_batch, now=now)
         if code:
-            raise Refused(code)
+            raise OrderRequestRefused(code)
 
-    def _faults(self, errand: Errand, arg: dict[str, Any]) -> dict[str, Fault]:
+    def _faults(self, errand: GatewayRequest, arg: dict[str, Any]) -> dict[str, Fault]:
         running, op = self._exchange.running, errand.op
         if not running.has("item"):
             return {}
@@ -200,7 +202,7 @@ class Clerk:
         return {fault.kind: fault for fault in struck}
 
 
-def _fill_in(answer: Answer, order: Order | SpreadOrder, op: Op) -> None:
+def _fill_in(answer: OrderAnswer, order: Order | SpreadOrder, op: Op) -> None:
     asked = order.asked if isinstance(order, SpreadOrder) else order
     answer.order_id, answer.client_order_id, answer.tag = order.order_id, asked.client_order_id, asked.tag
     if op.verb == "amend":

@@ -1,6 +1,6 @@
 """V5 face: the grammar of /ws/v5/public, /business and /private as OKX's pages describe it.
 
-In: one text message of a client; a published push. Out: a Request, or the bytes of an ack, error, event or push.
+In: one text message of a client; a published push. Out: a V5Request, or the bytes of an ack, error, event or push.
 Nothing here remembers anything. Sources: OKX V5 docs, "WebSocket", each channel's page, "Error code / WebSocket".
 """
 
@@ -24,7 +24,7 @@ Chain = Literal["", "seq", "linked"]
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class V5Channel:
     """One channel as its page describes it.
 
     keys: arg fields; "a|b" one of them, "a?" optional, "a=V" fixed value. chain: "" no ids, "seq" seqId only,
@@ -48,63 +48,63 @@ class Channel:
 _PUBLIC_WITH_LOGIN = frozenset({"books-l2-tbt", "books50-l2-tbt", "economic-calendar"})
 
 
-def _channels() -> Iterable[Channel]:
+def _channels() -> Iterable[V5Channel]:
     for name, login, tier in (("books", False, 0), ("books-l2-tbt", True, 4), ("books50-l2-tbt", True, 4)):
-        yield Channel(name, "public", login=login, tier=tier, chain="linked", checksum=True)
+        yield V5Channel(name, "public", login=login, tier=tier, chain="linked", checksum=True)
     for name in ("books-rpi", "books-elp"):
-        yield Channel(name, "public", chain="linked")
+        yield V5Channel(name, "public", chain="linked")
     for name in ("books5", "bbo-tbt", "trades"):
-        yield Channel(name, "public", chain="seq")
+        yield V5Channel(name, "public", chain="seq")
     for name in ("tickers", "mark-price", "index-tickers", "open-interest", "funding-rate", "price-limit"):
-        yield Channel(name, "public")
-    yield Channel("call-auction-details", "public")
-    yield Channel("option-trades", "public", ("instType=OPTION", "instId|instFamily"))
-    yield Channel("opt-summary", "public", ("instFamily",))
-    yield Channel("estimated-price", "public", ("instType", "instId|instFamily"))
-    yield Channel("liquidation-orders", "public", ("instType",))
-    yield Channel("adl-warning", "public", ("instType", "instFamily?"))
-    yield Channel("instruments", "public", ("instType",))
-    yield Channel("event-contract-markets", "public", ("instType=EVENTS",))
-    yield Channel("status", "public", ())
-    yield Channel("trades-all", "business")
+        yield V5Channel(name, "public")
+    yield V5Channel("call-auction-details", "public")
+    yield V5Channel("option-trades", "public", ("instType=OPTION", "instId|instFamily"))
+    yield V5Channel("opt-summary", "public", ("instFamily",))
+    yield V5Channel("estimated-price", "public", ("instType", "instId|instFamily"))
+    yield V5Channel("liquidation-orders", "public", ("instType",))
+    yield V5Channel("adl-warning", "public", ("instType", "instFamily?"))
+    yield V5Channel("instruments", "public", ("instType",))
+    yield V5Channel("event-contract-markets", "public", ("instType=EVENTS",))
+    yield V5Channel("status", "public", ())
+    yield V5Channel("trades-all", "business")
     for name in ("public-block-trades", "block-tickers"):
-        yield Channel(name, "business")
-    yield Channel("public-struc-block-trades", "business", ())
-    yield Channel("economic-calendar", "business", (), login=True, tier=1)
+        yield V5Channel(name, "business")
+    yield V5Channel("public-struc-block-trades", "business", ())
+    yield V5Channel("economic-calendar", "business", (), login=True, tier=1)
     for bar in BARS:
-        yield Channel(f"candle{bar}", "business")
+        yield V5Channel(f"candle{bar}", "business")
         if bar != "1s":
-            yield Channel(f"mark-price-candle{bar}", "business")
-            yield Channel(f"index-candle{bar}", "business")
-            yield Channel(f"sprd-candle{bar}", "business", ("sprdId",))
-    yield Channel("sprd-books-l2-tbt", "business", ("sprdId",), chain="linked", checksum=True)
+            yield V5Channel(f"mark-price-candle{bar}", "business")
+            yield V5Channel(f"index-candle{bar}", "business")
+            yield V5Channel(f"sprd-candle{bar}", "business", ("sprdId",))
+    yield V5Channel("sprd-books-l2-tbt", "business", ("sprdId",), chain="linked", checksum=True)
     for name in ("sprd-bbo-tbt", "sprd-books5"):
-        yield Channel(name, "business", ("sprdId",), chain="seq")
+        yield V5Channel(name, "business", ("sprdId",), chain="seq")
     for name in ("sprd-public-trades", "sprd-tickers"):
-        yield Channel(name, "business", ("sprdId",))
+        yield V5Channel(name, "business", ("sprdId",))
     for name in ("sprd-orders", "sprd-trades"):
-        yield Channel(name, "business", ("sprdId?",), login=True)
+        yield V5Channel(name, "business", ("sprdId?",), login=True)
     for name in ("rfqs", "quotes", "struc-block-trades"):
-        yield Channel(name, "business", (), login=True)
-    yield Channel("orders-algo", "business", ("instType", "instFamily?", "instId?"), login=True)
+        yield V5Channel(name, "business", (), login=True)
+    yield V5Channel("orders-algo", "business", ("instType", "instFamily?", "instId?"), login=True)
     for name in ("algo-advance", "grid-orders-spot", "grid-orders-contract"):
-        yield Channel(name, "business", ("instType", "instId?", "algoId?"), login=True)
+        yield V5Channel(name, "business", ("instType", "instId?", "algoId?"), login=True)
     for name in ("grid-positions", "grid-sub-orders"):
-        yield Channel(name, "business", ("algoId",), login=True)
-    yield Channel("algo-recurring-buy", "business", ("instType", "algoId?"), login=True)
-    yield Channel("copytrading-lead-notification", "business", ("instType", "instId?"), login=True)
+        yield V5Channel(name, "business", ("algoId",), login=True)
+    yield V5Channel("algo-recurring-buy", "business", ("instType", "algoId?"), login=True)
+    yield V5Channel("copytrading-lead-notification", "business", ("instType", "instId?"), login=True)
     for name in ("deposit-info", "withdrawal-info"):
-        yield Channel(name, "business", ("ccy?",), login=True)
-    yield Channel("account", "private", ("ccy?", "extraParams?"), login=True)
-    yield Channel("positions", "private", ("instType", "instFamily?", "instId?", "extraParams?"), login=True)
-    yield Channel("balance_and_position", "private", (), login=True)
+        yield V5Channel(name, "business", ("ccy?",), login=True)
+    yield V5Channel("account", "private", ("ccy?", "extraParams?"), login=True)
+    yield V5Channel("positions", "private", ("instType", "instFamily?", "instId?", "extraParams?"), login=True)
+    yield V5Channel("balance_and_position", "private", (), login=True)
     for name in ("orders", "liquidation-warning"):
-        yield Channel(name, "private", ("instType", "instFamily?", "instId?"), login=True)
-    yield Channel("fills", "private", ("instId?",), login=True, tier=4)
-    yield Channel("account-greeks", "private", ("ccy?",), login=True)
+        yield V5Channel(name, "private", ("instType", "instFamily?", "instId?"), login=True)
+    yield V5Channel("fills", "private", ("instId?",), login=True, tier=4)
+    yield V5Channel("account-greeks", "private", ("ccy?",), login=True)
 
 
-CHANNELS: dict[str, Channel] = {channel.name: channel for channel in _channels()}
+CHANNELS: dict[str, V5Channel] = {channel.name: channel for channel in _channels()}
 
 PUSH_RANK: dict[str, int] = {
     "bbo-tbt": 1,
@@ -152,7 +152,7 @@ MESSAGES: dict[str, str] = {
 NOTICE = "The connection will soon be closed for a service upgrade. Please reconnect."
 
 
-class RequestError(Exception):
+class V5RequestError(Exception):
     """What is wrong with a request, as OKX's code; `about` fills the message's placeholders."""
 
     def __init__(self, code: str, *about: str) -> None:
@@ -162,7 +162,7 @@ class RequestError(Exception):
 
 
 @dataclass(slots=True)
-class Request:
+class V5Request:
     """One well-formed request. args and expires (expTime) are whatever the client sent; id is "" when there was none."""
 
     op: str
@@ -171,26 +171,26 @@ class Request:
     expires: Any = None
 
 
-def read_request(message: bytes) -> Request:
+def read_request(message: bytes) -> V5Request:
     """Parse one message as tolerantly as OKX: any field order, unknown fields, integers where texts are due.
 
-    Raises RequestError 60012 (no JSON object), 60033 (id), 60019 (op).
+    Raises V5RequestError 60012 (no JSON object), 60033 (id), 60019 (op).
     """
     try:
         body = msgspec.json.decode(message)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise RequestError("60012", echo(message)) from error
+        raise V5RequestError("60012", echo(message)) from error
     if not isinstance(body, dict) or "op" not in body:
-        raise RequestError("60012", echo(message))
+        raise V5RequestError("60012", echo(message))
     identity = body.get("id")
     if identity is None:
         identity = ""
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)
     if not isinstance(identity, str) or len(identity) > 32 or not (identity == "" or identity.isalnum()):
-        raise RequestError("60033", "id")
+        raise V5RequestError("60033", "id")
     op = body["op"]
-    return Request(op if isinstance(op, str) else str(op), identity, body.get("args"), body.get("expTime"))
+    return V5Request(op if isinstance(op, str) else str(op), identity, body.get("args"), body.get("expTime"))
 
 
 def echo(message: bytes) -> str:
@@ -203,7 +203,7 @@ def echo(message: bytes) -> str:
 class Topic:
     """A resolved subscription arg: `arg` is what acks and pushes carry, `key` what the market calls it."""
 
-    channel: Channel
+    channel: V5Channel
     key: str
     arg: bytes
 
@@ -220,16 +220,16 @@ def read_topic(arg: Any) -> Topic:
     """Resolve one element of a subscribe or unsubscribe request.
 
     Fields that are null, and fields the channel does not have, are ignored: real clients send them.
-    Raises RequestError 60013, 60027, 60018, 64000.
+    Raises V5RequestError 60013, 60027, 60018, 64000.
     """
     if not isinstance(arg, dict):
-        raise RequestError("60013")
+        raise V5RequestError("60013")
     name = arg.get("channel")
     if not isinstance(name, str) or not name:
-        raise RequestError("60027", "channel")
+        raise V5RequestError("60027", "channel")
     channel = CHANNELS.get(name)
     if channel is None:
-        raise RequestError("60018", describe(arg))
+        raise V5RequestError("60018", describe(arg))
     fields: dict[str, str] = {"channel": name}
     for wanted in channel.keys:
         stem, _, fixed = wanted.rstrip("?").partition("=")
@@ -239,11 +239,11 @@ def read_topic(arg: Any) -> Topic:
             if wanted.endswith("?"):
                 continue
             if "instFamily" in names and arg.get("uly"):
-                raise RequestError("64000")
-            raise RequestError("60027", " or ".join(names))
+                raise V5RequestError("64000")
+            raise V5RequestError("60027", " or ".join(names))
         field, value = given[0]
         if (fixed and value != fixed) or (field == "instType" and value not in (*INST_TYPES, "ANY")):
-            raise RequestError("60018", describe(arg))
+            raise V5RequestError("60018", describe(arg))
         fields[field] = value
     key = next((fields[n] for n in _MAIN_KEYS if n in fields), "")
     return Topic(channel, key, encode(fields))
@@ -254,7 +254,7 @@ def _text(value: Any) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise RequestError("60013")
+    raise V5RequestError("60013")
 
 
 def describe(arg: Mapping[str, Any]) -> str:
@@ -262,7 +262,7 @@ def describe(arg: Mapping[str, Any]) -> str:
     return echo(",".join(f"{k}:{v}" for k, v in arg.items() if v not in (None, "")).encode("utf-8", "replace"))
 
 
-def wrong_path_code(channel: Channel, path: str, habit: str) -> str:
+def wrong_path_code(channel: V5Channel, path: str, habit: str) -> str:
     """The code for a channel asked for on another path, by the exchange's habit ("6400x": by direction)."""
     if habit != "6400x":
         return habit
@@ -274,40 +274,40 @@ def wrong_path_code(channel: Channel, path: str, habit: str) -> str:
 def check_login(args: Any, keys: Mapping[str, ApiKey], now: int, window_s: float, *, demo: bool = False) -> ApiKey:
     """The key a login's args prove possession of; demo trading and production do not know one another's keys.
 
-    Raises RequestError 60013, 60031 (several), 60026, 60004, 60005, 60006, 60032, 60007, 60024.
+    Raises V5RequestError 60013, 60031 (several), 60026, 60004, 60005, 60006, 60032, 60007, 60024.
     Source: OKX V5 docs, "Login": base64(HMAC-SHA256(secret, timestamp + "GET" + "/users/self/verify")), timestamp in
     Unix seconds, valid for 30 s.
     """
     if isinstance(args, dict):
         args = [args]
     if not isinstance(args, list) or not args or not all(isinstance(arg, dict) for arg in args):
-        raise RequestError("60013")
+        raise V5RequestError("60013")
     if any("token" in arg for arg in args):
-        raise RequestError("60026")
+        raise V5RequestError("60026")
     if len(args) > 1:
-        raise RequestError("60031")
+        raise V5RequestError("60031")
     given = {n: args[0].get(n) for n in ("apiKey", "passphrase", "timestamp", "sign")}
     timestamp = given["timestamp"]
     text = str(timestamp) if isinstance(timestamp, (int, str)) and not isinstance(timestamp, bool) else ""
     try:
         seconds = float(text)
     except ValueError:
-        raise RequestError("60004") from None
+        raise V5RequestError("60004") from None
     if not 1e9 <= seconds < 1e11:
-        raise RequestError("60004")
+        raise V5RequestError("60004")
     if not isinstance(given["apiKey"], str) or not given["apiKey"]:
-        raise RequestError("60005")
+        raise V5RequestError("60005")
     if abs(seconds - now / 1e9) > window_s:
-        raise RequestError("60006")
+        raise V5RequestError("60006")
     known = keys.get(given["apiKey"])
     if known is None or known.demo != demo:
-        raise RequestError("60032")
+        raise V5RequestError("60032")
     digest = hmac.new(known.secret.encode(), f"{text}GET/users/self/verify".encode(), hashlib.sha256).digest()
     sign = given["sign"] if isinstance(given["sign"], str) else ""
     if not hmac.compare_digest(base64.b64encode(digest), sign.encode("utf-8", "replace")):
-        raise RequestError("60007")
+        raise V5RequestError("60007")
     if given["passphrase"] != known.passphrase:
-        raise RequestError("60024")
+        raise V5RequestError("60024")
     return known
 
 
@@ -346,7 +346,7 @@ def push(arg: bytes, rows: list[Any], action: str | None) -> bytes:
     return b'{"arg":%b,"action":"%b","data":%b}' % (arg, action.encode(), encode(rows))
 
 
-def with_ids(channel: Channel, row: dict[str, Any], seq: int, previous: int, *, live: bool) -> dict[str, Any]:
+def with_ids(channel: V5Channel, row: dict[str, Any], seq: int, previous: int, *, live: bool) -> dict[str, Any]:
     """A market's row with the ids the channel carries, in OKX's field order; checksum 0 unless it is to be live."""
     out = dict(row)
     checksum = out.pop("checksum", 0)

@@ -56,7 +56,7 @@ MESSAGES: dict[str, str] = {
 }
 
 
-class Refused(Rejection):
+class OrderRequestRefused(Rejection):
     """A request that does not reach the floor: OKX's code, and its sentence with `about` filled in."""
 
     def __init__(self, code: str, about: str = "") -> None:
@@ -109,7 +109,7 @@ class Amendment:
 
 
 @dataclass(slots=True)
-class Answer:
+class OrderAnswer:
     """What became of one element of a request."""
 
     order_id: str = ""
@@ -140,7 +140,7 @@ def text(arg: dict[str, Any], name: str) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
-    raise Refused("51000", name)
+    raise OrderRequestRefused("51000", name)
 
 
 def number(arg: dict[str, Any], name: str, *, signed: bool = False) -> Decimal | None:
@@ -149,23 +149,23 @@ def number(arg: dict[str, Any], name: str, *, signed: bool = False) -> Decimal |
     if not given:
         return None
     if _DECIMAL.fullmatch(given) is None or (given.startswith("-") and not signed):
-        raise Refused("51000", name)
+        raise OrderRequestRefused("51000", name)
     return Decimal(given)
 
 
 def _flag(arg: dict[str, Any], name: str) -> bool:
     given = text(arg, name).lower()
     if given not in ("", "true", "false"):
-        raise Refused("51000", name)
+        raise OrderRequestRefused("51000", name)
     return given == "true"
 
 
 def _choice(arg: dict[str, Any], name: str, options: tuple[str, ...], *, needed: bool = False) -> str:
     given = text(arg, name)
     if not given and needed:
-        raise Refused("50014", name)
+        raise OrderRequestRefused("50014", name)
     if given and given not in options:
-        raise Refused("51000", name)
+        raise OrderRequestRefused("51000", name)
     return given
 
 
@@ -173,23 +173,23 @@ def identity(arg: dict[str, Any], name: str, longest: int = 32) -> str:
     """An id of the client's: letters and digits, so many at most (51000)."""
     given = text(arg, name)
     if given and (len(given) > longest or not given.isascii() or not given.isalnum()):
-        raise Refused("51000", name)
+        raise OrderRequestRefused("51000", name)
     return given
 
 
 def read_new(arg: dict[str, Any], instrument: str) -> NewOrder:
-    """A new order. Raises Refused 50014, 51000."""
+    """A new order. Raises OrderRequestRefused 50014, 51000."""
     side = _choice(arg, "side", ("buy", "sell"), needed=True)
     trade_mode = _choice(arg, "tdMode", ("cash", "cross", "isolated", "spot_isolated"), needed=True)
     order_type = _choice(arg, "ordType", ORDER_TYPES, needed=True)
     size = number(arg, "sz")
     if size is None:
-        raise Refused("50014", "sz")
+        raise OrderRequestRefused("50014", "sz")
     if not size:
-        raise Refused("51000", "sz")
+        raise OrderRequestRefused("51000", "sz")
     price = number(arg, "px")
     if order_type in _PRICED and price is None:
-        raise Refused("50014", "px")
+        raise OrderRequestRefused("50014", "px")
     return NewOrder(
         instrument=instrument,
         side=side,
@@ -209,23 +209,23 @@ def read_new(arg: dict[str, Any], instrument: str) -> NewOrder:
 
 
 def read_amendment(arg: dict[str, Any]) -> Amendment:
-    """What an amend asks for. Raises Refused 51000, 51407, 51500."""
+    """What an amend asks for. Raises OrderRequestRefused 51000, 51407, 51500."""
     order_id, client_order_id = read_identity(arg)
     size, price = number(arg, "newSz"), number(arg, "newPx", signed=True)
     if size is None and price is None:
-        raise Refused("51500")
+        raise OrderRequestRefused("51500")
     return Amendment(order_id, client_order_id, identity(arg, "reqId"), size, price, _flag(arg, "cxlOnFail"))
 
 
 def read_identity(arg: dict[str, Any]) -> tuple[str, str]:
-    """(order id, client order id): one is needed, and of two the order id wins. Raises Refused 51407."""
+    """(order id, client order id): one is needed, and of two the order id wins. Raises OrderRequestRefused 51407."""
     order_id, client_order_id = text(arg, "ordId"), text(arg, "clOrdId")
     if not order_id and not client_order_id:
-        raise Refused("51407")
+        raise OrderRequestRefused("51407")
     return order_id, client_order_id
 
 
-def overall(answers: list[Answer]) -> str:
+def overall(answers: list[OrderAnswer]) -> str:
     """The reply's code: 0 all went well, 1 all failed, 2 some did."""
     failed = sum(answer.code != "0" for answer in answers)
     return "0" if not failed else "1" if failed == len(answers) else "2"
@@ -241,32 +241,32 @@ class OrderRequest:
     expires_ms: int | None
 
 
-def read_request(request: v5.Request, op: Op) -> OrderRequest:
-    """Check the envelope. Raises Refused 60013 (args), 51111 and 51501 (too many), 51000 (expTime).
+def read_request(request: v5.V5Request, op: Op) -> OrderRequest:
+    """Check the envelope. Raises OrderRequestRefused 60013 (args), 51111 and 51501 (too many), 51000 (expTime).
 
     The id is needed, a single operation has one element; an object that is not in a list counts as one.
     """
     args = [request.args] if isinstance(request.args, dict) else request.args
     if not request.id or not isinstance(args, list) or not args or not all(isinstance(arg, dict) for arg in args):
-        raise Refused("60013")
+        raise OrderRequestRefused("60013")
     check_count(len(args), op)
     return OrderRequest(request.id, op, args, expiry(request.expires))
 
 
 def check_count(count: int, op: Op) -> None:
-    """At most 20 elements in a batch and one elsewhere. Raises Refused."""
+    """At most 20 elements in a batch and one elsewhere. Raises OrderRequestRefused."""
     if op.is_batch and count > MAX_BATCH:
-        raise Refused("51501" if op.verb == "amend" else "51111")
+        raise OrderRequestRefused("51501" if op.verb == "amend" else "51111")
     if not op.is_batch and count > 1:
-        raise Refused("60013")
+        raise OrderRequestRefused("60013")
 
 
 def expiry(value: Any) -> int | None:
-    """expTime as ms, None if there is none. Raises Refused 51000."""
+    """expTime as ms, None if there is none. Raises OrderRequestRefused 51000."""
     if value in (None, ""):
         return None
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).isdigit():
-        raise Refused("51000", "expTime")
+        raise OrderRequestRefused("51000", "expTime")
     return int(value)
 
 

@@ -13,22 +13,22 @@ from okex_ws.simulator.engine.orders import Rejection
 from okex_ws.simulator.faults import KINDS, Fault
 from okex_ws.simulator.v5 import grammar as v5
 from okex_ws.simulator.v5 import order_grammar as grammar
-from okex_ws.simulator.v5.grammar import RequestError
-from okex_ws.simulator.v5.order_grammar import Op, Refused
+from okex_ws.simulator.v5.grammar import V5RequestError
+from okex_ws.simulator.v5.order_grammar import Op, OrderRequestRefused
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
-    from okex_ws.simulator.v5.connection import Conversation
+    from okex_ws.simulator.v5.connection import V5Connection
 
 _MICROSECOND = 1_000
 
 
-def hear(exchange: Exchange, line: Conversation, request: v5.Request, op: Op, now: int) -> None:
-    """One request. Raises RequestError 60028, 60011."""
+def hear(exchange: Exchange, line: V5Connection, request: v5.V5Request, op: Op, now: int) -> None:
+    """One request. Raises V5RequestError 60028, 60011."""
     if op.path != line.path:
-        raise RequestError("60028")
+        raise V5RequestError("60028")
     if line.account is None:
-        raise RequestError("60011")
+        raise V5RequestError("60011")
     struck = strike(exchange, op, request.args, now, line.number, line.path)
     lost = struck.get("order_lost")
     if lost is not None:
@@ -70,7 +70,7 @@ def strike(exchange: Exchange, op: Op, args: Any, now: int, line: int, path: str
 
 
 def _answer(
-    exchange: Exchange, line: Conversation, request: v5.Request, op: Op, struck: dict[str, Fault], heard: int, now: int
+    exchange: Exchange, line: V5Connection, request: v5.V5Request, op: Op, struck: dict[str, Fault], heard: int, now: int
 ) -> None:
     """Obey and reply. heard: when the gateway had the request."""
     code, message = "0", ""
@@ -82,7 +82,7 @@ def _answer(
         except Rejection as rejection:
             code, message = rejection.code, rejection.message
     if given is not None:
-        refused = Refused(given.options["code"])
+        refused = OrderRequestRefused(given.options["code"])
         code, message, rows = refused.code, refused.message, []
     if "order_then_drop" in struck:
         line.suffer(Fault("abort"), now)
@@ -97,15 +97,15 @@ def _answer(
         exchange.desk.flush(now)
 
 
-def _obey(exchange: Exchange, line: Conversation, request: v5.Request, op: Op, heard: int, now: int) -> tuple[str, list[Any]]:
+def _obey(exchange: Exchange, line: V5Connection, request: v5.V5Request, op: Op, heard: int, now: int) -> tuple[str, list[Any]]:
     """The code and rows of the reply. Raises Rejection: the request as a whole is refused."""
     account = line.account
     assert account is not None
     read = grammar.read_request(request, op)
     if "trade" not in account.permissions:
-        raise Refused("50120")
+        raise OrderRequestRefused("50120")
     if read.expires_ms is not None and op.verb != "cancel" and read.expires_ms * 1_000_000 < exchange.clock(heard):
-        raise Refused("50036")
+        raise OrderRequestRefused("50036")
     if op.verb == "mass-cancel":
         exchange.desk.clerk.mass_cancel(account, op, read.args[0], now)
         return "0", [{"result": True}]

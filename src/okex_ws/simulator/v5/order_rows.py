@@ -25,7 +25,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class RowScale:
     """How much one unit of an instrument's size is worth.
 
     multiplier: coins, or dollars on inverse contracts, per contract; None for coins themselves.
@@ -47,7 +47,7 @@ class Scale:
 class Facts:
     """What the market shows beside an order: its scale, the last price and the index, "" where there is none."""
 
-    scale: Scale
+    scale: RowScale
     last: str = ""
     index: str = ""
 

@@ -1,4 +1,4 @@
-"""Private: who listens to an account's channels, and what is pushed to them when and how.
+"""AccountPushes: who listens to an account's channels, and what is pushed to them when and how.
 
 In: subscriptions of lines that are logged in, the floor's happenings. Out: pushes to those lines: orders and fills as
 they happen, balances and positions after a moment in which events are put together, snapshots in pages at the start and
@@ -14,30 +14,37 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from okex_ws.simulator.connection import Line, Text
-from okex_ws.simulator.engine.accounts import Position
+from okex_ws.simulator.connection import ExchangeConnection, Text
+from okex_ws.simulator.engine.accounts import AccountPosition
 from okex_ws.simulator.engine.orders import BalanceChanged, Execution, OrderChanged
 from okex_ws.simulator.market.base import MILLISECOND, SECOND, stamp
 from okex_ws.simulator.v5 import account_rows, order_rows
 from okex_ws.simulator.v5 import grammar as v5
-from okex_ws.simulator.v5.connection import Push
-from okex_ws.simulator.v5.grammar import Channel, Topic
+from okex_ws.simulator.v5.connection import PublishedPush
+from okex_ws.simulator.v5.grammar import Topic, V5Channel
 
 if TYPE_CHECKING:
     from okex_ws.simulator.engine.engine import Happening
-    from okex_ws.simulator.v5.trading import Desk
+    from okex_ws.simulator.v5.trading import V5Trading
 
 _INTERVALS = {"account": (0,), "positions": (0, 2000, 3000, 4000)}
 """What extraParams may ask for as updateInterval (ms); 0 is events only."""
 
 
-class PrivatePush(Push):
+class PrivatePush(PublishedPush):
     """One push to an account's listeners; `action`, which faults may ask for, is the order's state or the event type."""
 
     __slots__ = ("head", "uid")
 
     def __init__(
-        self, channel: Channel, key: str, rows: list[Any], ts: int, uid: str, action: str = "", head: dict[str, Any] | None = None
+        self,
+        channel: V5Channel,
+        key: str,
+        rows: list[Any],
+        ts: int,
+        uid: str,
+        action: str = "",
+        head: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(channel, key, rows, action, ts)
         self.uid = uid
@@ -63,10 +70,10 @@ class PrivatePush(Push):
 
 
 @dataclass(slots=True)
-class _Listener:
+class _PushListener:
     """One subscription. wanted: the fields of its arg; interval: ns between regular pushes, 0 for none."""
 
-    line: Line
+    line: ExchangeConnection
     topic: Topic
     wanted: dict[str, str]
     interval: int
@@ -86,24 +93,24 @@ class _Pending:
     """What changed in an account since its last event push."""
 
     currencies: dict[str, None] = field(default_factory=dict)
-    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+    positions: dict[tuple[str, str], AccountPosition] = field(default_factory=dict)
     is_due: bool = False
 
 
-class Private:
+class AccountPushes:
     """The account channels of one exchange."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: V5Trading) -> None:
         self._desk = desk
-        self._listeners: dict[tuple[str, str], dict[tuple[int, bytes], _Listener]] = {}
+        self._listeners: dict[tuple[str, str], dict[tuple[int, bytes], _PushListener]] = {}
         self._pending: dict[str, _Pending] = {}
 
-    def join(self, line: Line, topic: Topic, now: int) -> list[Push]:
+    def join(self, line: ExchangeConnection, topic: Topic, now: int) -> list[PublishedPush]:
         """A subscription begins; returns its snapshot, in pages. The line must be logged in."""
         uid = self._uid(line)
         name = topic.channel.name
         wanted = {k: v for k, v in msgspec.json.decode(topic.arg).items() if k != "channel"}
-        listener = _Listener(line, topic, wanted, self._interval(name, wanted))
+        listener = _PushListener(line, topic, wanted, self._interval(name, wanted))
         joined = self._listeners.setdefault((uid, name), {})
         is_new = (line.number, topic.identity) not in joined
         joined[line.number, topic.identity] = listener
@@ -111,16 +118,16 @@ class Private:
             self._schedule(uid, listener, now)
         return self._snapshot(uid, listener, now)
 
-    def leave(self, line: Line, topic: Topic) -> None:
+    def leave(self, line: ExchangeConnection, topic: Topic) -> None:
         """A subscription ends."""
         if line.account is not None:
             joined = self._listeners.get((line.account.uid, topic.channel.name), {})
             joined.pop((line.number, topic.identity), None)
 
     def tell(self, happenings: Iterable[Happening], now: int) -> None:
-        """Push what happened: orders and fills one by one, then what it did to balances and positions."""
+        """PublishedPush what happened: orders and fills one by one, then what it did to balances and positions."""
         matches: dict[str, list[Execution]] = {}
-        briefs: dict[tuple[str, str], tuple[dict[str, None], dict[tuple[str, str], Position]]] = {}
+        briefs: dict[tuple[str, str], tuple[dict[str, None], dict[tuple[str, str], AccountPosition]]] = {}
         for happening in happenings:
             uid = happening.uid
             if isinstance(happening, OrderChanged):
@@ -146,7 +153,7 @@ class Private:
                 self._tell_briefly(uid, cause, currencies, positions.values(), trades, now)
 
     def announce(self, uid: str, channel: str, row: dict[str, Any], now: int, *, action: str = "") -> None:
-        """Push one ready row to whoever listens to this account's channel and wants the row."""
+        """PublishedPush one ready row to whoever listens to this account's channel and wants the row."""
         joined = self._listeners.get((uid, channel))
         if not joined:
             return
@@ -196,7 +203,7 @@ class Private:
         uid: str,
         cause: str,
         currencies: Iterable[str],
-        positions: Iterable[Position],
+        positions: Iterable[AccountPosition],
         trades: list[Execution],
         now: int,
     ) -> None:
@@ -208,7 +215,7 @@ class Private:
         uid: str,
         cause: str,
         currencies: Iterable[str],
-        positions: Iterable[Position],
+        positions: Iterable[AccountPosition],
         trades: list[Execution],
         now: int,
     ) -> dict[str, Any]:
@@ -248,16 +255,16 @@ class Private:
             if chosen_rows:
                 self._push_event(uid, listener, chosen_rows, now)
 
-    def _push_event(self, uid: str, listener: _Listener, rows: list[Any], now: int) -> None:
+    def _push_event(self, uid: str, listener: _PushListener, rows: list[Any], now: int) -> None:
         topic = listener.topic
         head = {"eventType": "event_update"}
         push = PrivatePush(topic.channel, topic.key, rows, now, uid, "event_update", head)
         listener.line.push(topic, push, now)
 
-    def _schedule(self, uid: str, listener: _Listener, now: int) -> None:
+    def _schedule(self, uid: str, listener: _PushListener, now: int) -> None:
         self._desk.exchange.call_at(now + listener.interval, lambda then: self._repeat(uid, listener, then))
 
-    def _repeat(self, uid: str, listener: _Listener, now: int) -> None:
+    def _repeat(self, uid: str, listener: _PushListener, now: int) -> None:
         """The regular push: the account's snapshot again, of positions only when there are any."""
         topic = listener.topic
         if self._listeners.get((uid, topic.channel.name), {}).get((listener.line.number, topic.identity)) is not listener:
@@ -267,7 +274,7 @@ class Private:
                 listener.line.push(topic, push, now)
         self._schedule(uid, listener, now)
 
-    def _snapshot(self, uid: str, listener: _Listener, now: int) -> list[Push]:
+    def _snapshot(self, uid: str, listener: _PushListener, now: int) -> list[PublishedPush]:
         name = listener.topic.channel.name
         floor = self._desk.floor
         if name == "account":
@@ -293,7 +300,7 @@ class Private:
         size = max(1, self._desk.exchange.rules.account_page)
         return [items[i : i + size] for i in range(0, len(items), size)] or [[]]
 
-    def _paged(self, uid: str, listener: _Listener, pages: list[list[Any]], now: int) -> list[Push]:
+    def _paged(self, uid: str, listener: _PushListener, pages: list[list[Any]], now: int) -> list[PublishedPush]:
         topic = listener.topic
         return [
             PrivatePush(
@@ -308,7 +315,7 @@ class Private:
             for number, rows in enumerate(pages, 1)
         ]
 
-    def _position(self, position: Position, now: int) -> dict[str, Any]:
+    def _position(self, position: AccountPosition, now: int) -> dict[str, Any]:
         return account_rows.position(self._desk.floor, position, self._desk.listings.facts(position.instrument), now)
 
     def _interval(self, name: str, wanted: dict[str, str]) -> int:
@@ -325,6 +332,6 @@ class Private:
         return round(self._desk.exchange.rules.account_interval_s * SECOND)
 
     @staticmethod
-    def _uid(line: Line) -> str:
+    def _uid(line: ExchangeConnection) -> str:
         assert line.account is not None
         return line.account.uid

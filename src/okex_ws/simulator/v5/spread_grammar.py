@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from okex_ws.simulator.engine.spreads import NewSpreadOrder, SpreadFill, SpreadOrder
+from okex_ws.simulator.engine.spreads import NewSpreadOrder, SpreadExecution, SpreadOrder
 from okex_ws.simulator.market.base import MILLISECOND, SECOND, stamp
 from okex_ws.simulator.v5 import order_grammar as grammar
-from okex_ws.simulator.v5.order_grammar import Refused
+from okex_ws.simulator.v5.order_grammar import OrderRequestRefused
 from okex_ws.simulator.v5.order_rows import plain
 from okex_ws.simulator.v5.rest.http import integer, number
 from okex_ws.simulator.v5.rest.private import Answer, Call, Endpoint
@@ -21,25 +21,25 @@ _TYPES = ("limit", "post_only", "ioc", "market")
 
 
 def read_new(arg: dict[str, Any]) -> NewSpreadOrder:
-    """A new spread order. Raises Refused 50014, 51000."""
+    """A new spread order. Raises OrderRequestRefused 50014, 51000."""
     given = {name: grammar.text(arg, name) for name in ("sprdId", "side", "ordType")}
     for name in ("sprdId", "side", "ordType"):
         if not given[name]:
-            raise Refused("50014", name)
+            raise OrderRequestRefused("50014", name)
     for name, options in (("side", ("buy", "sell")), ("ordType", _TYPES)):
         if given[name] not in options:
-            raise Refused("51000", name)
+            raise OrderRequestRefused("51000", name)
     size, price = grammar.number(arg, "sz"), grammar.number(arg, "px", signed=True)
     if not size:
-        raise Refused("50014", "sz")
+        raise OrderRequestRefused("50014", "sz")
     if price is None and given["ordType"] != "market":
-        raise Refused("50014", "px")
+        raise OrderRequestRefused("50014", "px")
     price = None if given["ordType"] == "market" else price
     name, tag = grammar.identity(arg, "clOrdId"), grammar.identity(arg, "tag", 16)
     return NewSpreadOrder(given["sprdId"], given["side"], given["ordType"], size, price, name, tag)
 
 
-def order_row(order: SpreadOrder, fill: SpreadFill | None = None, request_id: str = "") -> dict[str, Any]:
+def order_row(order: SpreadOrder, fill: SpreadExecution | None = None, request_id: str = "") -> dict[str, Any]:
     """A spread order as `sprd-orders` pushes it and REST lists it; fees are told with its trades alone."""
     left = order.size - order.filled
     return {
@@ -70,7 +70,7 @@ def order_row(order: SpreadOrder, fill: SpreadFill | None = None, request_id: st
     }
 
 
-def fill_row(fill: SpreadFill) -> dict[str, Any]:
+def fill_row(fill: SpreadExecution) -> dict[str, Any]:
     """A fill as `sprd-trades` pushes it and REST lists it, with both legs."""
     asked = fill.order.asked
     legs = [
@@ -109,7 +109,7 @@ def _one(call: Call) -> Answer:
     order_id, client_order_id = grammar.read_identity(dict(call.query))
     order = call.exchange.desk.spreads.find(call.uid, order_id, client_order_id)
     if order is None:
-        raise Refused("51603")
+        raise OrderRequestRefused("51603")
     return [order_row(order)]
 
 
@@ -146,7 +146,7 @@ def _trades(call: Call) -> Answer:
 def _cancel_all_after(call: Call) -> Answer:
     given = grammar.text(call.fields(), "timeOut")
     if not given.isdigit() or not (int(given) == 0 or 10 <= int(given) <= 120):
-        raise Refused("51000", "timeOut")
+        raise OrderRequestRefused("51000", "timeOut")
     due = call.exchange.desk.cancel_all_after.arm_spreads(call.uid, int(given), call.now)
     return [{"triggerTime": str(due // MILLISECOND), "ts": str(call.now // MILLISECOND)}]
 

@@ -1,4 +1,4 @@
-"""Desk: the trading half of an exchange: the floor, who takes orders for it, and where what happens there is told.
+"""V5Trading: the trading half of an exchange: the floor, who takes orders for it, and where what happens there is told.
 
 In: what its rooms are asked by the faces; `advance(now)` after every instant of the market. Out: pushes to whoever listens,
 and the `floor`, which is the truth about every account.
@@ -9,19 +9,19 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.engine.algo_orders import AlgoOrder, Algos
-from okex_ws.simulator.engine.cancel_all_after import Switches
-from okex_ws.simulator.engine.catalogue import Listings
-from okex_ws.simulator.engine.engine import DEFAULT_FUNDS, Floor, Happening
+from okex_ws.simulator.engine.algo_orders import AlgoOrder, AlgoOrders
+from okex_ws.simulator.engine.cancel_all_after import CancelAllAfterTimers
+from okex_ws.simulator.engine.catalogue import Catalogue
+from okex_ws.simulator.engine.engine import DEFAULT_FUNDS, Engine, Happening
 from okex_ws.simulator.engine.orders import Execution, Order, OrderChanged
-from okex_ws.simulator.engine.spreads import SpreadFill, SpreadOrder, Spreads
+from okex_ws.simulator.engine.spreads import SpreadExecution, SpreadOrder, Spreads
 from okex_ws.simulator.rules import ApiKey
-from okex_ws.simulator.seeded_random import Dice
+from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.v5 import spread_grammar as spread_words
 from okex_ws.simulator.v5.algo_rows import algo_row
-from okex_ws.simulator.v5.gateway import Clerk
+from okex_ws.simulator.v5.gateway import OrderGateway
 from okex_ws.simulator.v5.order_rows import BY_CLIENT, Origin
-from okex_ws.simulator.v5.pushes import Private
+from okex_ws.simulator.v5.pushes import AccountPushes
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _KEPT_FILLS = 100_000
 
 
-class Desk:
+class V5Trading:
     """The trading half of one exchange.
 
     clerk: obeys requests about orders. private: the account channels. algos, spreads: what trades beside the floor.
@@ -38,12 +38,12 @@ class Desk:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.floor = Floor(exchange.market, seed=exchange.seed, now=exchange.now, instruments=exchange.instruments)
-        self.listings = Listings(exchange)
-        self.private = Private(self)
-        self.clerk = Clerk(self)
-        self.cancel_all_after = Switches(self)
-        self.algos = Algos(self, self._tell_algo)
+        self.floor = Engine(exchange.market, seed=exchange.seed, now=exchange.now, instruments=exchange.instruments)
+        self.listings = Catalogue(exchange)
+        self.private = AccountPushes(self)
+        self.clerk = OrderGateway(self)
+        self.cancel_all_after = CancelAllAfterTimers(self)
+        self.algos = AlgoOrders(self, self._tell_algo)
         self.spreads = Spreads(self, self._tell_spread)
         self._origins: dict[str, Origin] = {}
         self._last_fills: dict[str, Execution] = {}
@@ -52,7 +52,7 @@ class Desk:
         self._hidden: dict[str, tuple[int, int]] = {}  # order id -> (lookups that do not find it yet, until which age; 0: any)
         self._extra: list[Happening] = []
         self._untold_spreads: list[tuple[str, str, dict[str, Any], str]] = []
-        self._order_dice = Dice(exchange.seed).fork("ack and push")
+        self._order_dice = SeededRandom(exchange.seed).fork("ack and push")
         for key in exchange.keys.values():
             self.uid(key)
 
@@ -152,7 +152,7 @@ class Desk:
     def _tell_algo(self, algo: AlgoOrder, now: int) -> None:
         self.private.announce(algo.uid, "orders-algo", self.algo_row(algo), now, action=algo.state)
 
-    def _tell_spread(self, order: SpreadOrder, fill: SpreadFill | None, request_id: str, now: int) -> None:
+    def _tell_spread(self, order: SpreadOrder, fill: SpreadExecution | None, request_id: str, now: int) -> None:
         self._untold_spreads.append((order.uid, "sprd-orders", spread_words.order_row(order, fill, request_id), order.state))
         if fill is not None:
             self._untold_spreads.append((order.uid, "sprd-trades", spread_words.fill_row(fill), ""))

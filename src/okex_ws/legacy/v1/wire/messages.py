@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.legacy.foreign import foreign
-from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Replied, Rows, Unknown, why
+from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LegacyLoginAnswer, Pong, Replied, Rows, Unknown, why
 from okex_ws.legacy.v1.wire import rows
 from okex_ws.legacy.v1.wire.channels import meaning
 from okex_ws.legacy.v1.wire.orders import REQUESTS, answered
@@ -53,7 +53,7 @@ def _frame_of(told: Any, now: int) -> Frame:
     if name in ("addChannel", "removeChannel"):
         return Acked(str(answer.get("channel", "")), name == "addChannel")
     if name == "login":
-        return LoginAnswer("0", "") if answer.get("result") in (True, "true") else _failed(name, answer)
+        return LegacyLoginAnswer("0", "") if answer.get("result") in (True, "true") else _failed(name, answer)
     try:
         if name in REQUESTS:
             return answered(name, answer, now)
@@ -69,7 +69,7 @@ def _failed(name: str, answer: dict[str, Any]) -> Frame:
     if name in REQUESTS:
         return Replied(name, code or "failed", message, "")
     # The login's error names no channel either.
-    return LoginAnswer(code or "failed", message) if name == "login" or code == "20102" else Failed(code, message, name)
+    return LegacyLoginAnswer(code or "failed", message) if name == "login" or code == "20102" else Failed(code, message, name)
 
 
 def _without_data(told: dict[str, Any], name: str, now: int) -> Frame:

@@ -35,7 +35,7 @@ KINDS = {("buy", "long"): "1", ("sell", "short"): "2", ("sell", "long"): "3", ("
 _SPOT = (("instId", ""),)
 
 
-class Request(NamedTuple):
+class V1OrderRequest(NamedTuple):
     """channel: V1's name of what is asked; parameters: texts by V1's names, unsigned."""
 
     channel: str
@@ -51,7 +51,7 @@ def place(
     order_type: str = "limit",
     position_side: str = "",
     leverage: int = 10,
-) -> Request:
+) -> V1OrderRequest:
     """Place an order. order_type: limit or market; a market buy on spot spends `size` of the quote currency.
 
     Futures: position_side long or short; size in contracts; market takes the counterparty's price; leverage 10 or 20.
@@ -68,7 +68,7 @@ def place(
             parameters |= {"price": positive("price", price), "amount": positive("size", size)}
         else:
             parameters["price" if side == "buy" else "amount"] = positive("size", size)
-        return Request("ok_spot_order", parameters)
+        return V1OrderRequest("ok_spot_order", parameters)
     kind = KINDS.get((side, position_side), "")
     if not kind:
         raise NoRequestError(f"a futures order opens or closes a side: position_side is long or short, not {position_side!r}")
@@ -78,31 +78,31 @@ def place(
     contracts = positive("size", size, is_whole=True)
     parameters = {"symbol": symbol, "contract_type": contract, "price": limit, "amount": contracts, "type": kind}
     parameters |= {"match_price": "1" if order_type == "market" else "0", "lever_rate": str(leverage)}
-    return Request("ok_futureusd_trade", parameters)
+    return V1OrderRequest("ok_futureusd_trade", parameters)
 
 
-def cancel(instrument: str, order_id: str) -> Request:
+def cancel(instrument: str, order_id: str) -> V1OrderRequest:
     """Cancel an order."""
     symbol, contract = _place(instrument)
     parameters = {"symbol": symbol, "order_id": identity(order_id)}
     if not contract:
-        return Request("ok_spot_cancel_order", parameters)
-    return Request("ok_futureusd_cancel_order", {**parameters, "contract_type": contract})
+        return V1OrderRequest("ok_spot_cancel_order", parameters)
+    return V1OrderRequest("ok_futureusd_cancel_order", {**parameters, "contract_type": contract})
 
 
-def query(instrument: str, order_id: str = "-1", *, page: int = 1, page_length: int = 50) -> Request:
+def query(instrument: str, order_id: str = "-1", *, page: int = 1, page_length: int = 50) -> V1OrderRequest:
     """Ask for an order, or for all that are open (order_id -1)."""
     symbol, contract = _place(instrument)
     if not contract:
-        return Request("ok_spot_orderinfo", {"symbol": symbol, "order_id": identity(order_id)})
+        return V1OrderRequest("ok_spot_orderinfo", {"symbol": symbol, "order_id": identity(order_id)})
     parameters = {"symbol": symbol, "order_id": identity(order_id), "contract_type": contract, "status": "1"}
     parameters |= {"current_page": str(page), "page_length": str(page_length)}
-    return Request("ok_futureusd_orderinfo", parameters)
+    return V1OrderRequest("ok_futureusd_orderinfo", parameters)
 
 
-def balances(*, futures: bool = False) -> Request:
+def balances(*, futures: bool = False) -> V1OrderRequest:
     """Ask for all balances."""
-    return Request("ok_futureusd_userinfo" if futures else "ok_spot_userinfo", {})
+    return V1OrderRequest("ok_futureusd_userinfo" if futures else "ok_spot_userinfo", {})
 
 
 def answered(name: str, answer: dict[str, Any], now: int) -> Replied:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.legacy.foreign import foreign
-from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LoginAnswer, Pong, Rows, Unknown, why
+from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LegacyLoginAnswer, Pong, Rows, Unknown, why
 from okex_ws.legacy.v3.wire import rows
 from okex_ws.legacy.v3.wire.channels import channel_of, family_of, meaning
 from okex_ws.wire.channels import Subscription
@@ -35,7 +35,7 @@ def frames_of(data: bytes, now: int) -> list[Frame]:
         case "subscribe" | "unsubscribe" as verb if "channel" in told:
             return [Acked(str(told["channel"]), verb == "subscribe")]
         case "login":
-            return [LoginAnswer("0" if told.get("success") in (True, "true") else "30027", "")]
+            return [LegacyLoginAnswer("0" if told.get("success") in (True, "true") else "30027", "")]
         case "error" if "errorCode" in told:
             return [_error(str(told.get("errorCode", "")), str(told.get("message", "")))]
     return [foreign(told, "V3") or Unknown(data)]

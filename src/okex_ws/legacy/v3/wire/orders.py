@@ -1,6 +1,6 @@
 """V3's order requests, which went over REST alone: to place, to cancel, to ask; and what was answered.
 
-A Request is method, path and body, exactly as they are signed: `headers` makes the signature of an instant.
+A V3OrderRequest is method, path and body, exactly as they are signed: `headers` makes the signature of an instant.
 Source: OKEx's pages of V3 "Spot Trading API", "Futures Trading API", "Perpetual Swap API"; clients of its day.
 """
 
@@ -24,7 +24,7 @@ _SIDES = {sides: number for number, sides in KINDS.items()}
 _decode = msgspec.json.Decoder(float_hook=str).decode
 
 
-class Request(NamedTuple):
+class V3OrderRequest(NamedTuple):
     """method, path with query, body ("" for none): all of it is signed."""
 
     method: str
@@ -41,7 +41,7 @@ def place(
     order_type: str = "limit",
     position_side: str = "",
     client_order_id: str = "",
-) -> Request:
+) -> V3OrderRequest:
     """Place an order. order_type: limit, post_only, fok, ioc or market; a market buy on spot spends `size` of the quote currency.
 
     Futures and swaps: position_side long or short, size in contracts, market takes the counterparty's price.
@@ -61,33 +61,33 @@ def place(
             body["notional" if side == "buy" else "size"] = positive("size", size)
         else:
             body |= {"order_type": _TYPES[order_type], "price": positive("price", price), "size": positive("size", size)}
-        return Request("POST", "/api/spot/v3/orders", _json(body))
+        return V3OrderRequest("POST", "/api/spot/v3/orders", _json(body))
     kind = _SIDES.get((side, position_side))
     if kind is None:
         raise NoRequestError(f"an order on a derivative opens or closes a side: long or short, not {position_side!r}")
     body |= {"type": kind, "size": positive("size", size, is_whole=True), "match_price": "1" if is_market else "0"}
     if price is not None and not is_market:
         body |= {"price": positive("price", price), "order_type": _TYPES[order_type]}
-    return Request("POST", f"/api/{business}/v3/order", _json(body))
+    return V3OrderRequest("POST", f"/api/{business}/v3/order", _json(body))
 
 
-def cancel(instrument: str, order_id: str) -> Request:
+def cancel(instrument: str, order_id: str) -> V3OrderRequest:
     """Cancel an order by its id, or by the client's."""
     business, order_id = _business(instrument), identity(order_id)
     if business == "spot":
-        return Request("POST", f"/api/spot/v3/cancel_orders/{order_id}", _json({"instrument_id": instrument}))
-    return Request("POST", f"/api/{business}/v3/cancel_order/{instrument}/{order_id}")
+        return V3OrderRequest("POST", f"/api/spot/v3/cancel_orders/{order_id}", _json({"instrument_id": instrument}))
+    return V3OrderRequest("POST", f"/api/{business}/v3/cancel_order/{instrument}/{order_id}")
 
 
-def query(instrument: str, order_id: str) -> Request:
+def query(instrument: str, order_id: str) -> V3OrderRequest:
     """Ask for an order by its id, or by the client's."""
     business, order_id = _business(instrument), identity(order_id)
     if business == "spot":
-        return Request("GET", f"/api/spot/v3/orders/{order_id}?instrument_id={instrument}")
-    return Request("GET", f"/api/{business}/v3/orders/{instrument}/{order_id}")
+        return V3OrderRequest("GET", f"/api/spot/v3/orders/{order_id}?instrument_id={instrument}")
+    return V3OrderRequest("GET", f"/api/{business}/v3/orders/{instrument}/{order_id}")
 
 
-def headers(request: Request, credentials: Credentials, timestamp: str) -> dict[str, str]:
+def headers(request: V3OrderRequest, credentials: Credentials, timestamp: str) -> dict[str, str]:
     """What goes with a request. timestamp: ISO 8601 in UTC with milliseconds, good for 30 s."""
     return {
         "OK-ACCESS-KEY": credentials.api_key,

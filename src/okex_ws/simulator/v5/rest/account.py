@@ -12,7 +12,7 @@ from okex_ws.simulator.market.base import stamp
 from okex_ws.simulator.v5 import account_rows
 from okex_ws.simulator.v5 import order_grammar as grammar
 from okex_ws.simulator.v5.grammar import INST_TYPES
-from okex_ws.simulator.v5.order_grammar import Refused
+from okex_ws.simulator.v5.order_grammar import OrderRequestRefused
 from okex_ws.simulator.v5.order_rows import plain
 from okex_ws.simulator.v5.rest.http import Wrong, required, unlisted
 from okex_ws.simulator.v5.rest.private import Answer, Call, Endpoint
@@ -112,7 +112,7 @@ def _set_leverage(call: Call) -> Answer:
     mode, side = grammar.text(fields, "mgnMode"), grammar.text(fields, "posSide") or "net"
     for name, value in (("lever", leverage), ("instId", instrument), ("mgnMode", mode)):
         if not value:
-            raise Refused("50014", name)
+            raise OrderRequestRefused("50014", name)
     if mode != "cross":
         raise Wrong("51000", "Parameter mgnMode error: this simulator has no isolated margin")
     if call.exchange.desk.listings.row(instrument) is None:
@@ -126,7 +126,7 @@ def _set_leverage(call: Call) -> Answer:
 def _set_position_mode(call: Call) -> Answer:
     mode = grammar.text(call.fields(), "posMode")
     if mode not in ("net_mode", "long_short_mode"):
-        raise Refused("51000", "posMode")
+        raise OrderRequestRefused("51000", "posMode")
     call.exchange.floor.set_position_mode(call.uid, mode)
     return [{"posMode": mode}]
 

@@ -12,7 +12,7 @@ from okex_ws.simulator.engine.algo_orders import CANCELED, EFFECTIVE, FAILED, LI
 from okex_ws.simulator.engine.orders import Rejection
 from okex_ws.simulator.v5 import order_grammar as grammar
 from okex_ws.simulator.v5.algo_grammar import read_stops, read_trigger
-from okex_ws.simulator.v5.order_grammar import Refused
+from okex_ws.simulator.v5.order_grammar import OrderRequestRefused
 from okex_ws.simulator.v5.rest.http import Wrong, integer, number, required
 from okex_ws.simulator.v5.rest.private import Answer, Call, Endpoint
 
@@ -20,7 +20,7 @@ _KINDS = ("conditional", "oco", "trigger")
 
 
 def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
-    """What a request asks for. Raises Refused."""
+    """What a request asks for. Raises OrderRequestRefused."""
     given = {
         name: grammar.text(fields, name)
         for name in (
@@ -39,10 +39,10 @@ def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
     }
     for name in ("instId", "tdMode", "side", "ordType"):
         if not given[name]:
-            raise Refused("50014", name)
+            raise OrderRequestRefused("50014", name)
     listing = call.exchange.desk.listings.row(given["instId"])
     if listing is None:
-        raise Refused("51001")
+        raise OrderRequestRefused("51001")
     wrong = [
         name
         for name, options in (
@@ -55,10 +55,10 @@ def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
         if given[name] not in options
     ]
     if wrong:
-        raise Refused("51000", wrong[0])
+        raise OrderRequestRefused("51000", wrong[0])
     size = grammar.number(fields, "sz")
     if not size and not given["closeFraction"]:
-        raise Refused("50014", "sz")
+        raise OrderRequestRefused("50014", "sz")
     return AlgoOrder(
         algo_id=call.exchange.desk.algos.next_id(),
         client_algo_id=given["algoClOrdId"],
@@ -85,13 +85,13 @@ def _triggers(call: Call, fields: dict[str, Any], given: dict[str, str]) -> list
     if given["ordType"] == "trigger":
         trigger = read_trigger(fields, "triggerPx", "triggerPxType", "orderPx")
         if trigger is None:
-            raise Refused("50014", "triggerPx")
+            raise OrderRequestRefused("50014", "triggerPx")
         last = call.exchange.desk.listings.facts(given["instId"]).last
         trigger.rises = not last or trigger.price >= Decimal(last)
         return [trigger]
     triggers = read_stops(fields, is_sell=is_sell)
     if len(triggers) != (2 if given["ordType"] == "oco" else 1):
-        raise Refused("50015", "tpTriggerPx or slTriggerPx")
+        raise OrderRequestRefused("50015", "tpTriggerPx or slTriggerPx")
     return triggers
 
 
@@ -122,7 +122,7 @@ def _cancel(call: Call) -> Answer:
         algo = algos.find(call.uid, algo_id, name)
         try:
             if algo is None:
-                raise Refused("51400")
+                raise OrderRequestRefused("51400")
             algos.cancel(algo, call.now)
         except Rejection as rejection:
             row |= {"sCode": rejection.code, "sMsg": rejection.message}
@@ -140,7 +140,7 @@ def _one(call: Call) -> Answer:
     algo_id, name = call.query.get("algoId", ""), call.query.get("algoClOrdId", "")
     algo = call.exchange.desk.algos.find(call.uid, algo_id, name)
     if algo is None:
-        raise Refused("51603")
+        raise OrderRequestRefused("51603")
     return [_row(call, algo)]
 
 
@@ -151,7 +151,7 @@ def _pending(call: Call) -> Answer:
 def _history(call: Call) -> Answer:
     kinds = required(call.query, "ordType").split(",")
     if "state" not in call.query and "algoId" not in call.query:
-        raise Refused("50015", "state or algoId")
+        raise OrderRequestRefused("50015", "state or algoId")
     states = (call.query["state"],) if "state" in call.query else (EFFECTIVE, CANCELED, FAILED)
     return _listed(call, kinds, states)
 

@@ -64,7 +64,7 @@ class Endpoint:
     trades: bool = False
 
 
-class PrivateFace:
+class PrivateRest:
     """Answers signed requests for one exchange."""
 
     def __init__(self, exchange: Exchange) -> None:

@@ -20,7 +20,7 @@ from okex_ws.simulator.market.base import BARS
 from okex_ws.simulator.v5 import grammar as v5
 from okex_ws.simulator.v5.rest import trade as trade_rest
 from okex_ws.simulator.v5.rest.http import Query, RestReply, Wrong, integer, newest, number, reply, required, status_of, unlisted
-from okex_ws.simulator.v5.rest.private import PrivateFace
+from okex_ws.simulator.v5.rest.private import PrivateRest
 
 if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
@@ -31,18 +31,18 @@ _SECOND = 1_000 * _MS
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
-    read: Callable[[RestFace, Query, int], list[Any]]
+    read: Callable[[PublicRest, Query, int], list[Any]]
     limit: int  # requests ...
     window: int  # ... per so many ns, per IP
     per: str = ""  # and per value of this parameter
 
 
-class RestFace:
+class PublicRest:
     """Answers requests for one exchange; remembers only the recent request times of each IP."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._private = PrivateFace(exchange)
+        self._private = PrivateRest(exchange)
         self._recent: dict[tuple[str, str, str], deque[int]] = {}
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: int, peer: str) -> RestReply:
@@ -255,22 +255,22 @@ class RestFace:
 
 _W = 2 * _SECOND
 _ENDPOINTS: dict[str, _Endpoint] = {
-    "public/time": _Endpoint(RestFace._time, 10, _W),
-    "public/instruments": _Endpoint(RestFace._instruments, 20, _W, "instType"),
-    "public/funding-rate": _Endpoint(RestFace._funding_rate, 10, _W, "instId"),
-    "public/funding-rate-history": _Endpoint(RestFace._funding_history, 10, _W, "instId"),
-    "public/mark-price": _Endpoint(RestFace._mark_price, 10, _W),
-    "public/open-interest": _Endpoint(RestFace._open_interest, 20, _W),
-    "public/price-limit": _Endpoint(RestFace._price_limit, 20, _W),
-    "market/books": _Endpoint(RestFace._books, 40, _W),
-    "market/books-full": _Endpoint(RestFace._books_full, 10, _W),
-    "market/trades": _Endpoint(RestFace._trades, 100, _W),
-    "market/history-trades": _Endpoint(RestFace._history_trades, 20, _W),
-    "market/candles": _Endpoint(RestFace._candles, 40, _W),
-    "market/history-candles": _Endpoint(RestFace._history_candles, 20, _W),
-    "market/ticker": _Endpoint(RestFace._ticker, 20, _W),
-    "market/tickers": _Endpoint(RestFace._tickers, 20, _W),
-    "market/index-tickers": _Endpoint(RestFace._index_tickers, 20, _W),
-    "system/status": _Endpoint(RestFace._status, 1, 5 * _SECOND),
+    "public/time": _Endpoint(PublicRest._time, 10, _W),
+    "public/instruments": _Endpoint(PublicRest._instruments, 20, _W, "instType"),
+    "public/funding-rate": _Endpoint(PublicRest._funding_rate, 10, _W, "instId"),
+    "public/funding-rate-history": _Endpoint(PublicRest._funding_history, 10, _W, "instId"),
+    "public/mark-price": _Endpoint(PublicRest._mark_price, 10, _W),
+    "public/open-interest": _Endpoint(PublicRest._open_interest, 20, _W),
+    "public/price-limit": _Endpoint(PublicRest._price_limit, 20, _W),
+    "market/books": _Endpoint(PublicRest._books, 40, _W),
+    "market/books-full": _Endpoint(PublicRest._books_full, 10, _W),
+    "market/trades": _Endpoint(PublicRest._trades, 100, _W),
+    "market/history-trades": _Endpoint(PublicRest._history_trades, 20, _W),
+    "market/candles": _Endpoint(PublicRest._candles, 40, _W),
+    "market/history-candles": _Endpoint(PublicRest._history_candles, 20, _W),
+    "market/ticker": _Endpoint(PublicRest._ticker, 20, _W),
+    "market/tickers": _Endpoint(PublicRest._tickers, 20, _W),
+    "market/index-tickers": _Endpoint(PublicRest._index_tickers, 20, _W),
+    "system/status": _Endpoint(PublicRest._status, 1, 5 * _SECOND),
 }
 """Path below /api/v5/ -> its read and its limit per IP (OKX V5 docs, each endpoint's "Rate Limit")."""

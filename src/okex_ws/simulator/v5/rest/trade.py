@@ -16,7 +16,7 @@ from okex_ws.simulator.market.base import DAY, MILLISECOND, SECOND
 from okex_ws.simulator.v5 import order_grammar as grammar
 from okex_ws.simulator.v5 import order_requests as order_talk
 from okex_ws.simulator.v5 import order_rows
-from okex_ws.simulator.v5.order_grammar import OPS, Op, Refused
+from okex_ws.simulator.v5.order_grammar import OPS, Op, OrderRequestRefused
 from okex_ws.simulator.v5.rest.http import RestReply, Wrong, integer, number, reply, required
 from okex_ws.simulator.v5.rest.private import Answer, Call, Endpoint, decoded
 
@@ -42,7 +42,7 @@ def _ordering(op: Op) -> Callable[[Call], Answer]:
         if "order_then_drop" in struck:
             return RestReply(0)
         if given is not None:
-            refused = Refused(given.options["code"])
+            refused = OrderRequestRefused(given.options["code"])
             return reply(given.options["status"], refused.code, refused.message, [])
         assert answer is not None
         return answer
@@ -58,7 +58,7 @@ def _obey(call: Call, op: Op) -> Answer:
     grammar.check_count(len(args), op)
     expires = grammar.expiry(call.headers.get("exptime"))
     if expires is not None and op.verb != "cancel" and expires * MILLISECOND < exchange.clock(now):
-        raise Refused("50036")
+        raise OrderRequestRefused("50036")
     if op.verb == "mass-cancel":
         exchange.desk.clerk.mass_cancel(call.key, op, args[0], now)
         return [{"result": True}]
@@ -98,13 +98,13 @@ def _order(call: Call) -> Answer:
     instrument = required(call.query, "instId")
     order_id, client_order_id = call.query.get("ordId", ""), call.query.get("clOrdId", "")
     if not order_id and not client_order_id:
-        raise Refused("51407")
+        raise OrderRequestRefused("51407")
     desk = call.exchange.desk
     if desk.listings.row(instrument) is None:
-        raise Refused("51001")
+        raise OrderRequestRefused("51001")
     order = desk.floor.find(call.uid, instrument, order_id=order_id, client_order_id=client_order_id)
     if order is None or _is_forgotten(call, order) or desk.is_hidden(order, call.now):
-        raise Refused("51603")
+        raise OrderRequestRefused("51603")
     return [_row(call, order)]
 
 
@@ -219,9 +219,9 @@ def _cancel_all_after(call: Call) -> Answer:
     fields = call.fields()
     given, tag = grammar.text(fields, "timeOut"), grammar.text(fields, "tag")
     if not given:
-        raise Refused("50014", "timeOut")
+        raise OrderRequestRefused("50014", "timeOut")
     if not given.isdigit() or not (int(given) == 0 or 10 <= int(given) <= 120):
-        raise Refused("51000", "timeOut")
+        raise OrderRequestRefused("51000", "timeOut")
     due = call.exchange.desk.cancel_all_after.arm(call.uid, tag, int(given), call.now)
     return [{"triggerTime": str(due // MILLISECOND), "tag": tag, "ts": str(call.now // MILLISECOND)}]
 
@@ -231,7 +231,7 @@ def _close_position(call: Call) -> Answer:
     fields, desk = call.fields(), call.exchange.desk
     instrument, side = grammar.text(fields, "instId"), grammar.text(fields, "posSide") or "net"
     if not instrument or desk.listings.row(instrument) is None:
-        raise Refused("51001")
+        raise OrderRequestRefused("51001")
     position = desk.floor.accounts[call.uid].positions.get((instrument, side))
     if position is None or not position.size:
         raise Rejection("51023", "Position doesn't exist.")
