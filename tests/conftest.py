@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from tests.canary import Canary
+from tests.support.canary import Canary
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)

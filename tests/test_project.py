@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import CLEAN, Simulator
+from tests.support.paths import ROOT
+from tests.support.shell import CLEAN, Simulator
 
 from okex_ws.cli.app import run
 
-ROOT = Path(__file__).parents[1]
 DOCS = ("recording", "trading", "architecture", "okx-quirks", "glossary", "add-a-channel", "cli")
 PAGES = ["README.md", *(f"docs/{name}.md" for name in DOCS)]
 COMMANDS = ("stream", "price", "simulate", "plan", "doctor", "demo")

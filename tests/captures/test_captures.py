@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.looped import looped, rest_of
-from tests.virtual import START, World
-from tests.waiting import attended
+from tests.support.looped import looped, rest_of
+from tests.support.paths import CORPORA
+from tests.support.virtual import START, World
+from tests.support.waiting import attended
 
 from okex_ws import Client, at
 from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, ConsumerFailed, Event, Gap, Malformed, Resumed
@@ -28,7 +28,6 @@ from okex_ws.simulator.rules import Rules
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import PushDecoder
 
-CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 OLD, NEW = "cryptofeed-2021-07-okex-v5", "cryptofeed-2022-05-okx-v5"
 CAPTURES = [(OLD, "0"), (OLD, "1"), (OLD, "2"), (NEW, "0")]
 UPDATES = {(OLD, "0"): 1_504, (OLD, "1"): 1_446, (OLD, "2"): 1_422, (NEW, "0"): 290}

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.cli.shell import Simulator
+from tests.support.shell import Simulator
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import CLEAN, Result, Simulator, run
+from tests.support.shell import CLEAN, Result, Simulator, run
 
 from okex_ws.cli import app
 

@@ -7,8 +7,8 @@ import ssl
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.cli.shell import Simulator, run
-from tests.faults.looped import looped
+from tests.support.looped import looped
+from tests.support.shell import Simulator, run
 
 from okex_ws.cli.doctor_key import check_key
 from okex_ws.cli.options import Target

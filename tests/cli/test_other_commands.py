@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import CLEAN, COMMAND, PATIENCE_S, SHARED, Simulator, run, started
+from tests.support.paths import SHARED
+from tests.support.shell import CLEAN, COMMAND, PATIENCE_S, Simulator, run, started
 
 import okex_ws
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.cli.shell import PATIENCE_S, Simulator, here, run, started
-from tests.store.rows import START
+from tests.support.shell import PATIENCE_S, Simulator, here, run, started
+from tests.support.store_rows import START
 
 from okex_ws.events import Unrecoverable
 from okex_ws.store import TableWriter, prepare

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import CLEAN, COMMAND, Result, Simulator, ended, here, launched, run
 from tests.cli.test_record import Recording, busy
+from tests.support.shell import CLEAN, COMMAND, Result, Simulator, ended, here, launched, run
 
 __all__ = ["busy"]  # the fixture
 

@@ -7,7 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import PATIENCE_S, SHARED, Simulator, run, started
+from tests.support.paths import SHARED
+from tests.support.shell import PATIENCE_S, Simulator, run, started
 
 
 def test_one_line_an_event(venue: Simulator) -> None:

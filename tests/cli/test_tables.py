@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.cli.shell import CLEAN
+from tests.support.shell import CLEAN
 
 from okex_ws.cli.tables import paragraph, show_orders
 from okex_ws.events import OrderUpdate

@@ -13,8 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import CLEAN, Result, Simulator, here, run
-from tests.faults.looped import looped
+from tests.support.looped import looped
+from tests.support.shell import CLEAN, Result, Simulator, here, run
 
 from okex_ws import Client, at, credentials
 from okex_ws.cli import app, order

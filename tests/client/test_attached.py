@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.faults.test_F_orders import exchange, trading_client
-from tests.trading import SWAP
+from tests.support.virtual_trading import SWAP
 
 import okex_ws
 from okex_ws.events import AlgoOrderUpdate

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.faults.test_F_orders import exchange, trading_client
-from tests.trading import SPOT, SWAP
+from tests.support.virtual_trading import SPOT, SWAP
 
 import okex_ws
 from okex_ws.simulator.rules import DEMO_KEY

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from tests.faults.looped import closed_port, looped, rest_of, until
-from tests.waiting import attended
+from tests.support.looped import closed_port, looped, rest_of, until
+from tests.support.waiting import attended
 
 from okex_ws import Client, Event, Gap, Trade, at
 from okex_ws.client.backfill import Backfill

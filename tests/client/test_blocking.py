@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.cli.shell import CLEAN, Simulator
+from tests.support.shell import CLEAN, Simulator
 
 import okex_ws
 from okex_ws import BookSnapshot, Policy, SubscriptionError, Trade

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from tests.client.order_kill_child import STEPS
+from tests.support.order_kill_child import STEPS
+from tests.support.paths import ROOT
 
 from okex_ws.client.intents import IntentLog
 from okex_ws.simulator.exchange import Exchange
@@ -22,7 +23,6 @@ from okex_ws.simulator.server import Server
 
 LOOPS = int(os.environ.get("OKEX_WS_KILL_LOOPS", "12"))
 SETTLE_EVERY = 50
-ROOT = Path(__file__).parents[2]
 
 
 class Traders:
@@ -36,7 +36,7 @@ class Traders:
     async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.client.order_kill_child", stdin=pipe, stdout=pipe, cwd=ROOT, start_new_session=True
+            sys.executable, "-m", "tests.support.order_kill_child", stdin=pipe, stdout=pipe, cwd=ROOT, start_new_session=True
         )
         return self
 

@@ -6,7 +6,7 @@ import asyncio
 from decimal import Decimal
 
 from tests.faults.test_F_orders import exchange, trading_client
-from tests.trading import SPOT, SWAP
+from tests.support.virtual_trading import SPOT, SWAP
 
 import okex_ws
 from okex_ws.simulator.rules import DEMO_KEY, ApiKey

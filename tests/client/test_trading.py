@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from tests.faults.test_F_orders import exchange, trading_client
-from tests.test_replay import Record
-from tests.trading import SPOT, SPREAD, SWAP
-from tests.waiting import turns_until
+from tests.replay.test_replay import Record
+from tests.support.virtual_trading import SPOT, SPREAD, SWAP
+from tests.support.waiting import turns_until
 
 import okex_ws
 from okex_ws.client.intents import IntentLog, IntentLogError

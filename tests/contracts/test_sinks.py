@@ -8,8 +8,8 @@ from random import Random
 
 import msgspec
 import pytest
-from tests.sinks.samples import ListSource, Patience, Watched, batch, every_kind, trades
-from tests.sinks.targets import JsonlTarget, RedisTarget, Target, expected, target, those, within
+from tests.support.sink_samples import ListSource, Patience, Watched, batch, every_kind, trades
+from tests.support.sink_targets import JsonlTarget, RedisTarget, Target, expected, target, those, within
 
 from okex_ws import events
 from okex_ws.sinks import Spool

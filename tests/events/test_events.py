@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.support.paths import FIXTURES, SHARED
 
 from okex_ws import events
 from okex_ws.events.base import MS
 from okex_ws.wire import frames
 from okex_ws.wire.channels import CHANNELS
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "v5"
-SHEET = Path(__file__).parents[3] / "shared" / "protocol" / "okx_v5_channels.json"
+FIXTURES = FIXTURES / "v5"
+SHEET = SHARED / "protocol" / "okx_v5_channels.json"
 ROWS = [name for name, row in CHANNELS.items() if not row.bars]
 CANDLES = [name for name, row in CHANNELS.items() if row.bars]
 

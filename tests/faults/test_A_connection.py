@@ -9,9 +9,9 @@ import time
 from typing import Any
 
 import pytest
-from tests.faults.looped import CURIOUS, client_of, closed_port, following, looped, sockets_to, until
-from tests.faults.rawserver import CLOSE, PING, PONG, TEXT, Peer, RawServer, frame, text_frame, trade
-from tests.faults.toxics import Proxy
+from tests.support.looped import CURIOUS, client_of, closed_port, following, looped, sockets_to, until
+from tests.support.raw_server import CLOSE, PING, PONG, TEXT, Peer, RawServer, frame, text_frame, trade
+from tests.support.toxics import Proxy
 
 from okex_ws import Credentials, Event, Gap, Trade
 from okex_ws.events import BookSnapshot, Connected, Disconnected, Malformed, Resumed, Subscribed

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 import pytest
 import trustme
-from tests.faults.looped import QUICK, client_of, following, looped, until
-from tests.faults.rawserver import Peer, RawServer, text_frame, trade
-from tests.faults.toxics import Proxy, Toxics
-from tests.waiting import attended
+from tests.support.looped import QUICK, client_of, following, looped, until
+from tests.support.raw_server import Peer, RawServer, text_frame, trade
+from tests.support.toxics import Proxy, Toxics
+from tests.support.waiting import attended
 
 from okex_ws import BookUpdate, Client, Event, Gap, Trade, at
 from okex_ws.client.connection import Driver

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from picows import WSMsgType
-from tests.faults.looped import client_of, closed_port, following, looped, sockets_to, until
-from tests.faults.rawserver import CLOSE, Peer, RawServer, Script, trade
 from tests.faults.test_A_connection import KEY, market_server
-from tests.faults.toxics import Proxy
-from tests.waiting import turns_until
+from tests.support.looped import client_of, closed_port, following, looped, sockets_to, until
+from tests.support.raw_server import CLOSE, Peer, RawServer, Script, trade
+from tests.support.toxics import Proxy
+from tests.support.waiting import turns_until
 
 from okex_ws import Client, Event, Policy, Trade
 from okex_ws.client import client as client_module

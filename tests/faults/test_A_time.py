@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tests.simulator.fixed_market import INSTRUMENTS, FixedMarket
 from tests.soak.schedule import audit
-from tests.virtual import MS, START, World
+from tests.support.fixed_market import INSTRUMENTS, FixedMarket
+from tests.support.virtual import MS, START, World
 
 from okex_ws import Event, Gap, Trade, subscription
 from okex_ws.events import BookSnapshot, BookUpdate, Connected, Disconnected, Notice, Resumed, Stale

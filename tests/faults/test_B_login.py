@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.faults.test_B_session import StillMarket
-from tests.virtual import START, World
+from tests.support.virtual import START, World
 
 from okex_ws import Credentials, Trade
 from okex_ws.events import Disconnected, Event, LoggedIn, Refused, Subscribed

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.simulator.talk import Talker, book, exchange
-from tests.virtual import START, World
+from tests.support.talk import Talker, book, exchange
+from tests.support.virtual import START, World
 
 from okex_ws import BookSnapshot, BookUpdate, Credentials, Gap, Trade
 from okex_ws.events import (

@@ -8,9 +8,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tests.faults.looped import looped, until
-from tests.simulator.fixed_market import START, FixedMarket
-from tests.waiting import attended, turns_until
+from tests.support.fixed_market import START, FixedMarket
+from tests.support.looped import looped, until
+from tests.support.waiting import attended, turns_until
 
 from okex_ws import BookSnapshot, Client, Event, Gap, Ticker, Trade, at
 from okex_ws.client.stream import Policy, Stream

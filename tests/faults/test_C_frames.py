@@ -12,11 +12,11 @@ import tracemalloc
 import zlib
 
 import pytest
-from tests.faults.looped import CURIOUS, client_of, following, looped, until
-from tests.faults.messages import BTC, GOOD, change, encoded, image, only, session
-from tests.faults.rawserver import BINARY, CLOSE, TEXT, Peer, RawServer, frame, text_frame, trade
-from tests.virtual import START
-from tests.waiting import turns_until
+from tests.support.looped import CURIOUS, client_of, following, looped, until
+from tests.support.messages import BTC, GOOD, change, encoded, image, only, session
+from tests.support.raw_server import BINARY, CLOSE, TEXT, Peer, RawServer, frame, text_frame, trade
+from tests.support.virtual import START
+from tests.support.waiting import turns_until
 
 from okex_ws.events import (
     Connected,

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.faults.messages import BTC, GOOD, WANTED, change, encoded, image, only, push, session, ticker
-from tests.faults.rawserver import trade
-from tests.virtual import START, World
+from tests.support.messages import BTC, GOOD, WANTED, change, encoded, image, only, push, session, ticker
+from tests.support.raw_server import trade
+from tests.support.virtual import START, World
 
 from okex_ws.events import (
     BookSnapshot,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.simulator.fixed_market import FixedMarket
 from tests.soak.backfill import Fetching, audit, run
-from tests.virtual import MS, START, World
+from tests.support.fixed_market import FixedMarket
+from tests.support.virtual import MS, START, World
 
 from okex_ws import Gap, Trade
 from okex_ws.events import Recovered, SingleTrade, Unrecoverable

@@ -9,10 +9,10 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from tests.faults.looped import looped, until
-from tests.simulator.fixed_market import FixedMarket
-from tests.virtual import MS, START, World
-from tests.waiting import attended
+from tests.support.fixed_market import FixedMarket
+from tests.support.looped import looped, until
+from tests.support.virtual import MS, START, World
+from tests.support.waiting import attended
 
 from okex_ws import Client, at
 from okex_ws.events import (

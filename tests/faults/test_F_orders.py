@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.trading import SPOT, SPREAD, SWAP, Trader, best, ledger, restart, trading
-from tests.virtual import World
+from tests.support.virtual import World
+from tests.support.virtual_trading import SPOT, SPREAD, SWAP, Trader, best, ledger, restart, trading
 
 import okex_ws
 from okex_ws.events import OrderRefused, OrderResolved, OrderUpdate, Verdict

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from tests.faults.test_F_orders import exchange, trading_client
-from tests.guarded import GuardedTrader, guarded
-from tests.trading import SPOT, SPREAD, SWAP, best, killed, ledger
-from tests.virtual import START, World
+from tests.support.virtual import START, World
+from tests.support.virtual_risk import GuardedTrader, guarded
+from tests.support.virtual_trading import SPOT, SPREAD, SWAP, best, killed, ledger
 
 import okex_ws
 from okex_ws.events import (

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 import rich.console
 import rich.traceback
-from tests import canary
-from tests.cli.shell import here, run
-from tests.faults.looped import following, looped, until
+from tests.support import canary
+from tests.support.looped import following, looped, until
+from tests.support.shell import here, run
 
 import okex_ws
 from okex_ws import AccountKey, Client, Credentials, CredentialsError, RestError, Trading, at, site

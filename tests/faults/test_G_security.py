@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.looped import client_of, following, looped, until
-from tests.faults.rawserver import CLOSE, TEXT, Peer, RawServer, frame, text_frame, trade
+from tests.support.looped import client_of, following, looped, until
+from tests.support.raw_server import CLOSE, TEXT, Peer, RawServer, frame, text_frame, trade
 
 from okex_ws import Client, Credentials, EndpointError, Site, Trade, at, site, subscription
 from okex_ws.client.rest import RestError

@@ -13,15 +13,15 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import websockets
-from tests.faults.looped import client_of, looped, until
-from tests.simulator.fixed_market import START, FixedMarket
 from tests.soak.schedule import faults
-from tests.virtual import World
+from tests.support.fixed_market import START, FixedMarket
+from tests.support.looped import client_of, looped, until
+from tests.support.paths import ROOT
+from tests.support.virtual import World
 from websockets.asyncio.client import ClientConnection, connect
 
 from okex_ws import Client, Event, Gap, Trade
@@ -33,7 +33,6 @@ from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.server import MAX_FRAME, Server
 from okex_ws.simulator.v5.connection import Text
 
-ROOT = Path(__file__).parents[2]
 TRADES = {"channel": "trades", "instId": "BTC-USDT"}
 
 

@@ -7,10 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.support.paths import CORPORA
 
 from okex_ws.journal import JournalReader
-
-CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 
 
 def capture(path: Path, rows: list[dict[str, object] | str]) -> JournalReader:

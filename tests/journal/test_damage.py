@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.journal.disks import SEGMENT, START, BytesStorage, MemoryDisk, UnreadableStorage, fill, read, small_segment, text_of
+from tests.support.disks import SEGMENT, START, BytesStorage, MemoryDisk, UnreadableStorage, fill, read, small_segment, text_of
 
 from okex_ws.journal import ForeignFileError, JournalReader, JournalWriter, UnknownFormatError
 from okex_ws.journal.format import HEADER_BYTES, Block, walk

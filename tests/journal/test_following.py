@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from tests.journal.disks import START, MemoryDisk, fill, text_of
+from tests.support.disks import START, MemoryDisk, fill, text_of
 
 from okex_ws.journal import JournalReader, JournalWriter
 

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.journal.disks import SEGMENT, START, BytesStorage, fill, read, small_segment
+from tests.support.disks import SEGMENT, START, BytesStorage, fill, read, small_segment
 
 from okex_ws.journal import (
     ForeignFileError,

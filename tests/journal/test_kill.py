@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.journal.disks import text_of
+from tests.support.disks import text_of
+from tests.support.paths import ROOT
 
 from okex_ws.journal import JournalReader
 
 LOOPS = int(os.environ.get("OKEX_WS_KILL_LOOPS", "20"))
-ROOT = Path(__file__).parents[2]
 
 
 class Victims:
@@ -24,7 +24,7 @@ class Victims:
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "tests.journal.kill_child"]
+        command = [sys.executable, "-m", "tests.support.journal_kill_child"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=ROOT, env=environment,
             start_new_session=True,

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.journal.disks import START, FailingDisk, MemoryDisk, fill, read, small_segment
+from tests.support.disks import START, FailingDisk, MemoryDisk, fill, read, small_segment
 
 from okex_ws.journal import JournalFullError, JournalReader, JournalWriter, OsStorage, Storage, StorageFailedError, recover
 

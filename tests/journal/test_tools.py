@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.journal.disks import START, fill, text_of
-from tests.sinks.servers import program
+from tests.support.disks import START, fill, text_of
+from tests.support.sink_servers import program
 
 from okex_ws.journal import JournalWriter
 

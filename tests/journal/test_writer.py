@@ -11,7 +11,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.journal.disks import SECOND, START, MemoryDisk, fill, read, small_segment, text_of
+from tests.support.disks import SECOND, START, MemoryDisk, fill, read, small_segment, text_of
 
 from okex_ws.journal import JournalError, JournalReader, JournalWriter, Record, RecordTooLongError, read_header
 from okex_ws.wire import requests

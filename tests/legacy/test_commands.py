@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import Simulator, here
-from tests.legacy.corpus import CORPORA, rows
+from tests.support.legacy_corpus import CORPORA, rows
+from tests.support.paths import ROOT
+from tests.support.shell import Simulator, here
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_a_capture_replays_in_the_dialect_it_is_of(name: str, events: int | None
 
 
 def test_the_pages_own_line_of_a_capture_is_one(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "from-the-2018-demo.md").read_text()
+    page = (ROOT / "docs" / "from-the-2018-demo.md").read_text()
     capture = tmp_path / "capture.jsonl"
     capture.write_text(page.split("```json\n")[1].split("```")[0])
     done = here("replay", str(capture), "--flat", "--json")

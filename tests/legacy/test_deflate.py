@@ -10,7 +10,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.legacy.corpus import START, rows, session_v1, session_v3
+from tests.support.legacy_corpus import START, rows, session_v1, session_v3
 
 from okex_ws.events import BookSnapshot, Event, Malformed, Trade
 from okex_ws.legacy.deflate import deflated, inflated, noted

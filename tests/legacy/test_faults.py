@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.legacy.corpus import START, session_v1, session_v3
-from tests.legacy.world import World
+from tests.support.legacy_corpus import START, session_v1, session_v3
+from tests.support.legacy_world import World
 
 from okex_ws.events import Connected, Disconnected, Event, Gap, Malformed, Refused, Resumed, Subscribed, Trade
 from okex_ws.legacy.session import LegacySession

@@ -6,17 +6,17 @@ import asyncio
 import re
 import signal
 import sys
-from pathlib import Path
 
-from tests.cli.shell import CLEAN
-from tests.faults.looped import looped
+from tests.support.looped import looped
+from tests.support.paths import ROOT
+from tests.support.shell import CLEAN
 
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
 from okex_ws.simulator.server import Server
 
-PAGE = Path(__file__).parents[2] / "docs" / "from-the-2018-demo.md"
+PAGE = ROOT / "docs" / "from-the-2018-demo.md"
 
 
 def script() -> str:

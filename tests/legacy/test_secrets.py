@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.legacy.corpus import START, session_v1, session_v3
+from tests.support.legacy_corpus import START, session_v1, session_v3
 
 from okex_ws.journal import JournalReader, JournalWriter
 from okex_ws.legacy.v1.wire import orders

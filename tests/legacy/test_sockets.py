@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import zstandard
-from tests.faults.looped import following, looped, until
-from tests.faults.rawserver import BINARY, CLOSE, TEXT, Peer, RawServer, frame
-from tests.recorder.recording import Until, texts
+from tests.support.looped import following, looped, until
+from tests.support.raw_server import BINARY, CLOSE, TEXT, Peer, RawServer, frame
+from tests.support.recording import Until, texts
 
 import okex_ws
 from okex_ws import store

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.legacy.corpus import SECOND, START, rows, session_v1
+from tests.support.legacy_corpus import SECOND, START, rows, session_v1
 
 from okex_ws.events import (
     AccountUpdate,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.legacy.corpus import session_v1
+from tests.support.legacy_corpus import session_v1
 
 from okex_ws.events import AccountUpdate, Event, LoggedIn, OrderReplied, OrderUpdate, PositionUpdate
 from okex_ws.legacy.v1.wire import orders, requests

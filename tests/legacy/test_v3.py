@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.legacy.corpus import SECOND, START, rows, session_v3
+from tests.support.legacy_corpus import SECOND, START, rows, session_v3
 
 from okex_ws.events import (
     AccountUpdate,

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.legacy.corpus import START
+from tests.support.legacy_corpus import START
 
 from okex_ws.legacy.v3.wire import orders
 from okex_ws.wire.frames import FrameError

@@ -6,12 +6,12 @@ import copy
 import itertools
 import json
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.paths import CORPORA
 
 from okex_ws.events import (
     AccountQuality,
@@ -35,7 +35,7 @@ T0 = 1_790_000_000 * SECOND
 MS0 = T0 // 10**6
 D = Decimal
 PLACES = (("orders", "ANY"), ("account", ""), ("positions", "ANY"))
-CORPUS = Path(__file__).parents[3] / "shared" / "corpora" / "tradebot-private-2026.jsonl"
+CORPUS = CORPORA / "tradebot-private-2026.jsonl"
 
 
 def at(seconds: float) -> int:

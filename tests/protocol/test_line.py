@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.protocol.talking import BOOKS, KEY, T0, TICK_BY_TICK, TICKERS, TRADES, ack, at, brief, change, image, said, trade
+from tests.support.talking import BOOKS, KEY, T0, TICK_BY_TICK, TICKERS, TRADES, ack, at, brief, change, image, said, trade
 
 from okex_ws import Gap
 from okex_ws.events import Connected, Disconnected, Event, Resumed, Subscribed

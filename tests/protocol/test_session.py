@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocol.talking import (
+from tests.support.talking import (
     BOOKS,
     BOOKS5,
     KEY,

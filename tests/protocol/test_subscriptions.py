@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocol.talking import BOOKS, BOOKS5, T0, TICK_BY_TICK, TICKERS, TRADES, at
+from tests.support.talking import BOOKS, BOOKS5, T0, TICK_BY_TICK, TICKERS, TRADES, at
 
 from okex_ws.protocol.subscriptions import AckVerdict, Subscriptions, SubscriptionState
 from okex_ws.wire.channels import Subscription, subscription

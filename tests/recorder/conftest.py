@@ -1,3 +1,3 @@
 """What every test of this room may count on."""
 
-from tests.unpaced import unpaced as unpaced
+from tests.support.unpaced import unpaced as unpaced

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.shell import here
-from tests.faults.looped import looped
-from tests.recorder.recording import INSTRUMENTS, Until, market
+from tests.support.looped import looped
+from tests.support.recording import INSTRUMENTS, Until, market
+from tests.support.shell import here
 
 import okex_ws
 from okex_ws import checkpoints, store

@@ -15,10 +15,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.faults.looped import looped
-from tests.recorder.recording import INSTRUMENTS, Until, market, recording, texts
 from tests.recorder.test_replay import messages
-from tests.waiting import attended
+from tests.support.looped import looped
+from tests.support.paths import ROOT
+from tests.support.recording import INSTRUMENTS, Until, market, recording, texts
+from tests.support.waiting import attended
 
 import okex_ws
 from okex_ws import store
@@ -34,7 +35,6 @@ from okex_ws.store.verify import HOLE
 
 LOOPS = int(os.environ.get("OKEX_WS_KILL_LOOPS", "5"))
 LOOPS_A_FOLDER = 10
-ROOT = Path(__file__).parents[2]
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """What a process that forks must not have, and NumPy and Arrow begin when they are imported."""
 TROUBLE = (
@@ -51,7 +51,7 @@ class Victims:
 
     async def __aenter__(self) -> Victims:
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", **NO_THREADS}
-        command = (sys.executable, "-m", "tests.recorder.kill_child")
+        command = (sys.executable, "-m", "tests.support.recorder_kill_child")
         pipe = asyncio.subprocess.PIPE
         self.process = await asyncio.create_subprocess_exec(
             *command, stdin=pipe, stdout=pipe, cwd=ROOT, env=environment, start_new_session=True

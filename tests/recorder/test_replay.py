@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import CLEAN
+from tests.support.paths import CORPORA
+from tests.support.shell import CLEAN
 
 from okex_ws import store
 from okex_ws.dialects import dialect
@@ -21,7 +22,7 @@ from okex_ws.recorder.recovery import recover_tables
 from okex_ws.replay import Played, paced, played
 from okex_ws.store.verify import HOLE
 
-CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpora" / "cryptofeed-2021-07-okex-v5.jsonl"
+CORPUS = CORPORA / "cryptofeed-2021-07-okex-v5.jsonl"
 MESSAGES = int(os.environ.get("OKEX_WS_REPLAY_MESSAGES", "1000000"))
 START = 1_790_000_000_000_000_000
 MEGABYTE = 1 << 20

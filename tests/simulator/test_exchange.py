@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.simulator.fixed_market import START, FixedMarket
-from tests.simulator.talk import Talker, book, exchange, seconds
+from tests.support.fixed_market import START, FixedMarket
+from tests.support.paths import ROOT
+from tests.support.talk import Talker, book, exchange, seconds
 
 from okex_ws.simulator.exchange import Refusal
 from okex_ws.simulator.rules import ApiKey
@@ -304,7 +305,7 @@ def script(seed: int) -> bytes:
 
 def test_H2_same_seed_same_bytes_in_another_process() -> None:
     here = hashlib.sha256(script(7)).hexdigest()
-    search = [str(HERE.parents[1]), str(HERE.parents[1] / "src")]
+    search = [str(ROOT), str(ROOT / "src")]
     program = (
         f"import sys; sys.path[:0] = {search!r}; import hashlib; from tests.simulator.test_exchange import script;"
         " print(hashlib.sha256(script(7)).hexdigest())"

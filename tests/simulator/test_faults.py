@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 import pytest
-from tests.simulator.fixed_market import FixedMarket
-from tests.simulator.talk import Talker, book, exchange, seconds
+from tests.support.fixed_market import FixedMarket
+from tests.support.talk import Talker, book, exchange, seconds
 
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.faults import KINDS, Fault, Faults, nanoseconds

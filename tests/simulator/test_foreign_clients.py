@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.paths import ROOT
 from websockets.asyncio.client import connect
 
 from okex_ws.simulator.exchange import Exchange
@@ -23,7 +24,6 @@ from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
 from okex_ws.simulator.server import Server
 
-ROOT = Path(__file__).parents[2]
 ENVIRONMENT = ROOT / ".cache" / "foreign-venv"
 WANTED = ("python-okx==0.4.4", "websockets>=14")
 INSTRUMENT = "BTC-USDT"
@@ -55,7 +55,7 @@ def foreign_python() -> Path:
 async def visit(python: Path, server: Server, script_name: str = "foreign_visit.py") -> dict[str, Any]:
     """Run one of the SDK's visits as a process that trusts the server's throw-away authority."""
     assert server.ca_file is not None
-    script = Path(__file__).with_name(script_name)
+    script = ROOT / "tests" / "support" / script_name
     clean = {n: v for n, v in os.environ.items() if "proxy" not in n.lower() and not n.startswith("PYTHON")}
     process = await asyncio.create_subprocess_exec(
         python,

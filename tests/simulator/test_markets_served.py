@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import zlib
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.simulator.talk import Talker, book, seconds
+from tests.support.paths import CORPORA
+from tests.support.talk import Talker, book, seconds
 
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
@@ -17,7 +17,6 @@ from okex_ws.simulator.market.captures import CaptureMarket
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
 
-CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 START = seconds(0)
 QUIET = {"idle_close_s": 0.0, "connects_per_s": 0, "rest_limits": "off"}
 

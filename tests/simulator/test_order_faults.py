@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.simulator.talk import Talker, seconds
-from tests.simulator.trading import SPOT, Trader, code, login, rest, rows, venue
+from tests.support.exchange_orders import SPOT, Trader, code, login, rest, rows, venue
+from tests.support.talk import Talker, seconds
 
 from okex_ws.simulator.connection import Abort
 from okex_ws.simulator.exchange import Exchange

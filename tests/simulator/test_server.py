@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from tests.simulator.fixed_market import FixedMarket
-from tests.simulator.talk import book
+from tests.support.fixed_market import FixedMarket
+from tests.support.talk import book
 from websockets.asyncio.client import ClientConnection, connect
 
 from okex_ws.simulator.exchange import Exchange

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.simulator.fixed_market import START
-from tests.simulator.trading import SPOT, iso, sign
+from tests.support.exchange_orders import SPOT, iso, sign
+from tests.support.fixed_market import START
 
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults

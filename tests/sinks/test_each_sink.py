@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 import redis
-from tests.sinks import servers
-from tests.sinks.samples import batch, trades
-from tests.sinks.targets import (
+from tests.support import sink_servers as servers
+from tests.support.sink_samples import batch, trades
+from tests.support.sink_targets import (
     CsvTarget,
     JsonlTarget,
     NatsTarget,

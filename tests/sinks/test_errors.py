@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.sinks import servers
-from tests.sinks.samples import ListSource, batch, trades
+from tests.support import sink_servers as servers
+from tests.support.sink_samples import ListSource, batch, trades
 
 from okex_ws.sinks import SinkClosedError, SinkError, SinkUnreachableError, Spool, mask, open_sink, spool_name
 from okex_ws.sinks.files import StdoutSink

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.sinks.samples import FIXTURES, every_kind
+from tests.support.sink_samples import FIXTURES, every_kind
 
 from okex_ws import events
 from okex_ws.events import BookSnapshot, Event

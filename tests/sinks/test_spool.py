@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.sinks.samples import ListSource, Watched, batch, trades
-from tests.sinks.targets import within
+from tests.support.sink_samples import ListSource, Watched, batch, trades
+from tests.support.sink_targets import within
 
 from okex_ws.events import Event
 from okex_ws.sinks import SinkError, SinkUnreachableError, Spool

@@ -11,9 +11,9 @@ from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.simulator.fixed_market import FixedMarket
 from tests.soak.workers import workers
-from tests.virtual import MS, START, World
+from tests.support.fixed_market import FixedMarket
+from tests.support.virtual import MS, START, World
 
 from okex_ws.events import Event, Gap, Subscribed, Trade, Unrecoverable
 from okex_ws.protocol.backfill.planner import BackfillPlanner, PageRequest

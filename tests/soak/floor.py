@@ -14,8 +14,8 @@ from decimal import Decimal, localcontext
 from random import Random
 from typing import Any
 
-from tests.simulator.staged_market import COIN, INSTRUMENTS, INVERSE, LINEAR, SPOT, START, StagedMarket
 from tests.soak.queues import Fills, Queues
+from tests.support.staged_market import COIN, INSTRUMENTS, INVERSE, LINEAR, SPOT, START, StagedMarket
 
 from okex_ws.simulator.engine.engine import (
     BalanceChanged,

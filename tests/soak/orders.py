@@ -16,10 +16,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from tests.guarded import GuardedTrader, guarded
 from tests.soak.workers import workers
-from tests.trading import SPOT, SPREAD, SWAP, best, killed, restart, trading
-from tests.virtual import START
+from tests.support.virtual import START
+from tests.support.virtual_risk import GuardedTrader, guarded
+from tests.support.virtual_trading import SPOT, SPREAD, SWAP, best, killed, restart, trading
 
 from okex_ws.events import Event, Halted, OrderResolved, SwitchFailed, Verdict
 from okex_ws.protocol.orders.tickets import Ticket

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.virtual import World
+from tests.support.virtual import World
 
 from okex_ws.events import BookSnapshot, BookUpdate, Gap, Trade
 from okex_ws.simulator.faults import Fault

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.store.rows import CrashError, FailingStorage, PowerCutStorage, QuickStorage, change, image, trade
+from tests.support.store_rows import CrashError, FailingStorage, PowerCutStorage, QuickStorage, change, image, trade
 
 from okex_ws import store
 from okex_ws.store import StoreError, TableWriter

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.store.rows import QuickStorage
+from tests.support.paths import CORPORA
+from tests.support.store_rows import QuickStorage
 
 from okex_ws import store
 from okex_ws.store import TableWriter
 from okex_ws.store.verify import HOLE, check_trades
 from okex_ws.wire.frames import FrameError, PushFrame, decode
 
-CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpora" / "cryptofeed-2021-07-okex-v5.jsonl"
+CORPUS = CORPORA / "cryptofeed-2021-07-okex-v5.jsonl"
 QUICK = QuickStorage()
 
 

@@ -7,7 +7,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from tests.store.rows import START, QuickStorage, change, image, trade
+from tests.support.store_rows import START, QuickStorage, change, image, trade
 
 from okex_ws import store
 from okex_ws.store import StoreError, TableWriter

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.store.rows import FailingStorage
+from tests.support.store_rows import FailingStorage
 
 from okex_ws import store
 from okex_ws.store import StoreError

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.store.rows import START, QuickStorage, change, image, ticker, trade
+from tests.support.store_rows import START, QuickStorage, change, image, ticker, trade
 
 from okex_ws import store
 from okex_ws.events import Trade

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.store.rows import QuickStorage, change, gap, image, trade
+from tests.support.store_rows import QuickStorage, change, gap, image, trade
 
 from okex_ws import store
 from okex_ws.events import Event, Recovered, Unrecoverable

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.store.rows import (
+from tests.support.store_rows import (
     SECOND,
     START,
     CrashError,

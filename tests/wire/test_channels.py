@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.paths import SHARED
 
 from okex_ws import events
 from okex_ws.wire.channels import (
@@ -25,7 +25,7 @@ from okex_ws.wire.channels import (
     subscription,
 )
 
-SHEET = Path(__file__).parents[3] / "shared" / "protocol" / "okx_v5_channels.json"
+SHEET = SHARED / "protocol" / "okx_v5_channels.json"
 
 PINNED = {
     PUBLIC: """

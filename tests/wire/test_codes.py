@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from tests.support.paths import SHARED
 
 from okex_ws.wire.codes import CLOSE_CODES, CODES, CodePolicy, close_policy, lookup, lookup_close
 
-SHEET = Path(__file__).parents[3] / "shared" / "protocol" / "okx_v5.md"
+SHEET = SHARED / "protocol" / "okx_v5.md"
 
 SESSION = {
     CodePolicy.FATAL: "60005 60007 60018 60024 60032 60034",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
+from tests.support.paths import SHARED
 
 from okex_ws import events
 from okex_ws.wire import frames
 from okex_ws.wire.channels import Subscription
 
-SHARED = Path(__file__).parents[3] / "shared"
 SHEET = SHARED / "protocol" / "okx_v5_channels.json"
 CORPORA = SHARED / "corpora"
 

@@ -1,0 +1,320 @@
+"""One target a sink: how to make the sink, how to break and mend what it writes to, and how to read back what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import csv
+import itertools
+import json
+import os
+import resource
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import nats
+import pytest
+import redis
+from tests.support import sink_servers as servers
+from tests.support.sink_samples import every_kind
+
+from okex_ws.events import Event
+from okex_ws.sinks import Sink, open_sink
+from okex_ws.sinks.files import StdoutSink
+from okex_ws.sinks.rows import RowKind
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+_count = itertools.count()
+
+
+def kinds() -> dict[str, RowKind]:
+    return {kind.table: kind for kind in map(RowKind, {type(event) for event in every_kind()})}
+
+
+class Target:
+    """What a sink writes to. can_hang: it can be stopped in its tracks; can_break: it can go away and return."""
+
+    can_hang = True
+    can_break = True
+    remembers = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = f"t{os.getpid()}_{next(_count)}"
+
+    def url(self) -> str:
+        raise NotImplementedError
+
+    def sink(self) -> Sink:
+        return open_sink(self.url())
+
+    def rows(self) -> list[Row]:
+        """Every stored event as JSON has it."""
+        raise NotImplementedError
+
+    def kill(self) -> None: ...
+
+    def mend(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class SqliteTarget(Target):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.path = folder / "events.db"
+        self.other: sqlite3.Connection | None = None
+
+    def url(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    def kill(self) -> None:
+        """Another program locks the file."""
+        self.other = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self.other.execute("BEGIN EXCLUSIVE")
+
+    def mend(self) -> None:
+        assert self.other is not None
+        self.other.close()
+
+    pause, resume = kill, mend
+
+    def rows(self) -> list[Row]:
+        with sqlite3.connect(self.path) as database:
+            database.row_factory = sqlite3.Row
+            names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            rows = [json.loads(row["json"]) for row in database.execute("SELECT json FROM misfits")]
+            for table, kind in kinds().items():
+                if table in names:
+                    found = database.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+                    rows += [_as_json(kind, dict(row)) for row in found]
+        database.close()
+        return rows
+
+
+class ServerTarget(Target):
+    """A server of ours: whatever happens to it happens to the sink."""
+
+    server: Any
+    start: Callable[[], Any]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = type(self).start()
+
+    def kill(self) -> None:
+        self.server.kill()
+
+    def mend(self) -> None:
+        self.server.start()
+
+    def pause(self) -> None:
+        self.server.pause()
+
+    def resume(self) -> None:
+        self.server.resume()
+
+
+class PostgresTarget(ServerTarget):
+    server: servers.PostgresServer
+    start = staticmethod(servers.postgres)
+
+    def url(self) -> str:
+        return f"{self.server.url()}?schema={self.name}"
+
+    def rows(self) -> list[Row]:
+        return asyncio.run(self._rows())
+
+    async def _rows(self) -> list[Row]:
+        connection = await asyncpg.connect(self.server.url())
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = $1"
+        names = {row[0] for row in await connection.fetch(query, self.name)}
+        rows = [json.loads(row["json"]) for row in await connection.fetch(f"SELECT json FROM {self.name}.misfits")]
+        for table, kind in kinds().items():
+            if table in names:
+                for row in await connection.fetch(f"SELECT * FROM {self.name}.{table} ORDER BY ts_recv"):
+                    values = dict(row)
+                    time = values.pop("time")
+                    assert int(time.timestamp() * 1000) == values["ts_event"] // 1_000_000
+                    rows.append(_as_json(kind, values))
+        await connection.close()
+        return rows
+
+
+class RedisTarget(ServerTarget):
+    server: servers.RedisServer
+    start = staticmethod(servers.redis)
+
+    def url(self) -> str:
+        return f"{self.server.url()}?prefix={self.name}&maxlen=0"
+
+    def rows(self) -> list[Row]:
+        with redis.Redis(port=self.server.port, password=servers.PASSWORD) as client:
+            entries = [entry for key in client.scan_iter(f"{self.name}:stream:*") for entry in client.xrange(key)]
+        return [json.loads(fields[b"json"]) for _, fields in entries]
+
+
+class NatsTarget(ServerTarget):
+    server: servers.NatsServer
+    start = staticmethod(servers.nats)
+
+    def url(self) -> str:
+        return f"{self.server.url()}?prefix={self.name}&stream={self.name}"
+
+    def rows(self) -> list[Row]:
+        return [json.loads(line) for _, payload in self.messages() for line in payload.splitlines()]
+
+    def messages(self) -> list[tuple[str, bytes]]:
+        return asyncio.run(self._messages())
+
+    async def _messages(self) -> list[tuple[str, bytes]]:
+        connection = await nats.connect(f"nats://127.0.0.1:{self.server.port}", user="okex", password=servers.PASSWORD)
+        stream = connection.jetstream()
+        state = (await stream.stream_info(self.name)).state
+        found = [await stream.get_msg(self.name, number) for number in range(1, state.last_seq + 1)]
+        await connection.close()
+        return [(message.subject or "", message.data or b"") for message in found]
+
+
+class JsonlTarget(Target):
+    can_hang = False
+
+    def url(self) -> str:
+        return str(self.folder / "events.jsonl")
+
+    def kill(self) -> None:
+        """The file may not grow much more: the next batch is written in part."""
+        size = sum(path.stat().st_size for path in self.folder.glob("*.*sv*")) + sum(
+            path.stat().st_size for path in self.folder.glob("*.jsonl")
+        )
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, resource.RLIM_INFINITY))
+
+    def mend(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def end(self) -> None:
+        self.mend()
+
+    def rows(self) -> list[Row]:
+        return [json.loads(line) for line in Path(self.url()).read_bytes().splitlines()]
+
+
+class CsvTarget(JsonlTarget):
+    def url(self) -> str:
+        return str(self.folder / "events.csv")
+
+    def rows(self) -> list[Row]:
+        rows: list[Row] = []
+        for table, kind in kinds().items():
+            path = self.folder / f"events.{table}.csv"
+            if path.exists():
+                with path.open(newline="") as lines:
+                    rows += [_as_json(kind, dict(row)) for row in csv.DictReader(lines)]
+        return rows
+
+
+class StdoutTarget(Target):
+    can_break = False  # a pipe without a reader does not come back
+    remembers = False  # what was printed before a restart is out of reach
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.reading, self.writing = os.pipe()
+        self.text = bytearray()
+        self.may_read = threading.Event()
+        self.may_read.set()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        while True:
+            self.may_read.wait()
+            part = os.read(self.reading, 1 << 16)
+            if not part:
+                return
+            self.text += part
+
+    def sink(self) -> Sink:
+        return StdoutSink(self.writing)
+
+    def pause(self) -> None:
+        self.may_read.clear()
+
+    def resume(self) -> None:
+        self.may_read.set()
+
+    def rows(self) -> list[Row]:
+        self.end()
+        return [json.loads(line) for line in bytes(self.text).splitlines()]
+
+    def end(self) -> None:
+        self.resume()
+        if self.reader.is_alive():
+            os.close(self.writing)
+            self.reader.join()
+            os.close(self.reading)
+
+
+TARGETS = [SqliteTarget, PostgresTarget, RedisTarget, NatsTarget, JsonlTarget, CsvTarget, StdoutTarget]
+
+
+def those(**wanted: bool) -> pytest.MarkDecorator:
+    """Only the targets that can: a file does not hang, a pipe without its reader does not come back."""
+    chosen = [cls for cls in TARGETS if all(getattr(cls, name) is value for name, value in wanted.items())]
+    return pytest.mark.parametrize("target", chosen, indirect=True, ids=_name)
+
+
+def _name(cls: type[Target]) -> str:
+    return cls.__name__.removesuffix("Target").lower()
+
+
+@pytest.fixture(params=TARGETS, ids=_name)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
+    """Each sink's target in turn."""
+    made: Target = request.param(tmp_path)
+    yield made
+    made.end()
+
+
+def _as_json(kind: RowKind, row: Row) -> Row:
+    """A database's or CSV's row as the JSON object of the same event."""
+    found: Row = {"kind": kind.name, "id": row["id"], "ts_event": int(row["ts_event"])}
+    for column in kind.columns:
+        found[column.name] = _value(column.type, row[column.name])
+    return found
+
+
+def _value(kind: str, value: Any) -> Any:
+    if value is None or (value == "" and kind != "text"):
+        return None
+    if kind == "json":
+        return json.loads(value)
+    if kind == "bool":
+        return value in (1, True, "true")
+    if kind == "bytes":
+        return value if isinstance(value, str) else base64.b64encode(value).decode()
+    if kind == "decimal":
+        return str(value) if not isinstance(value, Decimal) else f"{value}"
+    return {"int": int, "float": float}.get(kind, str)(value)
+
+
+def expected(batch: list[tuple[str, Event]]) -> list[Row]:
+    """What every target should hold of a batch."""
+    return [json.loads(RowKind(type(event)).json(event_id, event)) for event_id, event in batch]
+
+
+async def within(work: Awaitable[T]) -> T:
+    """The result, or a failed test: what takes longer hangs, however busy the machine is."""
+    async with asyncio.timeout(60):
+        return await work
