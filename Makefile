@@ -8,8 +8,9 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/okex-ws demo
 
+# The long tests run in .ci/run and in `make soak`.
 test: $(READY) servers
-	$(BIN)/pytest -rs
+	$(BIN)/pytest -rs -n auto --dist worksteal -m "not long"
 
 # What cannot be installed is said, and the tests that need it are skipped, by name.
 servers:
@@ -39,7 +40,7 @@ soak: $(READY) servers
 	$(BIN)/python -m tests.soak.floor 1 1000000
 	$(BIN)/python -m tests.soak.orders steps 100000
 	$(BIN)/python -m tests.soak.orders 1 100000
-	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest --timeout=7200 tests/journal/test_kill.py tests/recorder/test_recorder.py tests/client/test_order_kill.py
+	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest --timeout=7200 -m "long or loops"
 
 docs: $(READY)
 	$(BIN)/python scripts/make_cli_docs.py

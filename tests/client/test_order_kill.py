@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
+import pytest
 from tests.support.order_kill_child import STEPS
 from tests.support.paths import ROOT
 
@@ -69,6 +70,7 @@ class Traders:
         assert forgotten == set()
 
 
+@pytest.mark.loops
 def test_F15_kill_9_at_every_step_of_the_order_path(tmp_path: Path) -> None:
     async def main() -> dict[str, int]:
         def exchange(now: int) -> Exchange:

@@ -88,6 +88,7 @@ def audit(folder: Path, checked: int, acknowledged: int) -> int:
     return last
 
 
+@pytest.mark.loops
 def test_E1_kill_9_at_random_instants_loses_nothing_acknowledged(victims: Victims, tmp_path: Path) -> None:
     luck = random.Random(2018)
     checked = acknowledged = 0

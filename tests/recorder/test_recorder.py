@@ -108,6 +108,7 @@ def assert_acknowledged(folder: Path, acknowledged: dict[str, int]) -> None:
         assert {problem.kind for problem in reader.problems} <= {"torn", "cut"}
 
 
+@pytest.mark.loops
 def test_E1_kill_9_of_a_recorder_at_random_instants(tmp_path: Path) -> None:
     """OKEX_WS_KILL_LOOPS says how often."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.soak.orders import Schedule, audit, run, steps
 from tests.soak.workers import workers
 
@@ -11,6 +12,7 @@ SCHEDULES = 72
 STEPS = 750
 
 
+@pytest.mark.long
 def test_no_schedule_places_twice_or_ends_in_a_wrong_belief() -> None:
     with workers() as pool:
         wrong = {seed: found for seed, found in pool.map(run, range(1, 1 + SCHEDULES), chunksize=2) if found}

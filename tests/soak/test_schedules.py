@@ -26,6 +26,7 @@ OVER_SOCKETS = 4
 
 
 @pytest.mark.timeout(1800)  # minutes of work for both cores
+@pytest.mark.long
 def test_a_hundred_fault_schedules_leave_nothing_unexplained() -> None:
     with workers() as pool:
         wrong = {seed: found for seed, found in pool.map(run, range(1, 1 + SCHEDULES), chunksize=2) if found}
@@ -69,6 +70,7 @@ class _Made:
         self.now = min(book.ts_event for book in client.books)
 
 
+@pytest.mark.long
 def test_the_same_schedules_over_real_sockets() -> None:
     wrong = {seed: found for seed in range(1, 1 + OVER_SOCKETS) if (found := asyncio.run(_over_sockets(seed)))}
     assert wrong == {}
