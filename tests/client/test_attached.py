@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.faults.test_F_orders import exchange, trading_client
+from tests.support.trading_client import exchange, trading_client
 from tests.support.virtual_trading import SWAP
 
 import okex_ws

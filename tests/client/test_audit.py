@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.test_F_orders import exchange, trading_client
+from tests.support.trading_client import exchange, trading_client
 from tests.support.virtual_trading import SPOT, SWAP
 
 import okex_ws

@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 import pytest
-from tests.faults.test_F_orders import exchange
+from tests.support.trading_client import exchange
 
 from okex_ws.client import connection
 from okex_ws.client.blocking import Blocking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-from tests.faults.test_F_orders import exchange, trading_client
+from tests.support.trading_client import exchange, trading_client
 from tests.support.virtual_trading import SPOT, SWAP
 
 import okex_ws

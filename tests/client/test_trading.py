@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.test_F_orders import exchange, trading_client
-from tests.replay.test_replay import Record
+from tests.support.records import Record
+from tests.support.trading_client import exchange, trading_client
 from tests.support.virtual_trading import SPOT, SPREAD, SWAP
 from tests.support.waiting import turns_until
 

@@ -10,17 +10,13 @@ from typing import Any
 
 import pytest
 from tests.support.looped import CURIOUS, client_of, closed_port, following, looped, sockets_to, until
+from tests.support.market_server import KEY, market_server
 from tests.support.raw_server import CLOSE, PING, PONG, TEXT, Peer, RawServer, frame, text_frame, trade
 from tests.support.toxics import Proxy
 
-from okex_ws import Credentials, Event, Gap, Trade
+from okex_ws import Event, Gap, Trade
 from okex_ws.events import BookSnapshot, Connected, Disconnected, Malformed, Resumed, Subscribed
-from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.market.seeded import SeededMarket
-from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.server import Server
-
-KEY = Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
 
 
 async def hold(peer: Peer) -> None:
@@ -264,13 +260,6 @@ def test_A5_A6_the_stream_says_what_was_missed_meanwhile(ending: str) -> None:
         assert (gap.first_id, gap.last_id, gap.cause) == (3, 5, "disconnected")
 
     check()
-
-
-def market_server(**rules: Any) -> Server:
-    def make(now: int) -> Exchange:
-        return Exchange(SeededMarket(7, start=now), seed=7, now=now, rules=Rules(connects_per_s=0, **rules))
-
-    return Server(make)
 
 
 def close_all(server: Server, code: int, reason: str, path: str = "public") -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from picows import WSMsgType
-from tests.faults.test_A_connection import KEY, market_server
 from tests.support.looped import client_of, closed_port, following, looped, sockets_to, until
+from tests.support.market_server import KEY, market_server
 from tests.support.raw_server import CLOSE, Peer, RawServer, Script, trade
 from tests.support.toxics import Proxy
 from tests.support.waiting import turns_until

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.faults.test_B_session import StillMarket
+from tests.support.still_market import StillMarket
 from tests.support.virtual import START, World
 
 from okex_ws import Credentials, Trade

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tests.support.still_market import StillMarket
 from tests.support.talk import Talker, book, exchange
 from tests.support.virtual import START, World
 
@@ -28,7 +28,6 @@ from okex_ws.events import (
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.session import Session
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.market.base import Publication, stamp
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.wire.channels import subscription
 
@@ -53,48 +52,6 @@ def frames_of(world: World, event: str) -> list[dict[str, Any]]:
 
 def no_holes(trades: list[Any]) -> bool:
     return all(b.first_id == a.trade_id + 1 for a, b in itertools.pairwise(trades))
-
-
-class StillMarket:
-    """A market that knows every instrument and in which nothing happens; its books never change."""
-
-    start = START
-
-    def deadline(self) -> int | None:
-        return None
-
-    def advance(self, now: int) -> list[Publication]:
-        return []
-
-    def watch(self, channel: str, key: str) -> None:
-        pass
-
-    def unwatch(self, channel: str, key: str) -> None:
-        pass
-
-    def knows(self, channel: str, key: str) -> bool:
-        return True
-
-    def snapshot(self, channel: str, key: str) -> Publication | None:
-        if channel != "books":
-            return None
-        row = {"asks": [["101", "1", "0", "1"]], "bids": [["100", "1", "0", "1"]], "ts": stamp(START)}
-        return Publication(START, channel, key, [row], "snapshot")
-
-    def instruments(self, inst_type: str) -> list[dict[str, Any]]:
-        return []
-
-    def book(self, instrument: str, depth: int) -> dict[str, Any] | None:
-        return None
-
-    def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
-        return []
-
-    def candles(self, instrument: str, bar: str) -> list[list[str]]:
-        return []
-
-    def status(self) -> list[dict[str, Any]]:
-        return []
 
 
 # -- B1, B2: acks lost and late --------------------------------------------------------------------

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.support.trading_client import exchange, trading_client
 from tests.support.virtual import World
-from tests.support.virtual_trading import SPOT, SPREAD, SWAP, Trader, best, ledger, restart, trading
+from tests.support.virtual_trading import SPOT, Trader, best, ledger, restart, trading
 
 import okex_ws
 from okex_ws.events import OrderRefused, OrderResolved, OrderUpdate, Verdict
 from okex_ws.protocol.orders.tickets import Outcome, Ticket
 from okex_ws.simulator.engine.orders import NewOrder
-from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.faults import Faults
-from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, DEMO_TRADING_KEY, ApiKey, Rules
 from okex_ws.simulator.server import Server
 from okex_ws.wire.orders import CancelOrder, PlaceOrder
@@ -408,22 +405,6 @@ def agrees(world: World, trader: Trader) -> bool:
 
 
 # -- over real sockets: clocks and keys ---------------------------------------------------------------------------------
-
-
-def exchange(*faults: str, **options: Any) -> Callable[[int], Exchange]:
-    """An exchange for a Server: a market that trades, and these faults."""
-
-    def made(now: int) -> Exchange:
-        market = SeededMarket(7, start=now, instruments=[SPOT, SWAP, SPREAD], rate=0.5, levels=50)
-        return Exchange(market, seed=7, now=now, faults=Faults(faults), **options)
-
-    return made
-
-
-def trading_client(server: Server, key: ApiKey = DEMO_KEY, **options: Any) -> okex_ws.Client:
-    site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
-    credentials = okex_ws.Credentials(key.key, key.secret, key.passphrase)
-    return okex_ws.Client(site, credentials=credentials, trading=okex_ws.Trading(**options), backoff_s=(0.05, 0.2), seed=1)
 
 
 @pytest.mark.parametrize("skew", [40, -40, 7, -20])

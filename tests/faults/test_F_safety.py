@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.faults.test_F_orders import exchange, trading_client
+from tests.support.trading_client import exchange, trading_client
 from tests.support.virtual import START, World
 from tests.support.virtual_risk import GuardedTrader, guarded
 from tests.support.virtual_trading import SPOT, SPREAD, SWAP, best, killed, ledger

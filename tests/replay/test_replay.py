@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any
 
+from tests.support.records import Record
 from tests.support.waiting import attended, turns_until
 
 import okex_ws
@@ -25,15 +26,6 @@ FAULTS = [
     "crossed channel=books every=41",
     "truncate channel=books every=37",
 ]
-
-
-class Record(NamedTuple):
-    n: int
-    ts: int
-    line: str
-    conn: int
-    kind: str
-    text: bytes
 
 
 async def _live(faults: list[str], seconds: float) -> tuple[list[Record], list[Event]]:
