@@ -91,7 +91,7 @@ class Replay:
         if self._folder is not None:
             self._step(record.n, self._folder)
         if record.line == "restart":
-            return self._restart.tell(record.text, record.ts)
+            return self._restart.apply(record.text, record.ts)
         if record.line == "backfill":
             events = self._plan(record)
         else:
@@ -107,7 +107,7 @@ class Replay:
             luck = random.Random(f"{settings['seed']} backfill").random  # noqa: S311  # the jitter that was
             self._planner = BackfillPlanner(channels=settings["channels"], since=settings["since"], luck=luck)
             return []
-        return self._planner.tell(record.kind, record.text, record.ts) if self._planner is not None else []
+        return self._planner.apply(record.kind, record.text, record.ts) if self._planner is not None else []
 
     def _hear(self, record: Any) -> list[Event]:
         line = self.lines.get(record.line)
@@ -119,7 +119,7 @@ class Replay:
         line.actions.clear()
         for number in list(line.sessions):
             line.bytes_to_send(number)
-        line.take_wishes()
+        line.take_fetches()
         return events
 
     def _start(self, record: Any) -> list[Event]:
@@ -163,7 +163,7 @@ class Replay:
             case "stop":
                 return line.stop(now)
             case "excuse":
-                line.excuse(now)
+                line.reset_timeouts(now)
             case "subscribe":
                 line.subscribe(_subscriptions(msgspec.json.decode(text)["args"]), now)
             case "unsubscribe":

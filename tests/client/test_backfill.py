@@ -203,7 +203,7 @@ async def test_what_was_recorded_says_the_same_when_it_is_told_again() -> None:
             luck = random.Random(f"{settings['seed']} backfill").random
             planner = BackfillPlanner(channels=settings["channels"], since=settings["since"], luck=luck)
         elif record.line == "backfill":
-            again += planner.tell(record.kind, record.text, record.ts)
+            again += planner.apply(record.kind, record.text, record.ts)
         elif events := lines.feed(record):
             again += planner.feed(events, events[0].ts_recv)
     assert again == live

@@ -311,7 +311,7 @@ def test_B7_an_hour_of_churn_over_three_thousand_subscriptions_keeps_every_limit
     assert world.client.all(Disconnected) == [], "and never 1009: no frame over 64 KB"
     assert world.client.all(Refused) == []
     busy = lines["public/0"].sessions[1]
-    assert busy.asking.budget.left(world.now) >= 60, "the reserve for recovery is kept"
+    assert busy.outbox.budget.left(world.now) >= 60, "the reserve for recovery is kept"
     gaps = lines["public/0"].resync(subscription("books", "BTC-USDT"), world.now, "checksum")
     assert [type(gap) for gap in gaps] == [Gap]
     world.client.publish(gaps, lines["public/0"])

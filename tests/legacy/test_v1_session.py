@@ -172,7 +172,7 @@ def test_excused_silence_is_nobodys_fault() -> None:
     session = session_v1(DEALS)
     session.receive(ack(DEALS), START)
     session.on_deadline(START + 30 * SECOND)
-    session.excuse(START + 300 * SECOND)
+    session.reset_timeouts(START + 300 * SECOND)
     session.on_deadline(session.deadline())
     assert session.ending is None
 

@@ -212,7 +212,7 @@ def test_while_nothing_is_read_no_verdict_falls() -> None:
     push(1, T)
     push(3, T + 1)
     later = T + 20 * REORDER_WINDOW
-    line.excuse(later)
+    line.reset_timeouts(later)
     assert gaps(line.on_deadline(later)) == []
     assert ids(push(5, later + 1)) == [5]
     assert gaps(line.on_deadline(later + 2)) == []

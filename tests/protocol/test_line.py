@@ -30,7 +30,7 @@ def opened(*items: Subscription, **options: Any) -> Line:
     return made
 
 
-def asked(made: Line, number: int = 1) -> list[tuple[str, list[str]]]:
+def requested(made: Line, number: int = 1) -> list[tuple[str, list[str]]]:
     return brief(said(made.sessions[number]))
 
 
@@ -55,7 +55,7 @@ def test_it_dials_once_asked_and_says_what_stands() -> None:
     made.start(T0)
     assert made.actions == [Dial(1)]
     assert made.opened(1, at(0.1)) == [Connected(ts_recv=at(0.1), line="public/0", url="wss://okx", connection=1)]
-    assert asked(made) == [("subscribe", ["trades"])]
+    assert requested(made) == [("subscribe", ["trades"])]
 
 
 def test_subscribed_while_dialling_or_waiting_to_dial_it_is_asked_once_with_the_rest() -> None:
@@ -68,7 +68,7 @@ def test_subscribed_while_dialling_or_waiting_to_dial_it_is_asked_once_with_the_
     made.actions.clear()
     now = dial_at(made, at(0.5))
     made.opened(2, now)
-    assert asked(made, 2) == [("subscribe", ["trades", "tickers"])]
+    assert requested(made, 2) == [("subscribe", ["trades", "tickers"])]
 
 
 def test_what_was_let_go_is_not_asked_for_after_a_reconnect() -> None:
@@ -77,7 +77,7 @@ def test_what_was_let_go_is_not_asked_for_after_a_reconnect() -> None:
     made.closed(1, 1006, "gone", at(2))
     now = dial_at(made, at(2))
     made.opened(2, now)
-    assert asked(made, 2) == [("subscribe", ["trades"])]
+    assert requested(made, 2) == [("subscribe", ["trades"])]
 
 
 def test_a_lost_line_interrupts_books_at_once_and_the_next_image_resumes_them() -> None:
@@ -136,16 +136,16 @@ def test_B14_the_key_is_dead_for_what_needs_it_and_public_data_goes_on() -> None
 
 def test_subscribing_and_unsubscribing_during_a_handover_reach_both_connections() -> None:
     made = opened(TRADES, BOOKS)
-    asked(made)
+    requested(made)
     made.receive(1, NOTICE, at(1))
     assert made.actions == [Dial(2)]
     made.opened(2, at(1.1))
-    assert asked(made, 2) == [("subscribe", ["trades", "books"])]
+    assert requested(made, 2) == [("subscribe", ["trades", "books"])]
     made.subscribe([TICKERS], at(1.5))
     made.unsubscribe([BOOKS], at(1.5))
     made.on_deadline(at(1.6))
     for number in (1, 2):
-        words = asked(made, number)
+        words = requested(made, number)
         assert sorted(words) == [("subscribe", ["tickers"]), ("unsubscribe", ["books"])]
 
 

@@ -15,13 +15,13 @@ from okex_ws.wire.channels import Subscription, subscription
 from okex_ws.wire.frames import AckFrame
 
 
-def asking(credentials: Credentials | None = None) -> Outbox:
+def made(credentials: Credentials | None = None) -> Outbox:
     return Outbox(1, Subscriptions(), credentials=credentials, now=T0)
 
 
-def said(speaker: Outbox) -> list[tuple[str, list[str]]]:
-    out = [json.loads(text) for text in speaker.outbox]
-    speaker.outbox.clear()
+def said(outbox: Outbox) -> list[tuple[str, list[str]]]:
+    out = [json.loads(text) for text in outbox.to_send]
+    outbox.to_send.clear()
     return brief(out)
 
 
@@ -30,116 +30,116 @@ def many(count: int) -> list[Subscription]:
 
 
 def test_wishes_go_in_as_few_frames_as_allowed() -> None:
-    speaker = asking()
+    outbox = made()
     for item in many(120):
-        speaker.want(item, T0)
-    speaker.ask(T0)
-    assert [len(args) for _, args in said(speaker)] == [50, 50, 20]
-    assert speaker.deadline(T0) is None
+        outbox.subscribe(item, T0)
+    outbox.flush(T0)
+    assert [len(args) for _, args in said(outbox)] == [50, 50, 20]
+    assert outbox.deadline(T0) is None
 
 
 def test_what_comes_within_a_moment_is_gathered() -> None:
-    speaker = asking()
+    outbox = made()
     for n, item in enumerate(many(40)):
-        speaker.want(item, at(n / 1000))
-        speaker.ask(at(n / 1000))
-    assert [len(args) for _, args in said(speaker)] == [1]
-    assert speaker.deadline(at(0.04)) == T0 + GATHER
-    speaker.ask(T0 + GATHER)
-    assert [len(args) for _, args in said(speaker)] == [39]
+        outbox.subscribe(item, at(n / 1000))
+        outbox.flush(at(n / 1000))
+    assert [len(args) for _, args in said(outbox)] == [1]
+    assert outbox.deadline(at(0.04)) == T0 + GATHER
+    outbox.flush(T0 + GATHER)
+    assert [len(args) for _, args in said(outbox)] == [39]
 
 
 def test_not_before_it_is_due() -> None:
-    speaker = asking()
-    speaker.want(TRADES, at(5))
-    speaker.ask(T0)
-    assert said(speaker) == []
-    assert speaker.deadline(T0) == at(5)
+    outbox = made()
+    outbox.subscribe(TRADES, at(5))
+    outbox.flush(T0)
+    assert said(outbox) == []
+    assert outbox.deadline(T0) == at(5)
 
 
 def test_goodbyes_come_before_the_subscriptions_that_follow_them() -> None:
-    speaker = asking()
-    speaker.want(TRADES, T0)
-    speaker.part(TRADES)
-    speaker.ask(T0)
-    assert said(speaker) == [("unsubscribe", ["trades"]), ("subscribe", ["trades"])]
+    outbox = made()
+    outbox.subscribe(TRADES, T0)
+    outbox.unsubscribe(TRADES)
+    outbox.flush(T0)
+    assert said(outbox) == [("unsubscribe", ["trades"]), ("subscribe", ["trades"])]
 
 
 def test_alone_means_one_at_a_time_and_nothing_else_in_flight() -> None:
     registry = Subscriptions()
-    speaker = Outbox(1, registry, credentials=None, now=T0)
+    outbox = Outbox(1, registry, credentials=None, now=T0)
     for item in (TRADES, BOOKS):
-        speaker.want(item, T0, alone=True)
-    speaker.ask(T0)
-    assert said(speaker) == [("subscribe", ["trades"])]
-    assert speaker.deadline(T0) is None, "it waits for an answer, not for time"
-    speaker.ask(at(1))
-    assert said(speaker) == []
+        outbox.subscribe(item, T0, alone=True)
+    outbox.flush(T0)
+    assert said(outbox) == [("subscribe", ["trades"])]
+    assert outbox.deadline(T0) is None, "it waits for an answer, not for time"
+    outbox.flush(at(1))
+    assert said(outbox) == []
     registry.ack(AckFrame("subscribe", TRADES, "c1r1", ""))
-    assert speaker.deadline(at(1)) == at(1)
-    speaker.ask(at(1))
-    assert said(speaker) == [("subscribe", ["books"])]
+    assert outbox.deadline(at(1)) == at(1)
+    outbox.flush(at(1))
+    assert said(outbox) == [("subscribe", ["books"])]
 
 
 def test_the_login_goes_first_and_what_needs_it_waits_for_its_answer() -> None:
-    speaker = asking(KEY)
-    speaker.want(TICK_BY_TICK, T0)
-    speaker.want(TRADES, T0)
-    speaker.ask(T0)
-    assert said(speaker) == [("login", [""]), ("subscribe", ["trades"])]
-    assert speaker.login is Login.ASKED
-    assert speaker.deadline(T0) is None
-    assert speaker.locked_out == [TICK_BY_TICK]
-    speaker.login = Login.DONE
-    speaker.ask(at(1))
-    assert said(speaker) == [("subscribe", ["books-l2-tbt"])]
+    outbox = made(KEY)
+    outbox.subscribe(TICK_BY_TICK, T0)
+    outbox.subscribe(TRADES, T0)
+    outbox.flush(T0)
+    assert said(outbox) == [("login", [""]), ("subscribe", ["trades"])]
+    assert outbox.login is Login.REQUESTED
+    assert outbox.deadline(T0) is None
+    assert outbox.waiting_for_login == [TICK_BY_TICK]
+    outbox.login = Login.DONE
+    outbox.flush(at(1))
+    assert said(outbox) == [("subscribe", ["books-l2-tbt"])]
 
 
 def test_nothing_public_asks_for_a_login_unless_okx_wants_one() -> None:
-    speaker = asking(KEY)
-    speaker.want(TICKERS, T0)
-    speaker.ask(T0)
-    assert said(speaker) == [("subscribe", ["tickers"])]
-    speaker.guard(TICKERS)
-    speaker.want(TICKERS, at(1))
-    speaker.ask(at(1))
-    assert said(speaker) == [("login", [""])]
+    outbox = made(KEY)
+    outbox.subscribe(TICKERS, T0)
+    outbox.flush(T0)
+    assert said(outbox) == [("subscribe", ["tickers"])]
+    outbox.require_login(TICKERS)
+    outbox.subscribe(TICKERS, at(1))
+    outbox.flush(at(1))
+    assert said(outbox) == [("login", [""])]
 
 
 def test_without_credentials_okx_may_say_no_itself() -> None:
-    speaker = asking()
-    speaker.want(TICK_BY_TICK, T0)
-    speaker.ask(T0)
-    assert said(speaker) == [("subscribe", ["books-l2-tbt"])]
+    outbox = made()
+    outbox.subscribe(TICK_BY_TICK, T0)
+    outbox.flush(T0)
+    assert said(outbox) == [("subscribe", ["books-l2-tbt"])]
 
 
 def test_a_login_is_tried_again_ever_later_and_not_for_ever() -> None:
-    speaker, now, waits = asking(KEY), T0, []
-    speaker.want(TICK_BY_TICK, T0)
-    speaker.ask(now)
-    while speaker.log_in_later(now):
-        assert speaker.login is Login.DUE
-        due = speaker.deadline(now)
+    outbox, now, waits = made(KEY), T0, []
+    outbox.subscribe(TICK_BY_TICK, T0)
+    outbox.flush(now)
+    while outbox.log_in_later(now):
+        assert outbox.login is Login.DUE
+        due = outbox.deadline(now)
         assert due is not None
         waits.append(round((due - now) / SECOND))
-        speaker.ask(due - 1)
-        said(speaker)
+        outbox.flush(due - 1)
+        said(outbox)
         now = due
-        speaker.ask(now)
-        assert said(speaker) == [("login", [""])]
+        outbox.flush(now)
+        assert said(outbox) == [("login", [""])]
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_after_a_burst_one_frame_every_fifteen_seconds_and_no_hour_of_waiting() -> None:
-    speaker, now, times = asking(), T0, []
+    outbox, now, times = made(), T0, []
     for item in many(600):
-        speaker.want(item, now)
-        due = speaker.deadline(now)
+        outbox.subscribe(item, now)
+        due = outbox.deadline(now)
         assert due is not None
         now = max(now, due)
-        speaker.ask(now)
+        outbox.flush(now)
         times.append(now)
-    assert len(speaker.outbox) == 600
+    assert len(outbox.to_send) == 600
     waits = [(b - a) / SECOND for a, b in itertools.pairwise(times)]
     assert max(waits) <= EVERY_S
     assert times[BURST - 1] - T0 < 30 * SECOND
@@ -148,65 +148,65 @@ def test_after_a_burst_one_frame_every_fifteen_seconds_and_no_hour_of_waiting() 
 
 
 def test_renewals_live_on_the_reserve() -> None:
-    speaker = asking()
+    outbox = made()
     for item in many(2000):
-        speaker.want(item, T0)
-    for n in range(40_000):  # an hour of asking as often as possible
-        speaker.want(many(1)[0], at(n / 11))
-        speaker.ask(at(n / 11))
+        outbox.subscribe(item, T0)
+    for n in range(40_000):  # an hour of requests as often as possible
+        outbox.subscribe(many(1)[0], at(n / 11))
+        outbox.flush(at(n / 11))
     now = at(3600)
-    speaker.outbox.clear()
-    renewed = sum(bool(speaker.renew([BOOKS], now)) for _ in range(480))
+    outbox.to_send.clear()
+    renewed = sum(bool(outbox.renew([BOOKS], now)) for _ in range(480))
     assert RECOVERY_RESERVE // 2 <= renewed < 60
-    assert speaker.renewal_at(now) > now
-    assert speaker.budget.left(now) in (0, 1)
+    assert outbox.renewal_at(now) > now
+    assert outbox.budget.left(now) in (0, 1)
 
 
 def test_what_renewals_have_used_is_not_there_for_others() -> None:
-    speaker = asking()
+    outbox = made()
     for _ in range(480 - RECOVERY_RESERVE):
-        speaker.budget.take(T0)
-    speaker.want(TRADES, T0)
-    speaker.ask(T0)
-    assert said(speaker) == []
-    assert speaker.deadline(T0) == speaker.budget.ready_at(T0, reserve=RECOVERY_RESERVE) > at(3600)
-    assert speaker.renew([BOOKS], T0) == [BOOKS]
+        outbox.budget.take(T0)
+    outbox.subscribe(TRADES, T0)
+    outbox.flush(T0)
+    assert said(outbox) == []
+    assert outbox.deadline(T0) == outbox.budget.ready_at(T0, reserve=RECOVERY_RESERVE) > at(3600)
+    assert outbox.renew([BOOKS], T0) == [BOOKS]
 
 
 def test_a_renewal_of_many_never_goes_over_the_limit() -> None:
-    speaker = asking()
+    outbox = made()
     for _ in range(477):
-        speaker.budget.take(T0)
-    assert len(speaker.renew(many(100), T0)) == 50
-    assert speaker.budget.left(T0) == 1
+        outbox.budget.take(T0)
+    assert len(outbox.renew(many(100), T0)) == 50
+    assert outbox.budget.left(T0) == 1
 
 
 def test_a_renewal_takes_the_place_of_a_subscription_that_waits() -> None:
-    speaker = asking()
-    speaker.want(BOOKS, at(3))
-    speaker.renew([BOOKS], T0)
-    speaker.outbox.clear()
-    speaker.ask(at(3))
-    assert said(speaker) == []
+    outbox = made()
+    outbox.subscribe(BOOKS, at(3))
+    outbox.renew([BOOKS], T0)
+    outbox.to_send.clear()
+    outbox.flush(at(3))
+    assert said(outbox) == []
 
 
 def test_held_it_says_nothing() -> None:
-    speaker = asking()
-    speaker.hold(at(10))
-    speaker.want(TRADES, T0)
-    speaker.part(BOOKS)
-    speaker.ask(at(9))
-    assert speaker.renew([BOOKS], at(9)) == []
-    assert said(speaker) == []
-    assert speaker.deadline(at(9)) == at(10) == speaker.renewal_at(at(9))
+    outbox = made()
+    outbox.hold(at(10))
+    outbox.subscribe(TRADES, T0)
+    outbox.unsubscribe(BOOKS)
+    outbox.flush(at(9))
+    assert outbox.renew([BOOKS], at(9)) == []
+    assert said(outbox) == []
+    assert outbox.deadline(at(9)) == at(10) == outbox.renewal_at(at(9))
 
 
 def test_ids_are_letters_and_digits_and_never_the_same() -> None:
-    speaker = asking()
+    outbox = made()
     for n in range(5):
-        speaker.want(TRADES, at(n))
-        speaker.ask(at(n))
-    ids = [json.loads(text)["id"] for text in speaker.outbox]
+        outbox.subscribe(TRADES, at(n))
+        outbox.flush(at(n))
+    ids = [json.loads(text)["id"] for text in outbox.to_send]
     assert len(set(ids)) == 5
     assert all(name.isalnum() and len(name) <= 32 for name in ids)
     assert ack(ids[0], TRADES).startswith(b'{"id":"c1r1"')

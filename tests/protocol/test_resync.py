@@ -5,13 +5,13 @@ from __future__ import annotations
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.resync import (
     ANSWER_WITHIN,
-    FIRST_WORD_WITHIN,
+    FIRST_ROW_WITHIN,
     HEALTHY_AFTER,
-    IMAGE_WITHIN,
     MOST_TRIES,
+    SNAPSHOT_WITHIN,
     UNANSWERED_S,
-    Images,
     Renewal,
+    SnapshotFetches,
 )
 from okex_ws.wire.channels import subscription
 
@@ -27,7 +27,7 @@ def pauses(renewal: Renewal, now: int, count: int, *, helps: bool) -> list[float
         assert renewal.due is not None
         out.append((renewal.due - now) / SECOND)
         now = renewal.due
-        renewal.asked(now)
+        renewal.requested(now)
         if helps:
             renewal.succeeded(now)
     return out
@@ -37,7 +37,7 @@ def test_the_first_renewal_is_at_once_and_the_next_ever_later_up_to_a_minute() -
     assert pauses(Renewal(), T, 10, helps=True) == [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_what_is_not_answered_is_asked_again_not_before_ten_seconds() -> None:
+def test_what_is_not_answered_is_requested_again_not_before_ten_seconds() -> None:
     renewal = Renewal()
     waits = pauses(renewal, T, 9, helps=False)
     assert waits[:3] == [0, UNANSWERED_S, UNANSWERED_S]
@@ -51,7 +51,7 @@ def test_one_is_in_flight_however_often_it_is_planned() -> None:
     assert (renewal.due, renewal.is_planned) == (T, True)
     renewal.plan(T + 5)
     assert renewal.due == T
-    renewal.asked(T + 6)
+    renewal.requested(T + 6)
     due = renewal.due
     assert (due, renewal.is_planned) == (T + 6 + int(UNANSWERED_S * SECOND), False)
     for n in range(100):
@@ -73,42 +73,42 @@ def test_a_minute_of_health_makes_it_quick_again() -> None:
 
 
 def test_an_image_is_fetched_when_changes_come_without_one_or_nothing_comes_at_all() -> None:
-    images = Images()
-    assert images.deadline is None
-    images.expect(ITEM, T + FIRST_WORD_WITHIN)
-    assert images.deadline == T + FIRST_WORD_WITHIN
-    images.want(ITEM, T + IMAGE_WITHIN)
-    images.want(ITEM, T + 9 * IMAGE_WITHIN)
-    images.expect(ITEM, T + 9 * IMAGE_WITHIN)
-    assert images.due(T + IMAGE_WITHIN - 1) == []
-    assert images.due(T + IMAGE_WITHIN) == [ITEM]
-    images.drop(ITEM)
-    images.drop(ITEM)
-    assert images.due(T + 99 * SECOND) == []
+    snapshots = SnapshotFetches()
+    assert snapshots.deadline is None
+    snapshots.expect(ITEM, T + FIRST_ROW_WITHIN)
+    assert snapshots.deadline == T + FIRST_ROW_WITHIN
+    snapshots.want(ITEM, T + SNAPSHOT_WITHIN)
+    snapshots.want(ITEM, T + 9 * SNAPSHOT_WITHIN)
+    snapshots.expect(ITEM, T + 9 * SNAPSHOT_WITHIN)
+    assert snapshots.due(T + SNAPSHOT_WITHIN - 1) == []
+    assert snapshots.due(T + SNAPSHOT_WITHIN) == [ITEM]
+    snapshots.drop(ITEM)
+    snapshots.drop(ITEM)
+    assert snapshots.due(T + 99 * SECOND) == []
 
 
 def test_a_fetch_without_an_answer_or_of_no_use_is_tried_again_so_many_times() -> None:
-    images = Images()
-    images.want(ITEM, T)
+    snapshots = SnapshotFetches()
+    snapshots.want(ITEM, T)
     now = T
     waits = []
     for _ in range(MOST_TRIES):
-        assert not images.is_hopeless(ITEM)
-        images.fetching(ITEM, now)
-        assert images.deadline == now + ANSWER_WITHIN
-        images.failed(ITEM, now)
-        assert images.deadline is not None
-        waits.append((images.deadline - now) / SECOND)
-        now = images.deadline
+        assert not snapshots.is_hopeless(ITEM)
+        snapshots.fetching(ITEM, now)
+        assert snapshots.deadline == now + ANSWER_WITHIN
+        snapshots.failed(ITEM, now)
+        assert snapshots.deadline is not None
+        waits.append((snapshots.deadline - now) / SECOND)
+        now = snapshots.deadline
     assert waits == [0.5, 1, 2, 4, 8]
-    assert images.is_hopeless(ITEM)
-    images.postpone(ITEM, now + 5)
-    assert not images.is_hopeless(ITEM), "after a renewal it begins anew"
-    assert images.deadline == now + 5
+    assert snapshots.is_hopeless(ITEM)
+    snapshots.postpone(ITEM, now + 5)
+    assert not snapshots.is_hopeless(ITEM), "after a renewal it begins anew"
+    assert snapshots.deadline == now + 5
 
 
 def test_an_answer_that_comes_when_nobody_wants_it_any_more_asks_for_nothing() -> None:
-    images = Images()
-    images.failed(ITEM, T)
-    images.postpone(ITEM, T)
-    assert images.deadline is None
+    snapshots = SnapshotFetches()
+    snapshots.failed(ITEM, T)
+    snapshots.postpone(ITEM, T)
+    assert snapshots.deadline is None

@@ -244,7 +244,7 @@ def test_B4_too_frequent_backs_off_and_gives_nothing_up() -> None:
     said(made)
     now = at(1)
     for _ in range(12):
-        events = made.receive(error(f"c0r{made.asking._ids}", "60014", "Requests too frequent"), now)
+        events = made.receive(error(f"c0r{made.outbox._ids}", "60014", "Requests too frequent"), now)
         assert [(event.channel, event.will_retry) for event in events] == [("trades", True), ("books", True)]  # type: ignore[attr-defined]
         assert said(made) == []
         made.on_deadline(now + 9_900_000_000)
@@ -313,7 +313,7 @@ def test_what_ran_in_between_starts_its_patience_afresh() -> None:
 
 
 def _peek(made: Session) -> list[dict[str, Any]]:
-    return [json.loads(data) for data in made.outbox if data != b"ping"]
+    return [json.loads(data) for data in made.to_send if data != b"ping"]
 
 
 def test_an_error_nobody_asked_for_is_told() -> None:
@@ -488,7 +488,7 @@ def test_a_login_of_the_wrong_time_is_signed_anew_by_okx_s_clock_once(code: str)
     said(made)
     event = only(made.receive(error("", code, "Timestamp expired"), at(0.2)))
     assert (event.channel, event.code, event.will_retry) == ("login", code, True)
-    assert [type(wish) for wish in made.wishes] == [FetchClock]
+    assert [type(wish) for wish in made.fetches] == [FetchClock]
     made.on_deadline(at(5))
     assert said(made) == [], "not before the clock is known"
     clock.learn(at(40) // 10**6, at(0), at(0))
@@ -505,7 +505,7 @@ def test_a_login_of_the_wrong_time_is_signed_anew_by_okx_s_clock_once(code: str)
 def test_a_time_that_cannot_be_had_is_asked_for_again_later() -> None:
     made = session(TICK_BY_TICK, TRADES, credentials=KEY)
     now, tries = at(0), []
-    while made.asking.login is not Login.REFUSED:
+    while made.outbox.login is not Login.REFUSED:
         if any(request["op"] == "login" for request in said(made)):
             tries.append((now - at(0)) / SECOND)
             made.receive(error("", "60006", "Timestamp expired"), now)
@@ -702,7 +702,7 @@ def test_time_in_which_nothing_was_read_is_not_held_against_the_server() -> None
     said(made)
     made.receive(trade(1), at(1))
     made.receive(trade(5), at(2))
-    made.excuse(at(62))
+    made.reset_timeouts(at(62))
     assert made.deadline() >= at(62)
     assert made.on_deadline(at(62)) == []
     assert made.ending is None

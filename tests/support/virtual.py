@@ -268,7 +268,7 @@ class VirtualClient:
             if self.trader is not None:
                 self.events += self.trader.hear(event)
         self.events += extra
-        for wish in line.take_wishes():
+        for wish in line.take_fetches():
             self._fetch(wish, line)
         self.settle(line)
 

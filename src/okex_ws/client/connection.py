@@ -192,7 +192,7 @@ class Driver:
         for listener in self._listeners.values():
             if listener.transport is not None:
                 listener.transport.underlying_transport.resume_reading()
-        self.line.excuse(self._note("excuse"))
+        self.line.reset_timeouts(self._note("excuse"))
         self.settle()
 
     def subscribe(self, items: list[Subscription]) -> None:
@@ -277,7 +277,7 @@ class Driver:
         if events:
             self._publish(events, self)
         session = line.sessions.get(number)
-        if session is None or session.outbox or session.wishes or line.actions or session.next_deadline < self._armed_for:
+        if session is None or session.to_send or session.fetches or line.actions or session.next_deadline < self._armed_for:
             self.settle()
 
     def on_closed(self, number: int, code: int, reason: str) -> None:
@@ -306,7 +306,7 @@ class Driver:
                     self.hang_up(number, code, reason)
         for number in line.sessions:
             self._send(number)
-        for wish in line.take_wishes():
+        for wish in line.take_fetches():
             self._fetch(wish, self)
         if line.is_overloaded:
             self._overloaded(self)

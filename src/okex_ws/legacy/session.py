@@ -125,8 +125,8 @@ class LegacySession(ABC):
         self.number = number
         self.chains = chains or LegacyChains(line)
         self.timing = timing or self.patience
-        self.outbox: list[bytes] = []
-        self.wishes: list[Any] = []  # images over REST: never, V1 and V3 give them themselves
+        self.to_send: list[bytes] = []
+        self.fetches: list[Any] = []  # images over REST: never, V1 and V3 give them themselves
         self.ending: LegacyEnding | None = None
         self.is_leaving = False
         self.malformed = self.unrecognized = self.late_pushes = 0
@@ -144,7 +144,7 @@ class LegacySession(ABC):
         self._ping_due = now + int(self.timing.ping_after_s * SECOND)
         self._bad_frames: deque[int] = deque(maxlen=MALFORMED_MOST)
         if credentials is not None:
-            self.outbox.append(self.login_request(credentials, now))
+            self.to_send.append(self.login_request(credentials, now))
         self.subscribe(subscriptions, now)
 
     # -- what a dialect says in its own way ------------------------------------------------------------------------------
@@ -194,8 +194,8 @@ class LegacySession(ABC):
 
     def bytes_to_send(self) -> list[bytes]:
         """Text messages to send now, in order."""
-        out = self.outbox.copy()
-        self.outbox.clear()
+        out = self.to_send.copy()
+        self.to_send.clear()
         return out
 
     def deadline(self) -> int:
@@ -256,7 +256,7 @@ class LegacySession(ABC):
         for name in names:
             self.chains.forget(self._wanted.pop(name).item)
             self._left[name] = None
-        self.outbox += self.part_requests(asked) if asked else ()
+        self.to_send += self.part_requests(asked) if asked else ()
         self._schedule(now)
 
     def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
@@ -271,7 +271,7 @@ class LegacySession(ABC):
 
     def send(self, request_id: str, op: str, data: bytes) -> None:
         """Say a request to trade on channel `op`. It carries no id: answers come in the order of the requests."""
-        self.outbox.append(data)
+        self.to_send.append(data)
         waiting = self._unanswered.setdefault(op, deque(maxlen=MOST_UNANSWERED))
         waiting.append(request_id)
 
@@ -283,7 +283,7 @@ class LegacySession(ABC):
         """OKX's time is never asked for."""
         return []
 
-    def excuse(self, now: int) -> None:
+    def reset_timeouts(self, now: int) -> None:
         """The silence up to `now` was ours: what is overdue may lie in the socket, unread."""
         self._last_in = self._login_asked_at = now
         self._pinged_at = None
@@ -498,7 +498,7 @@ class LegacySession(ABC):
         elif now >= due:
             self._pinged_at = now
             self._ping_due = now + int(self.timing.ping_after_s * SECOND)
-            self.outbox.append(self.ping)
+            self.to_send.append(self.ping)
 
     def _ask(self, now: int) -> None:
         """Say what is due: goodbyes of renewals, then requests."""
@@ -513,8 +513,8 @@ class LegacySession(ABC):
         if not due:
             return
         parting = [wish.name for wish in due if wish.is_parted]
-        self.outbox += self.part_requests(parting) if parting else ()
-        self.outbox += self.ask_requests([wish.name for wish in due])
+        self.to_send += self.part_requests(parting) if parting else ()
+        self.to_send += self.ask_requests([wish.name for wish in due])
         for wish in due:
             wish.state, wish.asked_at, wish.is_parted = LegacyState.ASKED, now, False
 

@@ -96,7 +96,7 @@ class Chain:
         """Nothing late can come any more: every verdict falls now."""
         return []
 
-    def excuse(self, now: int) -> None:
+    def reset_timeouts(self, now: int) -> None:
         """Nothing was read up to `now`: what may come late has its full time again."""
 
     def _resume(self, now: int, **sequences: int | None) -> list[Event]:
@@ -190,7 +190,7 @@ class TradeChain(Chain):
         self.deadline = None
         return gaps
 
-    def excuse(self, now: int) -> None:
+    def reset_timeouts(self, now: int) -> None:
         self._pending = {trade_id: (count, now) for trade_id, (count, _) in self._pending.items()}
         self._set_deadline()
 

@@ -50,8 +50,8 @@ class AnyChains(Protocol):
 class AnySession(Protocol):
     """One connection's conversation: the four methods, and what a Line reads and passes on."""
 
-    outbox: list[bytes]
-    wishes: list[Any]
+    to_send: list[bytes]
+    fetches: list[Any]
 
     @property
     def number(self) -> int: ...
@@ -82,7 +82,7 @@ class AnySession(Protocol):
     def adopt(self, item: Subscription) -> None: ...
     def book_fetched(self, subscription: Subscription, image: Any, now: int) -> list[Event]: ...
     def clock_measured(self, succeeded: bool, now: int) -> list[Event]: ...
-    def excuse(self, now: int) -> None: ...
+    def reset_timeouts(self, now: int) -> None: ...
 
 
 class MakeSession(Protocol):

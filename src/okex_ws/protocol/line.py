@@ -182,10 +182,10 @@ class Line:
         session.send(request_id, op, data)
         return session.number
 
-    def excuse(self, now: int) -> None:
+    def reset_timeouts(self, now: int) -> None:
         """The silence up to `now` was ours: a consumer held us up. Clocks that measure the server start afresh."""
         for session in self.sessions.values():
-            session.excuse(now)
+            session.reset_timeouts(now)
 
     @property
     def _needs_key(self) -> bool:
@@ -310,12 +310,12 @@ class Line:
         events = [event for session in self.sessions.values() for event in session.clock_measured(server_ms is not None, now)]
         return [*events, *self._after(now)]
 
-    def take_wishes(self) -> list[FetchBook | FetchClock]:
-        """What is to be fetched over REST: book images, OKX's time."""
-        wishes = [wish for session in self.sessions.values() for wish in session.wishes]
+    def take_fetches(self) -> list[FetchBook | FetchClock]:
+        """Take the pending REST fetches: book snapshots, OKX's time."""
+        fetches = [fetch for session in self.sessions.values() for fetch in session.fetches]
         for session in self.sessions.values():
-            session.wishes = []
-        return wishes
+            session.fetches = []
+        return fetches
 
     def on_deadline(self, now: int) -> list[Event]:
         """Time has passed."""

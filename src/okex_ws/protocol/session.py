@@ -28,7 +28,7 @@ from okex_ws.protocol.bad_frames import BadFrames, is_foreign
 from okex_ws.protocol.continuity import BookChain, Chains
 from okex_ws.protocol.outbox import LOGIN_ERRORS, Login, Outbox
 from okex_ws.protocol.pacing import SECOND, Backoff
-from okex_ws.protocol.resync import FIRST_WORD_WITHIN, IMAGE_WITHIN, REST_BOOKS, Images, Renewal
+from okex_ws.protocol.resync import FIRST_ROW_WITHIN, REST_BOOKS, SNAPSHOT_WITHIN, Renewal, SnapshotFetches
 from okex_ws.protocol.routes import Route, Routes
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.subscriptions import TOO_FREQUENT, AckVerdict, Subscriptions, SubscriptionState
@@ -90,7 +90,7 @@ class Session:
 
     line: its name in events. number: which connection of the line this is. chains: continuity, shared by the line's connections.
     stale_after_s: longest normal silence by channel, over the table's. `ending` is set when the connection should be closed,
-    `is_leaving` when OKX announced that it will close it, `wishes` lists what is to be fetched over REST.
+    `is_leaving` when OKX announced that it will close it, `fetches` lists what is to be fetched over REST.
     """
 
     def __init__(
@@ -111,11 +111,11 @@ class Session:
         self.chains = chains or Chains(line)
         self.timing = timing
         self.registry = Subscriptions()
-        self.asking = Outbox(number, self.registry, credentials=credentials, now=now, server_clock=server_clock)
-        self.outbox = self.asking.outbox
+        self.outbox = Outbox(number, self.registry, credentials=credentials, now=now, server_clock=server_clock)
+        self.to_send = self.outbox.to_send
         self.ending: Ending | None = None
         self.is_leaving = False
-        self.wishes: list[FetchBook | FetchClock] = []
+        self.fetches: list[FetchBook | FetchClock] = []
         self.malformed = 0
         self.unrecognized = 0
         self.late_pushes = 0
@@ -123,13 +123,13 @@ class Session:
         self.next_deadline = now
         self._stale_after_s = dict(stale_after_s or {})
         self._unanswered: dict[str, str] = {}  # order requests by id → op
-        self._asked_again: set[Subscription] = set()
+        self._requested_again: set[Subscription] = set()
         self._retries: dict[Subscription, Backoff] = {}
         self._routes = Routes(self.chains)
         self._leaving: dict[Subscription, int] = {}  # ended → goodbyes that may still be said or answered
         self._announced: set[Subscription] = set()
         self._renewals: dict[Subscription, Renewal] = {}
-        self._images = Images()
+        self._snapshots = SnapshotFetches()
         self._last_in = now
         self._pinged_at: int | None = None
         self._bad_frames = BadFrames()
@@ -163,8 +163,8 @@ class Session:
 
     def bytes_to_send(self) -> list[bytes]:
         """Text messages to send now, in order."""
-        out = self.outbox.copy()
-        self.outbox.clear()
+        out = self.to_send.copy()
+        self.to_send.clear()
         return out
 
     def deadline(self) -> int:
@@ -183,8 +183,8 @@ class Session:
         events += self._silence(now)
         self._heartbeat(now)
         self._renew(now)
-        self._wish_images(now)
-        self.asking.ask(now)
+        self._fetch_books(now)
+        self.outbox.flush(now)
         self._schedule(now)
         return events
 
@@ -197,13 +197,13 @@ class Session:
                 continue
             self._leaving.pop(item, None)
             self.registry.states[item] = SubscriptionState.WANTED
-            self.asking.want(item, now)
-        self.asking.ask(now)
+            self.outbox.subscribe(item, now)
+        self.outbox.flush(now)
         self._schedule(now)
 
     def send(self, request_id: str, op: str, data: bytes) -> None:
         """Say an order request; its answer comes as OrderReplied. Only while `can_trade`."""
-        self.outbox.append(data)
+        self.to_send.append(data)
         self._unanswered[request_id] = op
         while len(self._unanswered) > MOST_UNANSWERED:
             del self._unanswered[next(iter(self._unanswered))]
@@ -211,7 +211,7 @@ class Session:
     @property
     def can_trade(self) -> bool:
         """Whether an order request may be said: logged in, and nothing it would need to hear of is still being asked for."""
-        return self.asking.login is Login.DONE and self.ending is None and self.is_settled
+        return self.outbox.login is Login.DONE and self.ending is None and self.is_settled
 
     def adopt(self, item: Subscription) -> None:
         """Take the pushes of a subscription that was asked for elsewhere: of a recording, say."""
@@ -224,11 +224,11 @@ class Session:
             self._forget(item)
             self.chains.forget(item)
             self._leaving[item] = 2
-            if state in (SubscriptionState.ASKED, SubscriptionState.CONFIRMED):
-                self.asking.part(item)
+            if state in (SubscriptionState.REQUESTED, SubscriptionState.CONFIRMED):
+                self.outbox.unsubscribe(item)
         while len(self._leaving) > MOST_LEAVING:
             del self._leaving[next(iter(self._leaving))]
-        self.asking.ask(now)
+        self.outbox.flush(now)
         self._schedule(now)
 
     def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
@@ -248,7 +248,7 @@ class Session:
         if image is not None:
             events = route.chain.start_from(image, now)  # type: ignore[arg-type]  # a BookSnapshot by contract
         if events is None:
-            self._images.failed(subscription, now)
+            self._snapshots.failed(subscription, now)
         else:
             self._after_feed(route, now)
         self._schedule(now)
@@ -258,20 +258,20 @@ class Session:
         """The answer to a FetchClock: the shared ServerClock is right now, or could not be set."""
         events: list[Event] = []
         if succeeded:
-            self.asking.clock_set(now)
-        elif self.asking.login is Login.CLOCK and not self.asking.log_in_later(now):
+            self.outbox.clock_set(now)
+        elif self.outbox.login is Login.CLOCK and not self.outbox.log_in_later(now):
             events = self._end_login(ErrorFrame("", "60006", "OKX's time could not be asked for", ""), now)
-        self.asking.ask(now)
+        self.outbox.flush(now)
         self._schedule(now)
         return events
 
-    def excuse(self, now: int) -> None:
+    def reset_timeouts(self, now: int) -> None:
         """The silence up to `now` was ours, not the server's: what is overdue may lie in the socket, unread."""
         self._last_in, self._pinged_at = now, None
-        self.asking.login_asked_at = now
-        self.registry.excuse(now)
+        self.outbox.login_requested_at = now
+        self.registry.reset_timeouts(now)
         for chain in self.chains.all():
-            chain.excuse(now)
+            chain.reset_timeouts(now)
         for route in self._routes.of.values():
             if route.chain.last:
                 route.chain.last = now
@@ -280,7 +280,7 @@ class Session:
     @property
     def is_login_refused(self) -> bool:
         """True when OKX refused the login for good."""
-        return self.asking.login is Login.REFUSED
+        return self.outbox.login is Login.REFUSED
 
     @property
     def is_settled(self) -> bool:
@@ -297,7 +297,7 @@ class Session:
         if isinstance(frame, ReplyFrame):
             return [self._replied(frame, now)]  # nothing that was asked for, or is due, changes by it
         events = self._on_push(frame, data, now) if isinstance(frame, PushFrame) else self._on_control(frame, data, now)
-        self.asking.ask(now)
+        self.outbox.flush(now)
         self._schedule(now)
         return events
 
@@ -322,12 +322,12 @@ class Session:
             chain.needs_resync = False
             self._plan_resync(subscription, now)
         if not chain.is_broken:
-            self._images.drop(subscription)
+            self._snapshots.drop(subscription)
             renewal = self._renewals.get(subscription)
             if renewal is not None:
                 renewal.succeeded(now)
         elif isinstance(chain, BookChain) and chain.buffer:
-            self._images.want(subscription, now + IMAGE_WITHIN)
+            self._snapshots.want(subscription, now + SNAPSHOT_WITHIN)
         self._schedule(now)
 
     def _on_control(self, frame: Frame, data: bytes, now: int) -> list[Event]:
@@ -359,12 +359,12 @@ class Session:
         events: list[Event] = []
         for item in verdict.acknowledged:
             if frame.verb == "subscribe":
-                self.asking.forget(item)
+                self.outbox.forget(item)
                 self._retries.pop(item, None)
-                self._asked_again.discard(item)
+                self._requested_again.discard(item)
                 chain = self._routes.to(item).chain
                 if isinstance(chain, BookChain) and chain.is_broken:
-                    self._images.expect(item, now + FIRST_WORD_WITHIN)
+                    self._snapshots.expect(item, now + FIRST_ROW_WITHIN)
                 if item not in self._announced:
                     self._announced.add(item)
                     events.append(Subscribed(ts_recv=now, line=self.line, channel=item.channel, key=item.key))
@@ -394,10 +394,10 @@ class Session:
             reply = ReplyFrame(frame.request_id, op, frame.code, frame.message, (), None, None)
             return [self._replied(reply, now)]
         is_of_login = frame.code in LOGIN_ERRORS or not self.registry.is_waiting
-        if self.asking.login is Login.ASKED and not frame.request_id and is_of_login:
+        if self.outbox.login is Login.REQUESTED and not frame.request_id and is_of_login:
             return self._on_login(LoginFrame(frame.code, frame.message), now)
         if frame.code == TOO_FREQUENT:
-            self.asking.hold(now + 10 * SECOND)
+            self.outbox.hold(now + 10 * SECOND)
         verdict = self.registry.error(frame)
         if verdict.is_stray:
             return [self._refused("", "", frame, now, will_retry=False)]
@@ -405,23 +405,23 @@ class Session:
 
     def _on_login(self, frame: LoginFrame, now: int) -> list[Event]:
         if frame.code in ("0", "60031"):
-            self.asking.login = Login.DONE
+            self.outbox.login = Login.DONE
             return [LoggedIn(ts_recv=now, line=self.line)]
         error = ErrorFrame("", frame.code, frame.message, "")
         policy = lookup(frame.code).policy
-        if policy is CodePolicy.CLOCK and self.asking.log_in_by_another_clock():
-            self.wishes.append(FetchClock())
+        if policy is CodePolicy.CLOCK and self.outbox.log_in_after_clock():
+            self.fetches.append(FetchClock())
             return [self._refused("login", "", error, now, will_retry=True)]
-        if policy in (CodePolicy.RETRY, CodePolicy.BACK_OFF) and self.asking.log_in_later(now):
+        if policy in (CodePolicy.RETRY, CodePolicy.BACK_OFF) and self.outbox.log_in_later(now):
             # Only the login is tried again: what needs none goes on over this connection.
             return [self._refused("login", "", error, now, will_retry=True)]
         return self._end_login(error, now)
 
     def _end_login(self, error: ErrorFrame, now: int) -> list[Event]:
         """No login, for good: what needs one does not run, and a connection that carries nothing else is over."""
-        self.asking.login = Login.REFUSED
+        self.outbox.login = Login.REFUSED
         events: list[Event] = [self._refused("login", "", error, now, will_retry=False)]
-        for item in self.asking.locked_out:
+        for item in self.outbox.waiting_for_login:
             events += self._refuse(item, error, now)
         if all(state is SubscriptionState.REFUSED for state in self.registry.states.values()):
             self.ending = Ending(1000, f"login refused: {error.code} {lookup(error.code).meaning}", fatal=True)
@@ -433,8 +433,8 @@ class Session:
             policy = lookup(error.code).policy
             retries = self._retries.setdefault(item, Backoff(2.0, 60.0))
             again = policy in (CodePolicy.RETRY, CodePolicy.BACK_OFF)
-            if policy is CodePolicy.RELOGIN and self.asking.login not in (Login.NONE, Login.REFUSED):
-                self.asking.guard(item)
+            if policy is CodePolicy.RELOGIN and self.outbox.login not in (Login.NONE, Login.REFUSED):
+                self.outbox.require_login(item)
                 again = retries.tries < 8
             if again:
                 events.append(self._refused(item.channel, item.key, error, now, will_retry=True))
@@ -442,17 +442,17 @@ class Session:
             else:
                 events += self._refuse(item, error, now)
         for item in verdict.unclear:
-            self.asking.want(item, now, alone=True)
-        for item in verdict.unheard:
+            self.outbox.subscribe(item, now, alone=True)
+        for item in verdict.unanswered:
             if self._leaving.get(item):
                 self._leaving[item] -= 1
                 if self._leaving[item]:
-                    self.asking.part(item)
+                    self.outbox.unsubscribe(item)
         return events
 
     def _want_again(self, item: Subscription, due: int) -> None:
         self.registry.states[item] = SubscriptionState.WANTED
-        self.asking.want(item, due)
+        self.outbox.subscribe(item, due)
 
     def _refuse(self, item: Subscription, error: ErrorFrame, now: int) -> list[Event]:
         """It does not run, and a book it gave cannot be trusted any more. Its chain stays: another connection may feed it."""
@@ -495,11 +495,11 @@ class Session:
 
     def _forget(self, item: Subscription) -> None:
         """Drop everything a subscription had but its state and its chain."""
-        self.asking.forget(item)
+        self.outbox.forget(item)
         self._retries.pop(item, None)
-        self._asked_again.discard(item)
+        self._requested_again.discard(item)
         self._renewals.pop(item, None)
-        self._images.drop(item)
+        self._snapshots.drop(item)
         self._announced.discard(item)
         self._routes.forget(item)
 
@@ -511,13 +511,13 @@ class Session:
             self._pinged_at = None  # data counts as life, pong or not
         elif self._pinged_at is None:
             self._pinged_at = now
-            self.outbox.append(requests.PING)
+            self.to_send.append(requests.PING)
         elif now - self._pinged_at >= self.timing.pong_within_s * SECOND:
             self.ending = Ending(1001, f"no answer to a ping, silent for {quiet / SECOND:.0f} s")
 
     def _overdue(self, now: int) -> list[Event]:
         login_within = self.timing.login_within_s * SECOND
-        if self.asking.login is Login.ASKED and now - self.asking.login_asked_at >= login_within:
+        if self.outbox.login is Login.REQUESTED and now - self.outbox.login_requested_at >= login_within:
             self.ending = Ending(1001, "no answer to the login")
         verdict = self.registry.expire(now)
         events = self._act_on(verdict, now)
@@ -525,14 +525,14 @@ class Session:
             route = self._routes.of.get(item)
             if route is not None and route.chain.last >= self._opened_at:
                 self.registry.states[item] = SubscriptionState.CONFIRMED  # it flows: only the ack was lost
-            elif item in self._asked_again:
+            elif item in self._requested_again:
                 error = ErrorFrame("", "timeout", "no answer to the subscription, asked twice", "")
-                self._asked_again.discard(item)
+                self._requested_again.discard(item)
                 self._want_again(item, now + 30 * SECOND)
                 events.append(self._refused(item.channel, item.key, error, now, will_retry=True))
             else:
-                self._asked_again.add(item)
-                self.asking.want(item, now)
+                self._requested_again.add(item)
+                self.outbox.subscribe(item, now)
         return events
 
     def _silence(self, now: int) -> list[Event]:
@@ -560,37 +560,41 @@ class Session:
     def _renew(self, now: int) -> None:
         """Unsubscribe and subscribe again what is due: two requests for many, out of the hourly budget."""
         due = [item for item, renewal in self._renewals.items() if renewal.due is not None and renewal.due <= now]
-        for item in self.asking.renew(due, now):
-            self._renewals[item].asked(now)
-            self._images.postpone(item, now + IMAGE_WITHIN)
-        if due and self.asking.renewal_at(now) - now > 30 * SECOND:
+        for item in self.outbox.renew(due, now):
+            self._renewals[item].requested(now)
+            self._snapshots.postpone(item, now + SNAPSHOT_WITHIN)
+        if due and self.outbox.renewal_at(now) - now > 30 * SECOND:
             self.ending = Ending(1000, "the hourly request budget of this connection is spent")
 
-    def _wish_images(self, now: int) -> None:
+    def _fetch_books(self, now: int) -> None:
         """Fetch what did not come by itself; never beside a renewal that is still to be asked for, and never for ever."""
-        for item in self._images.due(now):
+        for item in self._snapshots.due(now):
             renewal = self._renewals.get(item)
-            if (renewal is None or not renewal.is_planned) and item.channel in REST_BOOKS and not self._images.is_hopeless(item):
-                self._images.fetching(item, now)
-                self.wishes.append(FetchBook(item, REST_BOOKS[item.channel]))
+            if (
+                (renewal is None or not renewal.is_planned)
+                and item.channel in REST_BOOKS
+                and not self._snapshots.is_hopeless(item)
+            ):
+                self._snapshots.fetching(item, now)
+                self.fetches.append(FetchBook(item, REST_BOOKS[item.channel]))
             else:
                 self._plan_resync(item, now)
                 renewal = self._renewals.get(item)
-                self._images.postpone(item, ((renewal and renewal.due) or now) + IMAGE_WITHIN)
+                self._snapshots.postpone(item, ((renewal and renewal.due) or now) + SNAPSHOT_WITHIN)
 
     def _schedule(self, now: int) -> None:
         timing = self.timing
         times = [self._last_in + int(timing.ping_after_s * SECOND)]
         if self._pinged_at is not None:
             times = [self._pinged_at + int(timing.pong_within_s * SECOND)]
-        if self.asking.login is Login.ASKED:
-            times.append(self.asking.login_asked_at + int(timing.login_within_s * SECOND))
-        for wish in (self.registry.deadline, self.chains.deadline, self.asking.deadline(now), self._images.deadline):
-            if wish is not None:
-                times.append(wish)
+        if self.outbox.login is Login.REQUESTED:
+            times.append(self.outbox.login_requested_at + int(timing.login_within_s * SECOND))
+        for due in (self.registry.deadline, self.chains.deadline, self.outbox.deadline(now), self._snapshots.deadline):
+            if due is not None:
+                times.append(due)
         renewals = [renewal.due for renewal in self._renewals.values() if renewal.due is not None]
         if renewals:
-            times.append(max(min(renewals), self.asking.renewal_at(now)))
+            times.append(max(min(renewals), self.outbox.renewal_at(now)))
         for item, route in self._routes.of.items():
             limit = self._silence_limit(item)
             if limit is not None and route.chain.last and not route.chain.broken_since:

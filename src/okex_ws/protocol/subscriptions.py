@@ -1,7 +1,7 @@
-"""Subscriptions of one connection: wanted, asked, confirmed, refused; and which answer belongs to which request.
+"""Subscriptions of one connection: their states, and the request that each answer belongs to.
 
-OKX acknowledges each arg by itself but its errors carry no arg, only the request's id. An error whose text names one open arg is
-believed; any other waits until the acks of the same request have come: what is left over is what was refused.
+OKX acknowledges each arg separately. Its errors carry no arg, only the request's id. An error whose text names one open arg is
+attributed to it. Any other error waits for the acks of the same request: the args that remain open were refused.
 Source: docs-v5 "Subscribe"; ids since 2025-05-29.
 """
 
@@ -18,25 +18,25 @@ from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import AckFrame, ErrorFrame
 
 ANSWER_WITHIN = 10 * SECOND
-"""How long an answer may take before it counts as lost."""
+"""Time after which an answer counts as lost."""
 
 UNREADABLE = ("60012", "60019")
-"""Errors about a request as a whole: which of its args is to blame is found out by asking one by one."""
+"""Codes of errors about a whole request: its args are then requested one by one to find the wrong one."""
 TOO_FREQUENT = "60014"
-"""The request was not even looked at: all of it has to be asked again, later."""
+"""Code of a request that OKX did not process: all its args are requested again later."""
 
 
 class SubscriptionState(enum.Enum):
-    """Where a subscription stands on this connection."""
+    """State of a subscription on this connection."""
 
     WANTED = "wanted"
-    ASKED = "asked"
+    REQUESTED = "requested"
     CONFIRMED = "confirmed"
     REFUSED = "refused"
 
 
 class SubscriptionRequest(msgspec.Struct):
-    """A request in flight: `open` are the args not yet acknowledged, `errors` the refusals not yet attributed."""
+    """Request in flight: `open` holds the args not yet acknowledged, `errors` the refusals not yet attributed."""
 
     id: str
     verb: str
@@ -46,68 +46,68 @@ class SubscriptionRequest(msgspec.Struct):
 
 
 class AckVerdict(msgspec.Struct):
-    """What an answer, or its absence, means for subscriptions.
+    """Result of an answer, or of a missing answer, for subscriptions.
 
-    acknowledged; refused, each with its error; unclear: to be asked one by one; lost: asked, without any answer;
-    unheard: goodbyes without an answer. is_stray: an error that belongs to no request known here.
+    acknowledged; refused, each with its error; unclear: to be requested one by one; lost: subscribe requests without an answer;
+    unanswered: unsubscribe requests without an answer. is_stray: the error belongs to no request known here.
     """
 
     acknowledged: list[Subscription] = []
     refused: list[tuple[Subscription, ErrorFrame]] = []
     unclear: list[Subscription] = []
     lost: list[Subscription] = []
-    unheard: list[Subscription] = []
+    unanswered: list[Subscription] = []
     is_stray: bool = False
 
 
 class Subscriptions:
-    """The registry of one connection; knows nothing of bytes or pacing.
+    """Registry of one connection, without bytes and pacing.
 
-    A subscription may be asked for again while an older request for it is in flight; only the newest one's answer counts.
+    A subscription may be requested again while an older request for it is in flight; only the newest request's answer counts.
     """
 
     def __init__(self) -> None:
         self.states: dict[Subscription, SubscriptionState] = {}
         self._requests: dict[str, SubscriptionRequest] = {}
-        self._asked_in: dict[Subscription, str] = {}  # id of the newest request for it
+        self._requested_in: dict[Subscription, str] = {}  # id of the newest request for it
         self._stray_errors = 0  # without an id, about one of several requests in flight
 
     @property
     def deadline(self) -> int | None:
-        """When the oldest request counts as unanswered."""
+        """Time at which the oldest request counts as unanswered."""
         return min((request.sent_at + ANSWER_WITHIN for request in self._requests.values()), default=None)
 
     @property
     def are_settled(self) -> bool:
         """True when every subscription is confirmed or refused."""
         states = self.states.values()
-        return SubscriptionState.WANTED not in states and SubscriptionState.ASKED not in states
+        return SubscriptionState.WANTED not in states and SubscriptionState.REQUESTED not in states
 
     @property
     def is_waiting(self) -> bool:
-        """True while a request is without its full answer."""
+        """True while a request waits for answers."""
         return bool(self._requests)
 
-    def asked(self, request_id: str, verb: str, subscriptions: list[Subscription], now: int) -> None:
-        """A request left."""
+    def requested(self, request_id: str, verb: str, subscriptions: list[Subscription], now: int) -> None:
+        """Register a request that was sent."""
         self._requests[request_id] = SubscriptionRequest(request_id, verb, dict.fromkeys(subscriptions), now, [])
         if verb == "subscribe":
             for item in subscriptions:
-                self.states[item] = SubscriptionState.ASKED
-                self._asked_in[item] = request_id
+                self.states[item] = SubscriptionState.REQUESTED
+                self._requested_in[item] = request_id
 
     def drop(self, item: Subscription) -> SubscriptionState | None:
-        """A subscription is not wanted any more; answers to what was asked before mean nothing. Returns where it stood."""
-        self._asked_in.pop(item, None)
+        """Remove a subscription and return its state; answers to earlier requests for it are ignored."""
+        self._requested_in.pop(item, None)
         return self.states.pop(item, None)
 
-    def excuse(self, now: int) -> None:
-        """Nothing was read up to `now`: answers have their full time again."""
+    def reset_timeouts(self, now: int) -> None:
+        """Restart the timeouts of all requests at `now`, because nothing was read until then."""
         for request in self._requests.values():
             request.sent_at = now
 
     def ack(self, frame: AckFrame) -> AckVerdict:
-        """An acknowledgement. It is believed by its arg; the id only settles what else is open in the same request."""
+        """Apply an acknowledgement. Its arg decides; its id only helps to attribute errors of the same request."""
         item = frame.subscription
         request = self._requests.get(frame.request_id)
         if request is None or item not in request.open:
@@ -116,7 +116,7 @@ class Subscriptions:
         answered = request.id if request is not None else frame.request_id
         if frame.verb != "subscribe":
             verdict.acknowledged.append(item)
-        elif item in self.states and answered in ("", self._asked_in.get(item)):
+        elif item in self.states and answered in ("", self._requested_in.get(item)):
             self.states[item] = SubscriptionState.CONFIRMED
             verdict.acknowledged.append(item)
         if request is not None:
@@ -125,7 +125,7 @@ class Subscriptions:
         return verdict
 
     def error(self, frame: ErrorFrame) -> AckVerdict:
-        """An error. Without an id it belongs to the request with the arg it names, or to the only one in flight."""
+        """Apply an error. Without an id it belongs to the request with the arg it names, or to the only one in flight."""
         request = self._requests.get(frame.request_id)
         if request is None and not frame.request_id:
             named = [r for r in self._requests.values() if r.verb == "subscribe" and len(_named(frame, r.open)) == 1]
@@ -138,7 +138,7 @@ class Subscriptions:
         if request.verb == "unsubscribe":
             if frame.code == TOO_FREQUENT:
                 self._close(request)
-                verdict.unheard += request.open
+                verdict.unanswered += request.open
         elif frame.code == TOO_FREQUENT:
             for item in list(request.open):
                 self._refuse(request, item, frame, verdict)
@@ -152,12 +152,12 @@ class Subscriptions:
         return verdict
 
     def expire(self, now: int) -> AckVerdict:
-        """Requests whose answers are overdue: with errors unattributed, their args are asked again one by one."""
+        """Close requests whose answers are overdue. With unattributed errors, their args are requested again one by one."""
         verdict = AckVerdict()
         for request in [item for item in self._requests.values() if item.sent_at + ANSWER_WITHIN <= now]:
             self._close(request)
             if request.verb == "unsubscribe":
-                verdict.unheard += request.open
+                verdict.unanswered += request.open
             elif request.errors or self._stray_errors:
                 verdict.unclear += self._current(request)
             else:
@@ -174,7 +174,7 @@ class Subscriptions:
                 self._refuse(request, named[0], frame, verdict)
         if request.open and len(request.errors) >= len(request.open):
             for frame in list(request.errors)[: len(request.open)]:
-                # OKX sometimes names the channel alone; where it names nothing, any order will do.
+                # OKX sometimes names the channel alone; where it names nothing, any order is as good.
                 words = _words(frame)
                 item = next((item for item in request.open if item.channel in words), next(iter(request.open)))
                 self._refuse(request, item, frame, verdict)
@@ -183,7 +183,7 @@ class Subscriptions:
 
     def _refuse(self, request: SubscriptionRequest, item: Subscription, frame: ErrorFrame, verdict: AckVerdict) -> None:
         del request.open[item]
-        if self._asked_in.get(item) == request.id:
+        if self._requested_in.get(item) == request.id:
             self.states[item] = SubscriptionState.REFUSED
             verdict.refused.append((item, frame))
 
@@ -191,11 +191,11 @@ class Subscriptions:
         self._requests.pop(request.id, None)
 
     def _current(self, request: SubscriptionRequest) -> list[Subscription]:
-        """Its open args, without those that were let go or asked for anew since, or are confirmed."""
+        """Open args of a request that were not dropped, requested again or confirmed meanwhile."""
         return [
             item
             for item in request.open
-            if self._asked_in.get(item) == request.id and self.states.get(item) is SubscriptionState.ASKED
+            if self._requested_in.get(item) == request.id and self.states.get(item) is SubscriptionState.REQUESTED
         ]
 
 
@@ -204,6 +204,6 @@ def _words(frame: ErrorFrame) -> set[str]:
 
 
 def _named(frame: ErrorFrame, items: Iterable[Subscription]) -> list[Subscription]:
-    """Those whose channel and key the text of an error holds, as whole words."""
+    """Return the items whose channel and key are whole words of the error's text."""
     words = _words(frame)
     return [item for item in items if item.channel in words and (not item.key or item.key in words)]

@@ -356,7 +356,7 @@ class Recorder:
             if known and is_whole:
                 now, text = self._clock.now(), msgspec.json.encode(known)
                 self._tap(now, "restart", 0, "known", text)
-                for event in self._restart.tell(text, now):
+                for event in self._restart.apply(text, now):
                     self._note(event)
 
     def _older(self) -> list[Path]:

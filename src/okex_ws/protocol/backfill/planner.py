@@ -180,7 +180,7 @@ class BackfillPlanner:
             self._paused[query.path] = max(self._paused.get(query.path, 0), now + SECOND)
         return self._after(missed, missed.fail(code, detail, now), now)
 
-    def tell(self, kind: str, text: bytes, now: int) -> list[Event]:
+    def apply(self, kind: str, text: bytes, now: int) -> list[Event]:
         """An input as it was recorded: ask, page, page-fail or end. Fed and told the same, a planner says the same."""
         what = msgspec.json.decode(text)
         match kind:

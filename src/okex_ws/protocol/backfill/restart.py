@@ -23,7 +23,7 @@ class Restart:
         self._before: dict[Place, int] = {}  # the id before the first that was heard
         self._known: dict[Place, int] = {}
 
-    def tell(self, text: bytes, now: int) -> list[Event]:
+    def apply(self, text: bytes, now: int) -> list[Event]:
         """The last ids of the runs before, by channel and instrument, as JSON."""
         known = msgspec.json.decode(text, type=dict[str, dict[str, int]])
         self._known = {(channel, name): last for channel, names in known.items() for name, last in names.items()}
