@@ -157,7 +157,7 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
                 await live.wait()
                 assert client.connections == 3
                 await armed.wait()
-                assert list(server.exchange.desk.cancel_all_after.spreads) == [DEMO_KEY.uid]
+                assert list(server.exchange.desk.cancel_all_after.armed_spreads) == [DEMO_KEY.uid]
                 assert (await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)).is_confirmed
                 assert (await client.cancel_spread(SPREAD, client_order_id=made.client_order_id)).is_confirmed
                 again = await client.place_spread(SPREAD, "buy", 1, price="-500")

@@ -12,7 +12,8 @@ from tests.support.fixed_market import FixedMarket
 from tests.support.talk import Talker, book, exchange, seconds
 
 from okex_ws.simulator.exchange import Exchange, Refusal
-from okex_ws.simulator.faults import KINDS, Fault, Faults, nanoseconds
+from okex_ws.simulator.faults import BAD_DEFLATES, KINDS, Fault, Faults, nanoseconds
+from okex_ws.simulator.legacy import deflate
 from okex_ws.simulator.v5.connection import Abort, Close, Freeze, Text
 
 BOOK = ["channel=books", "action=update"]
@@ -35,6 +36,10 @@ def breaks(pushes: list[Any]) -> int:
 
 def kinds(talker: Talker) -> list[str]:
     return [f.kind for f in talker.venue.ledger.faults]
+
+
+def test_every_bad_deflate_can_be_made() -> None:
+    assert tuple(deflate.BAD_DEFLATES) == BAD_DEFLATES
 
 
 def test_parse_reads_selectors_options_and_durations() -> None:

@@ -154,7 +154,7 @@ class ExchangeConnection:
         self.close(4005, "Buffer is full", now)
 
     def _ack_faults(self, op: str, channel: str, key: str, now: int, traits: tuple[str, ...] = ()) -> dict[str, Fault]:
-        struck = self._faults.strikes(
+        struck = self._faults.due(
             "ack", now, self.number, path=self.path, channel=channel, key=key, action=op, traits=traits, only=_ACK_KINDS[op]
         )
         if op in ("login", "order"):
@@ -199,7 +199,7 @@ class ExchangeConnection:
             self.send(held.popleft()[1])
 
     def _strike_line(self, channel: str, key: str, action: str, now: int, also: str = "") -> None:
-        for fault in self._faults.strikes(
+        for fault in self._faults.due(
             "line", now, self.number, path=self.path, channel=channel, key=key, action=action, also=also
         ):
             if fault.kind == "kick_all":

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.seeded_random import SeededRandom
-from okex_ws.simulator.v5 import grammar as v5
 
 Message = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Scene:
+class CorruptionContext:
     """What a spoiler may know: the fault, its dice, and the full published book of the instrument (None: no book)."""
 
     fault: Fault
@@ -41,7 +42,7 @@ def _is_book(message: Message) -> bool:
     return isinstance(rows, list) and bool(rows) and isinstance(rows[0], dict) and "asks" in rows[0] and "bids" in rows[0]
 
 
-def _crossed(message: Message, scene: Scene) -> None:
+def _crossed(message: Message, scene: CorruptionContext) -> None:
     book = scene.book()
     if not _is_book(message) or not book or not book["asks"]:
         return
@@ -51,8 +52,8 @@ def _crossed(message: Message, scene: Scene) -> None:
     row["bids"] = [_level(price, "1", asks[0]), *(level for level in row["bids"] if level[0] != price)]
 
 
-def _emptied(sides: tuple[str, ...]) -> Callable[[Message, Scene], None]:
-    def spoil(message: Message, scene: Scene) -> None:
+def _emptied(sides: tuple[str, ...]) -> Callable[[Message, CorruptionContext], None]:
+    def spoil(message: Message, scene: CorruptionContext) -> None:
         if not _is_book(message):
             return
         row = message["data"][0]
@@ -68,11 +69,11 @@ def _emptied(sides: tuple[str, ...]) -> Callable[[Message, Scene], None]:
     return spoil
 
 
-def _one_sided(message: Message, scene: Scene) -> None:
+def _one_sided(message: Message, scene: CorruptionContext) -> None:
     _emptied((scene.fault.options["side"],))(message, scene)
 
 
-def _foreign_levels(message: Message, scene: Scene) -> None:
+def _foreign_levels(message: Message, scene: CorruptionContext) -> None:
     if not _is_book(message):
         return
     book = scene.book() or {}
@@ -83,19 +84,19 @@ def _foreign_levels(message: Message, scene: Scene) -> None:
             levels.append(_level(_off_tick(str(known[-1][0])), "0", known[-1]))
 
 
-def _checksum_wrong(message: Message, scene: Scene) -> None:
+def _checksum_wrong(message: Message, scene: CorruptionContext) -> None:
     if _is_book(message) and "checksum" in message["data"][0]:
         message["data"][0]["checksum"] = -1 - scene.dice.below(1 << 31)
 
 
-def _back(message: Message, scene: Scene) -> None:
+def _back(message: Message, scene: CorruptionContext) -> None:
     shift = scene.fault.options["seconds"] // 1_000_000
     for row in message["data"]:
         if isinstance(row, dict) and "ts" in row:
             row["ts"] = str(int(row["ts"]) - shift)
 
 
-def _extra_field(message: Message, scene: Scene) -> None:
+def _extra_field(message: Message, scene: CorruptionContext) -> None:
     name = scene.fault.options["name"]
     message[name] = {"new": True}
     for row in message["data"]:
@@ -105,7 +106,7 @@ def _extra_field(message: Message, scene: Scene) -> None:
             row.append("unheard of")
 
 
-def _missing_field(message: Message, scene: Scene) -> None:
+def _missing_field(message: Message, scene: CorruptionContext) -> None:
     name = scene.fault.options["name"]
     message.pop(name, None)
     for row in message.get("data", ()):
@@ -116,7 +117,7 @@ def _missing_field(message: Message, scene: Scene) -> None:
 _BAD_TYPES = ("null_data", "dict_data", "text_data", "short_level", "long_level", "empty_price", "number_price")
 
 
-def _bad_types(message: Message, scene: Scene) -> None:
+def _bad_types(message: Message, scene: CorruptionContext) -> None:
     what = scene.fault.options["what"] or scene.dice.choice(_BAD_TYPES if _is_book(message) else _BAD_TYPES[:3])
     if what == "null_data":
         message["data"] = None
@@ -139,7 +140,7 @@ def _bad_types(message: Message, scene: Scene) -> None:
                 row["px"] = float(row["px"]) if what == "number_price" else ""
 
 
-SPOILERS: dict[str, Callable[[Message, Scene], None]] = {
+CORRUPTIONS: dict[str, Callable[[Message, CorruptionContext], None]] = {
     "crossed": _crossed,
     "one_sided": _one_sided,
     "empty_book": _emptied(("asks", "bids")),
@@ -186,36 +187,36 @@ REPEATS: dict[str, Callable[[Message], Message | None]] = {
 """Faults that tell a push again afterwards, somehow changed; None where there is nothing to tell."""
 
 
-def _garbage(message: Message, scene: Scene) -> bytes:
+def _garbage(message: Message, scene: CorruptionContext) -> bytes:
     size = scene.fault.options["bytes"]
     if scene.fault.options["utf8"]:
         return bytes(32 + scene.dice.below(95) for _ in range(size))
     return b"\xff" + bytes(scene.dice.below(256) for _ in range(max(0, size - 1)))
 
 
-def _unknown_channel(message: Message, scene: Scene) -> bytes:
-    return v5.encode({"arg": {**message["arg"], "channel": "brand-new-channel"}, "data": [{"x": "1", "ts": "0"}]})
+def _unknown_channel(message: Message, scene: CorruptionContext) -> bytes:
+    return msgspec.json.encode({"arg": {**message["arg"], "channel": "brand-new-channel"}, "data": [{"x": "1", "ts": "0"}]})
 
 
-def _wrong_dialect(message: Message, scene: Scene) -> bytes:
+def _wrong_dialect(message: Message, scene: CorruptionContext) -> bytes:
     instrument = message["arg"].get("instId", "BTC-USDT")
     if scene.fault.options["version"] == 1:
         pair = instrument.lower().replace("-", "_")
-        return v5.encode([{"binary": 0, "channel": f"ok_sub_spot_{pair}_ticker", "data": {"last": "1"}}])
-    return v5.encode({"table": "spot/ticker", "data": [{"instrument_id": instrument, "last": "1"}]})
+        return msgspec.json.encode([{"binary": 0, "channel": f"ok_sub_spot_{pair}_ticker", "data": {"last": "1"}}])
+    return msgspec.json.encode({"table": "spot/ticker", "data": [{"instrument_id": instrument, "last": "1"}]})
 
 
-def _big_frame(message: Message, scene: Scene) -> bytes:
+def _big_frame(message: Message, scene: CorruptionContext) -> bytes:
     head, tail = b'{"arg":{"channel":"instruments","instType":"SPOT"},"data":[{"instId":"', b'"}]}'
     size: int = scene.fault.options["size"]
     return head + b"X" * max(0, size - len(head) - len(tail)) + tail
 
 
-def _inject(message: Message, scene: Scene) -> bytes:
+def _inject(message: Message, scene: CorruptionContext) -> bytes:
     return str(scene.fault.options["text"]).encode("utf-8", "surrogatepass")
 
 
-EXTRA: dict[str, Callable[[Message, Scene], bytes]] = {
+EXTRA_FRAMES: dict[str, Callable[[Message, CorruptionContext], bytes]] = {
     "garbage": _garbage,
     "unknown_channel": _unknown_channel,
     "wrong_dialect": _wrong_dialect,

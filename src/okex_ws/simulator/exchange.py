@@ -17,7 +17,7 @@ import msgspec
 
 from okex_ws.simulator.connection import ExchangeConnection
 from okex_ws.simulator.engine.engine import Engine
-from okex_ws.simulator.faults import Fault, Faults, Running
+from okex_ws.simulator.faults import ActiveFaults, Fault, Faults
 from okex_ws.simulator.ledger import FaultApplied, TruthLedger
 from okex_ws.simulator.market.base import Market, Publication
 from okex_ws.simulator.paths import NO_DOOR, door
@@ -79,7 +79,7 @@ class Exchange:
         self.start = now
         self.now = now
         self.rules = rules if rules is not None else Rules()
-        self.running = Running(faults or (), seed, now)
+        self.running = ActiveFaults(faults or (), seed, now)
         self.keys: dict[str, ApiKey] = {key.key: key for key in keys}
         self.ledger = TruthLedger(self.rules.ledger_limit)
         self._dice = SeededRandom(seed).fork("exchange")
@@ -126,7 +126,7 @@ class Exchange:
     def hold(self, now: int) -> int:
         """How long (ns) a shell should hold a fresh TCP connection before it answers (fault slow_open)."""
         held = 0
-        for fault in self.running.strikes("hold", now, 0):
+        for fault in self.running.due("hold", now, 0):
             self.note(fault.kind, now)
             held += fault.options["seconds"]
         return held
@@ -138,7 +138,7 @@ class Exchange:
         self.on_deadline(now)
         entrance = door(path)
         name = entrance.name if entrance is not None else path.partition("?")[0]
-        for fault in self.running.strikes("open", now, 0, path=name):
+        for fault in self.running.due("open", now, 0, path=name):
             self.note(fault.kind, now, detail=str(fault.options["status"]))
             given = {"Retry-After": fault.options["retry_after"], "Location": fault.options["location"]}
             return Refusal(fault.options["status"], {n: v for n, v in given.items() if v})
@@ -229,7 +229,7 @@ class Exchange:
         """What the exchange takes the time to be (fault clock_skew)."""
         if not self.running.has("clock"):
             return now
-        skews: list[int] = [fault.options["seconds"] for fault in self.running.strikes("clock", now, 0)]
+        skews: list[int] = [fault.options["seconds"] for fault in self.running.due("clock", now, 0)]
         return now + sum(skews)
 
     def seq_shift(self, number: int) -> int:
@@ -361,7 +361,7 @@ class Exchange:
         key, ts = publication.key, publication.ts
         chain = self._chain_at(channel, key, ts)
         if channel.chain == "linked" and publication.action != "snapshot" and self.running.has("mint"):
-            for fault in self.running.strikes("mint", ts, 0, channel=channel.name, key=key):
+            for fault in self.running.due("mint", ts, 0, channel=channel.name, key=key):
                 self._reset(key, ts)
                 self.note(fault.kind, ts, "", channel.name, key, f"after {chain.last}")
         rows = []
@@ -437,7 +437,7 @@ class Exchange:
     def _schedule_fault(self, due: int, fault: Fault) -> None:
         def strike(now: int) -> None:
             over = fault.lasts is not None and now >= self.start + (fault.at or 0) + fault.lasts
-            if over or not self.running.strike(fault):
+            if over or not self.running.use(fault):
                 return
             if fault.kind == "key_deleted":
                 self._delete_keys(fault, now)
@@ -456,7 +456,7 @@ class Exchange:
         if fault.channel is not None or fault.instrument is not None:
             lines = [c for c in lines if c.holds(fault.channel, fault.instrument)]
         if lines and fault.options.get("whom") == "one":
-            return [self.running.dice(fault, 0).choice(lines)]
+            return [self.running.random(fault, 0).choice(lines)]
         return lines
 
     def _delete_keys(self, fault: Fault, now: int) -> None:

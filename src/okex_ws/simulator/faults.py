@@ -1,6 +1,6 @@
 """Faults: scripted, seeded trouble. In: `Faults.parse(["drop channel=books nth=50", ...])` or `Fault("drop", nth=50)`.
 
-Out: a `Running` that the exchange asks, at each stage, which faults strike now. What a stroke does is done where it
+Out: a `ActiveFaults` that the exchange asks, at each stage, which faults strike now. What a stroke does is done where it
 happens (conversation.py, spoiling.py, exchange.py, order_talk.py, clerk.py, the REST faces). Times are written in seconds
 ("10s", "250ms", "2m", 1.5) counted from the exchange's start and kept as int ns. The rows named in brackets are those of
 the project's fault catalogue.
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from okex_ws.simulator.legacy.deflate import BAD_DEFLATES
 from okex_ws.simulator.seeded_random import SeededRandom
+
+BAD_DEFLATES = ("corrupt", "truncated", "doubled", "zlib", "gzip", "bomb")
+"""Ways in which a frame of V1 or V3 does not inflate as it should; `legacy/deflate.py` makes them."""
 
 _UNITS = (("ms", 1e6), ("us", 1e3), ("ns", 1.0), ("s", 1e9), ("m", 60e9), ("h", 3600e9))
 
@@ -378,7 +380,7 @@ class Faults(Sequence[Fault]):
         return iter(self._faults)
 
 
-class Running:
+class ActiveFaults:
     """The faults of one exchange at work: counters and dice. `start` is the exchange's (ns)."""
 
     def __init__(self, faults: Iterable[Fault], seed: int, start: int) -> None:
@@ -401,11 +403,11 @@ class Running:
         """The faults the clock sets off, with their first instant (ns)."""
         return [(self.start + (fault.at or 0), fault) for fault in self._faults if fault.is_timed]
 
-    def dice(self, fault: Fault, line: int) -> SeededRandom:
+    def random(self, fault: Fault, line: int) -> SeededRandom:
         """The fault's own random numbers on this line."""
         return self._stream(self._faults.index(fault), line)
 
-    def strike(self, fault: Fault) -> bool:
+    def use(self, fault: Fault) -> bool:
         """Use up one of a timed fault's strokes; False when there are none left."""
         index = self._faults.index(fault)
         if fault.times is not None and self._used[index] >= fault.times:
@@ -413,7 +415,7 @@ class Running:
         self._used[index] += 1
         return True
 
-    def strikes(
+    def due(
         self,
         stage: str,
         now: int,

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from okex_ws.simulator.market.base import (
-    BARS,
     BOOK_DEPTH,
+    CANDLE_PERIODS,
     HOUR,
     MILLISECOND,
     MINUTE,
     SECOND,
     PriceScale,
     Publication,
-    candle_bar,
+    candle_period,
     checksum,
     closing,
     decimal_text,
@@ -285,7 +285,7 @@ def test_candles_agree_with_the_trades(key: str) -> None:
 def test_every_bar_has_a_current_candle() -> None:
     market = SeededMarket(11, start=START, instruments=[SPOT])
     run(market, 5)
-    for bar in BARS:
+    for bar in CANDLE_PERIODS:
         now = market.snapshot(f"candle{bar}", SPOT)
         assert now is not None
         assert int(now.rows[0][0]) * MILLISECOND == opening(START + 5 * SECOND, bar)
@@ -491,7 +491,7 @@ def test_bars_open_where_okx_opens_them() -> None:
     assert text("1Mutc") == -20 * 24 * 60
     assert text("3Mutc") == -(20 + 31 + 31) * 24 * 60
     assert closing(START, "1Mutc") - opening(START, "1Mutc") == 30 * 24 * HOUR
-    for bar in BARS:
+    for bar in CANDLE_PERIODS:
         assert opening(START, bar) <= START < closing(START, bar)
         assert opening(closing(START, bar), bar) == closing(START, bar)
         assert opening(closing(START, bar) - 1, bar) == opening(START, bar)
@@ -503,9 +503,9 @@ def test_texts_and_names() -> None:
     assert PriceScale("0.1").text(-12) == "-1.2"
     assert PriceScale("5").text(3) == "15"
     assert decimal_text(1, 9) == "0.000000001"
-    assert candle_bar("candle1m") == ("candle", "1m")
-    assert candle_bar("mark-price-candle3Mutc") == ("mark-price-candle", "3Mutc")
-    assert candle_bar("candle6M") is None
+    assert candle_period("candle1m") == ("candle", "1m")
+    assert candle_period("mark-price-candle3Mutc") == ("mark-price-candle", "3Mutc")
+    assert candle_period("candle6M") is None
 
 
 def test_checksum_vectors() -> None:

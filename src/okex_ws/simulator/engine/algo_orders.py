@@ -11,13 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from okex_ws.simulator.engine.orders import NewOrder, Order, Rejection
-from okex_ws.simulator.v5.order_rows import Origin
-
-if TYPE_CHECKING:
-    from okex_ws.simulator.v5.trading import V5Trading
+from okex_ws.simulator.engine.catalogue import Catalogue
+from okex_ws.simulator.engine.engine import Engine
+from okex_ws.simulator.engine.orders import NewOrder, Order, Origin, Rejection
 
 LIVE, EFFECTIVE, CANCELED, FAILED = "live", "effective", "canceled", "order_failed"
 _KEPT = 10_000
@@ -66,11 +63,15 @@ class AlgoOrder:
 
 
 class AlgoOrders:
-    """All algo orders of one exchange. tell: called with each that changed, and now."""
+    """All algo orders of one exchange. on_change: called with each algo order that changed, and now. origins: the source
+    of each order that an algo order placed, by order id.
+    """
 
-    def __init__(self, desk: V5Trading, tell: Callable[[AlgoOrder, int], None]) -> None:
-        self._desk = desk
-        self._tell = tell
+    def __init__(self, engine: Engine, catalogue: Catalogue, on_change: Callable[[AlgoOrder, int], None]) -> None:
+        self._engine = engine
+        self._catalogue = catalogue
+        self._on_change = on_change
+        self.origins: dict[str, Origin] = {}
         self._waiting: dict[str, AlgoOrder] = {}
         self._attached: dict[str, AlgoOrder] = {}  # by the order they belong to, as long as that is open
         self._known: dict[str, AlgoOrder] = {}
@@ -100,7 +101,7 @@ class AlgoOrders:
         while len(self._known) > _KEPT:
             self._waiting.pop(next(iter(self._known)), None)
             del self._known[next(iter(self._known))]
-        self._tell(algo, now)
+        self._on_change(algo, now)
 
     def attach(self, order: Order, algo: AlgoOrder) -> None:
         """Let it wait for this order to end first."""
@@ -113,7 +114,7 @@ class AlgoOrders:
             return
         algo = self._attached.pop(order.order_id, None)
         if algo is not None:
-            algo.size = self._desk.floor.left_of(order)
+            algo.size = self._engine.left_of(order)
             algo.created = algo.updated = now
             if not algo.size:
                 return
@@ -140,9 +141,9 @@ class AlgoOrders:
 
     def _price(self, instrument: str, price_type: str) -> Decimal | None:
         if price_type == "mark":
-            return self._desk.floor.mark(instrument)
-        facts = self._desk.listings.facts(instrument, with_index=price_type == "index")
-        text = facts.index if price_type == "index" else facts.last
+            return self._engine.mark(instrument)
+        figures = self._catalogue.figures(instrument, with_index=price_type == "index")
+        text = figures.index if price_type == "index" else figures.last
         return Decimal(text) if text else None
 
     def _fire(self, algo: AlgoOrder, trigger: Trigger, now: int) -> None:
@@ -150,7 +151,7 @@ class AlgoOrders:
         algo.fired = trigger
         size = algo.size
         if size is None:
-            position = self._desk.floor.accounts[algo.uid].positions.get((algo.instrument, algo.position_side or "net"))
+            position = self._engine.accounts[algo.uid].positions.get((algo.instrument, algo.position_side or "net"))
             size = abs(position.size) if position is not None else Decimal(0)
         if not size:
             self._change(algo, CANCELED, now)
@@ -170,16 +171,16 @@ class AlgoOrders:
             currency=algo.currency,
         )
         try:
-            order = self._desk.floor.place(algo.uid, new, now)
+            order = self._engine.place(algo.uid, new, now)
         except Rejection as rejection:
             algo.fail_code = rejection.code
             self._change(algo, FAILED, now)
             return
         source = _FROM_TRIGGER if algo.kind == "trigger" else _FROM_STOP
-        self._desk.note_origin(order, Origin(source, algo.algo_id, algo.client_algo_id))
+        self.origins[order.order_id] = Origin(source, algo.algo_id, algo.client_algo_id)
         algo.order = order
         self._change(algo, EFFECTIVE, now)
 
     def _change(self, algo: AlgoOrder, state: str, now: int) -> None:
         algo.state, algo.updated = state, now
-        self._tell(algo, now)
+        self._on_change(algo, now)

@@ -6,22 +6,47 @@ they have changed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from okex_ws.simulator.v5.order_rows import Facts, RowScale
-
-if TYPE_CHECKING:
-    from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.base import Market
 
 _TYPES = ("MARGIN", "SPOT", "SWAP", "FUTURES", "OPTION")  # SPOT after MARGIN: they share their names, and SPOT counts
 
 
-class Catalogue:
-    """The instruments of one exchange."""
+@dataclass(frozen=True, slots=True)
+class ContractScale:
+    """Worth of one unit of an instrument's size: `multiplier` coins per contract (dollars on inverse contracts), None on SPOT."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    multiplier: Decimal | None = None
+    is_inverse: bool = False
+
+    def worth(self, size: Decimal, price: Decimal | None) -> Decimal | None:
+        """Return the value of a size in the quote currency, None without a price."""
+        if self.multiplier is not None and self.is_inverse:
+            return size * self.multiplier
+        if price is None:
+            return None
+        return size * price * (self.multiplier if self.multiplier is not None else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFigures:
+    """Market figures that order rows carry: the scale, the last price and the index price ("" where there is none)."""
+
+    scale: ContractScale
+    last: str = ""
+    index: str = ""
+
+
+class Catalogue:
+    """Instruments of one exchange. `instruments` returns the reference rows of an instType."""
+
+    def __init__(self, market: Market, instruments: Callable[[str], list[dict[str, Any]]]) -> None:
+        self._market = market
+        self._instruments = instruments
         self._codes: dict[int, str] = {}
         self._rows: dict[str, dict[str, Any]] = {}
 
@@ -36,7 +61,7 @@ class Catalogue:
         self._rows.clear()
         self._codes.clear()
         for inst_type in _TYPES:
-            for row in self._exchange.instruments(inst_type):
+            for row in self._instruments(inst_type):
                 self._rows[row["instId"]] = row
                 if isinstance(row.get("instIdCode"), int):
                     self._codes[row["instIdCode"]] = row["instId"]
@@ -46,18 +71,22 @@ class Catalogue:
         row = self._rows.get(instrument) or (self.row(instrument) if instrument else None)
         return str(row["instFamily"]) if row else ""
 
-    def facts(self, instrument: str, *, with_index: bool = False) -> Facts:
+    def figures(self, instrument: str, *, with_index: bool = False) -> MarketFigures:
         """What the market shows of an instrument now."""
-        row, market = self.row(instrument) or {}, self._exchange.market
+        row, market = self.row(instrument) or {}, self._market
         matches = market.matches(instrument)
         last = str(matches[-1]["px"]) if matches else ""
         value = row.get("ctVal")
-        scale = RowScale(Decimal(value) * Decimal(row.get("ctMult") or 1), row["ctType"] == "inverse") if value else RowScale()
+        scale = (
+            ContractScale(Decimal(value) * Decimal(row.get("ctMult") or 1), row["ctType"] == "inverse")
+            if value
+            else ContractScale()
+        )
         index = ""
         if with_index and row.get("uly") and market.knows("index-tickers", row["uly"]):
             snapshot = market.snapshot("index-tickers", row["uly"])
             index = str(snapshot.rows[0]["idxPx"]) if snapshot and snapshot.rows else ""
-        return Facts(scale, last, index)
+        return MarketFigures(scale, last, index)
 
     def by_code(self, code: int) -> str | None:
         """The instrument with this instIdCode."""

@@ -126,6 +126,19 @@ class Order:
 _every_field = attrgetter(*(each.name for each in fields(Order)))
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Source of an order: an algo order, or a client (""). skew: offset of the exchange's clock at that time, ns."""
+
+    source: str = ""
+    algo_id: str = ""
+    client_algo_id: str = ""
+    skew: int = 0
+
+
+BY_CLIENT = Origin()
+
+
 @dataclass(slots=True)
 class Execution:
     """One fill of one client's order. The two sides of a trade share its trade_id, which no public print has. fee:

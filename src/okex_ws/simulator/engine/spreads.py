@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+from okex_ws.simulator.engine.catalogue import Catalogue
+from okex_ws.simulator.engine.engine import Engine
 from okex_ws.simulator.engine.external_book import ASKS, BIDS, ExternalBook
 from okex_ws.simulator.engine.orders import (
     CANCELED,
@@ -23,9 +24,7 @@ from okex_ws.simulator.engine.orders import (
     LIVE,
     Rejection,
 )
-
-if TYPE_CHECKING:
-    from okex_ws.simulator.v5.trading import V5Trading
+from okex_ws.simulator.market.base import Market
 
 _PARTLY = "partially_filled"
 _KEPT = 10_000
@@ -104,11 +103,19 @@ class _SpreadAccount:
 
 
 class Spreads:
-    """The spread trading of one exchange. tell: called with an order, its fill or None, an amend's id or "", and now."""
+    """Spread trading of one exchange. on_change: called with an order, its fill or None, an amend's id or "", and now."""
 
-    def __init__(self, desk: V5Trading, tell: Callable[[SpreadOrder, SpreadExecution | None, str, int], None]) -> None:
-        self._desk = desk
-        self._tell = tell
+    def __init__(
+        self,
+        market: Market,
+        engine: Engine,
+        catalogue: Catalogue,
+        on_change: Callable[[SpreadOrder, SpreadExecution | None, str, int], None],
+    ) -> None:
+        self._market = market
+        self._engine = engine
+        self._catalogue = catalogue
+        self._on_change = on_change
         self._books: dict[str, ExternalBook] = {}
         self._accounts: dict[str, _SpreadAccount] = {}
         self._resting: dict[str, SpreadOrder] = {}
@@ -118,8 +125,8 @@ class Spreads:
     def is_listed(self, spread: str) -> bool:
         """Whether this spread trades here, and both its legs."""
         near, _, far = spread.partition("_")
-        known = self._desk.exchange.market.knows("sprd-books5", spread)
-        return known and self._desk.listings.row(near) is not None and self._desk.listings.row(far) is not None
+        known = self._market.knows("sprd-books5", spread)
+        return known and self._catalogue.row(near) is not None and self._catalogue.row(far) is not None
 
     def orders(self, uid: str) -> list[SpreadOrder]:
         """An account's spread orders, newest first."""
@@ -157,7 +164,7 @@ class Spreads:
         if new.order_type == "post_only" and self._offer(order, book) is not None:
             self._end(order, CANCELED_POST_ONLY, now)
             return order
-        self._tell(order, None, "", now)
+        self._on_change(order, None, "", now)
         self._meet(order, book, now, is_maker=False)
         if order.is_open:
             if new.order_type in ("ioc", "market"):
@@ -184,7 +191,7 @@ class Spreads:
             order.state = FILLED
             self._resting.pop(order.order_id, None)
         self._bind(order)
-        self._tell(order, None, request_id, now)
+        self._on_change(order, None, request_id, now)
         if order.is_open:
             book = self._book(order.asked.spread)
             book.refresh()
@@ -209,20 +216,20 @@ class Spreads:
         moved = {spread for spread, book in self._books.items() if book.refresh()} if self._resting else set()
         for order in list(self._resting.values()):
             spread = order.asked.spread
-            if spread in moved and all(self._desk.floor.trades(leg) for leg in spread.split("_")):
+            if spread in moved and all(self._engine.trades(leg) for leg in spread.split("_")):
                 self._meet(order, self._books[spread], now, is_maker=True)
 
     def _check_legs(self, spread: str) -> None:
         for leg in spread.split("_"):
-            self._desk.floor.check_trades(leg)
+            self._engine.check_trades(leg)
 
     def _of(self, uid: str) -> _SpreadAccount:
         return self._accounts.setdefault(uid, _SpreadAccount())
 
     def _book(self, spread: str) -> ExternalBook:
         if spread not in self._books:
-            self._desk.exchange.market.follow(spread)
-            self._books[spread] = ExternalBook(self._desk.exchange.market, spread)
+            self._market.follow(spread)
+            self._books[spread] = ExternalBook(self._market, spread)
         return self._books[spread]
 
     def _offer(self, order: SpreadOrder, book: ExternalBook) -> tuple[Decimal, Decimal] | None:
@@ -257,7 +264,7 @@ class Spreads:
     def _whole(self, spread: str, size: Decimal) -> Decimal:
         """The part of a size that is whole lots in both legs."""
         for leg in spread.split("_"):
-            terms = self._desk.floor.terms(leg)
+            terms = self._engine.terms(leg)
             step = (terms.lot or Decimal(1)) * terms.face
             size = size // step * step
         return size
@@ -266,18 +273,18 @@ class Spreads:
         """(currency, coins or margin, whether open profit pays too) of each leg at its mark price; None where there is none."""
         needs = []
         for leg, buys in zip(spread.split("_"), (not is_buy, is_buy), strict=True):
-            terms, mark = self._desk.floor.terms(leg), self._desk.floor.mark(leg)
+            terms, mark = self._engine.terms(leg), self._engine.mark(leg)
             if mark is None:
                 return None
             if terms.is_spot:
                 needs.append((terms.quote, size * mark, False) if buys else (terms.base, size, False))
             else:
-                needs.append((terms.settle, size * mark / self._desk.floor.leverage(uid, leg), True))
+                needs.append((terms.settle, size * mark / self._engine.leverage(uid, leg), True))
         return needs
 
     def _can_pay(self, uid: str, spread: str, is_buy: bool, size: Decimal) -> bool:
         needs = self._needs(uid, spread, is_buy, size)
-        available = self._desk.floor.available
+        available = self._engine.available
         return needs is not None and all(
             need <= available(uid, currency, equity=with_profit) for currency, need, with_profit in needs
         )
@@ -289,17 +296,17 @@ class Spreads:
         left = order.size - order.filled
         for currency, need, _ in self._needs(order.uid, order.asked.spread, order.asked.side == "buy", left) or []:
             order.bound[currency] = order.bound.get(currency, Decimal(0)) + need
-            self._desk.floor.freeze(order.uid, currency, need)
+            self._engine.freeze(order.uid, currency, need)
 
     def _release(self, order: SpreadOrder) -> None:
         for currency, amount in order.bound.items():
-            self._desk.floor.freeze(order.uid, currency, -amount)
+            self._engine.freeze(order.uid, currency, -amount)
         order.bound = {}
 
     def _fill(self, order: SpreadOrder, price: Decimal, size: Decimal, now: int, *, is_maker: bool) -> None:
         """The first leg trades at its mark price, the second at that and the spread's price more."""
         near, far = order.asked.spread.split("_")
-        base = self._desk.floor.mark(near)
+        base = self._engine.mark(near)
         assert base is not None
         is_buy = order.asked.side == "buy"
         legs = (
@@ -315,14 +322,14 @@ class Spreads:
             self._resting.pop(order.order_id, None)
         fill = SpreadExecution(order, self._trade_count, price, size, "M" if is_maker else "T", now, legs)
         self._of(order.uid).fills.append(fill)
-        self._tell(order, fill, "", now)
+        self._on_change(order, fill, "", now)
 
     def _leg(
         self, uid: str, instrument: str, is_buy: bool, price: Decimal, size: Decimal, now: int, *, is_maker: bool
     ) -> SpreadLeg:
-        terms = self._desk.floor.terms(instrument)
+        terms = self._engine.terms(instrument)
         contracts = None if terms.is_spot else size / terms.face
-        trade_id, leg = self._desk.floor.settle(
+        trade_id, leg = self._engine.settle(
             uid,
             instrument,
             is_buy=is_buy,
@@ -338,4 +345,4 @@ class Spreads:
         self._resting.pop(order.order_id, None)
         self._release(order)
         order.state, order.cancel_source, order.updated = CANCELED, source, now
-        self._tell(order, None, "", now)
+        self._on_change(order, None, "", now)

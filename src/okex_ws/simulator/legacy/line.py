@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.simulator.connection import Binary, ExchangeConnection, Message, Text
-from okex_ws.simulator.corruption import EXTRA, SPOILERS, Scene, truncated
+from okex_ws.simulator.corruption import CORRUPTIONS, EXTRA_FRAMES, CorruptionContext, truncated
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.legacy.deflate import BAD_DEFLATES, deflated
 from okex_ws.simulator.rules import ApiKey
@@ -51,7 +51,7 @@ class LegacyConnection(ExchangeConnection):
         return self.is_over
 
     def _pong(self, message: Any, now: int) -> None:
-        for fault in self._faults.strikes("ping", now, self.number, path=self.path):
+        for fault in self._faults.due("ping", now, self.number, path=self.path):
             self._note(fault, now)
             return
         self.say(message)
@@ -64,7 +64,7 @@ class LegacyConnection(ExchangeConnection):
             self.traffic.pushes += 1
             self.say(message)
             return
-        struck = self._faults.strikes(
+        struck = self._faults.due(
             "push",
             now,
             self.number,
@@ -79,7 +79,8 @@ class LegacyConnection(ExchangeConnection):
         kinds = {fault.kind: fault for fault in struck}
         for fault in struck:
             self._note(fault, now, channel, topic.key)
-            scene = Scene(fault, self._faults.dice(fault, self.number), lambda: self._exchange.market.book(topic.key, 400))
+            random = self._faults.random(fault, self.number)
+            scene = CorruptionContext(fault, random, lambda: self._exchange.market.book(topic.key, 400))
             if fault.kind in _ADDED_FRAMES:
                 self._add(fault, scene)
             elif fault.kind in _FIELD_FAULTS:
@@ -91,14 +92,14 @@ class LegacyConnection(ExchangeConnection):
             self._deliver(topic, self._troubled(message, kinds), kinds, now)
         self._strike_line(channel, topic.key, action, now, topic.channel.name)
 
-    def _add(self, fault: Fault, scene: Scene) -> None:
-        payload = EXTRA[fault.kind]({}, scene)
+    def _add(self, fault: Fault, scene: CorruptionContext) -> None:
+        payload = EXTRA_FRAMES[fault.kind]({}, scene)
         is_raw = fault.kind == "garbage" and self.is_deflated
         self.send(Binary(payload) if is_raw else self._frame(payload))
 
-    def _spoilt(self, message: Any, kind: str, scene: Scene) -> Any:
+    def _spoilt(self, message: Any, kind: str, scene: CorruptionContext) -> Any:
         copy = msgspec.json.decode(msgspec.json.encode(message))
-        SPOILERS[kind](copy, scene)
+        CORRUPTIONS[kind](copy, scene)
         return copy
 
     def _troubled(self, message: Any, kinds: dict[str, Fault]) -> Message:

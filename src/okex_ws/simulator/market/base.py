@@ -56,7 +56,7 @@ _SPANS: dict[str, int] = {
 }
 _MONTHS: dict[str, int] = {"1M": 1, "3M": 3}
 _LONG = ("6H", "12H", "1D", "2D", "3D", "5D", "1W", "1M", "3M")
-BARS: tuple[str, ...] = (*_SPANS, *_MONTHS, *(f"{bar}utc" for bar in _LONG))
+CANDLE_PERIODS: tuple[str, ...] = (*_SPANS, *_MONTHS, *(f"{bar}utc" for bar in _LONG))
 """Every bar of the `candle{bar}` channels; `mark-price-candle` and `index-candle` have all but 1s."""
 
 _MONDAY = 4 * DAY  # 1970-01-05, the first Monday after the epoch: weeks open on Mondays
@@ -207,12 +207,12 @@ def stamp(ts: int) -> str:
     return str(ts // MILLISECOND)
 
 
-def candle_bar(channel: str) -> tuple[str, str] | None:
+def candle_period(channel: str) -> tuple[str, str] | None:
     """("candle", "1m") for "candle1m", likewise mark-price-candle, index-candle, sprd-candle; None if it is
     no candle.
     """
     head, found, bar = channel.partition("candle")
-    if not found or bar not in BARS or head not in ("", "mark-price-", "index-", "sprd-"):
+    if not found or bar not in CANDLE_PERIODS or head not in ("", "mark-price-", "index-", "sprd-"):
         return None
     if head and bar == "1s":
         return None

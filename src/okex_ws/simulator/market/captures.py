@@ -22,7 +22,7 @@ from okex_ws.simulator.market.base import (
     MILLISECOND,
     SECOND,
     Publication,
-    candle_bar,
+    candle_period,
     checksum,
     closing,
     opening,
@@ -400,7 +400,7 @@ class CaptureMarket:
 
     def candles(self, instrument: str, bar: str) -> list[list[str]]:
         """Candles of the captured trades told so far, newest first; only intervals with trades."""
-        if candle_bar(f"candle{bar}") is None:
+        if candle_period(f"candle{bar}") is None:
             raise ValueError(f"{bar!r} is no bar of the candle channels")
         groups: dict[int, list[Decimal]] = {}
         latest = 0

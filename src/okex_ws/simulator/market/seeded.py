@@ -18,7 +18,7 @@ from okex_ws.simulator.market.base import (
     SECOND,
     PriceScale,
     Publication,
-    candle_bar,
+    candle_period,
     stamp,
 )
 from okex_ws.simulator.market.candles import Bar, CandleSeries
@@ -156,7 +156,7 @@ class SeededMarket:
         """Publish a channel and key from now on."""
         self._watched.setdefault(channel, {})[key] = None
         pit = self._pits.get(key)
-        candle = candle_bar(channel)
+        candle = candle_period(channel)
         if candle is not None and (candle[0], key) in self._side_bars:
             self._side_candles[channel, key] = candle[1]
             self._side_bars[candle[0], key].watch(candle[1], self._now)
@@ -172,7 +172,7 @@ class SeededMarket:
         self._watched.get(channel, {}).pop(key, None)
         self._sent.pop((channel, key), None)
         bar = self._side_candles.pop((channel, key), None)
-        candle = candle_bar(channel)
+        candle = candle_period(channel)
         if bar is not None and candle is not None:
             self._side_bars[candle[0], key].unwatch(bar)
             self._side_sent.pop((channel, key), None)
@@ -187,7 +187,7 @@ class SeededMarket:
         """Whether OKX would accept this subscription."""
         if channel in ("status", "economic-calendar", "public-struc-block-trades"):
             return key == ""
-        candle = candle_bar(channel)
+        candle = candle_period(channel)
         if candle is not None and candle[0] in ("mark-price-candle", "index-candle"):
             return (candle[0], key) in self._side_bars
         if channel == "index-tickers":
@@ -219,7 +219,7 @@ class SeededMarket:
         """What a new subscriber gets at once."""
         if channel == "status":
             return Publication(self._now, channel, key, self._statuses[:1]) if self._statuses else None
-        candle = candle_bar(channel)
+        candle = candle_period(channel)
         if candle is not None and (candle[0], key) in self._side_bars:
             row = self._side_row(candle[0], key, self._side_bars[candle[0], key].current(candle[1], self._now), "0")
             return Publication(self._now, channel, key, [row])
@@ -262,7 +262,7 @@ class SeededMarket:
 
     def candles(self, instrument: str, bar: str) -> list[list[str]]:
         """Rows newest first, the forming one at index 0; an unknown bar raises ValueError."""
-        if candle_bar(f"candle{bar}") is None:
+        if candle_period(f"candle{bar}") is None:
             raise ValueError(f"{bar!r} is no bar of the candle channels")
         pit = self._pits.get(instrument)
         return [] if pit is None else pit.candles(bar, self._now)

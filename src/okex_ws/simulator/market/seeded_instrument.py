@@ -16,7 +16,7 @@ from okex_ws.simulator.market.base import (
     MILLISECOND,
     SECOND,
     Publication,
-    candle_bar,
+    candle_period,
     checksum,
     stamp,
 )
@@ -136,7 +136,7 @@ class SeededInstrument:
         """Start to publish a channel (its full OKX name)."""
         channel = self._short(channel)
         self.watched.add(channel)
-        candle = candle_bar(channel)
+        candle = candle_period(channel)
         if candle is not None:
             self.candle_bars[channel] = candle[1]
             self.bars.watch(candle[1], now)
@@ -237,7 +237,7 @@ class SeededInstrument:
     def snapshot(self, channel: str, now: int) -> Publication | None:
         """What a new subscriber of one of this pit's own channels gets at once."""
         short = self._short(channel)
-        candle = candle_bar(short)
+        candle = candle_period(short)
         if candle is not None:
             row = self.candle_row(self.bars.current(candle[1], now), closed=False)
             return Publication(now, channel, self.instrument, [row])

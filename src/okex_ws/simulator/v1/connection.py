@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.corruption import Scene
+from okex_ws.simulator.corruption import CorruptionContext
 from okex_ws.simulator.legacy.line import LegacyConnection
 from okex_ws.simulator.v1 import grammar as v1
 from okex_ws.simulator.v1.feeds import V1Feed, feed, forecast
@@ -214,7 +214,7 @@ class V1Connection(LegacyConnection):
         traits = ("book", "update") if is_book else ()
         self._tell(topic, name, [found.message(data, binary)], action, now, *traits)
 
-    def _spoilt(self, message: Any, kind: str, scene: Scene) -> Any:
+    def _spoilt(self, message: Any, kind: str, scene: CorruptionContext) -> Any:
         """V1 has its one row bare under `data`, in the one object of a list."""
         if kind == "crossed":
             return _crossed(message, scene)
@@ -235,7 +235,7 @@ class V1Connection(LegacyConnection):
             self._exchange.call_at(due, self._check_pings)
 
 
-def _crossed(message: Any, scene: Scene) -> Any:
+def _crossed(message: Any, scene: CorruptionContext) -> Any:
     """A book with a bid above the best ask that no later change takes back, as V1's now and then had."""
     told, book = message[0], scene.book()
     levels = told["data"]["asks"] or told["data"]["bids"]

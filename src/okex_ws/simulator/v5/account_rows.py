@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from okex_ws.simulator.engine.accounts import AccountPosition
+from okex_ws.simulator.engine.catalogue import MarketFigures
 from okex_ws.simulator.market.base import stamp
-from okex_ws.simulator.v5.order_rows import Facts, plain
+from okex_ws.simulator.v5.order_rows import plain
 
 if TYPE_CHECKING:
     from okex_ws.simulator.engine.engine import Engine
@@ -172,7 +173,7 @@ def open_positions(floor: Engine, uid: str) -> list[AccountPosition]:
     return [position for position in floor.accounts[uid].positions.values() if position.size]
 
 
-def position(floor: Engine, position: AccountPosition, facts: Facts, now: int) -> dict[str, Any]:
+def position(floor: Engine, position: AccountPosition, facts: MarketFigures, now: int) -> dict[str, Any]:
     """One position; a closed one has pos "0"."""
     profit, mark = floor.unrealised(position), floor.mark(position.instrument)
     margin = floor.margin(position) if position.size else Decimal(0)

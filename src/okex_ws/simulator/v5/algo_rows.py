@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from okex_ws.simulator.engine.algo_orders import AlgoOrder
+from okex_ws.simulator.engine.catalogue import MarketFigures
 from okex_ws.simulator.market.base import stamp
-from okex_ws.simulator.v5.order_rows import Facts, plain
+from okex_ws.simulator.v5.order_rows import plain
 
 _UNUSED = dict.fromkeys(
     (
@@ -41,7 +42,7 @@ _UNUSED = dict.fromkeys(
 )
 
 
-def algo_row(algo: AlgoOrder, facts: Facts, leverage: Decimal | None) -> dict[str, Any]:
+def algo_row(algo: AlgoOrder, facts: MarketFigures, leverage: Decimal | None) -> dict[str, Any]:
     """An algo order as `orders-algo` pushes it and REST lists it."""
     row: dict[str, Any] = {
         "instType": algo.instrument_type,

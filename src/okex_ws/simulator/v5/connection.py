@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from okex_ws.simulator.connection import Abort, Binary, Close, ExchangeConnection, Freeze, Message, Outgoing, Ping, Text
-from okex_ws.simulator.corruption import EXTRA, HEALED, REPEATS, SPOILERS, Scene, truncated
+from okex_ws.simulator.corruption import CORRUPTIONS, EXTRA_FRAMES, HEALED, REPEATS, CorruptionContext, truncated
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.v5 import grammar as v5
 from okex_ws.simulator.v5 import order_requests as order_talk
@@ -157,7 +157,7 @@ class V5Connection(ExchangeConnection):
         self._budget.extend([now] * cost)
 
     def _answer_ping(self, now: int) -> None:
-        for fault in self._faults.strikes("ping", now, self.number, path=self.path):
+        for fault in self._faults.due("ping", now, self.number, path=self.path):
             self._note(fault, now)
             return
         self.send(Text(b"pong"))
@@ -287,7 +287,7 @@ class V5Connection(ExchangeConnection):
 
     def _push_through_faults(self, topic: Topic, push: PublishedPush, now: int) -> None:
         name, key = topic.channel.name, push.key
-        struck = self._faults.strikes(
+        struck = self._faults.due(
             "push", now, self.number, path=self.path, channel=name, key=key, action=push.action or "", traits=push.traits()
         )
         kinds = {fault.kind: fault for fault in struck}
@@ -299,13 +299,14 @@ class V5Connection(ExchangeConnection):
         message: dict[str, Any] | None = None
         afterwards: list[Text] = []
         for fault in struck:
-            scene = Scene(fault, self._faults.dice(fault, self.number), lambda: self._exchange.market.book(key, 400))
-            if fault.kind in EXTRA:
-                self.send(Text(EXTRA[fault.kind](msgspec.json.decode(text.payload), scene)))
-            elif fault.kind in SPOILERS:
+            random = self._faults.random(fault, self.number)
+            scene = CorruptionContext(fault, random, lambda: self._exchange.market.book(key, 400))
+            if fault.kind in EXTRA_FRAMES:
+                self.send(Text(EXTRA_FRAMES[fault.kind](msgspec.json.decode(text.payload), scene)))
+            elif fault.kind in CORRUPTIONS:
                 if message is None:
                     message = msgspec.json.decode(text.payload)
-                SPOILERS[fault.kind](message, scene)
+                CORRUPTIONS[fault.kind](message, scene)
                 if fault.kind in HEALED and topic.channel.chain == "linked":
                     self._to_heal.add(topic.identity)
             elif fault.kind in REPEATS:

@@ -196,7 +196,7 @@ class OrderGateway:
         if not running.has("item"):
             return {}
         key = self._desk.listings.named_in(arg)
-        struck = running.strikes("item", errand.now, errand.line, path=errand.path, key=key, action=op.verb)
+        struck = running.due("item", errand.now, errand.line, path=errand.path, key=key, action=op.verb)
         for fault in struck:
             self._exchange.note(fault.kind, errand.now, "", op.name, key, grammar.text(arg, "clOrdId"))
         return {fault.kind: fault for fault in struck}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from okex_ws.simulator.market.base import BARS
+from okex_ws.simulator.market.base import CANDLE_PERIODS
 from okex_ws.simulator.rules import ApiKey
 
 encode = msgspec.json.encode
@@ -71,7 +71,7 @@ def _channels() -> Iterable[V5Channel]:
         yield V5Channel(name, "business")
     yield V5Channel("public-struc-block-trades", "business", ())
     yield V5Channel("economic-calendar", "business", (), login=True, tier=1)
-    for bar in BARS:
+    for bar in CANDLE_PERIODS:
         yield V5Channel(f"candle{bar}", "business")
         if bar != "1s":
             yield V5Channel(f"mark-price-candle{bar}", "business")

@@ -39,7 +39,6 @@ MESSAGES: dict[str, str] = {
     "51008": "Order failed. Insufficient balance in account",
     "51016": "Client order ID already exists.",
     "51054": "Request timed out. Please try again.",
-    "51071": "You've reached the maximum limit for tag level cancel all after timers.",
     "51111": "Maximum 20 orders can be placed in a batch",
     "51149": "Order timed out. Please try again.",
     "51400": "Cancellation failed as the order has been filled, canceled or does not exist.",

@@ -62,7 +62,7 @@ def strike(exchange: Exchange, op: Op, args: Any, now: int, line: int, path: str
     struck = [
         fault
         for stage in ("order", "service")
-        for fault in running.strikes(stage, now, line, path=path, key=key, action=op.verb, only=kinds)
+        for fault in running.due(stage, now, line, path=path, key=key, action=op.verb, only=kinds)
     ]
     for fault in struck:
         exchange.note(fault.kind, now, "", op.name, key)

@@ -6,53 +6,12 @@ number is text, an empty value "". Sources: OKX V5 docs, "Order channel", "Fills
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.engine.orders import FILLED, Execution, Order
+from okex_ws.simulator.engine.catalogue import MarketFigures
+from okex_ws.simulator.engine.orders import FILLED, Execution, Order, Origin
 from okex_ws.simulator.market.base import stamp
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an order came from: an algo order, or a client (""); skew: how far the exchange's clock was off then, ns."""
-
-    source: str = ""
-    algo_id: str = ""
-    client_algo_id: str = ""
-    skew: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RowScale:
-    """How much one unit of an instrument's size is worth.
-
-    multiplier: coins, or dollars on inverse contracts, per contract; None for coins themselves.
-    """
-
-    multiplier: Decimal | None = None
-    is_inverse: bool = False
-
-    def worth(self, size: Decimal, price: Decimal | None) -> Decimal | None:
-        """The value of this size in the quote currency, None without a price."""
-        if self.multiplier is not None and self.is_inverse:
-            return size * self.multiplier
-        if price is None:
-            return None
-        return size * price * (self.multiplier if self.multiplier is not None else 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the market shows beside an order: its scale, the last price and the index, "" where there is none."""
-
-    scale: RowScale
-    last: str = ""
-    index: str = ""
-
-
-BY_CLIENT = Origin()
 
 
 def plain(value: Decimal | None) -> str:
@@ -123,7 +82,7 @@ def _common(order: Order, origin: Origin) -> dict[str, Any]:
 
 
 def order_push(
-    order: Order, facts: Facts, *, execution: Execution | None, request_id: str, amend_result: str, origin: Origin
+    order: Order, facts: MarketFigures, *, execution: Execution | None, request_id: str, amend_result: str, origin: Origin
 ) -> dict[str, Any]:
     """An order as the `orders` channel tells of one change; the fill fields are this change's own."""
     worth: Decimal | None = order.size  # of a market order counted in quote currency

@@ -171,7 +171,7 @@ class AccountPushes:
         if self._listeners.get((change.uid, "orders")):
             row = order_rows.order_push(
                 change.order,
-                self._desk.listings.facts(change.order.instrument, with_index=change.execution is not None),
+                self._desk.listings.figures(change.order.instrument, with_index=change.execution is not None),
                 execution=change.execution,
                 request_id=change.request_id,
                 amend_result=change.amend_result,
@@ -316,7 +316,7 @@ class AccountPushes:
         ]
 
     def _position(self, position: AccountPosition, now: int) -> dict[str, Any]:
-        return account_rows.position(self._desk.floor, position, self._desk.listings.facts(position.instrument), now)
+        return account_rows.position(self._desk.floor, position, self._desk.listings.figures(position.instrument), now)
 
     def _interval(self, name: str, wanted: dict[str, str]) -> int:
         if name not in _INTERVALS:

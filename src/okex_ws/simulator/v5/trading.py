@@ -13,14 +13,13 @@ from okex_ws.simulator.engine.algo_orders import AlgoOrder, AlgoOrders
 from okex_ws.simulator.engine.cancel_all_after import CancelAllAfterTimers
 from okex_ws.simulator.engine.catalogue import Catalogue
 from okex_ws.simulator.engine.engine import DEFAULT_FUNDS, Engine, Happening
-from okex_ws.simulator.engine.orders import Execution, Order, OrderChanged
+from okex_ws.simulator.engine.orders import BY_CLIENT, Execution, Order, OrderChanged, Origin
 from okex_ws.simulator.engine.spreads import SpreadExecution, SpreadOrder, Spreads
 from okex_ws.simulator.rules import ApiKey
 from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.v5 import spread_grammar as spread_words
 from okex_ws.simulator.v5.algo_rows import algo_row
 from okex_ws.simulator.v5.gateway import OrderGateway
-from okex_ws.simulator.v5.order_rows import BY_CLIENT, Origin
 from okex_ws.simulator.v5.pushes import AccountPushes
 
 if TYPE_CHECKING:
@@ -39,13 +38,12 @@ class V5Trading:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.floor = Engine(exchange.market, seed=exchange.seed, now=exchange.now, instruments=exchange.instruments)
-        self.listings = Catalogue(exchange)
+        self.listings = Catalogue(exchange.market, exchange.instruments)
         self.private = AccountPushes(self)
         self.clerk = OrderGateway(self)
-        self.cancel_all_after = CancelAllAfterTimers(self)
-        self.algos = AlgoOrders(self, self._tell_algo)
-        self.spreads = Spreads(self, self._tell_spread)
-        self._origins: dict[str, Origin] = {}
+        self.algos = AlgoOrders(self.floor, self.listings, self._tell_algo)
+        self.spreads = Spreads(exchange.market, self.floor, self.listings, self._tell_spread)
+        self.cancel_all_after = CancelAllAfterTimers(self.floor, self.spreads, exchange.call_at, self.flush)
         self._last_fills: dict[str, Execution] = {}
         self._bills: dict[str, list[tuple[int, Execution]]] = {}
         self._bill_count = 600_000_000_000
@@ -135,19 +133,15 @@ class V5Trading:
 
     def origin(self, order: Order) -> Origin:
         """Where an order came from, and when by the exchange's clock (fault clock_skew)."""
-        origin, skew = self._origins.get(order.order_id, BY_CLIENT), self.exchange.clock(order.created) - order.created
+        origin, skew = self.algos.origins.get(order.order_id, BY_CLIENT), self.exchange.clock(order.created) - order.created
         return dataclasses.replace(origin, skew=skew) if skew else origin
-
-    def note_origin(self, order: Order, origin: Origin) -> None:
-        """An order comes from an algo order."""
-        self._origins[order.order_id] = origin
 
     def algo_row(self, algo: AlgoOrder) -> dict[str, Any]:
         """An algo order in OKX's words."""
         is_spot = algo.instrument_type in ("SPOT", "MARGIN")
         side = algo.position_side or "net"
         leverage = None if is_spot else self.floor.leverage(algo.uid, algo.instrument, side)
-        return algo_row(algo, self.listings.facts(algo.instrument), leverage)
+        return algo_row(algo, self.listings.figures(algo.instrument), leverage)
 
     def _tell_algo(self, algo: AlgoOrder, now: int) -> None:
         self.private.announce(algo.uid, "orders-algo", self.algo_row(algo), now, action=algo.state)
@@ -162,7 +156,7 @@ class V5Trading:
         if not self.exchange.running.has("lookup"):
             return False
         if order.order_id not in self._hidden:
-            struck = self.exchange.running.strikes("lookup", now, 0, key=order.instrument, path="rest")
+            struck = self.exchange.running.due("lookup", now, 0, key=order.instrument, path="rest")
             ways = [(fault.options["lookups"], fault.options["seconds"]) for fault in struck]
             self._hidden[order.order_id] = max(ways, default=(0, 0))
         lookups, age = self._hidden[order.order_id]

@@ -31,7 +31,7 @@ def _positions(call: Call) -> Answer:
     desk, query = call.exchange.desk, call.query
     wanted = query["instId"].split(",") if "instId" in query else None
     return [
-        account_rows.position(desk.floor, position, desk.listings.facts(position.instrument), call.now)
+        account_rows.position(desk.floor, position, desk.listings.figures(position.instrument), call.now)
         for position in account_rows.open_positions(desk.floor, call.uid)
         if (wanted is None or position.instrument in wanted)
         and query.get("instType", position.instrument_type) == position.instrument_type
@@ -170,7 +170,7 @@ def _max_size(call: Call) -> Answer:
             sell = max(Decimal(0), floor.available(call.uid, row["baseCcy"]))
             currency = row["baseCcy"]
         else:
-            scale = call.exchange.desk.listings.facts(instrument).scale
+            scale = call.exchange.desk.listings.figures(instrument).scale
             value = scale.worth(Decimal(1), price) or Decimal(1)
             margin = value / price if scale.is_inverse else value
             currency = row["settleCcy"]

@@ -86,7 +86,7 @@ def _triggers(call: Call, fields: dict[str, Any], given: dict[str, str]) -> list
         trigger = read_trigger(fields, "triggerPx", "triggerPxType", "orderPx")
         if trigger is None:
             raise OrderRequestRefused("50014", "triggerPx")
-        last = call.exchange.desk.listings.facts(given["instId"]).last
+        last = call.exchange.desk.listings.figures(given["instId"]).last
         trigger.rises = not last or trigger.price >= Decimal(last)
         return [trigger]
     triggers = read_stops(fields, is_sell=is_sell)

@@ -142,10 +142,10 @@ class PrivateRest:
         exchange = self._exchange
         struck = {}
         kinds = {"rest_error", "rest_empty", "rest_unsorted"} if method == "GET" else {"rest_error"}
-        for fault in exchange.running.strikes("rest", now, 0, key=query.get("instId", ""), target=name, only=kinds):
+        for fault in exchange.running.due("rest", now, 0, key=query.get("instId", ""), target=name, only=kinds):
             struck[fault.kind] = fault
         if method == "GET":
-            for fault in exchange.running.strikes("service", now, 0, path="rest"):
+            for fault in exchange.running.due("service", now, 0, path="rest"):
                 struck["rest_error"] = fault
         for fault in struck.values():
             exchange.note(fault.kind, now, "", name, query.get("instId", ""))

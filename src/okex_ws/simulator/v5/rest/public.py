@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.market.base import BARS
+from okex_ws.simulator.market.base import CANDLE_PERIODS
 from okex_ws.simulator.v5 import grammar as v5
 from okex_ws.simulator.v5.rest import trade as trade_rest
 from okex_ws.simulator.v5.rest.http import Query, RestReply, Wrong, integer, newest, number, reply, required, status_of, unlisted
@@ -90,7 +90,7 @@ class PublicRest:
         kinds = {"rest_error", "rest_empty", "rest_unsorted", "rest_overlap"}
         if name == "market/books":
             kinds.add("stale_rest_book")
-        struck = self._exchange.running.strikes("rest", now, 0, key=query.get("instId", ""), target=name, only=kinds)
+        struck = self._exchange.running.due("rest", now, 0, key=query.get("instId", ""), target=name, only=kinds)
         for fault in struck:
             self._exchange.note(fault.kind, now, "", name, query.get("instId", ""))
         return {fault.kind: fault for fault in struck}
@@ -179,7 +179,7 @@ class PublicRest:
     def _candle_rows(self, query: Query, most: int) -> list[Any]:
         instrument = self._instrument(query)
         bar = query.get("bar", "1m")
-        if bar not in BARS:
+        if bar not in CANDLE_PERIODS:
             raise Wrong("51000", "Parameter bar error")
         rows: Sequence[list[str]] = self._exchange.market.candles(instrument, bar)
         if "after" in query:
