@@ -1,31 +1,32 @@
-"""Dialects: what can be spoken at the other end: V5, and OKEx's dead V1 and V3. The one place that knows all of them."""
+"""Dialects of the exchange: V5, and OKEx's dead V3 and V1 where `okex_ws.legacy` is installed. The only module that names all."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import re
 
 from okex_ws.protocol.dialect import V5, Dialect
 from okex_ws.protocol.session import Timing
 
-NAMES = ("v5", "v3", "v1")
+NAMES = ("v5", "v3", "v1") if importlib.util.find_spec("okex_ws.legacy") is not None else ("v5",)
 
 
 @functools.cache
 def dialect(name: str) -> Dialect:
-    """A dialect by its name; the dead ones are loaded when they are first asked for. Raises ValueError."""
+    """Return a dialect by its name; V3 and V1 are imported at their first use. Raises ValueError."""
     match name.lower():
         case "v5":
             return V5
-        case "v3":
+        case "v3" if "v3" in NAMES:
             return _v3()
-        case "v1":
+        case "v1" if "v1" in NAMES:
             return _v1()
     raise ValueError(f"no dialect is called {name!r}; dialects: {', '.join(NAMES)}")
 
 
 def named_in(url: str) -> str | None:
-    """The dialect a URL names in its path; None where it names none."""
+    """Return the dialect in a URL's path, None if there is none."""
     found = re.search(r"/ws/(v[135])(?:/|$)", url)
     return found[1] if found is not None else None
 
