@@ -50,7 +50,7 @@ def okex_websocket(port: int, folder: Path) -> None:
     from okex_ws.recorder.recorder import Recorder
 
     async def read() -> None:
-        recorder = Recorder(folder, site=okex_ws.at(f"ws://127.0.0.1:{port}"), fetches_back=False)
+        recorder = Recorder(folder, site=okex_ws.Site.at(f"ws://127.0.0.1:{port}"), fetches_back=False)
         for channel in CHANNELS:
             recorder.client.subscribe(channel, "BTC-USDT", "BTC-USDT-SWAP")
         recorder.client.on(Unrecognized, lambda _: recorder.stop())

@@ -58,14 +58,14 @@ async def paced(watch: Stopwatch, per_second: float, turn: Callable[[bool], Awai
 
 async def ours(ws_url: str, rest_url: str, ca_file: str, turns: int, per_second: float, intent_log: Path | None) -> None:
     import okex_ws
-    from okex_ws.client.sites import at
+    from okex_ws.client.sites import Site
     from okex_ws.events import OrderReplied, OrderUpdate
     from okex_ws.wire.sign import Credentials
 
     watch = Stopwatch(turns)
     settings = okex_ws.Trading(intent_log=intent_log)
     client = okex_ws.Client(
-        at(ws_url, rest_url=rest_url), keep_books=False, credentials=Credentials(*KEY), ca_file=ca_file, trading=settings
+        Site.at(ws_url, rest_url=rest_url), keep_books=False, credentials=Credentials(*KEY), ca_file=ca_file, trading=settings
     )
     filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     heard = 0

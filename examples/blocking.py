@@ -6,7 +6,7 @@ import okex_ws
 
 
 def main(url: str | None = None) -> None:
-    site = okex_ws.at(url) if url else okex_ws.site("global")
+    site = okex_ws.Site.at(url) if url else okex_ws.Site.okx("global")
     count = 0
     with okex_ws.Blocking("BTC-USDT", channels=["trades", "books"], site=site) as client:
         for event in client:

@@ -7,7 +7,7 @@ import okex_ws
 
 
 async def main(url: str | None = None) -> None:
-    site = okex_ws.at(url) if url else okex_ws.site("global")
+    site = okex_ws.Site.at(url) if url else okex_ws.Site.okx("global")
     changes = 0
     async with okex_ws.connect("BTC-USDT", "ETH-USDT", channels=["books"], site=site) as client:
         async for event in client:

@@ -17,7 +17,7 @@ def exchange(now: int) -> Exchange:
 
 async def main() -> None:
     async with Server(exchange) as server:
-        site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
+        site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
         async with okex_ws.connect("BTC-USDT", channels=["books"], site=site) as client:
             async for event in client:
                 if isinstance(event, okex_ws.Gap):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -14,6 +16,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.shell import CLEAN, Simulator
 
+import okex_ws
 from okex_ws.cli.app import run
 
 DOCS = ("recording", "trading", "architecture", "okx-quirks", "glossary", "add-a-channel", "cli")
@@ -63,10 +66,9 @@ def test_documented_code_runs(page: str, number: int, venue: Simulator, tmp_path
     code = blocks(page, "python")[number]
     # The same words, said to a simulator instead of OKX.
     detour = (
-        "import sys, okex_ws, okex_ws.client.client as c, okex_ws.client.credentials as k\n"
-        "there = okex_ws.at(sys.argv[1], rest_url=sys.argv[2])\n"
-        "c.named_site, k.named_site\n"
-        "c.named_site = k.named_site = okex_ws.site = lambda *_, **__: there\n"
+        "import sys, okex_ws\n"
+        "there = okex_ws.Site.at(sys.argv[1], rest_url=sys.argv[2])\n"
+        "okex_ws.Site.okx = lambda *_, **__: there\n"
     )
     done = python(detour + code, venue.url, venue.rest_url, cwd=tmp_path, **venue.key)
     assert done.returncode == 0, done.stderr
@@ -163,6 +165,33 @@ assert not hasattr(okex_ws, "nothing")
 """
     done = python(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_names_for_type_checkers_are_those_of_the_front_door() -> None:
+    code = (ROOT / "src/okex_ws/__init__.py").read_text()
+    typed = re.findall(r"^    from okex_ws(?:\.([\w.]+))? import (\w+) as (\w+)$", code, re.M)
+    assert all(name == public for _, name, public in typed)
+    assert {name: module for module, name, _ in typed} == okex_ws._MODULE_OF  # type: ignore[attr-defined]
+    assert set(okex_ws.__all__) <= set(dir(okex_ws))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("old", "new"), [("EndpointError", "SiteError")])
+def test_a_renamed_name_still_works_and_says_the_new_one(old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=new):
+        assert getattr(okex_ws, old) is getattr(okex_ws, new)
+
+
+def test_every_public_error_is_an_okex_error() -> None:
+    strays = []
+    for module in pkgutil.walk_packages(okex_ws.__path__, "okex_ws."):
+        # The simulator is another program: its exceptions end inside it, as answers to a client.
+        if module.name.startswith("okex_ws.simulator") or module.name.endswith("__main__"):
+            continue
+        for name, item in vars(importlib.import_module(module.name)).items():
+            is_ours = isinstance(item, type) and issubclass(item, Exception) and item.__module__ == module.name
+            if is_ours and not name.startswith("_") and not issubclass(item, okex_ws.OkexError):
+                strays.append(f"{module.name}.{name}")
+    assert not strays
 
 
 def test_every_row_of_the_fault_catalogue_has_a_test_of_its_name() -> None:

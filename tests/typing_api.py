@@ -69,10 +69,10 @@ def blocking() -> None:
 
 
 def places() -> None:
-    assert_type(okex_ws.site("eea", demo=True), okex_ws.Site)
-    assert_type(okex_ws.local(18900), okex_ws.Site)
-    assert_type(okex_ws.at("wss://ws.okx.com"), okex_ws.Site)
-    okex_ws.Client(okex_ws.site("us"), credentials=okex_ws.Credentials("key", "secret", "passphrase"))
+    assert_type(okex_ws.Site.okx("eea", demo=True), okex_ws.Site)
+    assert_type(okex_ws.Site.local(18900), okex_ws.Site)
+    assert_type(okex_ws.Site.at("wss://ws.okx.com"), okex_ws.Site)
+    okex_ws.Client(okex_ws.Site.okx("us"), credentials=okex_ws.Credentials("key", "secret", "passphrase"))
     okex_ws.Client("wss://ws.okx.com")
     okex_ws.Client(7)  # type: ignore[arg-type]  # neither a Site nor the name of one
 

@@ -1,117 +1,117 @@
 """okex-websocket: OKX (formerly OKEx) over its WebSocket, as typed events.
 
-The front door: names only, each fetched when it is first asked for. So the command is at work before its imports begin.
+Public names only. Each is imported at its first use, so that a command starts before its imports do.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from okex_ws import events
-    from okex_ws.client.blocking import Blocking
-    from okex_ws.client.client import Client, connect
-    from okex_ws.client.credentials import AccountKey, CredentialsError, credentials
-    from okex_ws.client.intents import IntentLogError
-    from okex_ws.client.orders import NotTradingError
-    from okex_ws.client.rest import Rest, RestError
-    from okex_ws.client.sites import EndpointError, Site, at, local, site
-    from okex_ws.client.stream import Policy, Stream
-    from okex_ws.client.trading import LoginRefusedError, NotReadyError, Trading
-    from okex_ws.events import BookSnapshot, BookUpdate, Candle, Event, Gap, Ticker, Trade, Verdict
-    from okex_ws.market import Books, BookState, Instruments, Latest, OrderBook, UnknownInstrumentError
-    from okex_ws.protocol.orders.tickets import Outcome
-    from okex_ws.protocol.risk.pre_trade import Limits
-    from okex_ws.wire.channels import CHANNELS, Subscription, SubscriptionError, subscription
-    from okex_ws.wire.orders import AmendOrder, Attached, CancelOrder, OrderError, PlaceOrder
-    from okex_ws.wire.sign import Credentials
+if TYPE_CHECKING:  # type checkers and editors read these; at run time `_NAMES` is used, and a test compares the two
+    from okex_ws import events as events
+    from okex_ws.client.blocking import Blocking as Blocking
+    from okex_ws.client.client import Client as Client
+    from okex_ws.client.client import connect as connect
+    from okex_ws.client.credentials import AccountKey as AccountKey
+    from okex_ws.client.credentials import CredentialsError as CredentialsError
+    from okex_ws.client.credentials import NoKeyError as NoKeyError
+    from okex_ws.client.credentials import credentials as credentials
+    from okex_ws.client.intents import IntentLogError as IntentLogError
+    from okex_ws.client.orders import NotTradingError as NotTradingError
+    from okex_ws.client.rest import Rest as Rest
+    from okex_ws.client.rest import RestError as RestError
+    from okex_ws.client.sites import Site as Site
+    from okex_ws.client.sites import SiteError as SiteError
+    from okex_ws.client.sites import at as at
+    from okex_ws.client.sites import local as local
+    from okex_ws.client.sites import site as site
+    from okex_ws.client.stream import Policy as Policy
+    from okex_ws.client.stream import Stream as Stream
+    from okex_ws.client.trading import LoginRefusedError as LoginRefusedError
+    from okex_ws.client.trading import NotReadyError as NotReadyError
+    from okex_ws.client.trading import Trading as Trading
+    from okex_ws.errors import OkexError as OkexError
+    from okex_ws.events import BookSnapshot as BookSnapshot
+    from okex_ws.events import BookUpdate as BookUpdate
+    from okex_ws.events import Candle as Candle
+    from okex_ws.events import Connected as Connected
+    from okex_ws.events import Disconnected as Disconnected
+    from okex_ws.events import Event as Event
+    from okex_ws.events import Gap as Gap
+    from okex_ws.events import OrderUpdate as OrderUpdate
+    from okex_ws.events import Ticker as Ticker
+    from okex_ws.events import Trade as Trade
+    from okex_ws.events import Verdict as Verdict
+    from okex_ws.journal.errors import JournalError as JournalError
+    from okex_ws.market import Books as Books
+    from okex_ws.market import BookState as BookState
+    from okex_ws.market import Instruments as Instruments
+    from okex_ws.market import Latest as Latest
+    from okex_ws.market import OrderBook as OrderBook
+    from okex_ws.market import UnknownInstrumentError as UnknownInstrumentError
+    from okex_ws.market.sizing import SizeError as SizeError
+    from okex_ws.protocol.orders.tickets import Outcome as Outcome
+    from okex_ws.protocol.risk.pre_trade import Limits as Limits
+    from okex_ws.sinks.sink import SinkError as SinkError
+    from okex_ws.store.folder import StoreError as StoreError
+    from okex_ws.wire.channels import CHANNELS as CHANNELS
+    from okex_ws.wire.channels import Subscription as Subscription
+    from okex_ws.wire.channels import SubscriptionError as SubscriptionError
+    from okex_ws.wire.channels import subscription as subscription
+    from okex_ws.wire.frames import FrameError as FrameError
+    from okex_ws.wire.orders import AmendOrder as AmendOrder
+    from okex_ws.wire.orders import Attached as Attached
+    from okex_ws.wire.orders import CancelOrder as CancelOrder
+    from okex_ws.wire.orders import OrderError as OrderError
+    from okex_ws.wire.orders import PlaceOrder as PlaceOrder
+    from okex_ws.wire.sign import Credentials as Credentials
 
     __version__: str
+else:  # hidden from type checkers: with a module `__getattr__` they accept any misspelt name
+    import importlib
 
-__all__ = [
-    "CHANNELS",
-    "AccountKey",
-    "AmendOrder",
-    "Attached",
-    "Blocking",
-    "BookSnapshot",
-    "BookState",
-    "BookUpdate",
-    "Books",
-    "CancelOrder",
-    "Candle",
-    "Client",
-    "Credentials",
-    "CredentialsError",
-    "EndpointError",
-    "Event",
-    "Gap",
-    "Instruments",
-    "IntentLogError",
-    "Latest",
-    "Limits",
-    "LoginRefusedError",
-    "NotReadyError",
-    "NotTradingError",
-    "OrderBook",
-    "OrderError",
-    "Outcome",
-    "PlaceOrder",
-    "Policy",
-    "Rest",
-    "RestError",
-    "Site",
-    "Stream",
-    "Subscription",
-    "SubscriptionError",
-    "Ticker",
-    "Trade",
-    "Trading",
-    "UnknownInstrumentError",
-    "Verdict",
-    "at",
-    "connect",
-    "credentials",
-    "events",
-    "local",
-    "site",
-    "subscription",
-]
-
-_PLACES = {
-    "okex_ws.client.blocking": "Blocking",
-    "okex_ws.client.client": "Client connect",
-    "okex_ws.client.credentials": "AccountKey CredentialsError credentials",
-    "okex_ws.client.sites": "EndpointError Site at local site",
-    "okex_ws.client.intents": "IntentLogError",
-    "okex_ws.client.orders": "NotTradingError",
-    "okex_ws.client.rest": "Rest RestError",
-    "okex_ws.client.stream": "Policy Stream",
-    "okex_ws.client.trading": "LoginRefusedError NotReadyError Trading",
-    "okex_ws.events": "BookSnapshot BookUpdate Candle Event Gap Ticker Trade Verdict",
-    "okex_ws.market": "Books BookState Instruments Latest OrderBook UnknownInstrumentError",
-    "okex_ws.protocol.risk.pre_trade": "Limits",
-    "okex_ws.wire.channels": "CHANNELS Subscription SubscriptionError subscription",
-    "okex_ws.protocol.orders.tickets": "Outcome",
-    "okex_ws.wire.orders": "AmendOrder Attached CancelOrder OrderError PlaceOrder",
-    "okex_ws.wire.sign": "Credentials",
-}
-_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names.split()}
-
-
-if not TYPE_CHECKING:  # a checker would take any misspelt name for one that is fetched later
+    _NAMES = {
+        "client.blocking": "Blocking",
+        "client.client": "Client connect",
+        "client.credentials": "AccountKey CredentialsError NoKeyError credentials",
+        "client.intents": "IntentLogError",
+        "client.orders": "NotTradingError",
+        "client.rest": "Rest RestError",
+        "client.sites": "Site SiteError at local site",
+        "client.stream": "Policy Stream",
+        "client.trading": "LoginRefusedError NotReadyError Trading",
+        "errors": "OkexError",
+        "events": "BookSnapshot BookUpdate Candle Connected Disconnected Event Gap OrderUpdate Ticker Trade Verdict",
+        "journal.errors": "JournalError",
+        "market": "Books BookState Instruments Latest OrderBook UnknownInstrumentError",
+        "market.sizing": "SizeError",
+        "protocol.orders.tickets": "Outcome",
+        "protocol.risk.pre_trade": "Limits",
+        "sinks.sink": "SinkError",
+        "store.folder": "StoreError",
+        "wire.channels": "CHANNELS Subscription SubscriptionError subscription",
+        "wire.frames": "FrameError",
+        "wire.orders": "AmendOrder Attached CancelOrder OrderError PlaceOrder",
+        "wire.sign": "Credentials",
+    }
+    _MODULE_OF = {"events": "", **{name: module for module, names in _NAMES.items() for name in names.split()}}
+    _RENAMED = {"EndpointError": "SiteError"}  # until the version after next
+    __all__ = [name for name in _MODULE_OF if name not in ("at", "local", "site")]  # these three are deprecated
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
-            from importlib.metadata import version  # looked up when asked for: it takes a third of the import's time
+            from importlib.metadata import version  # takes a third of the import's time
 
             return version("okex-websocket")
-        if name == "events":
-            return import_module("okex_ws.events")
-        if name not in _PLACE_OF:
+        if name in _RENAMED:
+            import warnings
+
+            warnings.warn(f"okex_ws.{name} is now okex_ws.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+            return __getattr__(_RENAMED[name])
+        if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(_PLACE_OF[name]), name)
+        module = _MODULE_OF[name]
+        found = importlib.import_module(f"okex_ws.{module or name}")
+        value = globals()[name] = getattr(found, name) if module else found
         return value
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, "__version__"})

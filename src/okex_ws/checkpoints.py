@@ -31,6 +31,7 @@ import msgspec
 import zstandard
 
 from okex_ws.dialects import dialect
+from okex_ws.errors import OkexError
 from okex_ws.protocol.backfill.planner import BackfillPlanner
 from okex_ws.protocol.backfill.restart import Restart
 from okex_ws.protocol.dialect import Dialect
@@ -53,7 +54,7 @@ _FIELDS = (types.NoneType, types.MemberDescriptorType, bool, int)
 _decode = msgspec.msgpack.Decoder(list[tuple[str, Any]]).decode
 
 
-class CheckpointError(ValueError):
+class CheckpointError(OkexError, ValueError):
     """No checkpoint: something cannot be written down, or is not what was written."""
 
 

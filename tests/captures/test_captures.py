@@ -16,7 +16,7 @@ from tests.support.paths import CORPORA
 from tests.support.virtual import START, World
 from tests.support.waiting import attended
 
-from okex_ws import Client, at
+from okex_ws import Client, Site
 from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, ConsumerFailed, Event, Gap, Malformed, Resumed
 from okex_ws.market import Books
 from okex_ws.protocol.continuity import BookChain, Chains
@@ -147,7 +147,7 @@ async def test_every_real_checksum_verifies_over_a_socket(name: str, conn: str) 
         return Exchange(market_of(name, conn, now), seed=1, now=now, rules=rules_for(name))
 
     async with attended(exchange, speed=SPEED) as server:
-        client = Client(at(server.ws_url, rest_url=server.rest_url))
+        client = Client(Site.at(server.ws_url, rest_url=server.rest_url))
         stream = client.stream()
         for channel, key in expected:
             client.subscribe(channel, key)
@@ -191,7 +191,7 @@ async def test_with_every_50th_update_lost_no_broken_book_is_served_and_all_reco
             if direction == "in":
                 witness.arrived(data)
 
-        client = Client(at(server.ws_url, rest_url=server.rest_url), tap=tap)
+        client = Client(Site.at(server.ws_url, rest_url=server.rest_url), tap=tap)
         witness = Witness(server.exchange, client.books)
         client.on(Event, lambda _: witness.check())
         stream = client.stream()

@@ -15,7 +15,7 @@ from okex_ws.cli.options import Target
 from okex_ws.cli.refusals import because
 from okex_ws.cli.report import DoctorReport
 from okex_ws.client.credentials import AccountKey, CredentialsError, NoKeyError
-from okex_ws.client.sites import Site, at, site
+from okex_ws.client.sites import Site
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import ApiKey, Rules
@@ -31,7 +31,7 @@ async def exchange(**options: bool) -> AsyncIterator[Site]:
         return Exchange(market, seed=7, now=now, keys=[ApiKey(*PARTS, **options)], rules=Rules(**options))
 
     async with Server(made) as server:
-        yield at(server.ws_url, rest_url=server.rest_url, demo=options.get("demo", False))
+        yield Site.at(server.ws_url, rest_url=server.rest_url, demo=options.get("demo", False))
 
 
 async def say(place: Site, key: AccountKey | CredentialsError) -> int:
@@ -84,10 +84,10 @@ def test_a_key_of_the_other_environment(capsys: pytest.CaptureFixture[str]) -> N
     @looped
     async def check() -> None:
         async with exchange(demo=True) as place:
-            live = at(place.websocket, rest_url=place.rest)
+            live = Site.at(place.websocket, rest_url=place.rest)
             assert await say(live, key_of(live)) == 1
         async with exchange() as place:
-            demo = at(place.websocket, rest_url=place.rest, demo=True)
+            demo = Site.at(place.websocket, rest_url=place.rest, demo=True)
             assert await say(demo, key_of(demo)) == 1
 
     check()
@@ -98,15 +98,15 @@ def test_a_key_of_the_other_environment(capsys: pytest.CaptureFixture[str]) -> N
 
 @looped
 async def test_without_a_key_it_is_skipped_and_with_two_it_is_broken() -> None:
-    assert await say(site("eea"), NoKeyError("no API key: set …")) == 0
-    assert await say(site("eea"), CredentialsError("OKX_DEMO and OKX_FLAG contradict each other")) == 1
+    assert await say(Site.okx("eea"), NoKeyError("no API key: set …")) == 0
+    assert await say(Site.okx("eea"), CredentialsError("OKX_DEMO and OKX_FLAG contradict each other")) == 1
 
 
 def test_the_other_sites_are_named_for_a_key_that_does_not_exist() -> None:
-    key = key_of(site("eea"))
-    text = because("60032", "60032 API key doesn't exist", site("eea"), key)
+    key = key_of(Site.okx("eea"))
+    text = because("60032", "60032 API key doesn't exist", Site.okx("eea"), key)
     assert text == "60032 API key doesn't exist; it may be of another site (--site global or us) or not of live trading"
-    assert "of demo trading" in because("50119", "", site("us", demo=True), key)
+    assert "of demo trading" in because("50119", "", Site.okx("us", demo=True), key)
 
 
 def test_the_command_itself_without_a_key(venue: Simulator) -> None:

@@ -16,13 +16,12 @@ import pytest
 from tests.support.looped import looped
 from tests.support.shell import CLEAN, Result, Simulator, here, run
 
-from okex_ws import Client, at, credentials
+from okex_ws import Client, Site, credentials
 from okex_ws.cli import app, order
 from okex_ws.cli.options import AccountOptions
 from okex_ws.cli.signed_in import tell
 from okex_ws.client.credentials import AccountKey
 from okex_ws.client.kill_switch import press
-from okex_ws.client.sites import site
 from okex_ws.client.trading import Trading
 from okex_ws.events import Halted, TradingResumed, Verdict
 from okex_ws.protocol.orders.tickets import Outcome
@@ -199,8 +198,8 @@ def test_stopped_before_the_answer_it_says_that_it_may_have_happened_and_by_whic
     @looped
     async def check() -> None:
         async with Server(exchange) as server:
-            key = AccountKey(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase, site=site())
-            place = AccountOptions(at(server.ws_url, rest_url=server.rest_url), None, key)
+            key = AccountKey(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase, site=Site.okx())
+            place = AccountOptions(Site.at(server.ws_url, rest_url=server.rest_url), None, key)
             wish = PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("0.01"), price=Decimal(59000))
             command = asyncio.create_task(order.send(place, wish))
             while not server.exchange.ledger.faults:  # noqa: ASYNC110  # the exchange has no event to wait for
@@ -340,7 +339,7 @@ def test_a_live_site_wants_a_word(nobody: pytest.MonkeyPatch) -> None:
 def test_at_a_terminal_it_asks_and_only_yes_means_yes(answer: str, sent: bool, nobody: pytest.MonkeyPatch) -> None:
     """The question itself; a live site is not at hand, so where it would lead is watched instead."""
     ours, theirs = pty.openpty()
-    key = AccountKey("of-nobody-key", "of-nobody-secret", "of-nobody-phrase", site=site("global"))
+    key = AccountKey("of-nobody-key", "of-nobody-secret", "of-nobody-phrase", site=Site.okx("global"))
     wish = PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("0.01"), price=Decimal(60000))
     with os.fdopen(theirs, "r") as terminal:
         nobody.setattr("sys.stdin", terminal)
@@ -374,7 +373,7 @@ def test_halt_stops_what_trades_cancels_everything_and_stays_until_resumed(
     @looped
     async def check() -> None:
         settings = Trading(instrument_types=("SPOT",))
-        client = Client(at(desk.url, rest_url=desk.rest_url), credentials=credentials(), trading=settings)
+        client = Client(Site.at(desk.url, rest_url=desk.rest_url), credentials=credentials(), trading=settings)
         news = client.stream(Halted, TradingResumed)
         async with client:
             await client.ready()

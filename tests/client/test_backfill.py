@@ -12,7 +12,7 @@ import pytest
 from tests.support.looped import closed_port, looped, rest_of, until
 from tests.support.waiting import attended
 
-from okex_ws import Client, Event, Gap, Trade, at
+from okex_ws import Client, Event, Gap, Site, Trade
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.stream import Stream
 from okex_ws.events import Candle, Recovered, Unrecoverable
@@ -54,7 +54,7 @@ def served(*faults: str, past_s: int = 0, rate: float = 5) -> Server:
 @contextlib.asynccontextmanager
 async def backfilled(server: Server, rest_url: str = "", **options: Any) -> AsyncIterator[tuple[Client, Backfill, Stream]]:
     """A started client of this server whose trades are backfilled, and a stream of all it says."""
-    client = Client(at(server.ws_url, rest_url=rest_url or server.rest_url), backoff_s=(0.01, 0.05), tap=options.get("tap"))
+    client = Client(Site.at(server.ws_url, rest_url=rest_url or server.rest_url), backoff_s=(0.01, 0.05), tap=options.get("tap"))
     backfill = Backfill(client, seed=1, **options)
     client.subscribe("trades", BTC)
     stream = client.stream()
@@ -166,7 +166,7 @@ async def test_REST_that_is_down_is_said_once_and_so_is_its_end(caplog: pytest.L
 async def test_candles_are_fetched_since_a_time() -> None:
     async with served(past_s=300, rate=0.1) as server:
         since = server.now() - 200 * SECOND
-        client = Client(at(server.ws_url, rest_url=server.rest_url))
+        client = Client(Site.at(server.ws_url, rest_url=server.rest_url))
         backfill = Backfill(client, channels=["candle"], since=since)
         client.subscribe("candle1m", BTC)
         stream = client.stream()

@@ -32,7 +32,7 @@ def venue() -> Iterator[Simulator]:
 
 @pytest.fixture
 def site(venue: Simulator) -> okex_ws.Site:
-    return okex_ws.at(venue.url, rest_url=venue.rest_url)
+    return okex_ws.Site.at(venue.url, rest_url=venue.rest_url)
 
 
 def until(client: Blocking, kind: type[Event]) -> Event:
@@ -153,7 +153,7 @@ def test_drop_oldest_says_what_went(site: okex_ws.Site) -> None:
 
 @pytest.mark.parametrize("state", ["unstarted", "unreachable", "running", "full", "reading"])
 def test_it_closes_from_any_state(site: okex_ws.Site, state: str) -> None:
-    place = okex_ws.local(1) if state == "unreachable" else site
+    place = okex_ws.Site.local(1) if state == "unreachable" else site
     client = Blocking("BTC-USDT", channels=["bbo-tbt"], site=place, size=5)
     reader: threading.Thread | None = None
     if state != "unstarted":
@@ -174,7 +174,7 @@ def test_it_closes_from_any_state(site: okex_ws.Site, state: str) -> None:
 
 
 def test_a_close_beside_a_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Blocking("BTC-USDT", site=okex_ws.local(1))
+    client = Blocking("BTC-USDT", site=okex_ws.Site.local(1))
     begin = threading.Thread.start
 
     def beside(thread: threading.Thread) -> None:
@@ -189,7 +189,7 @@ def test_a_close_beside_a_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # half a loop cannot be closed, says asyncio
 def test_where_there_is_no_loop_to_be_had_start_says_so_and_waits_for_nothing() -> None:
-    client = Blocking("BTC-USDT", site=okex_ws.local(1))
+    client = Blocking("BTC-USDT", site=okex_ws.Site.local(1))
     open_files, most = len(os.listdir("/dev/fd")), resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files - 1, most[1]))
     try:
@@ -213,7 +213,7 @@ SCRIPT = """
 import os, signal, sys, threading
 import okex_ws
 from okex_ws.client.blocking import Blocking
-client = Blocking("BTC-USDT", site=okex_ws.at(sys.argv[1]))
+client = Blocking("BTC-USDT", site=okex_ws.Site.at(sys.argv[1]))
 with client:
     client.next_event(60)
     try:
@@ -231,7 +231,7 @@ FORGETFUL = """
 import sys
 import okex_ws
 from okex_ws.client.blocking import Blocking
-client = Blocking("BTC-USDT", site=okex_ws.at(sys.argv[1]))
+client = Blocking("BTC-USDT", site=okex_ws.Site.at(sys.argv[1]))
 print(type(next(client)).__name__)
 """
 

@@ -22,7 +22,7 @@ async def served() -> AsyncIterator[okex_ws.Site]:
         return Exchange(SeededMarket(7, start=now, levels=60), seed=7, now=now, rules=Rules(connects_per_s=0))
 
     async with Server(exchange, speed=5) as server, asyncio.timeout(120):
-        yield okex_ws.at(server.ws_url, rest_url=server.rest_url)
+        yield okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
 
 
 async def until(client: okex_ws.Client, wanted: Callable[[Event], bool]) -> Event:
@@ -57,7 +57,7 @@ def test_what_was_refused_can_be_asked_for_again() -> None:
 
 
 def test_a_kind_that_is_none_is_refused_at_the_call() -> None:
-    client = okex_ws.Client(okex_ws.local())
+    client = okex_ws.Client(okex_ws.Site.local())
     with pytest.raises(TypeError, match="'trades' is not an event class"):
         client.on("trades", print)  # type: ignore[type-var]
     with pytest.raises(TypeError, match="not an event class"):
@@ -141,21 +141,21 @@ def test_what_comes_before_the_first_look_is_kept() -> None:
 
 
 def test_a_stream_that_was_closed_leaves_nothing_behind() -> None:
-    client = okex_ws.Client(okex_ws.local())
+    client = okex_ws.Client(okex_ws.Site.local())
     for _ in range(100):
         client.stream(Trade).close()
     assert client.hub.streams == []
 
 
 def test_policies_may_be_given_by_name_and_wrong_ones_are_refused() -> None:
-    client = okex_ws.Client(okex_ws.local())
+    client = okex_ws.Client(okex_ws.Site.local())
     assert client.stream(policy="wait").policy is okex_ws.Policy.WAIT  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="often"):
         client.stream(policy="often")  # type: ignore[arg-type]
 
 
 def test_a_callback_can_be_taken_back() -> None:
-    client = okex_ws.Client(okex_ws.local())
+    client = okex_ws.Client(okex_ws.Site.local())
     seen: list[Event] = []
     client.on(Event, seen.append)
     client.off(seen.append)
@@ -171,7 +171,7 @@ def test_a_callback_can_be_taken_back() -> None:
         (lambda: okex_ws.Client("erth"), "no site is called 'erth'"),
         (lambda: okex_ws.Client(stale_after_s=5), "seconds by channel"),
         (lambda: okex_ws.Client(proxy="foo"), "must begin with http://"),
-        (lambda: okex_ws.local(70000), "ports go from 1"),
+        (lambda: okex_ws.Site.local(70000), "ports go from 1"),
         (lambda: okex_ws.Client("ws://example.com"), "use wss://"),
     ],
 )
@@ -180,7 +180,20 @@ def test_mistakes_are_told_where_they_are_made(make: Callable[[], object], says:
         make()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (lambda: okex_ws.site("eea", demo=True), okex_ws.Site.okx("eea", demo=True)),
+        (lambda: okex_ws.local(7), okex_ws.Site.local(7)),
+        (lambda: okex_ws.at("wss://ws.okx.com"), okex_ws.Site.at("wss://ws.okx.com")),
+    ],
+)
+def test_the_old_functions_for_sites_still_work(old: Callable[[], object], new: okex_ws.Site) -> None:
+    with pytest.warns(DeprecationWarning, match=r"use okex_ws\.Site\."):
+        assert old() == new
+
+
 def test_names_and_urls_do_for_a_site_and_one_channel_for_a_list() -> None:
-    assert okex_ws.Client("eea").site == okex_ws.site("eea")
+    assert okex_ws.Client("eea").site == okex_ws.Site.okx("eea")
     assert okex_ws.Client("wss://wsus.okx.com").site.websocket == "wss://wsus.okx.com"
     assert [str(item) for item in okex_ws.connect("BTC-USDT", channels="books").subscriptions] == ["books BTC-USDT"]

@@ -10,7 +10,7 @@ import pytest
 
 import okex_ws
 from okex_ws.client.credentials import CredentialsError
-from okex_ws.client.sites import site
+from okex_ws.client.sites import Site
 
 API_KEY, SECRET, PASSPHRASE = "key-0123456789", "secret-0123456789", "passphrase-0123456789"
 PROFILE = f'api_key = "{API_KEY}"\nsecret_key = "{SECRET}"\npassphrase = "{PASSPHRASE}"\n'
@@ -60,20 +60,20 @@ def test_the_environment_by_every_name_in_use(secret: str, passphrase: str, monk
     say(monkeypatch, **{"OKX_API_KEY": API_KEY, secret: SECRET, passphrase: PASSPHRASE})
     key = okex_ws.credentials()
     assert (key.api_key, key.secret, key.passphrase) == (API_KEY, SECRET, PASSPHRASE)
-    assert (key.site, key.origin) == (site("global"), "the environment")
+    assert (key.site, key.origin) == (Site.okx("global"), "the environment")
 
 
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({"OKX_DEMO": "1"}, site("global", demo=True)),
-        ({"OKX_FLAG": "1"}, site("global", demo=True)),
-        ({"OKX_FLAG": "0", "OKX_DEMO": "false"}, site("global")),
-        ({"OKX_SITE": "EEA", "OKX_DEMO": "yes"}, site("eea", demo=True)),
-        ({"OKX_SITE": "us"}, site("us")),
-        ({"OKX_SITE": "", "OKX_DEMO": ""}, site("global")),
-        ({"OKX_API_BASE_URL": "https://my.okx.com"}, site("eea")),
-        ({"OKX_API_BASE_URL": "https://us.okx.com/", "OKX_SITE": "us"}, site("us")),
+        ({"OKX_DEMO": "1"}, Site.okx("global", demo=True)),
+        ({"OKX_FLAG": "1"}, Site.okx("global", demo=True)),
+        ({"OKX_FLAG": "0", "OKX_DEMO": "false"}, Site.okx("global")),
+        ({"OKX_SITE": "EEA", "OKX_DEMO": "yes"}, Site.okx("eea", demo=True)),
+        ({"OKX_SITE": "us"}, Site.okx("us")),
+        ({"OKX_SITE": "", "OKX_DEMO": ""}, Site.okx("global")),
+        ({"OKX_API_BASE_URL": "https://my.okx.com"}, Site.okx("eea")),
+        ({"OKX_API_BASE_URL": "https://us.okx.com/", "OKX_SITE": "us"}, Site.okx("us")),
     ],
 )
 def test_what_the_key_is_for(variables: dict[str, str], expected: okex_ws.Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,9 +83,9 @@ def test_what_the_key_is_for(variables: dict[str, str], expected: okex_ws.Site, 
 
 def test_what_is_asked_for_fills_in_what_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     say_key(monkeypatch)
-    assert okex_ws.credentials(site="eea", demo=True).site == site("eea", demo=True)
+    assert okex_ws.credentials(site="eea", demo=True).site == Site.okx("eea", demo=True)
     say(monkeypatch, OKX_DEMO="1")
-    assert okex_ws.credentials(demo=True).site == site("global", demo=True)
+    assert okex_ws.credentials(demo=True).site == Site.okx("global", demo=True)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_no_key_at_all_says_where_to_put_one(home: Path) -> None:
 
 def test_profiles_by_name_by_default_and_alone(home: Path) -> None:
     write(home, f'[profiles.main]\n{PROFILE}demo = true\nsite = "eea"\n')
-    assert okex_ws.credentials().site == site("eea", demo=True)
+    assert okex_ws.credentials().site == Site.okx("eea", demo=True)
     more = f'\n[profiles.live]\n{PROFILE}base_url = "https://www.okx.com"\n'
     path = write(home, f"[profiles.main]\n{PROFILE}demo = true\n{more}")
     assert "has several profiles (main, live) and no default_profile" in refusal()
-    assert okex_ws.credentials("live").site == site("global")
+    assert okex_ws.credentials("live").site == Site.okx("global")
     assert okex_ws.credentials("live").origin == f"profile live of {path}"
     write(home, f'default_profile = "main"\n[profiles.main]\n{PROFILE}demo = 1\n{more}')
     assert okex_ws.credentials().site.demo
@@ -148,7 +148,7 @@ def test_the_environment_comes_before_the_file_and_a_name_before_both(monkeypatc
     say_key(monkeypatch, OKX_SITE="us", OKX_DEMO="1")
     assert okex_ws.credentials().api_key == API_KEY
     named = okex_ws.credentials("main")
-    assert (named.api_key, named.site) == ("key-of-the-file", site("eea"))
+    assert (named.api_key, named.site) == ("key-of-the-file", Site.okx("eea"))
 
 
 def test_the_environment_may_complete_the_default_profile_but_not_contradict_it(
@@ -210,10 +210,10 @@ def test_its_text_names_the_place_and_no_secret(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_client_goes_where_its_key_is_valid_and_nowhere_else_of_okx() -> None:
-    key = okex_ws.AccountKey(API_KEY, SECRET, PASSPHRASE, site=site("eea", demo=True), origin="the environment")
-    assert okex_ws.Client(credentials=key).site == site("eea", demo=True)
-    assert okex_ws.Client(site("eea", demo=True), credentials=key).site == site("eea", demo=True)
+    key = okex_ws.AccountKey(API_KEY, SECRET, PASSPHRASE, site=Site.okx("eea", demo=True), origin="the environment")
+    assert okex_ws.Client(credentials=key).site == Site.okx("eea", demo=True)
+    assert okex_ws.Client(Site.okx("eea", demo=True), credentials=key).site == Site.okx("eea", demo=True)
     assert okex_ws.Client("ws://127.0.0.1:18900", credentials=key).site.is_local
-    for wrong in ("eea", "global", site("global", demo=True)):
+    for wrong in ("eea", "global", Site.okx("global", demo=True)):
         with pytest.raises(CredentialsError, match="the key of the environment is for eea demo, not for"):
             okex_ws.Client(wrong, credentials=key)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from okex_ws.client.rest import Rest, RestError
-from okex_ws.client.sites import local, site
+from okex_ws.client.sites import Site
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.sign import Credentials
 
@@ -43,7 +43,7 @@ class KeyedServer:
         await self._server.wait_closed()
 
     def rest(self, **options: Any) -> Rest:
-        return Rest(local(1, rest_port=self.port), credentials=KEY, now=lambda: NOW, **options)
+        return Rest(Site.local(1, rest_port=self.port), credentials=KEY, now=lambda: NOW, **options)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -109,7 +109,7 @@ def test_reads_and_writes_are_signed_exactly_as_sent() -> None:
 def test_demo_says_so_and_public_reads_show_no_key() -> None:
     async def go() -> None:
         async with KeyedServer() as server:
-            place = local(1, rest_port=server.port)
+            place = Site.local(1, rest_port=server.port)
             demo = type(place)(place.name, place.websocket, place.rest, demo=True)
             async with Rest(demo, credentials=KEY, now=lambda: NOW) as rest:
                 await rest.get("account/balance")
@@ -120,7 +120,7 @@ def test_demo_says_so_and_public_reads_show_no_key() -> None:
             assert [name for name in public if name.startswith("ok-")] == []
 
     run(go())
-    assert "x-simulated-trading" not in str(Rest(site())._http.headers)
+    assert "x-simulated-trading" not in str(Rest(Site.okx())._http.headers)
 
 
 @pytest.mark.parametrize("ahead_ms", [-35_000, 35_000, 3_600_000])
@@ -221,7 +221,7 @@ def test_what_never_left_did_not_happen() -> None:
             await rest.post("trade/order", {})
         assert not caught.value.may_have_happened
         await rest.close()
-        async with Rest(local(1, rest_port=server.port)) as open_rest:
+        async with Rest(Site.local(1, rest_port=server.port)) as open_rest:
             with pytest.raises(RestError, match="give credentials"):
                 await open_rest.get("account/balance")
 

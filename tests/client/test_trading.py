@@ -405,13 +405,13 @@ def test_what_is_missing_is_told_when_it_does_not_become_ready_in_time() -> None
         return str(late.value)
 
     async def check() -> None:
-        text = await ready_at(okex_ws.at("ws://127.0.0.1:1"), lambda client: "OKX's time" in client.trader._missing)
+        text = await ready_at(okex_ws.Site.at("ws://127.0.0.1:1"), lambda client: "OKX's time" in client.trader._missing)
         assert text.startswith("not ready for orders within 0.1 s: ")
         async with Server(exchange("maintenance")) as server:
-            site = okex_ws.at("ws://127.0.0.1:1", rest_url=server.rest_url)
+            site = okex_ws.Site.at("ws://127.0.0.1:1", rest_url=server.rest_url)
             text = await ready_at(site, lambda client: "private/0" in client.trader._missing)
             assert text.startswith("not ready for orders within 0.1 s: private/0 has no connection: ")
-            site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
+            site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
             text = await ready_at(site, lambda client: client.trader._driver("private") is not None)
             assert text == "not ready for orders within 0.1 s: the account is RECONCILING"
 
@@ -443,7 +443,7 @@ def test_a_recording_of_a_trading_client_says_the_same_again_and_holds_no_secret
     async def main() -> None:
         key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
         async with Server(exchange()) as server, asyncio.timeout(120):
-            site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
+            site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
             client = okex_ws.Client(site, credentials=key, trading=okex_ws.Trading(halt_file=None), tap=tap, seed=3)
             client.on(Event, said.append)
             async with client:

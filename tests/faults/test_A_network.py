@@ -20,7 +20,7 @@ from tests.support.raw_server import Peer, RawServer, text_frame, trade
 from tests.support.toxics import Proxy, Toxics
 from tests.support.waiting import attended
 
-from okex_ws import BookUpdate, Client, Event, Gap, Trade, at
+from okex_ws import BookUpdate, Client, Event, Gap, Site, Trade
 from okex_ws.client.connection import Driver
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.events import BookSnapshot, Connected, Disconnected, Notice, Resumed
@@ -356,7 +356,7 @@ def test_A17_old_tls_is_refused(authority: Authority, version: str) -> None:
 
 
 def test_A17_there_is_no_switch_that_turns_verification_off(authority: Authority) -> None:
-    for door in (Client, Driver, Rest, at):
+    for door in (Client, Driver, Rest, Site.at):
         names = " ".join(inspect.signature(door).parameters)
         assert not any(word in names for word in ("verify", "insecure", "unsafe", "check"))
     for client in (Client(), Client(ca_file=authority.file), client_of(1, scheme="wss")):

@@ -12,7 +12,7 @@ from tests.support.fixed_market import START, FixedMarket
 from tests.support.looped import looped, until
 from tests.support.waiting import attended, turns_until
 
-from okex_ws import BookSnapshot, Client, Event, Gap, Ticker, Trade, at
+from okex_ws import BookSnapshot, Client, Event, Gap, Site, Ticker, Trade
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.events import (
     ConsumerFailed,
@@ -45,7 +45,7 @@ def serving(market: FixedMarket, *faults: str, speed: float, **rules: Any) -> Se
 
 def client_of(server: Server, **options: Any) -> Client:
     settings = {"backoff_s": (0.01, 0.05), "timing": NEVER, **options}
-    return Client(at(server.ws_url, rest_url=server.rest_url), **settings)
+    return Client(Site.at(server.ws_url, rest_url=server.rest_url), **settings)
 
 
 async def read_on(stream: Stream, seen: list[Event], *conditions: Callable[[Event], bool]) -> None:

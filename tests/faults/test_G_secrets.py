@@ -25,7 +25,7 @@ from tests.support.looped import following, looped, until
 from tests.support.shell import here, run
 
 import okex_ws
-from okex_ws import AccountKey, Client, Credentials, CredentialsError, RestError, Trading, at, site
+from okex_ws import AccountKey, Client, Credentials, CredentialsError, RestError, Site, Trading
 from okex_ws.events import Disconnected, Refused, Subscribed
 from okex_ws.journal import JournalReader, JournalWriter
 from okex_ws.simulator.exchange import Exchange
@@ -36,7 +36,7 @@ from okex_ws.simulator.server import Server
 API_KEY, SECRET, PASSPHRASE = "canary-api-key-of-G1", "canary-secret-of-G1", "canary-passphrase-of-G1"
 SECRETS = (API_KEY, SECRET, PASSPHRASE)
 KEY = Credentials(*SECRETS)
-ACCOUNT_KEY = AccountKey(*SECRETS, site=site("eea"), origin="the environment")
+ACCOUNT_KEY = AccountKey(*SECRETS, site=Site.okx("eea"), origin="the environment")
 
 
 def is_silent(text: str | bytes) -> bool:
@@ -57,7 +57,7 @@ async def exchange(**options: Any) -> AsyncIterator[Server]:
 
 
 def client_of(server: Server, key: Credentials = KEY, **options: Any) -> Client:
-    return Client(at(server.ws_url, rest_url=server.rest_url), credentials=key, seed=1, **options)
+    return Client(Site.at(server.ws_url, rest_url=server.rest_url), credentials=key, seed=1, **options)
 
 
 async def trade_a_little(server: Server) -> None:
@@ -99,7 +99,7 @@ def test_G1_no_text_copy_or_pickle_of_a_key(key: Credentials) -> None:
 
 @looped
 async def test_G1_no_text_or_pickle_of_what_holds_a_key() -> None:
-    client = Client(site("eea"), credentials=KEY)
+    client = Client(Site.okx("eea"), credentials=KEY)
     client.subscribe("account")
     try:
         for holder in (client, client.rest, client.hub):

@@ -16,7 +16,7 @@ import pytest
 from tests.support.looped import client_of, following, looped, until
 from tests.support.raw_server import CLOSE, TEXT, Peer, RawServer, frame, text_frame, trade
 
-from okex_ws import Client, Credentials, EndpointError, Site, Trade, at, site, subscription
+from okex_ws import Client, Credentials, Site, SiteError, Trade, subscription
 from okex_ws.client.rest import RestError
 from okex_ws.client.sites import DEMO_SITES, SITES
 from okex_ws.events import Disconnected, GenericPush, Malformed, Refused, Subscribed
@@ -48,28 +48,28 @@ PLAIN = (
 
 @pytest.mark.parametrize("url", PLAIN)
 def test_G3_plain_text_to_anything_but_this_machine_is_refused(url: str) -> None:
-    with pytest.raises(EndpointError):
-        at(url)
-    with pytest.raises(EndpointError, match="readable on the way"):
+    with pytest.raises(SiteError):
+        Site.at(url)
+    with pytest.raises(SiteError, match="readable on the way"):
         Site("mine", url, "https://ws.okx.com")  # nor by leaving the front door out
-    with pytest.raises(EndpointError, match="readable on the way"):
+    with pytest.raises(SiteError, match="readable on the way"):
         Site("mine", "wss://ws.okx.com", url.replace("ws://", "http://"))
 
 
 def test_G3_other_schemes_and_nonsense_are_refused() -> None:
     for url in ("http://127.0.0.1", "ftp://ws.okx.com", "ws.okx.com", "ws://", "", "wss://[::1", "wss://ws.okx.com:port"):
-        with pytest.raises(EndpointError):
-            at(url)
-    with pytest.raises(EndpointError, match="user name"):
-        at("wss://key:secret@ws.okx.com")
-    with pytest.raises(EndpointError):
+        with pytest.raises(SiteError):
+            Site.at(url)
+    with pytest.raises(SiteError, match="user name"):
+        Site.at("wss://key:secret@ws.okx.com")
+    with pytest.raises(SiteError):
         Site("mine", "wss://ws.okx.com", "file:///etc/passwd")
 
 
 def test_G3_this_machine_and_tls_are_allowed_and_okx_is_tls_everywhere() -> None:
     for url in ("ws://127.0.0.1:18900", "ws://localhost:18900", "ws://[::1]:18900", "ws://127.1.2.3", "wss://ws.okx.com"):
-        assert at(url).url("public").startswith(url)
-    for made in (*SITES.values(), *DEMO_SITES.values(), Client().site, site()):
+        assert Site.at(url).url("public").startswith(url)
+    for made in (*SITES.values(), *DEMO_SITES.values(), Client().site, Site.okx()):
         assert made.websocket.startswith("wss://")
         assert made.rest.startswith("https://")
 

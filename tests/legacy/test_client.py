@@ -18,7 +18,7 @@ HERE = "ws://127.0.0.1:18900"
 def test_a_dialect_nobody_speaks_is_told() -> None:
     with pytest.raises(ValueError, match="no dialect is called 'v2'; dialects: v5, v3, v1"):
         okex_ws.Client(HERE, dialect="v2")
-    with pytest.raises(okex_ws.EndpointError, match="OKX no longer speaks v1"):
+    with pytest.raises(okex_ws.SiteError, match="OKX no longer speaks v1"):
         okex_ws.Client(dialect="v1")
 
 
@@ -51,7 +51,7 @@ def test_it_connects_to_the_path_it_is_given_else_to_the_dialects_own(name: str,
     [("v5", f"{HERE}/ws/v1", "v1"), ("v5", f"{HERE}/ws/v3?compress=true", "v3"), ("v1", f"{HERE}/ws/v3", "v3")],
 )
 def test_a_path_that_names_another_dialect_is_told_before_anything_is_opened(name: str, site: str, there: str) -> None:
-    with pytest.raises(okex_ws.EndpointError, match=f"is where {there} is spoken, not {name}; say dialect {there}"):
+    with pytest.raises(okex_ws.SiteError, match=f"is where {there} is spoken, not {name}; say dialect {there}"):
         okex_ws.connect("BTC-USDT", channels=["trades"], site=site, dialect=name)
 
 

@@ -46,7 +46,7 @@ def died(tmp_path_factory: pytest.TempPathFactory) -> Path:
         async with Server(market(*TROUBLE), speed=5) as server:
             recorder = Recorder(
                 root / "live",
-                site=okex_ws.at(server.ws_url, rest_url=server.rest_url),
+                site=okex_ws.Site.at(server.ws_url, rest_url=server.rest_url),
                 sinks=[str(root / "out.jsonl")],
                 flush_within_s=0.05,
                 table_flush_s=600,
@@ -156,7 +156,7 @@ async def test_no_recovery_goes_on_when_the_lock_is_let_go(folder: Path, monkeyp
         return rows
 
     monkeypatch.setattr(recorder_module, "recover_tables", slow)
-    async with Recorder(folder, site=okex_ws.at("ws://127.0.0.1:9"), fetches_back=False):
+    async with Recorder(folder, site=okex_ws.Site.at("ws://127.0.0.1:9"), fetches_back=False):
         await asyncio.to_thread(began.wait)
     assert is_over
     recover(folder)

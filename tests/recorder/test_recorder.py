@@ -262,7 +262,7 @@ async def test_every_row_is_in_its_table_once(tmp_path: Path) -> None:
 @looped
 async def test_a_long_turn_of_the_loop_holds_neither_journal_nor_tables_up(tmp_path: Path) -> None:
     """The loop gets no turn at all: what has come is on disk nevertheless, by the frames' own clock."""
-    recorder = Recorder(tmp_path, site=okex_ws.at("ws://127.0.0.1:9"), fetches_back=False, table_flush_s=0.2)
+    recorder = Recorder(tmp_path, site=okex_ws.Site.at("ws://127.0.0.1:9"), fetches_back=False, table_flush_s=0.2)
     try:
         recorder._loop = asyncio.get_running_loop()
         heard = 0
@@ -335,7 +335,7 @@ async def test_E3_a_full_disk_is_said_once_and_again_now_and_then(tmp_path: Path
             super().write(file, content)
 
     full = Full()
-    recorder = Recorder(tmp_path, site=okex_ws.at("ws://127.0.0.1:9"), fetches_back=False)
+    recorder = Recorder(tmp_path, site=okex_ws.Site.at("ws://127.0.0.1:9"), fetches_back=False)
     recorder._loop = asyncio.get_running_loop()
     recorder.tables._storage = recorder.tables._commits._storage = full
     recorder.tables.rows_per_file = 100

@@ -28,7 +28,7 @@ async def _record(folder: Path) -> tuple[str, list[Event]]:
         return Exchange(SeededMarket(5, start=now, levels=60), seed=5, now=now, faults=Faults.parse(FAULTS))
 
     async with attended(exchange, speed=10) as server, asyncio.timeout(240):
-        site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
+        site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
         recorder = Recorder(folder, site=site, backoff_s=(0.01, 0.05), table_flush_s=0.5, flush_within_s=0.2)
         recorder.client.on(Event, said.append)
         late = server.exchange.start + 30 * 10**9

@@ -87,7 +87,7 @@ async def _over_sockets(seed: int, trouble_s: float = 60) -> list[str]:
 
     async with Server(exchange, speed=10) as server, asyncio.timeout(300):
         calm = server.exchange.start + int((trouble_s + 40) * 1e9)
-        site = okex_ws.at(server.ws_url, rest_url=server.rest_url)
+        site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
         timing = Timing(ping_after_s=0.5, pong_within_s=0.5)
         client = okex_ws.Client(site, timing=timing, stale_after_s={"books": 3, "trades": 5}, backoff_s=(0.05, 0.5), seed=seed)
         whole = asyncio.Event()

@@ -12,7 +12,7 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from okex_ws import Client, Event, at
+from okex_ws import Client, Event, Site
 from okex_ws.client.stream import Stream
 from okex_ws.protocol.session import Timing
 
@@ -53,7 +53,7 @@ def client_of(port: int, *, host: str = "127.0.0.1", scheme: str = "ws", **optio
     """A client of a port of this machine that retries quickly."""
     rest = f"{'https' if scheme == 'wss' else 'http'}://{host}:{port}"
     settings = {"backoff_s": (0.01, 0.05), "seed": 1, **options}
-    return Client(at(f"{scheme}://{host}:{port}", rest_url=rest), **settings)
+    return Client(Site.at(f"{scheme}://{host}:{port}", rest_url=rest), **settings)
 
 
 @contextlib.asynccontextmanager

@@ -26,7 +26,7 @@ def say(text: str) -> None:
 
 async def record(folder: Path, url: str, rest_url: str) -> None:
     """Flushes as often as it can, so that a kill falls into one."""
-    site = okex_ws.at(url, rest_url=rest_url)
+    site = okex_ws.Site.at(url, rest_url=rest_url)
     recorder = Recorder(folder, site=site, flush_within_s=0.01, table_flush_s=0.1, segment_bytes=60_000, checkpoint_s=0.05)
     for channel in CHANNELS:
         recorder.client.subscribe(channel, *INSTRUMENTS)

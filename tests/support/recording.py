@@ -34,7 +34,7 @@ def market(*faults: str, seed: int = 5, rate: float = 4.0) -> Callable[[int], Ex
 @asynccontextmanager
 async def recording(folder: Path, server: Server, **options: Any) -> AsyncIterator[Recorder]:
     """A recorder at work, from here to the end of the `with`."""
-    settings = {"site": okex_ws.at(server.ws_url, rest_url=server.rest_url), "backoff_s": (0.01, 0.05), **options}
+    settings = {"site": okex_ws.Site.at(server.ws_url, rest_url=server.rest_url), "backoff_s": (0.01, 0.05), **options}
     recorder = Recorder(folder, flush_within_s=0.05, table_flush_s=0.2, **settings)
     for channel in CHANNELS:
         recorder.client.subscribe(channel, *INSTRUMENTS)

@@ -37,7 +37,7 @@ from okex_ws.cli import (
 from okex_ws.cli.errors import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, OK, BadInputError, RunFailedError
 from okex_ws.client.credentials import CredentialsError
 from okex_ws.client.sanitize import one_line as escaped
-from okex_ws.client.sites import EndpointError
+from okex_ws.client.sites import SiteError
 from okex_ws.wire.channels import SubscriptionError
 from okex_ws.wire.orders import OrderError
 
@@ -131,7 +131,7 @@ def run(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, _ReaderGoneError):
         _forget_stdout()
         return OK
-    except (BadInputError, SubscriptionError, EndpointError, CredentialsError, OrderError) as error:
+    except (BadInputError, SubscriptionError, SiteError, CredentialsError, OrderError) as error:
         return _say(str(error), BAD_INPUT)
     except _UsageError as error:
         return _say_usage(error)

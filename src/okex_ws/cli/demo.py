@@ -25,7 +25,7 @@ from okex_ws.cli.lines import EventLines, clock, coloured, number
 from okex_ws.cli.simulate import need_extra
 from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
-from okex_ws.client.sites import at
+from okex_ws.client.sites import Site
 from okex_ws.events import Candle, Event, Gap, Push, StatusEvent, Trade
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def _watched(console: Console, server: Server, folder: Path, for_s: float)
 
 def _client(folder: Path, server: Server) -> tuple[Client, AbstractAsyncContextManager[None] | None]:
     """The client to watch, and the recording of it if that is installed."""
-    site = at(server.ws_url, rest_url=server.rest_url)
+    site = Site.at(server.ws_url, rest_url=server.rest_url)
     if not _can_record():
         return Client(site), None
     from okex_ws.recorder.recorder import Recorder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from okex_ws.errors import OkexError
+
 OK, FAILED, BAD_INPUT, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 
 EXIT_CODES = {
@@ -14,9 +16,9 @@ EXIT_CODES = {
 """The exit codes, as documented in --help and docs/cli.md."""
 
 
-class BadInputError(Exception):
+class BadInputError(OkexError):
     """What was asked for cannot work; exit code 2."""
 
 
-class RunFailedError(Exception):
+class RunFailedError(OkexError):
     """What was asked for did not work this time; exit code 1."""

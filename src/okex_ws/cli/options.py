@@ -15,7 +15,7 @@ import typer
 
 from okex_ws.cli.errors import BadInputError
 from okex_ws.client.credentials import AccountKey, CredentialsError, credentials
-from okex_ws.client.sites import SITES, Site, at, site
+from okex_ws.client.sites import SITES, Site
 from okex_ws.dialects import dialect
 from okex_ws.protocol.dialect import V5, Dialect
 from okex_ws.wire.channels import Channel, Subscription, SubscriptionError, channel, subscription
@@ -123,7 +123,7 @@ class Target(NamedTuple):
 
 
 def target(name: str | None, demo: bool, url: str | None, rest_url: str | None, ca_file: str | None) -> Target:
-    """The site the shared options mean. Raises BadInputError or EndpointError."""
+    """The site the shared options mean. Raises BadInputError or SiteError."""
     if ca_file is not None:
         try:
             ssl.create_default_context().load_verify_locations(ca_file)
@@ -133,10 +133,10 @@ def target(name: str | None, demo: bool, url: str | None, rest_url: str | None, 
     if url is None:
         if rest_url is not None:
             raise BadInputError("--rest-url goes with --url; with --site, REST is known")
-        return Target(site(name or "global", demo=demo), ca_file)
+        return Target(Site.okx(name or "global", demo=demo), ca_file)
     if name is not None:
         raise BadInputError("--site and --url exclude each other; leave one out")
-    return Target(at(url, rest_url=rest_url, demo=demo), ca_file)
+    return Target(Site.at(url, rest_url=rest_url, demo=demo), ca_file)
 
 
 def spoken(name: str | None, url: str | None) -> Dialect:
@@ -207,7 +207,7 @@ def account(
 ) -> AccountOptions:
     """The account the shared options and the environment or a profile mean; a key goes to no site but its own.
 
-    Raises CredentialsError, BadInputError or EndpointError.
+    Raises CredentialsError, BadInputError or SiteError.
     """
     if url is not None:
         target(name, demo, url, rest_url, ca_file)  # what is wrong with the command line is said first

@@ -16,7 +16,7 @@ from okex_ws.cli import options
 from okex_ws.cli.errors import OK, BadInputError, RunFailedError
 from okex_ws.cli.watch import Signals
 from okex_ws.client.credentials import KEY_VARIABLES
-from okex_ws.client.sites import at
+from okex_ws.client.sites import Site
 from okex_ws.wire.channels import SubscriptionError, channel, subscription
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ async def _serve(server: Server, for_s: float | None) -> int:
 
 def _welcome(server: Server) -> list[str]:
     site = f"--url {server.ws_url}"
-    if at(server.ws_url).rest != server.rest_url:
+    if Site.at(server.ws_url).rest != server.rest_url:
         site += f" --rest-url {server.rest_url}"
     if server.ca_file:
         site += f" --ca-file {server.ca_file}"

@@ -18,8 +18,7 @@ from okex_ws.client.credentials import AccountKey
 from okex_ws.client.hub import Hub
 from okex_ws.client.orders import NotTradingError, Ordering
 from okex_ws.client.rest import Rest, RestError
-from okex_ws.client.sites import EndpointError, Site, at
-from okex_ws.client.sites import site as named_site
+from okex_ws.client.sites import Site, SiteError
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.dialects import dialect as spoken
 from okex_ws.dialects import named_in
@@ -47,7 +46,7 @@ Callback = Callable[[Any], object] | Callable[[Any], Awaitable[object]]
 class Client(Ordering):
     """Market data of OKX as typed events.
 
-    site: where to, see `client.endpoints`: a Site, the name of one of OKX's, or a URL; without it the key's own, or global.
+    site: a Site, the name of one of OKX's sites, or a URL; without it the key's own, or global.
     keep_books: also keep order books; their checksums, where there are any, are verified and a book that is wrong is asked for
     anew. credentials: a key, for channels that want a login. trading: how to send orders with it, see `Trading`.
     ca_file: a further certificate authority to trust.
@@ -80,20 +79,20 @@ class Client(Ordering):
     ) -> None:
         self.dialect = spoken(dialect)
         if site is None and not self.dialect.has_rest:
-            raise EndpointError(f"OKX no longer speaks {dialect}; give the URL of a server that does, as site")
+            raise SiteError(f"OKX no longer speaks {dialect}; give the URL of a server that does, as site")
         if stale_after_s is not None and not isinstance(stale_after_s, Mapping):
             raise TypeError("stale_after_s wants seconds by channel, such as {'trades': 30}")
         if proxy is not None and "://" not in proxy:
-            raise EndpointError(f"{proxy!r} is not a proxy; it must begin with http://, https://, socks4:// or socks5://")
+            raise SiteError(f"{proxy!r} is not a proxy; it must begin with http://, https://, socks4:// or socks5://")
         if isinstance(site, str):
-            site = at(site) if "://" in site else named_site(site)
+            site = Site.of(site)
         if isinstance(credentials, AccountKey):
             site = credentials.at(site)
-        self.site = site or named_site()
+        self.site = site or Site.okx()
         there = named_in(self.site.websocket)
         if there not in (None, dialect):
             wrong = f"{self.site.websocket} is where {there} is spoken, not {dialect}"
-            raise EndpointError(f"{wrong}; say dialect {there}, or leave the path out")
+            raise SiteError(f"{wrong}; say dialect {there}, or leave the path out")
         self.hub = Hub(keep_books=keep_books, pause=self._pause, resume=self._resume)
         self._credentials = credentials
         is_plain = self.site.websocket.startswith("ws://") and self.site.rest.startswith("http://")

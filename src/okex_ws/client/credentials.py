@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from okex_ws.client.sanitize import one_line
 from okex_ws.client.sites import DEMO_SITES, SITES, Site
-from okex_ws.client.sites import site as named_site
+from okex_ws.errors import OkexError
 from okex_ws.wire.sign import Credentials
 
 KEY_VARIABLES = ("OKX_API_KEY", "OKX_API_SECRET", "OKX_API_PASSPHRASE")
@@ -59,7 +59,7 @@ _SITE_OF_HOST = {
 log = logging.getLogger("okex_ws")
 
 
-class CredentialsError(ValueError):
+class CredentialsError(OkexError, ValueError):
     """No usable key, or settings that contradict each other; the text says which variable or line to change, and no secret."""
 
 
@@ -228,7 +228,7 @@ class _Settings:
                 )
             self._add("site", self._spelt["base_url"], _Hidden(_SITE_OF_HOST[host]))
         name, demo = (self._values[word].text if word in self._values else "" for word in ("site", "demo"))
-        return named_site(name or "global", demo=demo == "1")
+        return Site.okx(name or "global", demo=demo == "1")
 
 
 def _normal(name: str, value: str, spelling: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from okex_ws.errors import OkexError
 from okex_ws.protocol.orders.tickets import Intent
 
 FORMAT = b'{"intents":1}'
@@ -25,7 +26,7 @@ _encode = msgspec.json.encode
 _decoder = msgspec.json.Decoder(Intent)
 
 
-class IntentLogError(Exception):
+class IntentLogError(OkexError):
     """The intent log cannot be used; the text says what to do. Nothing was sent."""
 
 

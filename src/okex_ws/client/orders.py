@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from okex_ws.errors import OkexError
 from okex_ws.market.sizing import exact
 from okex_ws.wire.orders import AmendOrder, Attached, CancelOrder, MassCancel, PlaceOrder
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # a client that only listens has no use for these
 Number = Decimal | int | str
 
 
-class NotTradingError(RuntimeError):
+class NotTradingError(OkexError, RuntimeError):
     """The client was not made for trading, or is not ready; the text says what to do."""
 
 

@@ -17,12 +17,13 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.common import WSHandshakeError  # not exported at the top
 
 from okex_ws.client.rest import Rest
+from okex_ws.errors import OkexError
 from okex_ws.wire import requests
 from okex_ws.wire.frames import MAX_FRAME
 from okex_ws.wire.sign import Credentials
 
 
-class TooOftenError(OSError):
+class TooOftenError(OkexError, OSError):
     """Too many connections were opened from this address within a second; a moment later another one may."""
 
 

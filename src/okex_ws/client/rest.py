@@ -17,6 +17,7 @@ import msgspec
 from okex_ws.client.clock import Clock
 from okex_ws.client.sanitize import one_line
 from okex_ws.client.sites import Site
+from okex_ws.errors import OkexError
 from okex_ws.events import AccountUpdate, BookSnapshot, Instrument, OrderUpdate, PositionUpdate
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.channels import subscription
@@ -35,7 +36,7 @@ MOST_PAGES = 40
 """Pages of 100 read of one list: 4,000 orders are the most OKX lets an account have open."""
 
 
-class RestError(Exception):
+class RestError(OkexError):
     """A REST request that failed.
 
     status: HTTP's, 0 when there was no answer; code: OKX's, "" when there was none; advice: what to change.

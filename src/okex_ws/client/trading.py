@@ -25,6 +25,7 @@ from okex_ws.client.orders import NotTradingError
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.sanitize import one_line
 from okex_ws.core.risk_context import surroundings
+from okex_ws.errors import OkexError
 from okex_ws.events import (
     AccountUpdate,
     BalanceAndPosition,
@@ -103,11 +104,11 @@ class Trading(msgspec.Struct, frozen=True, kw_only=True):
     cancel_all_after_s: int | None = 30
 
 
-class NotReadyError(TimeoutError):
+class NotReadyError(OkexError, TimeoutError):
     """No order could be sent within the time given; the text says what was missing last. The client goes on trying."""
 
 
-class LoginRefusedError(Exception):
+class LoginRefusedError(OkexError):
     """OKX refuses the key, and trying again is pointless; the text says what to change."""
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from okex_ws.errors import OkexError
 
-class JournalError(Exception):
+
+class JournalError(OkexError):
     """A journal cannot be written or read as asked; the text is one line."""
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from okex_ws.errors import OkexError
+
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class NoRequestError(ValueError):
+class NoRequestError(OkexError, ValueError):
     """A request the dialect cannot say; the text says what to change."""
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 
+from okex_ws.errors import OkexError
 from okex_ws.events import Event, Instrument
 
 
-class UnknownInstrumentError(KeyError):
+class UnknownInstrumentError(OkexError, KeyError):
     """An instrument the catalogue does not hold; the text names the nearest."""
 
     def __str__(self) -> str:

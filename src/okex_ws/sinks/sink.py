@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from okex_ws.errors import OkexError
 from okex_ws.events import Event
 
 Batch = Sequence[tuple[str, Event]]
@@ -22,7 +23,7 @@ OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.5
 
 
-class SinkError(Exception):
+class SinkError(OkexError):
     """A sink cannot do what it should. The text is one line without secrets and says what to change."""
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from okex_ws.errors import OkexError
 from okex_ws.store.storage import OsStorage, Storage, names_in, publish
 
 FORMAT = 1
@@ -28,7 +29,7 @@ _LONGEST_NAME = 200
 _LAST_DAY = 106_751  # of int64 nanoseconds: 2262-04-11
 
 
-class StoreError(Exception):
+class StoreError(OkexError):
     """Something in the way of the store; the text is one line that names it."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from okex_ws import events
+from okex_ws.errors import OkexError
 from okex_ws.events import Event
 
 PUBLIC, BUSINESS, PRIVATE = "public", "business", "private"
@@ -24,7 +25,7 @@ BARS = (*_LOCAL_BARS.split(), *_UTC_BARS.split())
 INSTRUMENT_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS", "ANY")
 
 
-class SubscriptionError(ValueError):
+class SubscriptionError(OkexError, ValueError):
     """A channel or a combination of keys that OKX cannot serve; the text says what to change."""
 
 

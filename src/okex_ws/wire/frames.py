@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from okex_ws.errors import OkexError
 from okex_ws.events import BookEvent, BookSnapshot, Candle, Event, GenericPush, OrderResult, Push
 from okex_ws.wire.channels import Channel, Subscription, bar_of, find, from_arg
 
@@ -22,7 +23,7 @@ MAX_FRAME = 16 * 1024 * 1024
 """Largest frame accepted, bytes; the largest real one known is the SPOT instrument list, 1.2 MB."""
 
 
-class FrameError(ValueError):
+class FrameError(OkexError, ValueError):
     """A frame that cannot be read; the text says why."""
 
 

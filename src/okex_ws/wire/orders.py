@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from okex_ws.errors import OkexError
+
 Kind = Literal["place", "amend", "cancel", "mass_cancel"]
 
 MOST_IN_BATCH = 20
@@ -39,7 +41,7 @@ _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _encode = msgspec.json.encode
 
 
-class OrderError(ValueError):
+class OrderError(OkexError, ValueError):
     """An order that cannot be said at all; the text says what to change. Nothing was sent."""
 
 

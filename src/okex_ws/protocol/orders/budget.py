@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from okex_ws.errors import OkexError
 from okex_ws.protocol.pacing import SECOND, Window
 from okex_ws.wire.orders import Kind, OrderRequest, kind_of
 
@@ -22,7 +23,7 @@ RESERVED = 6
 _Key = tuple[Kind, str, bool, bool]
 
 
-class BudgetError(Exception):
+class BudgetError(OkexError):
     """There is no room within the time a request may wait. wait_s: how long it would have had to."""
 
     def __init__(self, wait_s: float, longest_s: float, what: str) -> None:
