@@ -23,7 +23,8 @@ from okex_ws.protocol.continuity import BookChain, Chains
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.market.base import INCREMENTAL
-from okex_ws.simulator.market.captures import CapturedBook, CaptureMarket
+from okex_ws.simulator.market.captures import CaptureMarket
+from okex_ws.simulator.market.level_book import LevelBook
 from okex_ws.simulator.rules import Rules
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import PushDecoder
@@ -280,7 +281,7 @@ def as_row(event: BookEvent) -> dict[str, Any]:
 class Trial:
     """A book in the hands of the library, begun from the true state before the mutation."""
 
-    def __init__(self, address: Address, truth: CapturedBook, before: BookEvent, has_sequence: bool, has_checksum: bool) -> None:
+    def __init__(self, address: Address, truth: LevelBook, before: BookEvent, has_sequence: bool, has_checksum: bool) -> None:
         self.chain = Chains("public/0").of(subscription(*address))
         assert isinstance(self.chain, BookChain)
         self.books = Books()
@@ -293,8 +294,8 @@ class Trial:
                 ts_ms=before.ts_ms,
                 sequence=before.sequence,
                 previous_sequence=-1,
-                raw_bids=[tuple(row) for row in truth.bids(400)],
-                raw_asks=[tuple(row) for row in truth.asks(400)],
+                raw_bids=[tuple(row) for row in truth.best("bids", 400)],
+                raw_asks=[tuple(row) for row in truth.best("asks", 400)],
             )
         )
         assert self.book.is_live
@@ -321,8 +322,8 @@ def test_any_single_update_lost_doubled_or_swapped_is_noticed_within_one_message
     """By sequence: always. By checksum alone: whenever any of the 25 best levels a side is not what it should be."""
     lost = noticed = unnoticed_by_checksum = 0
     for address, rows in chained_rows(name):
-        truth = CapturedBook(400)
-        truth.apply(as_row(rows[0]), "snapshot")
+        truth = LevelBook(400)
+        truth.apply(as_row(rows[0]), is_full=True)
         for place in range(1, len(rows) - 1):
             before, row, following = rows[place - 1 : place + 2]
             assert isinstance(row, BookUpdate)
@@ -345,7 +346,7 @@ def test_any_single_update_lost_doubled_or_swapped_is_noticed_within_one_message
                 elif is_served:
                     unnoticed_by_checksum += 1
                     assert dropped.book.checksum() == following.checksum, "what the checksum covers is right"
-            truth.apply(as_row(row), "update")
+            truth.apply(as_row(row), is_full=False)
             assert truth.checksum() == row.checksum
     updates = sum(max(0, count - 2) for count in books_in(market_of(name, "0")).values())
     assert lost == 2 * updates

@@ -11,7 +11,7 @@ from tests.support.legacy_talk import OldTalker, add, pushes, rows
 from tests.support.talk import Talker, exchange
 
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.legacy.ladder import LegacyBook
+from okex_ws.simulator.market.level_book import LevelBook
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.v1.grammar import snowflake
 from okex_ws.simulator.v3.grammar import iso
@@ -56,12 +56,12 @@ def heard_v3(instrument: str) -> tuple[list[dict[str, Any]], Book]:
     asked = [f"{business}/trade:{instrument}", f"{business}/depth:{instrument}"]
     before = {row["trade_id"] for row in rows(talker.say({"op": "subscribe", "args": asked}, BEGIN), f"{business}/trade")}
     talker.until(END)
-    ladder = LegacyBook()
+    held = LevelBook()
     for frame in talker.frames:
         if frame.get("table") == f"{business}/depth":
-            ladder.apply(frame["data"][0], is_full=frame["action"] == "partial")
+            held.apply(frame["data"][0], is_full=frame["action"] == "partial")
     told = [row for row in rows(talker.frames, f"{business}/trade") if row["trade_id"] not in before]
-    return told, _best(ladder)
+    return told, _best(held)
 
 
 def heard_v5(instrument: str) -> tuple[list[dict[str, Any]], Book]:
@@ -69,14 +69,14 @@ def heard_v5(instrument: str) -> tuple[list[dict[str, Any]], Book]:
     talker = Talker(venue(), at=BEGIN)
     talker.subscribe({"channel": "trades", "instId": instrument}, {"channel": "books", "instId": instrument}, at=BEGIN)
     talker.until(END)
-    ladder = LegacyBook()
+    held = LevelBook()
     for push in talker.pushes("books"):
-        ladder.apply(push["data"][0], is_full=push["action"] == "snapshot")
-    return [row for push in talker.pushes("trades") for row in push["data"]], _best(ladder)
+        held.apply(push["data"][0], is_full=push["action"] == "snapshot")
+    return [row for push in talker.pushes("trades") for row in push["data"]], _best(held)
 
 
-def _best(ladder: LegacyBook) -> Book:
-    return {side: [(float(each[0]), float(each[1])) for each in ladder.best(side, 400)] for side in ("asks", "bids")}
+def _best(held: LevelBook) -> Book:
+    return {side: [(float(each[0]), float(each[1])) for each in held.best(side, 400)] for side in ("asks", "bids")}
 
 
 @pytest.mark.parametrize("instrument", ["BTC-USDT", FUTURE])

@@ -11,7 +11,8 @@ import pytest
 from tests.support.paths import CORPORA
 
 from okex_ws.simulator.market.base import MILLISECOND, SECOND, Publication, checksum
-from okex_ws.simulator.market.captures import CapturedBook, CaptureMarket, read_recording
+from okex_ws.simulator.market.captures import CaptureMarket, read_recording
+from okex_ws.simulator.market.level_book import LevelBook
 
 START = 1_790_000_000 * SECOND
 
@@ -183,20 +184,20 @@ def test_every_real_checksum_verifies(name: str, connections: int, pushes: int) 
     verified = 0
     for conn in names:
         market = CaptureMarket(lines, start=START, conn=conn)
-        books: dict[str, CapturedBook] = {}
+        books: dict[str, LevelBook] = {}
         for channel, key in market.streams():
             market.watch(channel, key)
             snapshot = market.snapshot(channel, key)
             if snapshot is not None and snapshot.action == "snapshot":
-                books[key] = CapturedBook(400)
-                books[key].apply(snapshot.rows[0], "snapshot")
+                books[key] = LevelBook(400)
+                books[key].apply(snapshot.rows[0], is_full=True)
                 verified += books[key].checksum() == snapshot.rows[0]["checksum"]
         before = START
         for each in told(market):
             assert each.ts >= before
             before = each.ts
             if each.action is not None:
-                books[each.key].apply(each.rows[0], each.action)
+                books[each.key].apply(each.rows[0], is_full=each.action != "update")
                 verified += books[each.key].checksum() == each.rows[0]["checksum"]
     assert verified == pushes
 

@@ -6,7 +6,6 @@ behind every client's order that came before it. No money here: who pays what is
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,69 +14,64 @@ from typing import Any
 from okex_ws.simulator.engine.external_book import ASKS, BIDS, ExternalBook
 from okex_ws.simulator.engine.orders import ZERO, Order
 from okex_ws.simulator.market.base import Market
+from okex_ws.simulator.market.level_book import BookSide
 
 Queue = dict[str, Order]
 """Orders of one price by order id, first come first."""
 
 
-class PriceLadder:
-    """One side's resting orders. Keys are prices signed so that the best is last."""
+class OrderQueues:
+    """Resting orders of one side: a queue at each price."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._sign = 1 if name == BIDS else -1
-        self._keys: list[Decimal] = []
-        self._queues: dict[Decimal, Queue] = {}
+        self._side: BookSide[Decimal, Queue] = BookSide()
 
     def __bool__(self) -> bool:
-        return bool(self._keys)
+        return bool(self._side.keys)
 
     def best(self) -> Order | None:
-        """The order that trades next."""
-        if not self._keys:
-            return None
-        return next(iter(self._queues[self._keys[-1]].values()))
+        """Return the order that trades next."""
+        side = self._side
+        return next(iter(side.levels[side.keys[-1]].values())) if side.keys else None
 
     def add(self, order: Order) -> None:
-        """Join the end of the queue at its price."""
+        """Add an order at the end of the queue of its price."""
         assert order.price is not None
         key = order.price * self._sign
-        queue = self._queues.get(key)
+        queue = self._side.levels.get(key)
         if queue is None:
-            insort(self._keys, key)
-            queue = self._queues[key] = {}
-        queue[order.order_id] = order
+            self._side.put(key, {order.order_id: order})
+        else:
+            queue[order.order_id] = order
 
-    def remove(self, order: Order) -> bool:
-        """Leave the queue; False if it was in none."""
+    def remove(self, order: Order) -> None:
+        """Take an order out of its queue, if it is in one."""
         if order.price is None:
-            return False
+            return
         key = order.price * self._sign
-        queue = self._queues.get(key)
-        if queue is None or queue.pop(order.order_id, None) is None:
-            return False
-        if not queue:
-            del self._queues[key]
-            del self._keys[bisect_left(self._keys, key)]
-        return True
+        queue = self._side.levels.get(key)
+        if queue is not None and queue.pop(order.order_id, None) is not None and not queue:
+            self._side.remove(key)
 
     def queue(self, price: Decimal) -> Queue:
-        """The orders at one price, first come first."""
-        return self._queues.get(price * self._sign, {})
+        """Return the orders at one price, first come first."""
+        return self._side.levels.get(price * self._sign, {})
 
     def queues(self) -> Iterator[tuple[Decimal, Queue]]:
-        """(price, orders) best first; the ladder must not change meanwhile."""
-        for key in reversed(self._keys):
-            yield key * self._sign, self._queues[key]
+        """Yield (price, orders) best first; the side must not change meanwhile."""
+        for key in reversed(self._side.keys):
+            yield key * self._sign, self._side.levels[key]
 
     def reached(self, price: Decimal) -> list[tuple[Decimal, list[Order]]]:
-        """(price, orders) of every queue at this price or better, best first: a copy."""
+        """Return (price, orders) of every queue at this price or better, best first, as a copy."""
         least = price * self._sign
         found = []
-        for key in reversed(self._keys):
+        for key in reversed(self._side.keys):
             if key < least:
                 break
-            found.append((key * self._sign, list(self._queues[key].values())))
+            found.append((key * self._sign, list(self._side.levels[key].values())))
         return found
 
 
@@ -103,7 +97,7 @@ class TradingBook:
 
     def __init__(self, market: Market, instrument: str) -> None:
         self.external = ExternalBook(market, instrument)
-        self.bids, self.asks = PriceLadder(BIDS), PriceLadder(ASKS)
+        self.bids, self.asks = OrderQueues(BIDS), OrderQueues(ASKS)
         self._behind: dict[str, Order] = {}  # orders that may have something of the market's own ahead of them
         self._market = market
         self._instrument = instrument
@@ -120,8 +114,8 @@ class TradingBook:
         """Whether it is all the same what the market does: nothing rests here, nothing taken is remembered."""
         return not self.bids and not self.asks and not self.external.is_depleted()
 
-    def own(self, order: Order) -> PriceLadder:
-        """The ladder in which an order rests."""
+    def own(self, order: Order) -> OrderQueues:
+        """The side in which an order rests."""
         return self.bids if order.side == "buy" else self.asks
 
     def rest(self, order: Order) -> None:
@@ -129,17 +123,17 @@ class TradingBook:
         assert order.price is not None
         if self.is_empty():
             self.pass_over_prints()
-        ladder = self.own(order)
-        order.ahead = self.external.at(ladder.name, order.price)
+        side = self.own(order)
+        order.ahead = self.external.at(side.name, order.price)
         if order.ahead > ZERO:
             self._behind[order.order_id] = order
-        ladder.add(order)
+        side.add(order)
 
     def next_offer(self, is_buy: bool, limit: Decimal | None) -> Offer | None:
         """The best a taker can have now, at `limit` or better."""
-        ladder = self.asks if is_buy else self.bids
-        outside = self.external.best(ladder.name)
-        maker = ladder.best()
+        side = self.asks if is_buy else self.bids
+        outside = self.external.best(side.name)
+        maker = side.best()
         if maker is None:
             if outside is None:
                 return None
@@ -160,18 +154,18 @@ class TradingBook:
 
     def take_outside(self, is_buy: bool, price: Decimal, size: Decimal) -> None:
         """A taker had this much of the market's own at a price: the queue moves up."""
-        ladder = self.asks if is_buy else self.bids
-        self.external.take(ladder.name, price, size)
-        _move_up(ladder.queue(price), size)
+        side = self.asks if is_buy else self.bids
+        self.external.take(side.name, price, size)
+        _move_up(side.queue(price), size)
 
     def reach(self, is_buy: bool, limit: Decimal | None, taker: str, stops_at_own: bool) -> list[tuple[Decimal, Decimal]]:
         """(price, size) that a taker of this account could have, best first, by price; its own orders are none of it,
         and nothing behind them is either if `stops_at_own`.
         """
-        ladder = self.asks if is_buy else self.bids
-        at: dict[Decimal, Decimal] = dict(self.external.walk(ladder.name))
+        side = self.asks if is_buy else self.bids
+        at: dict[Decimal, Decimal] = dict(self.external.walk(side.name))
         end: Decimal | None = None
-        for price, queue in ladder.queues():
+        for price, queue in side.queues():
             if limit is not None and (price > limit if is_buy else price < limit):
                 break
             total = at.get(price, ZERO)
@@ -216,9 +210,9 @@ class TradingBook:
 
     def _printed(self, by_buyer: bool, price: Decimal, size: Decimal) -> Iterator[MatchedFill]:
         """A public print: through an order's price it fills it; at its price it eats the queue ahead first."""
-        ladder = self.asks if by_buyer else self.bids
+        side = self.asks if by_buyer else self.bids
         left = size
-        for level, orders in ladder.reached(price):
+        for level, orders in side.reached(price):
             eaten = ZERO
             for order in orders:
                 if left <= ZERO:
@@ -236,15 +230,15 @@ class TradingBook:
                 if part > ZERO:
                     yield MatchedFill(order, part)
             if eaten > ZERO:
-                _move_up(ladder.queue(level), eaten)
+                _move_up(side.queue(level), eaten)
             if left <= ZERO:
                 return
 
-    def _crossed(self, ladder: PriceLadder) -> Iterator[MatchedFill]:
+    def _crossed(self, side: OrderQueues) -> Iterator[MatchedFill]:
         """The market's book reaches resting orders: they trade at their own price, up to the size shown."""
-        is_bid = ladder.name == BIDS
+        is_bid = side.name == BIDS
         while True:
-            order = ladder.best()
+            order = side.best()
             outside = self.external.best(ASKS if is_bid else BIDS)
             if order is None or outside is None or order.price is None:
                 return

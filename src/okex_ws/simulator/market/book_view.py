@@ -13,7 +13,7 @@ from heapq import nlargest
 from typing import Any
 
 from okex_ws.simulator.market.base import checksum
-from okex_ws.simulator.market.order_flow import ASK, BID, OrderFlow, SideBook
+from okex_ws.simulator.market.order_flow import ASK, BID, FlowSide, OrderFlow
 
 Change = tuple[int, int, int]
 """(key, size, order count); size 0 is a deletion."""
@@ -51,7 +51,7 @@ class BookView:
         asks = self._side(ASK, self.flow.sides[ASK])
         return (bids, asks) if bids or asks else None
 
-    def _side(self, side: int, book: SideBook) -> list[Change]:
+    def _side(self, side: int, book: FlowSide) -> list[Change]:
         keys, levels, shown, dirty = book.keys, book.levels, self.shown[side], self.dirty[side]
         if not dirty:
             return []

@@ -23,10 +23,10 @@ from okex_ws.simulator.market.base import (
     SECOND,
     Publication,
     candle_period,
-    checksum,
     closing,
     opening,
 )
+from okex_ws.simulator.market.level_book import LevelBook
 from okex_ws.simulator.market.reference import completed, instrument_row, type_of
 
 _HEARTBEAT = 100 * MILLISECOND
@@ -156,49 +156,6 @@ def _number(value: Any) -> Decimal:
     return number
 
 
-class CapturedBook:
-    """A book rebuilt from captured rows: texts are kept as they came, prices are compared exactly."""
-
-    def __init__(self, depth: int) -> None:
-        self.depth = depth
-        self.ts = ""
-        self._bids: dict[Decimal, list[str]] = {}
-        self._asks: dict[Decimal, list[str]] = {}
-
-    def apply(self, row: dict[str, Any], action: str | None) -> None:
-        """Take a snapshot (anything but "update") or an update over."""
-        for levels, side in ((self._bids, "bids"), (self._asks, "asks")):
-            if action != "update":
-                levels.clear()
-            for level in row.get(side, ()):
-                price = Decimal(level[0])
-                if Decimal(level[1]) == 0:
-                    levels.pop(price, None)
-                else:
-                    levels[price] = level
-            # Levels pushed out of the window are not deleted by OKX: the receiver truncates.
-            for price in sorted(levels, reverse=side == "bids")[self.depth :]:
-                del levels[price]
-        self.ts = str(row.get("ts", self.ts))
-
-    def bids(self, depth: int) -> list[list[str]]:
-        """Best first."""
-        return [self._bids[price] for price in sorted(self._bids, reverse=True)[:depth]]
-
-    def asks(self, depth: int) -> list[list[str]]:
-        """Best first."""
-        return [self._asks[price] for price in sorted(self._asks)[:depth]]
-
-    def shown(self, side: str, price: Decimal) -> Decimal:
-        """The size at one price of "bids" or "asks"; zero if none."""
-        level = (self._bids if side == "bids" else self._asks).get(price)
-        return Decimal(0) if level is None else Decimal(level[1])
-
-    def checksum(self) -> int:
-        """The old CRC32 of the present state."""
-        return checksum(self.bids(25), self.asks(25))
-
-
 class CaptureStream:
     """One channel and key of the chosen connection, and how far it has been told."""
 
@@ -209,7 +166,7 @@ class CaptureStream:
         self.has_begun = False
         self.is_watched = False
         self.is_checksummed = False
-        self.book = CapturedBook(BOOK_DEPTH[channel]) if channel in BOOK_DEPTH else None
+        self.book = LevelBook(BOOK_DEPTH[channel]) if channel in BOOK_DEPTH else None
         self.last: list[Any] = []
 
     def open(self) -> None:
@@ -227,7 +184,7 @@ class CaptureStream:
         self.last = frame.rows
         if self.book is not None:
             for row in frame.rows:
-                self.book.apply(row, frame.action)
+                self.book.apply(row, is_full=frame.action != "update")
         return frame
 
     def snapshot(self, now: int) -> Publication | None:
@@ -238,8 +195,8 @@ class CaptureStream:
         if self.position == 1 and self.frames[0].action == "snapshot":
             return Publication(now, self.channel, self.key, self.frames[0].rows, "snapshot")
         row: dict[str, Any] = {
-            "asks": self.book.asks(self.book.depth),
-            "bids": self.book.bids(self.book.depth),
+            "asks": self.book.best("asks", self.book.depth),
+            "bids": self.book.best("bids", self.book.depth),
             "ts": self.book.ts or str(now // MILLISECOND),
         }
         if self.is_checksummed:
@@ -372,8 +329,8 @@ class CaptureMarket:
         if stream is None or stream.book is None:
             return None
         return {
-            "asks": stream.book.asks(depth),
-            "bids": stream.book.bids(depth),
+            "asks": stream.book.best("asks", depth),
+            "bids": stream.book.best("bids", depth),
             "ts": stream.book.ts or str(self._now // MILLISECOND),
         }
 
@@ -384,7 +341,7 @@ class CaptureMarket:
     def shown(self, instrument: str, side: str, price: Decimal) -> Decimal:
         """The size that `book` shows at one price."""
         stream = self._book_stream(instrument)
-        return Decimal(0) if stream is None or stream.book is None else stream.book.shown(side, price)
+        return Decimal(0) if stream is None or stream.book is None else stream.book.size_at(side, price)
 
     def follow(self, instrument: str) -> None:
         """Let the instrument's captured books and trades run, heard or unheard."""

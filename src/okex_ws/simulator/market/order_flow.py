@@ -7,12 +7,12 @@ key. The flow is a function of its dice and of time alone: it does not know who 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from okex_ws.simulator.market.base import MILLISECOND, SECOND
+from okex_ws.simulator.market.level_book import BookSide
 from okex_ws.simulator.seeded_random import EXPONENTIAL, SeededRandom
 
 BID, ASK = 0, 1
@@ -22,16 +22,11 @@ SIDE_NAMES = ("buy", "sell")
 OPERATIONS_PER_S = 150.0
 TAKERS_PER_S = 8.0
 
+FlowSide = BookSide[int, list[int]]
+"""One side of the flow's book: [size, order count] by key."""
+
 _AMEND = 56
 _ADD = 100
-
-
-@dataclass(slots=True)
-class SideBook:
-    """One side: keys ascending (best last) and, per key, [size, order count]."""
-
-    keys: list[int]
-    levels: dict[int, list[int]]
 
 
 @dataclass(slots=True)
@@ -120,7 +115,7 @@ class OrderFlow:
         on_match: Callable[[Match], None],
         on_aggregate: Callable[[Aggregate], None],
     ) -> None:
-        self.sides = (SideBook([], {}), SideBook([], {}))
+        self.sides: tuple[FlowSide, FlowSide] = (BookSide(), BookSide())
         self.dirty: list[tuple[set[int], set[int]]] = []
         self.touched = start
         self._dice, self._fair = dice, fair
@@ -224,8 +219,7 @@ class OrderFlow:
             if len(keys) <= self._levels:
                 level[0] = size
             else:
-                del book.levels[key]
-                del keys[bisect_left(keys, key)]
+                book.remove(key)
         else:
             level[0] -= max(1, level[0] // level[1])
             level[1] -= 1
@@ -253,17 +247,14 @@ class OrderFlow:
         book = self.sides[side]
         level = book.levels.get(key)
         if level is None:
-            book.levels[key] = [size, 1]
-            insort(book.keys, key)
+            book.put(key, [size, 1])
         else:
             level[0] += size
             level[1] += 1
         self._touch(side, key)
 
     def _remove(self, side: int, key: int) -> None:
-        book = self.sides[side]
-        del book.levels[key]
-        del book.keys[bisect_left(book.keys, key)]
+        self.sides[side].remove(key)
         self._touch(side, key)
         self._deepen(side)
 

@@ -13,8 +13,8 @@ from decimal import ROUND_DOWN, Decimal
 from functools import lru_cache
 from typing import Any
 
-from okex_ws.simulator.legacy.ladder import LegacyBook
 from okex_ws.simulator.market.base import Market
+from okex_ws.simulator.market.level_book import LevelBook
 from okex_ws.simulator.v1.grammar import V1Channel, clock, number, said, snowflake
 from okex_ws.simulator.v1.names import Listed
 
@@ -190,15 +190,15 @@ class V1DepthFeed(V1Feed):
 
     def __init__(self, channel: V1Channel, listed: Listed, market: Market) -> None:
         super().__init__(channel, listed, market)
-        self._ladder = LegacyBook()
+        self._book = LevelBook()
         self._shown: dict[str, dict[str, tuple[str, list[Any]]]] = {"asks": {}, "bids": {}}
 
     def restart(self) -> None:
-        self._ladder = LegacyBook()
+        self._book = LevelBook()
 
     def told(self, rows: list[Any]) -> Any:
         for row in rows:
-            self._ladder.apply(row)
+            self._book.apply(row, is_full=False)
         sides = {side: self._side(side) for side in self._shown}
         return {**sides, "timestamp": int(rows[-1]["ts"])} if any(sides.values()) else None
 
@@ -207,7 +207,7 @@ class V1DepthFeed(V1Feed):
         shown, present = self._shown[side], {}
         changed: list[list[Any]] = []
         coins = contracts = Decimal(0)
-        for price, size, *_ in self._ladder.best(side, self.channel.depth or LEVELS):
+        for price, size, *_ in self._book.best(side, self.channel.depth or LEVELS):
             if self.listed.unit:
                 coin, held = _worth(price, size, self.listed.unit)
                 coins, contracts = coins + coin, contracts + held

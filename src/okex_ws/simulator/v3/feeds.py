@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from okex_ws.simulator.legacy.ladder import LegacyBook
 from okex_ws.simulator.market.base import Market
+from okex_ws.simulator.market.level_book import LevelBook
 from okex_ws.simulator.v1.feeds import recent_trades
 from okex_ws.simulator.v3.grammar import V3Channel, iso
 
@@ -222,7 +222,7 @@ class V3DepthFeed(V3Feed):
 
     def __init__(self, channel: V3Channel, market: Market) -> None:
         super().__init__(channel, market)
-        self._ladder = LegacyBook()
+        self._book = LevelBook()
 
     def first(self) -> list[tuple[list[Any], str | None]]:
         snapshot = self.market.snapshot(self.channel.source, self.channel.filter)
@@ -233,14 +233,14 @@ class V3DepthFeed(V3Feed):
         return [([self._image(row, is_full=action == "snapshot")], name) for row in rows]
 
     def _image(self, row: Row, *, is_full: bool) -> Row:
-        self._ladder.apply(row, is_full=is_full)
+        self._book.apply(row, is_full=is_full)
         named = self._named(row)
         return {
             "instrument_id": named["instrument_id"],
             "asks": _levels(self.channel, row["asks"]),
             "bids": _levels(self.channel, row["bids"]),
             "timestamp": named["timestamp"],
-            "checksum": self._ladder.checksum(),
+            "checksum": self._book.checksum(),
         }
 
 
