@@ -27,8 +27,8 @@ from okex_ws.simulator.engine.engine import (
     Order,
     OrderChanged,
     PositionChanged,
-    Rejection,
 )
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import HOUR, MILLISECOND
 
 ZERO = Decimal(0)
@@ -233,7 +233,7 @@ class Run:
         expected: Fills = []
         try:
             expected = act()
-        except Rejection as rejection:
+        except ApiError as rejection:
             self.rejected[rejection.code] = self.rejected.get(rejection.code, 0) + 1
         found = self.audit.listen()
         expect(told(found) == told(expected), f"fills {found}, the naive matcher says {expected}")
@@ -309,7 +309,7 @@ class Run:
         cancel_on_fail = luck.random() < 0.3
         try:
             self.floor.amend(uid, order, self.now, size=size, price=price, cancel_on_fail=cancel_on_fail)
-        except Rejection:
+        except ApiError:
             if not order.is_open and queues is not None:
                 queues.cancel(order.order_id)
             raise

@@ -29,7 +29,8 @@ from okex_ws.protocol.risk.gate import DEAD_MAN
 from okex_ws.protocol.risk.pre_trade import Limits
 from okex_ws.simulator.engine.orders import CANCELED_BY_TIMER as BY_SWITCH
 from okex_ws.simulator.engine.orders import CANCELED_SELF_TRADE as BY_SELF_TRADE
-from okex_ws.simulator.engine.orders import NewOrder, Rejection
+from okex_ws.simulator.engine.orders import NewOrder
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.seeded_random import SeededRandom
@@ -145,7 +146,7 @@ class Schedule:
         side = "sell" if ours.side == "buy" else "buy"
         away = Decimal(500) if side == "sell" else Decimal(-500)
         theirs = {"size": ours.size, "price": best(self.world, ours.instrument)[0] + away, "trade_mode": ours.trade_mode}
-        with contextlib.suppress(Rejection):
+        with contextlib.suppress(ApiError):
             new = NewOrder(ours.instrument, side, "limit", client_order_id=ours.client_order_id, **theirs)
             self.foreign.add(self.world.exchange.floor.place(DEMO_KEY.uid, new, self.world.there).order_id)
         self.asked += [(ticket, self.world.now) for ticket in self.trader.submit(ours)]

@@ -19,8 +19,9 @@ from tests.support.staged_market import (
 )
 
 from okex_ws.simulator.engine.accounts import AccountPosition
-from okex_ws.simulator.engine.engine import Engine, Fees, PositionChanged, Rejection
+from okex_ws.simulator.engine.engine import Engine, Fees, PositionChanged
 from okex_ws.simulator.engine.terms import read_terms
+from okex_ws.simulator.errors import ApiError
 
 D = Decimal
 NO_FEES = Fees(D(0), D(0), D(0), D(0))
@@ -192,7 +193,7 @@ def test_an_overdrawn_account_may_only_reduce() -> None:
     market.set_mark(LINEAR, "60")
     floor.advance(START + 1)
     assert floor.available("a", "USDT") < 0
-    with pytest.raises(Rejection, match="51008"):
+    with pytest.raises(ApiError, match="51008"):
         floor.place("a", limit("buy", "1", "60", LINEAR), START)
     floor.place("a", limit("sell", "300", "61", LINEAR), START)
 
@@ -201,14 +202,14 @@ def test_leverage_has_bounds_and_needs_its_margin() -> None:
     _, floor = contracts()
     assert floor.leverage("a", LINEAR) == 3
     for leverage, code in (("101", "59102"), ("0.5", "51000"), ("NaN", "51000")):
-        with pytest.raises(Rejection, match=code):
+        with pytest.raises(ApiError, match=code):
             floor.set_leverage("a", LINEAR, D(leverage), START)
-    with pytest.raises(Rejection, match="51000"):
+    with pytest.raises(ApiError, match="51000"):
         floor.set_leverage("a", SPOT, D(3), START)
     floor.set_leverage("a", LINEAR, D(100), START)
     trade(floor, LINEAR, "250000", "100", buyer="a", seller="b")  # 250,000 dollars
     floor.take()
-    with pytest.raises(Rejection, match="59108"):
+    with pytest.raises(ApiError, match="59108"):
         floor.set_leverage("a", LINEAR, D(2), START)
     assert floor.leverage("a", LINEAR) == 100
     floor.set_leverage("a", LINEAR, D(5), START)
@@ -239,22 +240,22 @@ def test_long_and_short_are_two_positions() -> None:
 
 def test_closing_orders_never_exceed_the_position_they_close() -> None:
     floor = hedged()
-    with pytest.raises(Rejection, match="51169"):
+    with pytest.raises(ApiError, match="51169"):
         floor.place("a", limit("sell", "1", "105", LINEAR, position_side="long"), START)
     floor.place("a", market_order("buy", "100", LINEAR, position_side="long"), START)
     floor.place("a", limit("sell", "70", "105", LINEAR, position_side="long"), START)
     assert floor.frozen("a", "USDT") == 0
-    with pytest.raises(Rejection, match="51112"):
+    with pytest.raises(ApiError, match="51112"):
         floor.place("a", limit("sell", "31", "105", LINEAR, position_side="long"), START)
     floor.place("a", limit("sell", "30", "105", LINEAR, position_side="long"), START)
 
 
 def test_a_side_is_needed_and_the_mode_changes_only_when_flat() -> None:
     floor = hedged()
-    with pytest.raises(Rejection, match="51000"):
+    with pytest.raises(ApiError, match="51000"):
         floor.place("a", limit("buy", "1", "99", LINEAR), START)
     order = floor.place("a", limit("buy", "1", "99", LINEAR, position_side="long"), START)
-    with pytest.raises(Rejection, match="59000"):
+    with pytest.raises(ApiError, match="59000"):
         floor.set_position_mode("a", "net_mode")
     floor.cancel("a", order, START)
     floor.set_position_mode("a", "net_mode")

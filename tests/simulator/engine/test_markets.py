@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from tests.support.paths import CORPORA, ROOT
 
-from okex_ws.simulator.engine.engine import Engine, NewOrder, Rejection
+from okex_ws.simulator.engine.engine import Engine, NewOrder
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import SECOND, Market
 from okex_ws.simulator.market.captures import CaptureMarket
 from okex_ws.simulator.market.seeded import SeededMarket
@@ -191,7 +192,7 @@ def test_a_capture_fills_resting_orders_by_its_own_trades() -> None:
                     floor.place(
                         "a", NewOrder(instrument, side, "limit", least, at_top(market, instrument, side), trade_mode=mode), now
                     )
-                except (Rejection, IndexError):
+                except (ApiError, IndexError):
                     refused += 1
     assert [e.liquidity for e in floor.executions("a")].count("M") > 0
     assert {c: t for c, t in floor.books.totals().items() if t} == currencies

@@ -14,7 +14,8 @@ from decimal import Decimal
 
 from okex_ws.simulator.engine.catalogue import Catalogue
 from okex_ws.simulator.engine.engine import Engine
-from okex_ws.simulator.engine.orders import NewOrder, Order, Origin, Rejection
+from okex_ws.simulator.engine.orders import NewOrder, Order, Origin
+from okex_ws.simulator.errors import ApiError
 
 LIVE, EFFECTIVE, CANCELED, FAILED = "live", "effective", "canceled", "order_failed"
 _KEPT = 10_000
@@ -94,9 +95,9 @@ class AlgoOrders:
         return None
 
     def place(self, algo: AlgoOrder, now: int) -> None:
-        """Let it wait. Raises Rejection 51065: the client's id is taken."""
+        """Let it wait. Raises ApiError 51065: the client's id is taken."""
         if algo.client_algo_id and any(a.client_algo_id == algo.client_algo_id for a in self.of(algo.uid)):
-            raise Rejection("51065", "algoClOrdId already exists.")
+            raise ApiError("51065", "algoClOrdId already exists.")
         self._waiting[algo.algo_id] = self._known[algo.algo_id] = algo
         while len(self._known) > _KEPT:
             self._waiting.pop(next(iter(self._known)), None)
@@ -120,14 +121,14 @@ class AlgoOrders:
                 return
             try:
                 self.place(algo, now)
-            except Rejection as rejection:
+            except ApiError as rejection:
                 algo.fail_code = rejection.code
                 self._change(algo, FAILED, now)
 
     def cancel(self, algo: AlgoOrder, now: int) -> None:
-        """Raises Rejection 51400 when it is not waiting."""
+        """Raises ApiError 51400 when it is not waiting."""
         if self._waiting.pop(algo.algo_id, None) is None:
-            raise Rejection("51400", "Cancellation failed as the order has been filled, triggered, canceled or does not exist.")
+            raise ApiError("51400", "Cancellation failed as the order has been filled, triggered, canceled or does not exist.")
         self._change(algo, CANCELED, now)
 
     def advance(self, now: int) -> None:
@@ -172,7 +173,7 @@ class AlgoOrders:
         )
         try:
             order = self._engine.place(algo.uid, new, now)
-        except Rejection as rejection:
+        except ApiError as rejection:
             algo.fail_code = rejection.code
             self._change(algo, FAILED, now)
             return

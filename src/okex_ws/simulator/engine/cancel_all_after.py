@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from okex_ws.simulator.engine.engine import Engine
-from okex_ws.simulator.engine.orders import CANCELED_BY_TIMER, Rejection
+from okex_ws.simulator.engine.orders import CANCELED_BY_TIMER
 from okex_ws.simulator.engine.spreads import Spreads
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import SECOND
 
 MAX_TAGS = 20
@@ -39,14 +40,14 @@ class CancelAllAfterTimers:
     def arm(self, uid: str, tag: str, timeout_s: int, now: int) -> int:
         """Cancel the account's orders (those with this tag; "": all) after `timeout_s` unless armed again before; 0 disarms.
 
-        Returns the instant, 0 when disarmed. Raises Rejection 51071: too many tags.
+        Returns the instant, 0 when disarmed. Raises ApiError 51071: too many tags.
         """
         if timeout_s == 0:
             self.armed.pop((uid, tag), None)
             return 0
         tags = sum(1 for owner, other in self.armed if owner == uid and other)
         if tag and (uid, tag) not in self.armed and tags >= MAX_TAGS:
-            raise Rejection("51071", "You've reached the maximum limit for tag level cancel all after timers.")
+            raise ApiError("51071", "You've reached the maximum limit for tag level cancel all after timers.")
         due = self.armed[uid, tag] = now + timeout_s * SECOND
         self._call_at(due, lambda then: self._fire(uid, tag, due, then))
         return due

@@ -1,7 +1,7 @@
 """Engine: where clients' orders trade, with one another and with the market's published book.
 
 In: `place`, `amend`, `cancel` and settings, and `advance(now)` after every instant of the market; out: what each call
-returns, Rejections, and the happenings to `take()`, in order. Sans-IO: `now` (ns UTC) is an argument. No JSON and none
+returns, ApiErrors, and the happenings to `take()`, in order. Sans-IO: `now` (ns UTC) is an argument. No JSON and none
 of OKX's short names: the faces translate. SPOT in cash; SWAP and FUTURES with cross margin, netted or long and short.
 Nobody is liquidated, nothing expires. The published market is not moved by what clients do.
 """
@@ -43,10 +43,10 @@ from okex_ws.simulator.engine.orders import (
     NewOrder,
     Order,
     OrderChanged,
-    Rejection,
 )
 from okex_ws.simulator.engine.prices import Prices
 from okex_ws.simulator.engine.terms import InstrumentTerms
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import Market
 
 __all__ = [
@@ -63,7 +63,6 @@ __all__ = [
     "Order",
     "OrderChanged",
     "PositionChanged",
-    "Rejection",
     "TradingAccount",
 ]
 
@@ -129,7 +128,7 @@ class Engine:
         return self._dealing.leverage(self.accounts[uid], self._readings.terms(instrument), position_side)
 
     def set_leverage(self, uid: str, instrument: str, leverage: Decimal, now: int, *, position_side: str = NET) -> None:
-        """Set it, from 1 to what the instrument allows. Raises Rejection 51000, 59102 (too high), 59108 (margin)."""
+        """Set it, from 1 to what the instrument allows. Raises ApiError 51000, 59102 (too high), 59108 (margin)."""
         self.now = now
         account, terms = self.accounts[uid], self._readings.terms(instrument)
         if terms.instrument_type not in entry.DERIVATIVES:
@@ -139,7 +138,7 @@ class Engine:
         if not leverage.is_finite() or leverage < 1:
             raise entry.parameter("lever")
         if terms.max_leverage is not None and leverage > terms.max_leverage:
-            raise Rejection("59102", f"Leverage exceeds the maximum limit {terms.max_leverage}")
+            raise ApiError("59102", f"Leverage exceeds the maximum limit {terms.max_leverage}")
         with localcontext(_EXACT):
             key = (instrument, position_side)
             before = account.leverages.get(key)
@@ -150,7 +149,7 @@ class Engine:
                     del account.leverages[key]
                 else:
                     account.leverages[key] = before
-                raise Rejection("59108", "Low leverage and insufficient margin, please adjust the leverage.")
+                raise ApiError("59108", "Low leverage and insufficient margin, please adjust the leverage.")
             position = account.positions.get(key)
             if position is not None:
                 position.leverage = leverage
@@ -160,12 +159,12 @@ class Engine:
             self._dealing.happenings.append(BalanceChanged(uid, (terms.settle,), "set_leverage"))
 
     def set_position_mode(self, uid: str, mode: str) -> None:
-        """net_mode or long_short_mode. Raises Rejection 51000, 59000 while there are positions or orders."""
+        """net_mode or long_short_mode. Raises ApiError 51000, 59000 while there are positions or orders."""
         account = self.accounts[uid]
         if mode not in (NET_MODE, LONG_SHORT_MODE):
             raise entry.parameter("posMode")
         if account.open or any(position.size for position in account.positions.values()):
-            raise Rejection("59000", "Setting failed. Cancel any open orders, close positions, and stop trading bots first.")
+            raise ApiError("59000", "Setting failed. Cancel any open orders, close positions, and stop trading bots first.")
         account.position_mode = mode
 
     def available(self, uid: str, currency: str, *, equity: bool = False) -> Decimal:
@@ -207,7 +206,7 @@ class Engine:
         return self._readings.mark(instrument)
 
     def check_trades(self, instrument: str) -> None:
-        """Whether an instrument takes orders now; raises Rejection 51001, 51021, 51022, 51027."""
+        """Whether an instrument takes orders now; raises ApiError 51001, 51021, 51022, 51027."""
         entry.check_state(self._readings.terms(instrument))
 
     def trades(self, instrument: str) -> bool:
@@ -215,13 +214,13 @@ class Engine:
         return self._readings.trades(instrument)
 
     def terms(self, instrument: str) -> InstrumentTerms:
-        """How an instrument trades; raises Rejection 51001."""
+        """How an instrument trades; raises ApiError 51001."""
         return self._readings.terms(instrument)
 
     # Orders
 
     def place(self, uid: str, new: NewOrder, now: int) -> Order:
-        """Take an order and match it at once; raises Rejection."""
+        """Take an order and match it at once; raises ApiError."""
         self.now = now
         with localcontext(_EXACT):
             return self._place(self.accounts[uid], new, now)
@@ -234,7 +233,7 @@ class Engine:
         is_priced = new.order_type not in entry.UNPRICED
         if is_priced:
             if new.price is None:
-                raise Rejection("50014", "Parameter px can not be empty.")
+                raise ApiError("50014", "Parameter px can not be empty.")
             entry.check_price(new.price, terms, new.side == "buy", self._readings.band(new.instrument))
         if counts_quote:
             entry.check_quote_amount(new.size, terms)
@@ -308,7 +307,7 @@ class Engine:
         return None if band is None else band[0] if order.is_buy else band[1]
 
     def _require_funds(self, account: TradingAccount, terms: InstrumentTerms, order: Order, pit: TradingBook) -> None:
-        """Whether the account can pay for an order; what is priced is bound from here on. Raises Rejection 51008."""
+        """Whether the account can pay for an order; what is priced is bound from here on. Raises ApiError 51008."""
         dealing = self._dealing
         if order.price is not None:
             dealing.require_funds(account, terms, order, order.price, order.left)
@@ -367,20 +366,20 @@ class Engine:
         cancel_on_fail: bool = False,
     ) -> Order:
         """Change size (the total, filled part included; no more than is filled ends the order as filled) or price. Less
-        size keeps the place in the queue, anything else loses it. Raises Rejection 51500 (nothing to change), 51503
+        size keeps the place in the queue, anything else loses it. Raises ApiError 51500 (nothing to change), 51503
         (done already), 51511 (post-only would take) and those of `place`; with cancel_on_fail the order is then canceled.
         """
         self.now = now
         account = self.accounts[uid]
         if not order.is_open:
-            raise Rejection("51503", "Your order has already been filled or canceled.")
+            raise ApiError("51503", "Your order has already been filled or canceled.")
         if size in (None, order.size) and price in (None, order.price):
-            raise Rejection("51500", "You must enter a price, quantity, or TP/SL.")
+            raise ApiError("51500", "You must enter a price, quantity, or TP/SL.")
         with localcontext(_EXACT):
             terms = self._readings.terms(order.instrument)
             try:
                 self._amend(account, terms, order, size, price, request_id, now)
-            except Rejection:
+            except ApiError:
                 if cancel_on_fail:
                     order.amend_source = AMENDED_BY_USER
                     self._dealing.cancel(account, terms, order, now, _AMEND_FAILED, request_id=request_id, amend_result="1")
@@ -421,7 +420,7 @@ class Engine:
                 new_size, source = room, _AMENDED_AND_SHRUNK
         pit = dealing.pit(order.instrument)
         if order.order_type == "post_only" and pit.next_offer(order.is_buy, new_price) is not None:
-            raise Rejection("51511", "Operation failed as the order price doesn't meet the requirement for Post Only orders")
+            raise ApiError("51511", "Operation failed as the order price doesn't meet the requirement for Post Only orders")
         dealing.require_funds(account, terms, order, new_price, new_size - order.filled)
         keeps_place = new_price == order.price and new_size <= order.size
         if not keeps_place:
@@ -435,10 +434,10 @@ class Engine:
             self._trade_and_rest(account, terms, order, new_price, now)
 
     def cancel(self, uid: str, order: Order, now: int, *, source: str = CANCELED_BY_USER) -> Order:
-        """Cancel what is left. Raises Rejection 51400 when nothing is."""
+        """Cancel what is left. Raises ApiError 51400 when nothing is."""
         self.now = now
         if not order.is_open:
-            raise Rejection("51400", "Cancellation failed as the order has been filled, canceled or does not exist.")
+            raise ApiError("51400", "Cancellation failed as the order has been filled, canceled or does not exist.")
         with localcontext(_EXACT):
             terms = self._readings.known(order.instrument)
             self._dealing.cancel(self.accounts[uid], terms, order, now, source)

@@ -26,11 +26,11 @@ from okex_ws.simulator.engine.orders import (
     Execution,
     Order,
     OrderChanged,
-    Rejection,
 )
 from okex_ws.simulator.engine.prices import Prices
 from okex_ws.simulator.engine.terms import AVERAGE, InstrumentTerms, money
 from okex_ws.simulator.engine.validation import IMMEDIATE, UNPRICED
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import Market
 from okex_ws.simulator.seeded_random import SeededRandom
 
@@ -187,7 +187,7 @@ class OrderLifecycle:
         return free - orders - positions + (profit if with_profit else min(ZERO, profit))
 
     def require_funds(self, account: TradingAccount, terms: InstrumentTerms, order: Order, price: Decimal, left: Decimal) -> None:
-        """Bind what the order needs; raises Rejection 51008, with what it bound before, when that is not there."""
+        """Bind what the order needs; raises ApiError 51008, with what it bound before, when that is not there."""
         if terms.is_spot:
             before, held = order.bound, order.bound
             currency = terms.quote if order.is_buy else terms.base
@@ -480,6 +480,6 @@ def average_price(terms: InstrumentTerms, order: Order) -> Decimal:
     return price.quantize(AVERAGE).normalize()
 
 
-def short_of(currency: str) -> Rejection:
+def short_of(currency: str) -> ApiError:
     """51008 about a currency."""
-    return Rejection("51008", f"Order failed. Insufficient {currency} balance in account")
+    return ApiError("51008", f"Order failed. Insufficient {currency} balance in account")

@@ -28,15 +28,6 @@ AMENDED_BY_USER = "1"
 AMENDED_REDUCE_ONLY = "4"
 
 
-class Rejection(Exception):
-    """A request the exchange refuses: OKX's sCode and sentence."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code} {message}")
-        self.code = code
-        self.message = message
-
-
 @dataclass(slots=True)
 class NewOrder:
     """What a client asks for. side: buy, sell. order_type: limit, market, post_only, ioc, fok, optimal_limit_ioc.

@@ -8,8 +8,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from okex_ws.simulator.engine import validation as entry
-from okex_ws.simulator.engine.orders import ZERO, Rejection
+from okex_ws.simulator.engine.orders import ZERO
 from okex_ws.simulator.engine.terms import InstrumentTerms, read_terms
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import MILLISECOND, Market
 from okex_ws.simulator.market.reference import type_of
 
@@ -59,12 +60,12 @@ class Prices:
         return known is not None and known[1].state not in entry.CLOSED
 
     def terms(self, instrument: str) -> InstrumentTerms:
-        """How an instrument trades now; raises Rejection 51001 when there is none of that name."""
+        """How an instrument trades now; raises ApiError 51001 when there is none of that name."""
         if instrument not in self._current:
             self._read_terms(instrument)
         known = self._terms.get(instrument)
         if known is None:
-            raise Rejection("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+            raise ApiError("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
         return known[1]
 
     def known(self, instrument: str) -> InstrumentTerms:

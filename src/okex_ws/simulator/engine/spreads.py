@@ -22,8 +22,8 @@ from okex_ws.simulator.engine.orders import (
     CANCELED_POST_ONLY,
     FILLED,
     LIVE,
-    Rejection,
 )
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import Market
 
 _PARTLY = "partially_filled"
@@ -142,16 +142,16 @@ class Spreads:
         return account.orders.get(order_id) if order_id else account.names.get(client_order_id)
 
     def place(self, uid: str, new: NewSpreadOrder, now: int) -> SpreadOrder:
-        """Take an order and fill what crosses. Raises Rejection 51001, 51016, 51008, and 51022 while a leg is suspended."""
+        """Take an order and fill what crosses. Raises ApiError 51001, 51016, 51008, and 51022 while a leg is suspended."""
         if not self.is_listed(new.spread):
-            raise Rejection("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+            raise ApiError("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
         self._check_legs(new.spread)
         account = self._of(uid)
         rival = account.names.get(new.client_order_id) if new.client_order_id else None
         if rival is not None and rival.is_open:
-            raise Rejection("51016", "Client order ID already exists.")
+            raise ApiError("51016", "Client order ID already exists.")
         if not self._can_pay(uid, new.spread, new.side == "buy", new.size):
-            raise Rejection("51008", "Order failed. Insufficient balance in account")
+            raise ApiError("51008", "Order failed. Insufficient balance in account")
         self._order_count += 1
         order = SpreadOrder(str(self._order_count), uid, new, now, now, new.size, new.price)
         account.orders[order.order_id] = order
@@ -175,15 +175,15 @@ class Spreads:
         return order
 
     def amend(self, order: SpreadOrder, size: Decimal | None, price: Decimal | None, request_id: str, now: int) -> None:
-        """Change the total size or the price. Raises Rejection 51503, 51008, and 51022 while a leg is suspended."""
+        """Change the total size or the price. Raises ApiError 51503, 51008, and 51022 while a leg is suspended."""
         if not order.is_open:
-            raise Rejection("51503", "Your order has already been filled or canceled.")
+            raise ApiError("51503", "Your order has already been filled or canceled.")
         self._check_legs(order.asked.spread)
         total = order.size if size is None else max(size, order.filled)
         self._release(order)
         if not self._can_pay(order.uid, order.asked.spread, order.asked.side == "buy", total - order.filled):
             self._bind(order)
-            raise Rejection("51008", "Order failed. Insufficient balance in account")
+            raise ApiError("51008", "Order failed. Insufficient balance in account")
         order.size = total
         order.price = order.price if price is None else price
         order.updated = now
@@ -198,11 +198,11 @@ class Spreads:
             self._meet(order, book, now, is_maker=False)
 
     def cancel(self, order: SpreadOrder, now: int, source: str = CANCELED_BY_USER) -> None:
-        """Raises Rejection 51401 when it has been canceled, 51402 when it is filled."""
+        """Raises ApiError 51401 when it has been canceled, 51402 when it is filled."""
         if not order.is_open:
             is_done = order.state == FILLED
             how = "completed" if is_done else "canceled"
-            raise Rejection("51402" if is_done else "51401", f"Cancellation failed as the order has been {how}.")
+            raise ApiError("51402" if is_done else "51401", f"Cancellation failed as the order has been {how}.")
         self._end(order, source, now)
 
     def cancel_all(self, uid: str, spread: str, now: int, source: str = CANCELED_BY_USER) -> None:

@@ -1,6 +1,6 @@
 """Entry: what an order must be to be taken: OKX's checks that need no money and no book, with its codes.
 
-In: what a client asks for and the instrument's terms; out: nothing, or a Rejection. Source: OKX V5 docs, "Error code /
+In: what a client asks for and the instrument's terms; out: nothing, or an ApiError. Source: OKX V5 docs, "Error code /
 Trade class"; the sentences are OKX's in short.
 """
 
@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Protocol
 
 from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, NET, TradingAccount
-from okex_ws.simulator.engine.orders import ZERO, NewOrder, Rejection
+from okex_ws.simulator.engine.orders import ZERO, NewOrder
 from okex_ws.simulator.engine.terms import DOLLARS, InstrumentTerms
+from okex_ws.simulator.errors import ApiError
 
 IMMEDIATE = frozenset({"market", "ioc", "fok", "optimal_limit_ioc"})
 UNPRICED = frozenset({"market", "optimal_limit_ioc"})
@@ -42,16 +43,16 @@ class InstrumentLimits(Protocol):
 NO_SUCH_MODE = "Parameter tdMode error: this simulator trades cash on spot and cross on derivatives; it has no isolated margin"
 
 
-def parameter(name: str) -> Rejection:
+def parameter(name: str) -> ApiError:
     """51000 about one parameter, by OKX's name of it."""
-    return Rejection("51000", f"Parameter {name} error")
+    return ApiError("51000", f"Parameter {name} error")
 
 
 def check_state(terms: InstrumentTerms) -> None:
     """Whether the instrument trades now."""
     refused = CLOSED.get(terms.state)
     if refused is not None:
-        raise Rejection(*refused)
+        raise ApiError(*refused)
 
 
 def check_words(new: NewOrder, terms: InstrumentTerms, account: TradingAccount) -> None:
@@ -63,7 +64,7 @@ def check_words(new: NewOrder, terms: InstrumentTerms, account: TradingAccount) 
     if new.self_trade not in ("cancel_maker", "cancel_taker", "cancel_both"):
         raise parameter("stpMode")
     if new.order_type == "fok" and new.self_trade == "cancel_both":
-        raise Rejection("54036", "FOK orders do not support the cancel_both self trade prevention mode")
+        raise ApiError("54036", "FOK orders do not support the cancel_both self trade prevention mode")
     if len(new.client_order_id) > 32 or (new.client_order_id and not _is_plain(new.client_order_id)):
         raise parameter("clOrdId")
     if len(new.tag) > 16 or (new.tag and not _is_plain(new.tag)):
@@ -72,16 +73,16 @@ def check_words(new: NewOrder, terms: InstrumentTerms, account: TradingAccount) 
         raise parameter("tgtCcy")
     if terms.is_spot:
         if new.trade_mode != "cash":
-            raise Rejection("51000", NO_SUCH_MODE)
+            raise ApiError("51000", NO_SUCH_MODE)
         if new.position_side not in ("", NET):
             raise parameter("posSide")
         if new.reduce_only:
-            raise Rejection("51205", "Reduce Only isn't available.")
+            raise ApiError("51205", "Reduce Only isn't available.")
     elif terms.instrument_type not in DERIVATIVES:
-        raise Rejection("51015", f"Instrument ID {terms.instrument} does not match instrument type; it is not traded here")
+        raise ApiError("51015", f"Instrument ID {terms.instrument} does not match instrument type; it is not traded here")
     else:
         if new.trade_mode != "cross":
-            raise Rejection("51000", NO_SUCH_MODE)
+            raise ApiError("51000", NO_SUCH_MODE)
         sides = ("long", "short") if account.position_mode == LONG_SHORT_MODE else ("", NET)
         if new.position_side not in sides:
             raise parameter("posSide")
@@ -99,9 +100,9 @@ def check_price(price: Decimal, terms: InstrumentTerms, is_buy: bool, band: tupl
     if not price.is_finite() or price <= ZERO:
         raise parameter("px")
     if terms.tick is not None and price % terms.tick:
-        raise Rejection("51150", f"Order price must be a multiple of the tick size {terms.tick}")
+        raise ApiError("51150", f"Order price must be a multiple of the tick size {terms.tick}")
     if band is not None and (price > band[0] if is_buy else price < band[1]):
-        raise Rejection(
+        raise ApiError(
             "51006",
             f"Order price is not within the price limit (max buy price: {band[0]} min sell price: {band[1]})",
         )
@@ -113,23 +114,23 @@ def check_size(size: Decimal, terms: InstrumentTerms) -> None:
         raise parameter("sz")
     if terms.least is not None and size < terms.least:
         if terms.is_spot:
-            raise Rejection("51020", f"Your order should meet or exceed the minimum order amount {terms.least}")
-        raise Rejection("51120", f"Order quantity is less than {terms.least}, please try again")
+            raise ApiError("51020", f"Your order should meet or exceed the minimum order amount {terms.least}")
+        raise ApiError("51120", f"Order quantity is less than {terms.least}, please try again")
     if terms.lot is not None and size % terms.lot:
-        raise Rejection("51121", f"Order quantity must be a multiple of the lot size {terms.lot}")
+        raise ApiError("51121", f"Order quantity must be a multiple of the lot size {terms.lot}")
 
 
 def check_most(size: Decimal, price: Decimal | None, terms: InstrumentTerms) -> None:
     """The most of a limit order, or (price None) of a market order whose size is in base coins or contracts."""
     if price is None:
         if terms.max_market_size is not None and size > terms.max_market_size and not terms.is_spot:
-            raise Rejection("51202", f"Market order quantity exceeds the maximum {terms.max_market_size}")
+            raise ApiError("51202", f"Market order quantity exceeds the maximum {terms.max_market_size}")
         return
     if terms.max_limit_size is not None and size > terms.max_limit_size:
-        raise Rejection("51101", f"Entered amount exceeds the max order amount {terms.max_limit_size}")
+        raise ApiError("51101", f"Entered amount exceeds the max order amount {terms.max_limit_size}")
     amount = price * size
     if terms.is_spot and terms.quote in DOLLARS and terms.max_limit_amount is not None and amount > terms.max_limit_amount:
-        raise Rejection("51203", f"Order amount exceeds the limit {terms.max_limit_amount}")
+        raise ApiError("51203", f"Order amount exceeds the limit {terms.max_limit_amount}")
 
 
 def check_quote_amount(amount: Decimal, terms: InstrumentTerms) -> None:
@@ -137,48 +138,48 @@ def check_quote_amount(amount: Decimal, terms: InstrumentTerms) -> None:
     if not amount.is_finite() or amount <= ZERO:
         raise parameter("sz")
     if terms.quote in DOLLARS and terms.max_market_amount is not None and amount > terms.max_market_amount:
-        raise Rejection("51201", f"Value of per market order cannot exceed {terms.max_market_amount} {terms.quote}")
+        raise ApiError("51201", f"Value of per market order cannot exceed {terms.max_market_amount} {terms.quote}")
 
 
 def check_counts(account: TradingAccount, instrument: str, limits: InstrumentLimits) -> None:
     """Room for one more pending order."""
     if len(account.open) >= limits.pending_per_account:
-        raise Rejection("51103", f"Pending orders reached the upper limit of {limits.pending_per_account}")
+        raise ApiError("51103", f"Pending orders reached the upper limit of {limits.pending_per_account}")
     if account.counts.get(instrument, 0) >= limits.pending_per_instrument:
-        raise Rejection("51102", f"Pending orders of {instrument} reached the upper limit of {limits.pending_per_instrument}")
+        raise ApiError("51102", f"Pending orders of {instrument} reached the upper limit of {limits.pending_per_instrument}")
 
 
 def check_name(account: TradingAccount, client_order_id: str) -> None:
     """A client order id must be free among the account's live orders."""
     if client_order_id in account.live_names:
-        raise Rejection("51016", "Client order ID already exists.")
+        raise ApiError("51016", "Client order ID already exists.")
 
 
 def reducible(account: TradingAccount, new: NewOrder) -> Decimal | None:
     """The most this order may trade when all it may do is reduce a position; None when it may open one. Raises
-    Rejection 51169 (no position), 51170 (wrong side), 51112 (more than is left to close).
+    ApiError 51169 (no position), 51170 (wrong side), 51112 (more than is left to close).
     """
     is_buy = new.side == "buy"
     if account.position_mode == LONG_SHORT_MODE:
         if is_buy == (new.position_side == "long"):
             if new.reduce_only:
-                raise Rejection("51170", "Reduce-only orders must be on the opposite side of the position")
+                raise ApiError("51170", "Reduce-only orders must be on the opposite side of the position")
             return None
         held = abs(account.held(new.instrument, new.position_side))
         if held == ZERO:
-            raise Rejection("51169", "Order failed because you don't have any positions in this direction to close")
+            raise ApiError("51169", "Order failed because you don't have any positions in this direction to close")
         closing = account.reducing.get(new.instrument, {}).values()
         free = held - sum((o.left for o in closing if o.position_side == new.position_side), ZERO)
         if new.size > free:
-            raise Rejection("51112", f"Close order size exceeds your available size {free}")
+            raise ApiError("51112", f"Close order size exceeds your available size {free}")
         return free
     if not new.reduce_only:
         return None
     held = account.held(new.instrument, NET)
     if held == ZERO:
-        raise Rejection("51169", "Order failed because you don't have any positions in this direction to reduce")
+        raise ApiError("51169", "Order failed because you don't have any positions in this direction to reduce")
     if (held > ZERO) == is_buy:
-        raise Rejection("51170", "Reduce-only orders must be on the opposite side of the position")
+        raise ApiError("51170", "Reduce-only orders must be on the opposite side of the position")
     return abs(held)
 
 

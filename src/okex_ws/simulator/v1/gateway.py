@@ -12,7 +12,8 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, PositionChanged
-from okex_ws.simulator.engine.orders import BalanceChanged, NewOrder, Order, OrderChanged, Rejection
+from okex_ws.simulator.engine.orders import BalanceChanged, NewOrder, Order, OrderChanged
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.v1 import account_rows as v1_private
 from okex_ws.simulator.v1 import names as v1_listings
 from okex_ws.simulator.v1.grammar import CONTRACTS, V1RequestError
@@ -57,7 +58,7 @@ class V1OrderGateway:
         is_spot = channel.startswith("ok_spot")
         try:
             return {"result": True, **self._requests[channel](parameters, now)}
-        except Rejection as rejection:
+        except ApiError as rejection:
             codes, otherwise = (_SPOT_CODES, 10001) if is_spot else (_FUTURES_CODES, 20007)
             raise V1RequestError(codes.get(rejection.code, otherwise), channel) from rejection
         except KeyError as missing:

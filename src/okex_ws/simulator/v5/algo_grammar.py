@@ -1,6 +1,6 @@
 """Algo grammar: what clients write of triggers, in algo orders and in what they attach to plain ones.
 
-In: one decoded element of a request. Out: Triggers and AlgoOrders, or a Rejection with OKX's code. Sources: OKX V5 docs, "POST /
+In: one decoded element of a request. Out: Triggers and AlgoOrders, or an ApiError with OKX's code. Sources: OKX V5 docs, "POST /
 Place algo order", "POST / Place order" (attachAlgoOrds).
 """
 

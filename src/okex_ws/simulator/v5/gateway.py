@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.engine.orders import Order, Rejection
+from okex_ws.simulator.engine.orders import Order
 from okex_ws.simulator.engine.spreads import SpreadOrder
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.market.base import MILLISECOND
 from okex_ws.simulator.rate_limits import OrderLimits
@@ -98,7 +99,7 @@ class OrderGateway:
                     _fill_in(answer, order, op)
             if refused is not None:
                 raise OrderRequestRefused(refused.options["code"])
-        except Rejection as rejection:
+        except ApiError as rejection:
             answer.code, answer.message = rejection.code, rejection.message
         return answer
 

@@ -1,7 +1,7 @@
 """Order grammar: what clients write in an order, an amend and a cancel, and how OKX words the answers.
 
 In: one decoded element of a request's args, REST or WebSocket. Out: what is asked, in the floor's words, or a
-Rejection with OKX's code; the rows of a reply. As tolerant as OKX: integers for texts and texts for integers, null for nothing.
+ApiError with OKX's code; the rows of a reply. As tolerant as OKX: integers for texts and texts for integers, null for nothing.
 Sources: OKX V5 docs, "WS / Place order" and its neighbours, "POST / Place order", "Error code / Trade class".
 """
 
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.engine.orders import NewOrder, Rejection
+from okex_ws.simulator.engine.orders import NewOrder
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import stamp
 from okex_ws.simulator.v5 import grammar as v5
 
@@ -55,7 +56,7 @@ MESSAGES: dict[str, str] = {
 }
 
 
-class OrderRequestRefused(Rejection):
+class OrderRequestRefused(ApiError):
     """A request that does not reach the floor: OKX's code, and its sentence with `about` filled in."""
 
     def __init__(self, code: str, about: str = "") -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from okex_ws.simulator.connection import Text
-from okex_ws.simulator.engine.orders import Rejection
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.faults import KINDS, Fault
 from okex_ws.simulator.v5 import grammar as v5
 from okex_ws.simulator.v5 import order_grammar as grammar
@@ -79,7 +79,7 @@ def _answer(
     if given is None or given.options.get("obey"):
         try:
             code, rows = _obey(exchange, line, request, op, heard, now)
-        except Rejection as rejection:
+        except ApiError as rejection:
             code, message = rejection.code, rejection.message
     if given is not None:
         refused = OrderRequestRefused(given.options["code"])
@@ -98,7 +98,7 @@ def _answer(
 
 
 def _obey(exchange: Exchange, line: V5Connection, request: v5.V5Request, op: Op, heard: int, now: int) -> tuple[str, list[Any]]:
-    """The code and rows of the reply. Raises Rejection: the request as a whole is refused."""
+    """The code and rows of the reply. Raises ApiError: the request as a whole is refused."""
     account = line.account
     assert account is not None
     read = grammar.read_request(request, op)

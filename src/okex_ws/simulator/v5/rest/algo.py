@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from okex_ws.simulator.engine.algo_orders import CANCELED, EFFECTIVE, FAILED, LIVE, AlgoOrder, Trigger
-from okex_ws.simulator.engine.orders import Rejection
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.v5 import order_grammar as grammar
 from okex_ws.simulator.v5.algo_grammar import read_stops, read_trigger
 from okex_ws.simulator.v5.order_grammar import OrderRequestRefused
@@ -124,7 +124,7 @@ def _cancel(call: Call) -> Answer:
             if algo is None:
                 raise OrderRequestRefused("51400")
             algos.cancel(algo, call.now)
-        except Rejection as rejection:
+        except ApiError as rejection:
             row |= {"sCode": rejection.code, "sMsg": rejection.message}
         rows.append(row)
     if all(row["sCode"] != "0" for row in rows):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from okex_ws.simulator.engine.orders import Rejection
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import SECOND
 from okex_ws.simulator.rate_limits import Windows
 from okex_ws.simulator.rules import ApiKey
@@ -128,7 +128,7 @@ class PrivateRest:
             return reply(trouble.options["status"], trouble.options["code"], "Simulated trouble", [])
         try:
             answer = endpoint.act(Call(exchange, name, key, uid, query, fields, lowered, now))
-        except (Wrong, Rejection) as refusal:
+        except (Wrong, ApiError) as refusal:
             return reply(status_of(refusal.code), refusal.code, refusal.message, [])
         finally:
             exchange.desk.flush(now)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from okex_ws.simulator.engine.orders import CANCELED, Execution, NewOrder, Order, Rejection
+from okex_ws.simulator.engine.orders import CANCELED, Execution, NewOrder, Order
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import DAY, MILLISECOND, SECOND
 from okex_ws.simulator.v5 import order_grammar as grammar
 from okex_ws.simulator.v5 import order_requests as order_talk
@@ -234,7 +235,7 @@ def _close_position(call: Call) -> Answer:
         raise OrderRequestRefused("51001")
     position = desk.floor.accounts[call.uid].positions.get((instrument, side))
     if position is None or not position.size:
-        raise Rejection("51023", "Position doesn't exist.")
+        raise ApiError("51023", "Position doesn't exist.")
     if grammar.text(fields, "autoCxl") == "true":
         for order in desk.floor.open_orders(call.uid):
             if order.instrument == instrument and order.reduce_only:
