@@ -32,12 +32,12 @@ def named_in(url: str) -> str | None:
 
 
 def _v1() -> Dialect:
-    from okex_ws.legacy import continuity, deflate, v1
+    from okex_ws.legacy import chains, deflate, v1
 
     return Dialect(
         "v1",
         v1.V1Session,
-        continuity.LegacyChains,
+        chains.LegacyChains,
         v1.subscription,
         v1.needs_login,
         v1.heard,
@@ -50,12 +50,12 @@ def _v1() -> Dialect:
 
 
 def _v3() -> Dialect:
-    from okex_ws.legacy import continuity, deflate, v3
+    from okex_ws.legacy import chains, deflate, v3
 
     return Dialect(
         "v3",
         v3.V3Session,
-        continuity.LegacyChains,
+        chains.LegacyChains,
         v3.subscription,
         v3.needs_login,
         v3.heard,

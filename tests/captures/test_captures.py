@@ -19,7 +19,8 @@ from tests.support.waiting import attended
 from okex_ws import Client, Site
 from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, ConsumerFailed, Event, Gap, Malformed, Resumed
 from okex_ws.market import Books
-from okex_ws.protocol.continuity import BookChain, Chains
+from okex_ws.protocol.chains.books import BookChain
+from okex_ws.protocol.chains.registry import Chains
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.market.base import INCREMENTAL

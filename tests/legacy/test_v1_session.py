@@ -26,7 +26,7 @@ from okex_ws.events import (
     Trade,
     Unsubscribed,
 )
-from okex_ws.legacy.continuity import LegacyChains
+from okex_ws.legacy.chains import LegacyChains
 from okex_ws.legacy.v1 import V1Session, subscription
 from okex_ws.legacy.v1.wire import codes, orders, requests
 from okex_ws.wire.sign import Credentials

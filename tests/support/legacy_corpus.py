@@ -10,7 +10,7 @@ import pytest
 from tests.support.paths import CORPORA
 
 from okex_ws.legacy import v1, v3
-from okex_ws.legacy.continuity import LegacyChains
+from okex_ws.legacy.chains import LegacyChains
 
 SECOND = 1_000_000_000
 START = 1_545_391_600 * SECOND

@@ -28,7 +28,7 @@ from okex_ws.events import (
     Unrecognized,
     Unsubscribed,
 )
-from okex_ws.legacy.continuity import CHAINED_BOOKS, LegacyChains
+from okex_ws.legacy.chains import CHAINED_BOOKS, LegacyChains
 from okex_ws.legacy.deflate import inflated
 from okex_ws.legacy.frames import Acked, Bad, Failed, Foreign, Frame, LegacyLoginAnswer, Pong, Replied, Rows, Unknown
 from okex_ws.wire.channels import Subscription

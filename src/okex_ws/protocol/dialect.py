@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from okex_ws.events import Event
-from okex_ws.protocol.continuity import Chains
+from okex_ws.protocol.chains.registry import Chains
 from okex_ws.protocol.plan import endpoint_of
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.session import Session, Timing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from okex_ws.protocol.continuity import Chain, Chains
+from okex_ws.protocol.chains.base import Chain
+from okex_ws.protocol.chains.registry import Chains
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import PushDecoder
 

@@ -25,7 +25,8 @@ from okex_ws.events import (
     Unsubscribed,
 )
 from okex_ws.protocol.bad_frames import BadFrames, is_foreign
-from okex_ws.protocol.continuity import BookChain, Chains
+from okex_ws.protocol.chains.books import BookChain
+from okex_ws.protocol.chains.registry import Chains
 from okex_ws.protocol.outbox import LOGIN_ERRORS, Login, Outbox
 from okex_ws.protocol.pacing import SECOND, Backoff
 from okex_ws.protocol.resync import FIRST_ROW_WITHIN, REST_BOOKS, SNAPSHOT_WITHIN, Renewal, SnapshotFetches

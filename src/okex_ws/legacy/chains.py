@@ -1,7 +1,7 @@
-"""Continuity without sequences: what can still be said about losses when neither V1 nor V3 numbers what it sends.
+"""Chains of V1 and V3: continuity without sequences, because neither dialect numbers its messages.
 
-A book has one image and then changes, each of which could be lost unseen; so every interruption breaks it until the next image.
-Trades have ids that skip: what was traded while the line was down is missing unless what comes afterwards overlaps.
+A book has one snapshot and then changes, each of which could be lost unnoticed; so every interruption breaks it until the next
+snapshot. Trade ids skip: after an interruption trades are missing, unless the first ones received were delivered before.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from okex_ws.events import BookSnapshot, Event, Gap, Resumed
 from okex_ws.wire.channels import Subscription
 
 MOST_REMEMBERED = 4096
-"""Trades remembered of each subscription."""
+"""Trades remembered for each subscription."""
 CHAINED_BOOKS = ("books", "books-l2-tbt", "books-optimized")
 
 
 class LegacyChain:
-    """Continuity of one subscription: whether it was interrupted. last: ts_recv of its last row, ns, 0 before the first."""
+    """Continuity of one subscription: it knows interruptions. last: ts_recv of the last row, ns; 0 before the first."""
 
     def __init__(self, line: str, subscription: Subscription) -> None:
         self.line = line
@@ -28,19 +28,19 @@ class LegacyChain:
         self.duplicates = 0
 
     def feed(self, rows: list[Any], now: int) -> list[Any]:
-        """Rows of one frame → what to deliver."""
+        """Apply the rows of one frame and return the events to deliver."""
         resumed = self._resumed(now) if self.broken_since else []
         self.last = now
         return [*resumed, *rows]
 
     def interrupt(self, now: int, cause: str) -> list[Event]:
-        """The line is lost, or what it said cannot be trusted."""
+        """Mark the subscription as interrupted: the line is lost, or its rows are invalid."""
         if not self.broken_since:
             self.broken_since = self.last or now
         return []
 
     def conclude(self, now: int) -> list[Event]:
-        """Nothing late can come any more: nothing is waited for here."""
+        """Return nothing: no report waits here."""
         return []
 
     def _resumed(self, now: int) -> list[Any]:
@@ -54,7 +54,7 @@ class LegacyChain:
 
 
 class LegacyTradeChain(LegacyChain):
-    """Continuity of trades whose ids skip: none twice, and after a break a Gap unless the first batch overlaps."""
+    """Continuity of trades whose ids skip: no trade twice, and a Gap after an interruption unless the first batch overlaps."""
 
     def __init__(self, line: str, subscription: Subscription) -> None:
         super().__init__(line, subscription)
@@ -65,7 +65,7 @@ class LegacyTradeChain(LegacyChain):
         had_any = bool(self._seen)
         fresh = []
         for row in rows:
-            # By id alone would not do: options of a family share one subscription, and an exchange may begin to count anew.
+            # An id alone is not unique: options of a family share one subscription, and an exchange may restart its numbering.
             whole = (row.instrument, row.trade_id, row.ts_ms, row.price, row.size)
             if whole in self._seen:
                 continue
@@ -75,13 +75,13 @@ class LegacyTradeChain(LegacyChain):
             del self._seen[next(iter(self._seen))]
         overlaps = len(fresh) < len(rows)
         self.duplicates += len(rows) - len(fresh)
-        news: list[Any] = []
+        events: list[Any] = []
         if self.broken_since:
             if had_any and not overlaps:
-                news.append(self._gap(now, self._cause))
-            news += self._resumed(now)
+                events.append(self._gap(now, self._cause))
+            events += self._resumed(now)
         self.last = now
-        return [*news, *fresh]
+        return [*events, *fresh]
 
     def interrupt(self, now: int, cause: str) -> list[Event]:
         self._cause = cause
@@ -89,7 +89,7 @@ class LegacyTradeChain(LegacyChain):
 
 
 class LegacyBookChain(LegacyChain):
-    """Continuity of an incremental book: an image, then changes; after an interruption nothing until the next image."""
+    """Continuity of an incremental book: a snapshot, then changes; nothing after an interruption until the next snapshot."""
 
     def __init__(self, line: str, subscription: Subscription) -> None:
         super().__init__(line, subscription)
@@ -102,7 +102,7 @@ class LegacyBookChain(LegacyChain):
                 out += self._resumed(now) if self.broken_since else []
                 self.is_live = True
             elif not self.is_live:
-                continue  # a change of nothing known
+                continue  # a change without a snapshot
             self.last = now
             out.append(row)
         return out
@@ -116,7 +116,7 @@ class LegacyBookChain(LegacyChain):
 
 
 class LegacyChains:
-    """The chains of one line, by subscription. V1 and V3 never announce that they will close: there is no handover."""
+    """Chains of one line, by subscription. V1 and V3 never announce that they will close: there is no hand-over."""
 
     deadline: int | None = None
     are_handed_over = True
@@ -126,24 +126,24 @@ class LegacyChains:
         self._chains: dict[Subscription, LegacyChain] = {}
 
     def of(self, subscription: Subscription) -> LegacyChain:
-        """The chain of a subscription, made when first asked for."""
+        """Return the chain of a subscription; it is made on first use."""
         chain = self._chains.get(subscription)
         if chain is None:
             chain = self._chains[subscription] = _chain_for(self.line, subscription)
         return chain
 
     def begin(self, number: int) -> None:
-        """Another connection speaks; which one makes no difference here."""
+        """Do nothing: the number of the connection has no effect here."""
 
     def forget(self, subscription: Subscription) -> None:
         self._chains.pop(subscription, None)
 
     def release(self, subscription: Subscription) -> LegacyChain | None:
-        """Let a chain go to another line."""
+        """Remove a chain and return it, for another line."""
         return self._chains.pop(subscription, None)
 
     def adopt(self, chain: LegacyChain) -> None:
-        """A chain of another line goes on here."""
+        """Continue a chain of another line here."""
         chain.line = self.line
         self._chains[chain.subscription] = chain
 
@@ -151,15 +151,15 @@ class LegacyChains:
         return self._chains.values()
 
     def interrupt(self, now: int, cause: str) -> list[Event]:
-        """The line is lost for every subscription."""
+        """Interrupt every subscription."""
         return [event for chain in self._chains.values() for event in chain.interrupt(now, cause)]
 
     def expire(self, now: int) -> list[Event]:
-        """No verdict ever waits."""
+        """Return nothing: no report waits here."""
         return []
 
     def start_handover(self, successor: int) -> None:
-        """Never happens."""
+        """Do nothing: V1 and V3 have no hand-over."""
 
     def finish_handover(self, successor: int, now: int) -> list[Event]:
         return []
