@@ -166,7 +166,7 @@ def test_a_query_that_is_none(busy: Simulator, tmp_path: Path) -> None:
     assert_one_line(here("query", *data, "select * from trade"), 2, "no table trade here; there are: trades")
     assert_one_line(here("query", *data, "select 1", "--csv", "--json"), 2, "leave one out")
     assert_one_line(here("query", *data, ""), 2, "the query is empty")
-    assert_one_line(here("query", *data, "select 1; select 2", "--csv"), 2, "these are 2 queries; ask one at a time")
+    assert_one_line(here("query", *data, "select 1; select 2", "--csv"), 2, "these are 2 queries; run one at a time")
     assert_one_line(here("export", "hftbacktest", "h.csv", "-i", "BTC-USDT", *data), 2, "write h.npz")
     assert_one_line(here("export", "tardis", "t.csv", "-i", "X", "--from", "1m", "--until", "2m", *data), 2, "before --until")
     assert_one_line(here("export", "parquet", "x", *data), 2, "no export is called 'parquet'")

@@ -136,7 +136,7 @@ def test_E3_a_power_cut_at_any_call_keeps_what_was_acknowledged(keep: str, perio
 def test_E3_a_full_buffer_refuses_the_record_and_says_so() -> None:
     disk = FailingDisk(lambda call: errno.ENOSPC if call > 1 else 0)
     writer = writer_on(disk, buffer_bytes=5000)
-    with pytest.raises(JournalFullError, match=r"record \d+ was not taken"):
+    with pytest.raises(JournalFullError, match=r"record \d+ was not accepted"):
         fill(writer, range(1, 1000))
     taken = writer.last
     assert writer.buffered_bytes <= 5000

@@ -217,7 +217,7 @@ def test_the_longest_frames_fit_whatever_their_bytes(text: bytes) -> None:
 
 def test_a_text_beyond_all_frames_is_refused_and_leaves_no_trace() -> None:
     writer = JournalWriter(DATA, recorder="r", software="test", now=START, storage=MemoryDisk())
-    with pytest.raises(RecordTooLongError, match="longer than a record may be"):
+    with pytest.raises(RecordTooLongError, match="exceeds the maximum of a record"):
         writer.write(START, "a", 0, "in", b"\xff" * (17 << 20))
     assert writer.last == 0
     assert writer.write(START, "a", 0, "in", b"1") == 1

@@ -136,11 +136,11 @@ def test_a_capture_of_several_dialects_is_told_in_each_and_a_strange_one_is_name
     told = {"v1": deal, "v3": trade, "v9": {}}
     lines = [json.dumps({"dialect": name, "raw": json.dumps(message)}) for name, message in told.items()]
     capture = tmp_path / "capture.jsonl"
-    capture.write_text("\n".join([*lines, "no capture", ""]))
+    capture.write_text("\n".join([*lines, "not a capture", ""]))
     done = here("replay", str(capture), "--flat", "--json")
     assert [event["trade_id"] for event in map(json.loads, done.lines) if event["event"] == "Trade"] == [1, 7]
     assert "has frames of dialect 'v9'; known are v5, v3, v1; the others are told" in done.err
-    assert done.err.count("no capture") == 1
+    assert done.err.count("not a capture") == 1
     assert done.code == 1, "a line is damaged"
     capture.write_text(lines[2])
     done = here("replay", str(capture))

@@ -109,9 +109,9 @@ def test_tardis_book_snapshots(tmp_path: Path) -> None:
             ["101.5", "4.0", "100.5", "4.0", "102.5", "2.0", "99.5", "2.0"],
             ["101.5", "2.0", "99.5", "2.0", "102.5", "2.0", "98.5", "3.0"],
         ]
-        with pytest.raises(StoreError, match="no tardis file is called"):
+        with pytest.raises(StoreError, match="unknown tardis file"):
             export_tardis(opened, tmp_path / "b.csv", "book_snapshot_", "BTC-USDT")
-        with pytest.raises(StoreError, match="no tardis file is called"):
+        with pytest.raises(StoreError, match="unknown tardis file"):
             export_tardis(opened, tmp_path / "b.csv", "quotes", "BTC-USDT")
 
 

@@ -95,7 +95,7 @@ def test_E8_between_two_recorders_nobody_was_at_work(tmp_path: Path) -> None:
     report = recorded(tmp_path, [trade(n) for n in range(10)], [trade(n) for n in range(15, 20)])
     assert kinds(report) == [(EXPLAINED, 1_010, 1_014)]
     assert report.is_clean
-    assert "no recorder was at work" in report.findings[0].text
+    assert "no recorder was running" in report.findings[0].text
 
 
 def test_a_new_numbering_is_no_hole(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_day_whose_folders_were_deleted_is_gone_and_the_rest_is_checked(tmp_pa
         last = next(tmp_path.glob("tables/trades/*/*/*.parquet"))
         last.unlink()
         assert [finding.kind for finding in verify(opened).findings if finding.kind != GONE] == [DAMAGE]
-        with pytest.raises(StoreError, match=r"2025-11-24/.*parquet is not there any more; `okex-ws verify` says what"):
+        with pytest.raises(StoreError, match=r"2025-11-24/.*parquet does not exist any more; `okex-ws verify FOLDER` lists what"):
             opened.rows("SELECT count(*) FROM trades")
     assert compact(tmp_path, now=1).made == 0
     shutil.rmtree(tmp_path / "tables")

@@ -260,10 +260,10 @@ def test_E3_a_full_disk_is_tried_again_after_longer_and_longer_pauses(tmp_path: 
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
     writer.add(gap(9, channel="trades", instrument="BTC-USDT"), 9, 0)
     calls = storage.calls
-    writer.flush_news(now - 1, 9)
-    assert storage.calls == calls, "news waits as rows do"
+    writer.flush_status(now - 1, 9)
+    assert storage.calls == calls, "status events wait as rows do"
     with pytest.raises(OSError, match="No space"):
-        writer.flush_news(now, 9)
+        writer.flush_status(now, 9)
     assert writer.deadline() == now + 30 * SECOND
     storage.fail_at = 0
     assert writer.flush(now, 9) == 9
@@ -347,7 +347,7 @@ def test_rows_are_added_while_a_batch_is_stored_in_another_thread(tmp_path: Path
         half = []
         batch = writer.prepare(10)
         assert batch is not None
-        with pytest.raises(RuntimeError, match="under way"):
+        with pytest.raises(RuntimeError, match="being stored"):
             writer.prepare(12)
         storage.fail_at = storage.calls + 20 if fails else 0
         with ThreadPoolExecutor(1) as pool:
@@ -462,13 +462,13 @@ def test_when_a_flush_is_due(tmp_path: Path) -> None:
     assert writer.deadline() == first.ts_recv + 109 * SECOND
 
 
-def test_news_reaches_its_ledger_before_the_rows_do(tmp_path: Path) -> None:
+def test_a_status_event_reaches_its_ledger_before_the_rows_do(tmp_path: Path) -> None:
     root = folder(tmp_path)
     writer = TableWriter(root, "r1")
     writer.add(trade(1), 1, 0)
     writer.add(gap(2, channel="trades", instrument="BTC-USDT", cause="sequence", first_id=5, last_id=7), 2, 0)
     writer.add(gap(3, channel="trades", instrument="BTC-USDT", cause="sequence", first_id=9, last_id=9), 3, 0)
-    writer.flush_news(1, 2)
+    writer.flush_status(1, 2)
     with store.open(root) as opened:
         assert opened.rows("SELECT first_id, last_id FROM gaps") == [(5, 7)]
         writer.flush(1, 3)

@@ -1,5 +1,5 @@
-"""In: what lines were told, frame by frame, with `now`. Out: zstd segments that survive kill -9, and the same records back.
-Sans clock, loop and socket; it waits for the disk only in `flush` and the reader. May import: nothing of ours.
+"""In: the inputs of lines, frame by frame, with `now`. Out: zstd segments that survive kill -9, and the same records back.
+Has no clock, loop or socket; waits for the disk only in `flush` and in the reader. May import: none of our packages.
 """
 
 from okex_ws.journal.captures import captured, dialects_of
@@ -17,10 +17,10 @@ from okex_ws.journal.format import FORMAT, SegmentHeader, safe_name, segment_nam
 from okex_ws.journal.lock import FolderLock
 from okex_ws.journal.problems import Problem
 from okex_ws.journal.reader import JournalReader, read_header
-from okex_ws.journal.reading import recorders
 from okex_ws.journal.records import INCOMING, Record
 from okex_ws.journal.recovery import RecoveredTail, recover
 from okex_ws.journal.segment import Batch
+from okex_ws.journal.segment_files import recorders
 from okex_ws.journal.storage import OsStorage, Storage
 from okex_ws.journal.writer import JournalWriter
 

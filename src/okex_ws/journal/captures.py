@@ -1,8 +1,8 @@
-"""Captures: other people's recordings as records, from JSON lines of `dialect`, `kind`, `raw`, `recv_ts`, `conn`, `dir`, `path`.
+"""Captures: recordings by other programs as records. JSON lines of `dialect`, `kind`, `raw`, `recv_ts`, `conn`, `dir`, `path`.
 
-`raw` is the frame's text, `deflate_b64` the frame itself where it was deflated; `recv_ts` seconds as text; what is
-not of a WebSocket, or of another dialect, is passed over. Frames of one `path` are one conversation; without it, those of one
-`source`, up to its " line ".
+`raw` is the text of a frame, `deflate_b64` the frame itself if it was deflated, `recv_ts` seconds as text. Lines of another
+dialect, or not from a WebSocket, are skipped. Frames with the same `path` belong to one connection; without a path, frames with
+the same `source` up to " line ".
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _decode = msgspec.json.Decoder(_Capture).decode
 
 
 def dialects_of(path: Path) -> list[str]:
-    """What the frames of a capture speak, in the order of their first; v5 where it has none."""
+    """Return the dialects of a capture's frames in order of first occurrence; v5 if there is none."""
     found: dict[str, None] = {}
     with naming("open", path):
         file = path.open("rb")
@@ -52,9 +52,9 @@ def dialects_of(path: Path) -> list[str]:
 
 
 def captured(path: Path, dialect: str, problems: list[Problem]) -> Iterator[Record]:
-    """Its frames, in the order of the file; n: line of the file; line: the recording's own path.
+    """Yield the frames of a capture in file order. n: line number in the file; line: the path of the recording.
 
-    A frame without a time has the time of the one before it; 0 when there is none. Lines that cannot be read go to `problems`.
+    A frame without a time gets the time of the previous one, or 0. Unreadable lines are appended to `problems`.
     """
     numbers: dict[tuple[str, str], int] = {}
     ts = n = start = 0
@@ -72,7 +72,7 @@ def captured(path: Path, dialect: str, problems: list[Problem]) -> Iterator[Reco
                 capture = _decode(text)
                 ts = int(Decimal(str(capture.recv_ts)) * 1_000_000_000) if capture.recv_ts is not None else ts
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError) as error:
-                problems.append(Problem(path.name, start, end, n, n, "damaged", f"no capture: {error}"))
+                problems.append(Problem(path.name, start, end, n, n, "damaged", f"not a capture: {error}"))
             else:
                 if capture.kind == "ws" and capture.dialect == dialect:
                     line = capture.path or (capture.source or path.stem).partition(" line ")[0]

@@ -1,4 +1,4 @@
-"""What can go wrong with a journal, one line each."""
+"""Errors of the journal, each with a one-line text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from okex_ws.errors import OkexError
 
 
 class JournalError(OkexError):
-    """A journal cannot be written or read as asked; the text is one line."""
+    """Error while writing or reading a journal; the text is one line."""
 
 
 class StorageFailedError(JournalError):
-    """The disk refused. call: which operation; path: on what; errno: the system's number."""
+    """A disk operation failed. call: the operation; path: its file; errno: the system's error number."""
 
     def __init__(self, call: str, path: Path, errno: int) -> None:
         super().__init__(f"{call} failed on {path}: {os.strerror(errno)}")
@@ -25,11 +25,11 @@ class StorageFailedError(JournalError):
 
 
 class JournalFullError(JournalError):
-    """The record was not taken: too much waits for a disk that does not answer."""
+    """The record was not accepted: too many bytes wait for a disk that fails."""
 
 
 class RecordTooLongError(JournalError):
-    """The record was not taken: its text is longer than a record may be."""
+    """The record was not accepted: its text exceeds the maximum length of a record."""
 
 
 class ForeignFileError(JournalError):
@@ -41,7 +41,7 @@ class UnknownFormatError(JournalError):
 
 
 class LockedError(JournalError):
-    """Another process writes here. pid: which, 0 when unknown."""
+    """Another process writes to this folder. pid: its id, 0 if unknown."""
 
     def __init__(self, path: Path, pid: int) -> None:
         super().__init__(f"{path.parent} is being written by process {pid or 'unknown'}; one folder has one writer")
@@ -51,7 +51,7 @@ class LockedError(JournalError):
 
 @contextmanager
 def naming(call: str, path: Path) -> Iterator[None]:
-    """An OSError inside becomes a StorageFailedError that names the call and the path."""
+    """Convert an OSError in the block to a StorageFailedError with the call and the path."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,8 @@
-"""The bytes of a segment: blocks, each a zstd skippable frame that describes it and a zstd frame that holds its JSON lines.
+"""Byte format of a segment: blocks of a zstd skippable frame (the block header) and a zstd frame with JSON lines.
 
-To zstd's own tools a segment is one stream of JSON lines. To us each block stands alone: its fixed header says which records it
-holds and how long it is, and two CRC32 say whether header and payload are what was written.
-Block 0 holds the segment's header line and no record; a closed segment ends in a block without payload.
+zstd tools read a segment as one stream of JSON lines. This package reads each block alone: its fixed header gives its records
+and its length, and two CRC32 verify header and payload. Block 0 holds the segment's header line and no record; a closed segment
+ends with a block without payload.
 Source: RFC 8878 sections 3.1.1 (frames), 3.1.2 (skippable frames).
 """
 
@@ -21,11 +21,11 @@ SUFFIX = ".jsonl.zst"
 TORN_SUFFIX = SUFFIX + ".torn"
 
 BLOCK_BYTES = 256 * 1024
-"""Lines before compression after which a block is cut."""
+"""Size of the uncompressed lines at which a block is cut."""
 MAX_TEXT = 16 * 1024 * 1024
-"""The longest text of a record: the longest frame the line takes."""
+"""The longest text of a record: the longest frame that a line accepts."""
 MAX_RECORD = 24 * 1024 * 1024
-"""The longest JSON line; a text whose escapes would need more goes as base64."""
+"""The longest JSON line; a text whose escapes need more is stored as base64."""
 MAX_RAW = MAX_RECORD + BLOCK_BYTES
 MAX_PAYLOAD = MAX_RAW + 128 * 1024
 MAX_AMOUNT = 64 * 1024
@@ -41,12 +41,13 @@ _SCAN = 1024 * 1024
 IS_HEADER, IS_END = 1, 2
 
 Reader = Callable[[int, int], bytes]
-"""(offset, length) → the bytes there, fewer at the end of the file."""
+"""(offset, length) → the bytes at offset; fewer at the end of the file."""
 
 
 class BlockHeader(NamedTuple):
-    """What a block says of itself. first, amount: its records; raw, length: payload before and after compression, bytes;
-    earliest, latest: receive times, ns."""
+    """Header of a block. first, amount: its records; raw, length: payload bytes before and after compression;
+    earliest, latest: receive times, ns.
+    """
 
     flags: int
     segment: int
@@ -60,7 +61,7 @@ class BlockHeader(NamedTuple):
     payload_crc: int
 
     def pack(self) -> bytes:
-        """The skippable frame."""
+        """Return the skippable frame."""
         flags, segment, block, amount, raw, length, first, earliest, latest, payload_crc = self
         bare = _LAYOUT.pack(
             _SKIPPABLE, HEADER_BYTES - 8, _SIGNATURE, FORMAT, flags,
@@ -70,12 +71,12 @@ class BlockHeader(NamedTuple):
 
     @property
     def last(self) -> int:
-        """Its last record; first - 1 when it has none."""
+        """Number of the last record; first - 1 if there is none."""
         return self.first + self.amount - 1
 
 
 class Block(NamedTuple):
-    """A block whose header is as it was written. offset: of its header in the file; end: of its payload."""
+    """A block with a valid header. offset: of the header in the file; end: of the payload."""
 
     header: BlockHeader
     offset: int
@@ -83,7 +84,7 @@ class Block(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """Bytes that are no good block. first, last: records they held, when a good header still says so."""
+    """Bytes that are not a valid block. first, last: the records they held, if a valid header still gives them."""
 
     start: int
     end: int
@@ -94,7 +95,7 @@ class Damage(NamedTuple):
 
 
 class SegmentHeader(msgspec.Struct, frozen=True):
-    """The first line of a segment. first: number of its first record; created: ns."""
+    """The first line of a segment. first: number of the first record; created: ns."""
 
     format: int
     dialect: str
@@ -107,23 +108,25 @@ class SegmentHeader(msgspec.Struct, frozen=True):
 
 
 def segment_name(number: int) -> str:
-    """A file name that sorts by number, whatever the clock says."""
+    """Return a file name that sorts by number, independent of the clock."""
     return f"{number:08d}{SUFFIX}"
 
 
 def torn_name(name: str) -> str:
-    """Where the torn tail of a segment is kept, beside it."""
+    """Return the name of the file that keeps the torn tail of a segment."""
     return name.removesuffix(SUFFIX) + TORN_SUFFIX
 
 
 def segment_number(name: str) -> int | None:
-    """The number in a segment's file name; None for other files."""
+    """Return the number in a segment's file name; None for other files."""
     stem = name.removesuffix(SUFFIX)
     return int(stem) if stem != name and stem.isascii() and stem.isdecimal() and len(stem) >= 8 else None
 
 
 def safe_name(text: str) -> str:
-    """A text as one file name: letters, digits, `-`, `_` and inner `.` stay, other bytes become %XX; at most 100 characters."""
+    """Return the text as one file name: letters, digits, `-`, `_` and inner `.` stay, other bytes become %XX; at most 100
+    characters.
+    """
     kept = "".join(map(_safe, text))
     if kept.startswith("."):
         kept = "%2E" + kept[1:]
@@ -139,7 +142,7 @@ def _safe(char: str) -> str:
 
 
 def parse(head: bytes) -> BlockHeader | None:
-    """A block header; None when these bytes are not one, or not any more."""
+    """Return the block header in these bytes; None if they are not a valid one."""
     if len(head) != HEADER_BYTES or not head.startswith(_PREFIX) or crc32(head[:-4]) != int.from_bytes(head[-4:], "little"):
         return None
     values = _LAYOUT.unpack(head)
@@ -150,7 +153,7 @@ def parse(head: bytes) -> BlockHeader | None:
 
 
 def other_format(head: bytes) -> int:
-    """The format version a file's first bytes claim, when they are a segment's but not of our version; else 0."""
+    """Return the format version of a segment of another version; 0 for any other bytes."""
     if len(head) < 16 or head[:4] != _PREFIX[:4] or head[8:12] != _SIGNATURE:
         return 0
     version = int.from_bytes(head[12:14], "little")
@@ -158,7 +161,7 @@ def other_format(head: bytes) -> int:
 
 
 def is_torn_start(head: bytes, size: int) -> bool:
-    """Whether a file without any good block is the beginning of one that was never finished."""
+    """True if a file without a valid block is the beginning of an unfinished segment."""
     if not head.strip(b"\0"):
         return True
     written = head.rstrip(b"\0")[: len(_PREFIX)]
@@ -166,9 +169,9 @@ def is_torn_start(head: bytes, size: int) -> bool:
 
 
 def walk(read: Reader, size: int, *, offset: int = 0, segment: int | None = None) -> Iterator[Block | Damage]:
-    """The blocks of a segment, and what lies between them. Payloads are not looked at.
+    """Yield the blocks of a segment and the damage between them. Payloads are not read.
 
-    Where a header is bad, the next good one is searched for; blocks must be of one segment and in order.
+    After an invalid header the next valid one is searched for. Blocks must belong to one segment and be in order.
     """
     before: BlockHeader | None = None
     while offset < size:
@@ -185,9 +188,9 @@ def walk(read: Reader, size: int, *, offset: int = 0, segment: int | None = None
         if after == size and header is not None:
             yield Damage(offset, size, "torn", "the file ends inside a block", header.first, header.last)
         elif after == size:
-            yield Damage(offset, size, "torn", "no whole block follows")
+            yield Damage(offset, size, "torn", "no complete block follows")
         else:
-            yield Damage(offset, after, "damaged", "the block header is not what was written")
+            yield Damage(offset, after, "damaged", "the block header fails its checksum")
         offset = after
 
 
@@ -198,7 +201,7 @@ def _follows(header: BlockHeader, before: BlockHeader | None, segment: int | Non
 
 
 def _next_header(read: Reader, size: int, offset: int, before: BlockHeader | None, segment: int | None) -> int:
-    """Where the next good header begins; `size` when there is none."""
+    """Return the offset of the next valid header; `size` if there is none."""
     while offset < size:
         chunk = read(offset, _SCAN + HEADER_BYTES)
         found = chunk.find(_PREFIX)
@@ -212,20 +215,20 @@ def _next_header(read: Reader, size: int, offset: int, before: BlockHeader | Non
 
 
 def decompressor() -> zstandard.ZstdDecompressor:
-    """One to a reader: it may not be shared between threads."""
+    """Return a new decompressor; each reader needs its own, since one must not be shared between threads."""
     return zstandard.ZstdDecompressor(max_window_size=32 * 1024 * 1024)
 
 
 def unpack(header: BlockHeader, payload: bytes, zstd: zstandard.ZstdDecompressor) -> bytes:
-    """A block's lines. Raises ValueError when they are not what was written; never gives more than the header says."""
+    """Return the lines of a block, never more than the header gives. Raises ValueError if they fail a check."""
     if len(payload) != header.length or crc32(payload) != header.payload_crc:
-        raise ValueError("the payload is not what was written")
+        raise ValueError("the payload fails its checksum")
     if not payload:
         return b""
     try:
         frame = zstandard.get_frame_parameters(payload)
         if frame.content_size != header.raw or not frame.has_checksum:
-            raise ValueError("the zstd frame is not the one the header describes")
+            raise ValueError("the zstd frame differs from its header")
         return zstd.decompress(payload, max_output_size=header.raw, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise ValueError(f"zstd: {error}") from None

@@ -1,4 +1,4 @@
-"""FolderLock: one writer to a data folder, by the operating system's lock: it dies with its holder."""
+"""FolderLock: one writer for a data folder, by a lock of the operating system that ends with its process."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from okex_ws.journal.errors import LockedError, naming
 
 
 class FolderLock:
-    """The lock file `path`, held between `with` and its end.
+    """The lock file `path`, held inside `with`.
 
-    Raises LockedError, naming the other process, when it is held; StorageFailedError when the file cannot be opened or locked.
-    The file stays: removing it would let two processes lock two files of one name.
+    Raises LockedError with the other process's id if it is held, StorageFailedError if the file cannot be opened or locked.
+    The file is never removed: otherwise two processes could lock two files with the same name.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Problem: what a reader could not give, exactly."""
+"""Problem: the exact part of a segment that a reader could not read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 
 class Problem(NamedTuple):
-    """A stretch of a segment that is not what was written, and the records lost with it.
+    """A damaged part of a segment and the records lost with it.
 
-    segment: file name; start, end: bytes. first, last: the lost records; both None when none is lost (the next segment has
-    them), last None when nobody knows how many followed first. kind: "torn" (an unfinished tail, never acknowledged unless the
-    file was cut short later), "cut" (the same, moved away at a restart), "damaged", "missing" (records that no segment has),
+    segment: file name; start, end: bytes. first, last: the lost records; both None if none is lost (the next segment has them),
+    last None if the number of lost records is unknown. kind: "torn" (an unfinished tail, never acknowledged unless the file was
+    cut
+    short later), "cut" (the same, moved to another file at a restart), "damaged", "missing" (no segment has the records),
     "foreign".
     """
 
@@ -24,7 +25,7 @@ class Problem(NamedTuple):
 
     @property
     def lost(self) -> int | None:
-        """How many records; None when unknown."""
+        """Number of lost records; None if unknown."""
         if self.first is None:
             return 0 if self.last is None else None
         return None if self.last is None else self.last - self.first + 1

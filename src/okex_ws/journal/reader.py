@@ -1,6 +1,7 @@
-"""JournalReader: records back out of segments. What is damaged is skipped and said; nothing wrong is ever given.
+"""JournalReader: reads records from segments. Damaged parts are skipped and reported; a wrong record is never returned.
 
-A block counts when its header, its payload's CRC32, zstd's own checksum, its number of lines and their record numbers all agree.
+A block is valid if its header, the CRC32 of its payload, zstd's checksum, its number of lines and their record numbers all
+agree.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ from okex_ws.journal.format import (
     walk,
 )
 from okex_ws.journal.problems import Problem
-from okex_ws.journal.reading import names_in, opened, segment_numbers, torn_numbers
 from okex_ws.journal.records import Record, records_of
+from okex_ws.journal.segment_files import names_in, opened, segment_numbers, torn_numbers
 from okex_ws.journal.storage import OsStorage, Storage
 
 
 class _Place(NamedTuple):
-    """A file to be read. limit: the first record of the next segment, which is the better witness from there on."""
+    """A file to read. limit: first record of the next segment; from there on the next segment is used."""
 
     number: int | None
     path: Path
@@ -47,7 +48,7 @@ class _Place(NamedTuple):
 
 
 class _SegmentMark(NamedTuple):
-    """How far an earlier pass came: segment, offset, next record."""
+    """Position of the previous pass: segment, offset, next record."""
 
     number: int | None
     offset: int
@@ -55,11 +56,11 @@ class _SegmentMark(NamedTuple):
 
 
 class JournalReader:
-    """A recorder's folder, one segment file, or a capture in JSON lines (`.jsonl`; see captures.py).
+    """Reader of a recorder's folder, one segment file, or a capture in JSON lines (`.jsonl`; see captures.py).
 
-    `problems`: what the latest pass could not give; complete when the pass is. `header`: of the latest segment read.
-    `dialect`: of a capture, whose frames of others are passed over; lines of a journal say theirs themselves.
-    `is_closed`: whether the last segment ended properly; a journal still being written, or killed, has not.
+    `problems`: parts that the latest pass could not read, complete after the pass. `header`: of the latest segment read.
+    `dialect`: of a capture, whose frames of other dialects are skipped; a journal's lines carry their own.
+    `is_closed`: True if the last segment was closed; False while the journal is being written, or after a kill.
     """
 
     def __init__(self, path: Path, *, dialect: str = "v5", storage: Storage = OsStorage()) -> None:
@@ -78,10 +79,12 @@ class JournalReader:
     def records(
         self, *, after: int = 0, since: int | None = None, until: int | None = None, through: int | None = None
     ) -> Iterator[Record]:
-        """Records with number > after, ≤ through, and since ≤ receive time < until (ns), in order of number.
+        """Yield records with number > after, ≤ through, and since ≤ receive time < until (ns), in order of number.
 
-        Reads what is there when it begins; a later call with a higher `after` goes on where the last one ended, so following a
-        journal costs what is new. One pass at a time. Raises ForeignFileError, UnknownFormatError, StorageFailedError.
+        Reads the records present at the start. A later call with a higher `after` continues at the end of the previous one, so
+        following
+        a journal costs only the new records. One pass at a time. Raises ForeignFileError, UnknownFormatError,
+        StorageFailedError.
         """
         self.problems = []
         self._pending = []
@@ -106,7 +109,7 @@ class JournalReader:
                     yield from self._blocks(place, read, size, offset, is_ours, after, since, until)
             except StorageFailedError as error:
                 if place.path == self.path or not isinstance(error.__cause__, FileNotFoundError):
-                    raise  # else: an abandoned segment, removed since we looked
+                    raise  # else: an abandoned segment, removed since the folder was listed
             offset = 0
             name = place.path.name
             if place.number in self._torn:
@@ -147,7 +150,7 @@ class JournalReader:
                 self._expected = 1
             self._resolve(header.first, after=after, name=name, offset=item.offset)
             if header.flags & IS_HEADER:
-                self._take_header(place.path, lines)
+                self._read_header(place.path, lines)
             self.is_closed = bool(header.flags & IS_END)
             fresh = [record for record in found if record.n >= (self._expected or 0)]
             after_it = header.last + 1 if place.limit is None else min(header.last + 1, place.limit)
@@ -156,7 +159,7 @@ class JournalReader:
             yield from fresh if place.limit is None else (record for record in fresh if record.n < place.limit)
 
     def _is_wanted(self, block: Block, after: int, since: int | None, until: int | None) -> bool:
-        """Whether any of its records may be asked for; if not, its payload is not even read."""
+        """True if the block may hold a requested record; otherwise its payload is not read."""
         header = block.header
         return (
             header.last > after
@@ -166,7 +169,7 @@ class JournalReader:
         )
 
     def _places(self, after: int) -> tuple[list[_Place], int]:
-        """Where to read and from which offset in the first of them; sets which record is expected there."""
+        """Return the files to read and the offset in the first one; set the next expected record."""
         mark = self._mark
         if self.path.is_file() or self.path.name.endswith(SUFFIX):
             known = mark is not None and after + 1 >= mark.expected and mark.offset <= self._size(self.path)
@@ -183,14 +186,14 @@ class JournalReader:
             places.insert(0, place)
             if known and mark is not None and number == mark.number:
                 if self._size(place.path) < mark.offset:
-                    break  # cut since: from its beginning
+                    break  # cut since the previous pass: read it from its beginning
                 self._expected = mark.expected
                 return places, mark.offset
             first = self._first(place.path)
             limit = limit if first is None else first
             if after and first is not None and first <= after + 1 and not known:
                 break
-        else:  # all segments there are: what is asked for and comes before them is missing
+        else:  # all segments are read: requested records before the first one are missing
             self._expected = after + 1
             return places, 0
         self._expected = None
@@ -203,7 +206,7 @@ class JournalReader:
             return 0
 
     def _first(self, path: Path) -> int | None:
-        """The first record a segment says it begins with."""
+        """Return the number of the first record in a segment's header; None if it cannot be read."""
         try:
             with opened(self._storage, path) as (read, _):
                 header = parse(read(0, HEADER_BYTES))
@@ -212,7 +215,7 @@ class JournalReader:
         return header.first if header is not None else None
 
     def _check(self, place: _Place, read: Reader, size: int) -> bool:
-        """Whether the file is a segment, or was to become one. Refuses it when it is all there is to read."""
+        """True if the file is a segment or the beginning of one. Raises an error if it is the only file to read and is not."""
         head = read(0, 4096)
         if parse(head[:HEADER_BYTES]) is not None or any(isinstance(item, Block) for item in walk(read, size)):
             return True
@@ -223,17 +226,17 @@ class JournalReader:
             raise ForeignFileError(f"{place.path} is not a journal segment")
         return is_ours
 
-    def _take_header(self, path: Path, line: bytes) -> None:
+    def _read_header(self, path: Path, line: bytes) -> None:
         try:
             header = msgspec.json.decode(line, type=SegmentHeader)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ForeignFileError(f"{path} has no header line that this version understands") from None
+            raise ForeignFileError(f"{path} has no header line that this version can read") from None
         if header.format != FORMAT:
             raise UnknownFormatError(f"{path} is of format {header.format}; this version reads format {FORMAT}")
         self.header = header
 
     def _resolve(self, first: int | None, *, after: int, name: str = "", offset: int = 0) -> None:
-        """A good block begins with record `first`, or the journal is over (None): now the damage before it can be priced."""
+        """Report pending damage: the next valid block begins with record `first`, or the journal ends (None)."""
         expected = self._expected if self._expected is not None else (after + 1 if first is None else None)
         pending, self._pending = self._pending, []
         if self._expected is None:
@@ -243,7 +246,7 @@ class JournalReader:
                 why = "no segment has these records"
                 self.problems.append(Problem(name, offset, offset, expected, first - 1, "missing", why))
         else:
-            self._report(pending, *_cost(pending, expected, first))
+            self._report(pending, *_lost_range(pending, expected, first))
         if first is not None:
             self._expected = max(first, self._expected or 0)
 
@@ -256,11 +259,11 @@ class JournalReader:
             kind = "damaged" if "damaged" in kinds else kinds[-1]
             why = ", ".join(dict.fromkeys(damage.why for damage in damages))
             self.problems.append(Problem(name, damages[0].start, damages[-1].end, lost_first, lost_last, kind, why))
-            lost_first = lost_last = None  # the range is said once
+            lost_first = lost_last = None  # the range is reported once
 
 
-def _cost(pending: list[tuple[str, Damage]], expected: int | None, first: int | None) -> tuple[int | None, int | None]:
-    """First and last record lost with this damage; see Problem."""
+def _lost_range(pending: list[tuple[str, Damage]], expected: int | None, first: int | None) -> tuple[int | None, int | None]:
+    """Return the first and last record lost with this damage; see Problem."""
     if first is not None:
         if expected is None:
             return None, first - 1 or None
@@ -272,10 +275,10 @@ def _cost(pending: list[tuple[str, Damage]], expected: int | None, first: int | 
 
 
 def read_header(path: Path, *, storage: Storage = OsStorage()) -> SegmentHeader:
-    """A segment's header line. Raises JournalError when it is damaged."""
+    """Return the header line of a segment. Raises JournalError if it is damaged."""
     reader = JournalReader(path, storage=storage)
     for _ in reader.records():
         break
     if reader.header is None:
-        raise JournalError(f"{path} has lost its header line")
+        raise JournalError(f"{path} has no readable header line")
     return reader.header

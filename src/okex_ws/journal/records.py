@@ -1,4 +1,4 @@
-"""Record: one thing a line was told or said, as the journal has it."""
+"""Record: one input or output of a line in the journal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import msgspec
 from okex_ws.journal.format import BlockHeader
 
 INCOMING = ("in", "deflated", "binary")
-"""Kinds of what came from the exchange: a text, the text of a binary frame that deflates back to it, any other binary frame."""
+"""Kinds received from the exchange: a text, the text of a binary frame that deflates back to it, any other binary frame."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """n: number in its recorder's journal, from 1; ts: receive time, ns UTC; line: its name; conn: which connection of the line;
-    kind: one of INCOMING, "out" or another input of the line; text: the frame as it was, or a small JSON object; segment: its
+    """One journal record.
+
+    n: number in its recorder's journal, from 1; ts: receive time, ns UTC; line: its name; conn: the connection of the line;
+    kind: one of INCOMING, "out" or another input of the line; text: the unchanged frame, or a small JSON object; segment: its
     number.
     """
 
@@ -39,21 +41,21 @@ _decode_lines = msgspec.json.Decoder(_RecordLine).decode_lines
 
 
 def records_of(lines: bytes, header: BlockHeader) -> list[Record]:
-    """The records of a block. Raises ValueError unless they are exactly the ones its header announces."""
+    """Return the records of a block. Raises ValueError unless they match its header."""
     amount = lines.count(b"\n")
     if amount != header.amount:
-        raise ValueError(f"{amount} lines where the header says {header.amount}")
+        raise ValueError(f"{amount} lines, but the header has {header.amount}")
     try:
         found = _decode_lines(lines)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"a line is no record: {error}") from None
+        raise ValueError(f"a line is not a record: {error}") from None
     records = []
     segment = header.segment
     for n, line in enumerate(found, header.first):
         text = line.text.encode() if line.text is not None else line.b64
         if line.n != n or text is None:
-            raise ValueError(f"record {n} is not where it should be")
+            raise ValueError(f"record {n} is out of order")
         records.append(Record(n, line.ts, line.line, line.conn, line.kind, text, segment))
     if len(records) != header.amount:
-        raise ValueError(f"{len(records)} records where the header says {header.amount}")
+        raise ValueError(f"{len(records)} records, but the header has {header.amount}")
     return records

@@ -1,7 +1,8 @@
-"""What a writer does before it writes where another has written: find the end, and cut the tail a kill left behind.
+"""Recovery of a recorder's folder before a writer continues: find the end and cut the tail that a kill left.
 
-Only what cannot be a whole block is cut, and it is kept beside the segment, as `<segment>.torn`. Damage in the middle, and whole
-blocks whose payload is bad, stay where they are: readers say what is lost.
+Only bytes that cannot be a complete block are cut; they are kept beside the segment as `<segment>.torn`. Damage in the middle
+and
+complete blocks with an invalid payload stay; readers report the loss.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import NamedTuple
 from okex_ws.journal.errors import UnknownFormatError, naming
 from okex_ws.journal.format import Block, Damage, Reader, is_torn_start, other_format, segment_name, torn_name, walk
 from okex_ws.journal.problems import Problem
-from okex_ws.journal.reading import end_of, names_in, opened, segment_numbers, torn_numbers
+from okex_ws.journal.segment_files import end_of, names_in, opened, segment_numbers, torn_numbers
 from okex_ws.journal.storage import OsStorage, Storage
 
 _COPY = 1024 * 1024
 
 
 class RecoveredTail(NamedTuple):
-    """What is there: the last record's number, the last segment's number, and what was cut."""
+    """State of the folder: number of the last record, number of the last segment, parts that were cut."""
 
     last: int
     segment: int
@@ -27,10 +28,10 @@ class RecoveredTail(NamedTuple):
 
 
 def recover(folder: Path, *, storage: Storage = OsStorage()) -> RecoveredTail:
-    """Cut the torn tails of a recorder's segments; nothing changes when there are none. The caller holds the FolderLock.
+    """Cut the torn tails of a recorder's segments; nothing changes if there are none. The caller holds the FolderLock.
 
-    Reads block headers, not payloads. May be killed at any moment and run again.
-    Raises UnknownFormatError when a segment is of another version: nothing is cut then.
+    Reads block headers, not payloads. A killed recovery can run again.
+    Raises UnknownFormatError if a segment has another version; then nothing is cut.
     """
     names = names_in(storage, folder)
     numbers = segment_numbers(names)
@@ -75,11 +76,11 @@ def _cut(storage: Storage, path: Path, tail: Damage) -> Problem:
 
 
 def _keep(storage: Storage, read: Reader, tail: Damage, torn: Path) -> None:
-    """The tail into a file of its own, durable before it is cut."""
+    """Copy the tail to its own file, durable before the tail is cut."""
     partial = torn.with_name(torn.name + ".part")
     with naming("create", partial):
         if partial.name in storage.list(partial.parent):
-            storage.remove(partial)  # of a recovery that was killed
+            storage.remove(partial)  # left by a killed recovery
         file = storage.create(partial)
     try:
         for offset in range(tail.start, tail.end, _COPY):

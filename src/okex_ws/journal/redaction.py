@@ -1,6 +1,6 @@
-"""What must not be written down: keys, passphrases and signatures in what we send, and in answers that quote it.
+"""Redaction of keys, passphrases and signatures in sent frames and in answers that quote them.
 
-A frame without secrets is untouched, byte for byte. Source: docs-v5 "Login"; the legacy pages' `login` and `parameters`.
+A frame without secrets stays unchanged, byte for byte. Source: docs-v5 "Login"; the legacy pages' `login` and `parameters`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 STARS = "***"
 
 QUOTED = (b"assphrase", b"Unrecognized request")
-"""What an answer holds that may quote a login back: errors 60012, and V3's 30039, repeat the request they could not read."""
+"""Texts in answers that may quote a login: errors 60012, and V3's 30039, repeat the request that could not be parsed."""
 
 _MENTIONS = re.compile(rb"log.?in|api.?key|pass.?phrase|sign|secret|\\u", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"api.?key|pass.?phrase|^sign(ature)?$|secret", re.IGNORECASE)
@@ -21,12 +21,12 @@ _PLAIN_KEYS = frozenset({"op", "event", "id", "code", "connId"})
 
 
 def is_quoting(text: bytes) -> bool:
-    """Whether an incoming text may repeat what we sent."""
+    """True if an incoming text may quote a sent frame."""
     return QUOTED[0] in text or QUOTED[1] in text
 
 
 def redacted(text: bytes) -> bytes:
-    """The text without secrets. What cannot be read as JSON and mentions one goes whole."""
+    """Return the text without secrets. A text that mentions one and is not JSON is replaced whole."""
     if _MENTIONS.search(text) is None:
         return text
     try:

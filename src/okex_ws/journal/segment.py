@@ -1,6 +1,6 @@
-"""Segment and Batch: bytes on their way to the disk. The only part of the writer that waits for it.
+"""Segment and Batch: bytes on their way to the disk. Only this part of the writer waits for the disk.
 
-A Batch may be stored on another thread than the writer's: it touches its own segment and nothing of the writer's.
+A Batch may be stored on another thread: it touches its own segment and nothing of the writer.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 from okex_ws.journal.errors import JournalError, StorageFailedError, naming
 from okex_ws.journal.storage import Storage
 
-LEFTOVERS_MOST = 1000
-"""Abandoned tails remembered for removal; what is forgotten is read as the duplicate it is, and skipped."""
+MAX_LEFTOVERS = 1000
+"""Maximum number of abandoned tails remembered for removal; readers skip the others as duplicates."""
 
 
 class Segment:
-    """One file that grows. length: bytes that are on the disk for sure; created: ns."""
+    """One growing file. length: bytes known to be on the disk; created: ns."""
 
     def __init__(self, storage: Storage, path: Path, number: int, created: int) -> None:
         self.path = path
@@ -29,7 +29,9 @@ class Segment:
         self._file: int | None = None
 
     def append(self, content: bytes) -> None:
-        """Write and fsync; the first time create, and fsync the folder. Raises StorageFailedError: then abandon it."""
+        """Write and fsync; the first call creates the file and syncs the folder. After StorageFailedError the segment must be
+        abandoned.
+        """
         storage = self._storage
         if self._file is None:
             with naming("create", self.path):
@@ -45,14 +47,14 @@ class Segment:
         self.length += len(content)
 
     def close(self) -> None:
-        """Let the file go; what matters is on the disk already."""
+        """Close the file; acknowledged bytes are on the disk already."""
         file, self._file = self._file, None
         if file is not None:
             with suppress(OSError):
                 self._storage.close(file)
 
     def trim(self) -> bool:
-        """Take away what is not known to be on the disk: the next segment has it. Returns whether nothing is left to take."""
+        """Remove bytes not known to be on the disk; the next segment has them. Returns True if none are left."""
         if not self._is_ours:
             return True
         try:
@@ -68,7 +70,7 @@ class Segment:
 
 
 class Batch:
-    """Framed blocks for one segment, one write and one fsync. through: the last record in it; ends: the segment's last."""
+    """Framed blocks for one segment: one write, one fsync. through: its last record; ends: True for the segment's last batch."""
 
     def __init__(
         self, segment: Segment, content: bytes, *, through: int, blocks: int, ends: bool, leftovers: list[Segment]
@@ -83,10 +85,10 @@ class Batch:
         self._leftovers = leftovers
 
     def store(self) -> None:
-        """To the disk. A failure is kept in `error` for `settle` to raise, and the segment is abandoned.
+        """Write the batch to the disk. On failure `error` is set for `settle` to raise, and the segment is abandoned.
 
-        Nothing is tried twice on one segment: after a failed fsync the kernel may have dropped the pages and called them clean
-        (fsync(2), EIO), so a second fsync that succeeds proves nothing.
+        A write is never repeated on the same segment: after a failed fsync the kernel may drop the pages and mark them clean
+        (fsync(2), EIO), so a later successful fsync proves nothing.
         """
         try:
             self.segment.append(self.content)
@@ -104,5 +106,5 @@ class Batch:
 
     def _abandon(self) -> None:
         self.segment.close()
-        if not self.segment.trim() and len(self._leftovers) < LEFTOVERS_MOST:
+        if not self.segment.trim() and len(self._leftovers) < MAX_LEFTOVERS:
             self._leftovers.append(self.segment)

@@ -1,4 +1,4 @@
-"""Storage: the few things a journal asks of a file system, so that a test can make any of them fail.
+"""Storage: the file system operations of the journal, an interface so that a test can make any of them fail.
 
 Files are descriptors (int). Every method raises OSError and nothing else.
 """
@@ -17,46 +17,46 @@ class Storage(Protocol):
     """A file system."""
 
     def make_folder(self, path: Path) -> None:
-        """The folder and its parents, durable; no error when it is there."""
+        """Create the folder and its parents, durable; no error if it exists."""
 
     def create(self, path: Path) -> int:
-        """A new file to append to; FileExistsError when there is one."""
+        """Create a file to append to; FileExistsError if it exists."""
 
     def open_append(self, path: Path) -> int:
-        """A file to append to, new or not."""
+        """Open a file to append to; create it if needed."""
 
     def open_read(self, path: Path) -> int: ...
 
     def close(self, file: int) -> None: ...
 
     def write(self, file: int, content: bytes) -> None:
-        """All of it, or OSError with any part of it written."""
+        """Write all bytes, or raise OSError after a part of them."""
 
     def fsync(self, file: int) -> None: ...
 
     def fsync_dir(self, path: Path) -> None: ...
 
     def truncate(self, path: Path, length: int) -> None:
-        """Cut and make the cut durable."""
+        """Truncate the file, durable."""
 
     def rename(self, source: Path, target: Path) -> None: ...
 
     def remove(self, path: Path) -> None: ...
 
     def list(self, path: Path) -> list[str]:
-        """Names in a folder, sorted."""
+        """Return the names in a folder, sorted."""
 
     def size(self, path: Path) -> int: ...
 
     def read_at(self, file: int, offset: int, length: int) -> bytes:
-        """Up to `length` bytes; fewer only at the end of the file."""
+        """Return up to `length` bytes; fewer only at the end of the file."""
 
     def read(self, path: Path) -> bytes:
-        """The whole of a small file."""
+        """Return the content of a small file."""
 
 
 class OsStorage:
-    """The operating system's."""
+    """Storage of the operating system."""
 
     def make_folder(self, path: Path) -> None:
         if path.is_dir():

@@ -1,7 +1,7 @@
-"""JournalWriter: records into segments, with a promise about when they are on the disk.
+"""JournalWriter: writes records into segments and reports which of them are on the disk.
 
-`write` buffers; `flush` makes durable and says up to which record. A record is acknowledged when write, fsync and, for a new
-file, fsync of its folder have all succeeded. What is not acknowledged stays in the buffer, whatever the disk does.
+`write` buffers; `flush` makes records durable and returns the last one. A record is acknowledged once write, fsync and, for a
+new file, fsync of its folder have succeeded. Unacknowledged records stay in the buffer, whatever the disk does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Packed(NamedTuple):
-    """A block cut and compressed, not yet acknowledged."""
+    """A compressed block, not yet acknowledged."""
 
     first: int
     amount: int
@@ -48,12 +48,14 @@ class _Packed(NamedTuple):
 
 
 class JournalWriter:
-    """One recorder's journal, in `folder`/`recorder`. The caller holds the data folder's FolderLock and keeps `deadline`.
+    """One recorder's journal in `folder`/`recorder`. The caller holds the data folder's FolderLock and flushes by `deadline`.
 
-    flush_within_s: how old an unacknowledged record may become before a flush is due. segment_bytes, segment_s: after which size
-    and age a flush is a segment's last. buffer_bytes: how much may wait for a disk that fails; then `write` raises
-    JournalFullError and the record is not taken. `recovered` says what was found, and cut, in a folder that is not new.
-    `acknowledged` is the last record that is on the disk, `last` the last that was taken.
+    flush_within_s: maximum age of an unacknowledged record before a flush is due. segment_bytes, segment_s: size and age at
+    which a
+    flush closes the segment. buffer_bytes: maximum of bytes that wait for a failing disk; beyond it `write` raises
+    JournalFullError.
+    `recovered`: the records found, and the parts cut, in an existing folder. `acknowledged`: the last record on the disk;
+    `last`: the last accepted one.
     """
 
     def __init__(
@@ -97,9 +99,9 @@ class JournalWriter:
         self._heads: dict[tuple[str, int, str], bytes] = {}
 
     def write(self, now: int, line: str, conn: int, kind: str, text: bytes) -> int:
-        """Take a record; returns its number. Nothing waits for the disk.
+        """Accept a record without waiting for the disk; returns its number.
 
-        text: untouched in the journal, but for secrets. Raises JournalFullError, RecordTooLongError: the record was not taken.
+        text: stored unchanged, except for secrets. Raises JournalFullError, RecordTooLongError: the record was not accepted.
         """
         if self._size >= BLOCK_BYTES:
             self._cut()
@@ -123,7 +125,7 @@ class JournalWriter:
         elif now < self._earliest:
             self._earliest = now
         if self._due is None or self._due > now + self._within:
-            # Also when the clock stepped back: the promise is kept by either clock.
+            # Also after the clock stepped back: the limit holds by either clock.
             self._due = now + self._within
         self._lines.append(record)
         self._size = size
@@ -131,39 +133,41 @@ class JournalWriter:
         return n
 
     def deadline(self) -> int | None:
-        """When `flush` is due; None when nothing waits. After a failure: when to try again."""
+        """Return the time when `flush` is due; None if nothing waits. After a failure: the time of the next attempt."""
         return self._due
 
     @property
     def buffered_bytes(self) -> int:
-        """What is not acknowledged, as it lies in memory."""
+        """Unacknowledged bytes in memory."""
         return self._packed_bytes + self._size
 
     def flush(self, now: int) -> int:
-        """Everything taken, to the disk; returns the last acknowledged record.
+        """Write all accepted records to the disk; returns the last acknowledged one.
 
-        Raises StorageFailedError after abandoning the segment. The records stay buffered, and the next flush writes them to a new
-        segment: an acknowledged record is never in doubt, an unacknowledged one never forgotten.
+        Raises StorageFailedError after abandoning the segment. The records stay buffered, and the next flush writes them to a
+        new
+        segment: an acknowledged record is always on the disk, an unacknowledged one is never lost.
         """
         return self._flush(now, ends=False)
 
     def rotate(self, now: int) -> int:
-        """A flush that ends the segment; the next record begins another. Raises as `flush`."""
+        """Flush and close the segment; the next record begins another. Raises as `flush`."""
         return self._flush(now, ends=True)
 
     def close(self, now: int) -> int:
-        """A flush that ends the journal. Raises as `flush`, and is then not closed: it may be tried again."""
+        """Flush and close the journal. Raises as `flush`; the journal then stays open and `close` can be repeated."""
         through = self._flush(now, ends=True)
         self.is_closed = True
         return through
 
     def prepare(self, now: int, *, ends: bool = False) -> Batch | None:
-        """A flush in three steps, for a caller that may not wait: `prepare`, `batch.store()` on any thread, `settle`.
+        """First step of a flush for a caller that must not wait: `prepare`, `batch.store()` on any thread, `settle`.
 
-        Returns None when there is nothing to store. Between prepare and settle `write` goes on; another prepare is an error.
+        Returns None if there is nothing to store. `write` may be called between prepare and settle; another prepare is an
+        error.
         """
         if self._batch is not None:
-            raise JournalError("a batch is on its way to the disk; settle it first")
+            raise JournalError("a batch is being stored; settle it first")
         if self._lines:
             self._cut()
         if not self._packed and (self._segment is None or not ends):
@@ -176,7 +180,7 @@ class JournalWriter:
             parts.append(self._header_block(segment, now))
         for packed in self._packed:
             parts += self._framed(segment, packed)
-        segment.created = min(segment.created, now)  # a clock set back must not make a segment endless
+        segment.created = min(segment.created, now)  # a clock that stepped back must not extend a segment without end
         content = b"".join(parts)
         full = segment.length + len(content) >= self._segment_bytes or now - segment.created >= self._segment_ns
         through = self._packed[-1].first + self._packed[-1].amount - 1 if self._packed else self.acknowledged
@@ -190,8 +194,8 @@ class JournalWriter:
         return self._batch
 
     def settle(self, batch: Batch, now: int) -> int:
-        """What became of a batch; returns the last acknowledged record. Raises StorageFailedError as `flush`."""
-        assert batch is self._batch, "not the batch on its way"
+        """Record the result of a batch; returns the last acknowledged record. Raises StorageFailedError as `flush`."""
+        assert batch is self._batch, "not the batch being stored"
         self._batch = None
         if not batch.is_stored:
             self._segment = None
@@ -217,7 +221,7 @@ class JournalWriter:
         return self.settle(batch, now)
 
     def _cut(self) -> None:
-        """The lines so far become a block."""
+        """Compress the buffered lines into a block."""
         raw = b"".join(self._lines)
         packed = _Packed(
             self.last - len(self._lines) + 1, len(self._lines), len(raw), self._earliest, self._latest, self._compress(raw)
@@ -250,12 +254,12 @@ class JournalWriter:
 
     def _as_base64(self, n: int, now: int, head: bytes, text: bytes) -> bytes:
         if len(text) > MAX_TEXT:
-            raise RecordTooLongError(f"a text of {len(text)} bytes is longer than a record may be ({MAX_TEXT})")
+            raise RecordTooLongError(f"a text of {len(text)} bytes exceeds the maximum of a record ({MAX_TEXT})")
         return b'{"n":%d,"ts":%d%b"b64":%b}\n' % (n, now, head, _encode(text))
 
     def _refuse(self) -> None:
         if self.is_closed:
             raise JournalError(f"the journal in {self.folder} is closed")
         raise JournalFullError(
-            f"{self.buffered_bytes} bytes wait for the disk of {self.folder}: record {self.last + 1} was not taken"
+            f"{self.buffered_bytes} bytes wait for the disk of {self.folder}: record {self.last + 1} was not accepted"
         )

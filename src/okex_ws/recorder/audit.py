@@ -19,7 +19,7 @@ from okex_ws.recorder.watermarks import Watermark, witnesses
 from okex_ws.replay import Replay
 from okex_ws.store.folder import DAY, StoreError, date_text
 from okex_ws.store.query import Folder, Store
-from okex_ws.store.status_rows import news_line
+from okex_ws.store.status_rows import status_line
 from okex_ws.store.tables import event_ns, table_of
 from okex_ws.store.verify import DAMAGE, EXPLAINED, GONE, HOLE, UNVERIFIABLE, VerifyFinding, VerifyReport, subtract, verify
 
@@ -144,7 +144,7 @@ def _said(reader: JournalReader, folder: Folder) -> _Said:
             stretches.append([record.n, record.n])
         for i, event in enumerate(events if is_exact else ()):
             if not isinstance(event, Push):
-                said.news[record.n, i] = news_line(event, reader.path.name, record.n, i)
+                said.news[record.n, i] = status_line(event, reader.path.name, record.n, i)
             elif record.n > said.committed:
                 said.later += 1
             elif not _is_gone(event, gone):

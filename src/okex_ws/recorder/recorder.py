@@ -268,7 +268,7 @@ class Recorder:
         if self._tabling is not None:
             return
         with self._noting("tables", now):
-            self.tables.flush_news(now, self.journal.acknowledged)
+            self.tables.flush_status(now, self.journal.acknowledged)
         due = self.tables.deadline()
         rows = self._due_rows() if due is not None and due <= now else None
         if rows is not None:

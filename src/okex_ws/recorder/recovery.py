@@ -10,7 +10,7 @@ from okex_ws.events import Push
 from okex_ws.journal import JournalReader, recover
 from okex_ws.replay import Replay
 from okex_ws.store.ledger import Manifest
-from okex_ws.store.status_rows import last_told
+from okex_ws.store.status_rows import last_status_record
 from okex_ws.store.writer import TableBatch, TableWriter
 
 _CHANNELS = {"trades": "trades", "single_trades": "trades-all"}
@@ -71,7 +71,7 @@ def _fill(
 ) -> int:
     replay = Replay()
     last = replay.resume(journal, through=tables.committed)
-    told = last_told(tables.root, journal.name)
+    told = last_status_record(tables.root, journal.name)
     added = 0
     for record in JournalReader(journal).records(after=last, through=through):
         if not is_wanted():

@@ -1,6 +1,6 @@
 """In: events with their journal record. Out: Parquet tables, ledgers of gaps and connections, and SQL over all of it.
-May import: journal, events, and pyarrow, duckdb (numpy for one export), which nothing else does.
-Exactly once: a row is there when the ledger names its file, and no view shows it twice.
+May import: journal, events; and alone in the package pyarrow and duckdb (numpy for one export).
+Exactly once: a row counts if the ledger names its file, and no view returns it twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from okex_ws.store.writer import TableWriter
 
 
 def open(path: Path | str, *more: Path | str) -> Store:  # noqa: A001  # as of a file
-    """A data folder as an SQL database; several folders are merged. Raises StoreError."""
+    """Open a data folder as an SQL database; several folders are merged. Raises StoreError."""
     return Store(path, *more)
 
 

@@ -1,8 +1,9 @@
-"""compact: many small files of a recorder, a table, a day and an instrument → few large ones.
+"""Compaction: merge many small files of a recorder, a table, a day and an instrument into few large ones.
 
-The new file is written and made durable, then one line of `ledger/compactions.jsonl` swaps it for the old ones. Killed before
-that line, the old files count; after it, the new one; at no instant neither or both. Old files are removed when no reader is at
-work, now or by the next compaction. A recorder may go on writing meanwhile.
+The new file is written and made durable, then one line of `ledger/compactions.jsonl` swaps it for the old ones. After a kill
+before that line the old files count; after it, the new one; at no instant neither or both. Old files are removed while no
+reader
+is active, now or by the next compaction. A recorder may write meanwhile.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ LARGEST_BYTES = 128 << 20
 
 
 class Compacted(msgspec.Struct):
-    """What a compaction did. left: replaced files that readers still kept from being removed. refused: damaged files, a line
-    each; they and those they would have been merged with stay as they are."""
+    """Result of a compaction. left: replaced files that active readers still keep. refused: damaged files, a line each; these
+    and
+    the files of their group are not merged.
+    """
 
     merged: int = 0
     made: int = 0
@@ -42,9 +45,9 @@ def compact(
     least: int = 2,
     storage: Storage | None = None,
 ) -> Compacted:
-    """Merge the files of a data folder. now: ns UTC. table: only that one. least: fewer files together are left alone.
+    """Merge the files of a data folder. now: ns UTC. table: only this one. least: smaller groups stay as they are.
 
-    Raises StoreError for what is no data folder, and while another compaction runs; OSError when the disk refuses.
+    Raises StoreError if the folder is not a data folder or another compaction runs; OSError on a disk error.
     """
     check(path)
     root = Path(path).absolute()
@@ -60,7 +63,7 @@ def compact(
             for group in _groups(here, least):
                 try:
                     added = _merge(root, group, storage)
-                except StoreError as error:  # merged, a damaged file would have a good checksum
+                except StoreError as error:  # otherwise the merged file would give damaged rows a valid checksum
                     done.refused.append(str(error))
                     continue
                 line = Compaction(now, [added], [file.path for file in group])
@@ -75,7 +78,7 @@ def compact(
 
 
 def _groups(files: list[File], least: int) -> Iterator[list[File]]:
-    """Files that become one: of the same recorder, partition and columns, and small enough together."""
+    """Yield groups of files to merge: of the same recorder, partition and columns, and small enough together."""
     series: dict[tuple[str, str, int], list[File]] = {}
     for file in files:
         if file.rows < LARGEST_ROWS // 2 and file.size < LARGEST_BYTES // 2:
@@ -110,7 +113,7 @@ def _merge(root: Path, group: list[File], storage: Storage) -> File:
 
 
 def _remove_unlisted(root: Path, manifest: Manifest, storage: Storage) -> None:
-    """What a killed compaction wrote before its line."""
+    """Remove the files that a killed compaction wrote before its ledger line."""
     known = {file.path for compaction in manifest.compactions.items for file in compaction.added}
     for table in names_in(storage, root / TABLES):
         for date in names_in(storage, root / TABLES / table):

@@ -1,4 +1,4 @@
-"""Exports: CSV of any query, CSV files as tardis.dev lays them out, and event arrays for hftbacktest.
+"""Exports: CSV of any query, CSV files in tardis.dev's layout, and event arrays for hftbacktest.
 
 Books are exported in the order of their chain. Sources of the layouts: docs.tardis.dev "Downloadable CSV files, Data types";
 hftbacktest's documentation, "Data" and `hftbacktest.types`.
@@ -36,7 +36,7 @@ EVENT_FIELDS = [
 
 
 def export_csv(store: Store, target: Path | str, query: str) -> int:
-    """The answer of a query as one CSV file, compressed when its name ends in .gz; returns how many rows."""
+    """Write the result of a query as one CSV file, compressed if the name ends in .gz; returns the number of rows."""
     return _complete(store, query, Path(target))
 
 
@@ -50,15 +50,15 @@ def export_tardis(
     until: int | None = None,
     channel: str = "books",
 ) -> int:
-    """One instrument as a CSV file in tardis.dev's layout; returns how many rows.
+    """Write one instrument as a CSV file in tardis.dev's layout; returns the number of rows.
 
-    kind: trades, incremental_book_L2, or book_snapshot_N of N levels a side. since, until: ts_recv, ns. Times in the file are
-    microseconds since 1970; a name ending in .gz is compressed.
+    kind: trades, incremental_book_L2, or book_snapshot_N with N levels a side. since, until: ts_recv, ns. Times in the file are
+    microseconds since 1970; the file is compressed if its name ends in .gz.
     """
     path = Path(target)
     tables = ("trades",) if kind == "trades" else ("book_snapshots", "book_updates")
-    _need(store, [name for name in tables if name in store.table_names()], instrument)
-    nothing = f"there is nothing of {instrument} in {' and '.join(tables)} then; `okex-ws query` tells what there is"
+    _require_instrument(store, [name for name in tables if name in store.table_names()], instrument)
+    nothing = f"there is nothing of {instrument} in {' and '.join(tables)} in this period; see `okex-ws query FOLDER`"
     head = f"{literal(tardis_exchange(instrument))} AS exchange, {literal(instrument.upper())} AS symbol"
     if kind == "trades":
         query = (
@@ -75,7 +75,7 @@ def export_tardis(
         return _complete(store, query, path, nothing)
     depth = re.fullmatch(r"book_snapshot_(\d{1,3})", kind)
     if depth is None or not int(depth[1]):
-        raise StoreError(f"no tardis file is called {kind!r}; there are trades, incremental_book_L2, book_snapshot_N")
+        raise StoreError(f"unknown tardis file {kind!r}; known are trades, incremental_book_L2, book_snapshot_N")
     return _export_snapshots(store, path, int(depth[1]), instrument, since, until, channel, nothing)
 
 
@@ -88,10 +88,11 @@ def export_hftbacktest(
     until: int | None = None,
     channel: str = "books",
 ) -> int:
-    """Trades and book of one instrument as an .npz that hftbacktest reads (array `data`); returns how many events.
+    """Write trades and book of one instrument as an .npz for hftbacktest (array `data`); returns the number of events.
 
-    Local times are shifted as a whole where the clocks say that a message came before it was sent. Events out of the
-    exchange's order are split into one for the exchange's side and one for the local side.
+    All local times are shifted if the clocks make a message arrive before it was sent. An event out of the exchange's order is
+    split
+    into one event for the exchange side and one for the local side.
     """
     try:
         import numpy as np
@@ -136,7 +137,7 @@ def export_hftbacktest(
 
 
 def tardis_exchange(instrument: str) -> str:
-    """tardis.dev's name of the part of OKX an instrument is traded on."""
+    """Return tardis.dev's exchange name for an instrument."""
     parts = instrument.split("-")
     if len(parts) == 2:
         return "okex"
@@ -145,8 +146,8 @@ def tardis_exchange(instrument: str) -> str:
     return "okex-options" if parts[-1] in ("C", "P") else "okex-futures"
 
 
-def _need(store: Store, tables: list[str], instrument: str) -> None:
-    """Say which instruments there are when this one is none of them, before a file is touched."""
+def _require_instrument(store: Store, tables: list[str], instrument: str) -> None:
+    """Raise StoreError with the known instruments if this one is not among them, before a file is written."""
     found = {row[0] for table in tables for row in store.rows(f"SELECT DISTINCT instrument FROM raw_{table}")}
     if tables and instrument not in found:
         raise StoreError(f"{instrument} is not in {' or '.join(tables)}; there are {', '.join(sorted(found)) or 'none'}")
@@ -164,39 +165,40 @@ def _where(instrument: str, since: int | None, until: int | None, channel: str =
 
 
 def _rows_sql(store: Store, instrument: str, since: int | None, until: int | None, channel: str) -> str:
-    """Snapshots and updates of one book in the order of its chain, numbered by `place`; `local` never steps back.
+    """SQL of one book's snapshots and updates in the order of their chain, numbered by `place`; `local` never decreases.
 
-    What begins in the middle of a chain begins with a snapshot at `since`, of what the rows before amount to.
+    If `since` is in the middle of a chain, the first row is a snapshot at `since`, built from the rows before it.
     """
     where = _where(instrument, None, until, channel)
     if since is not None:
-        where += _from_image(store, instrument, since, channel)
+        where += _from_snapshot(store, instrument, since, channel)
     parts = [
-        f"SELECT ts_event, ts_recv, sequence, recorder, n, i, {image} AS is_snapshot, bids, asks FROM {table} {where}"
-        for table, image in (("book_snapshots", "true"), ("book_updates", "false"))
+        f"SELECT ts_event, ts_recv, sequence, recorder, n, i, {is_snapshot} AS is_snapshot, bids, asks FROM {table} {where}"
+        for table, is_snapshot in (("book_snapshots", "true"), ("book_updates", "false"))
         if table in store.table_names()
     ]
     if not parts:
         raise StoreError(f"there is no book of {instrument} in {channel}")
     both = " UNION ALL BY NAME ".join(parts)
     recorders = store.rows(f"SELECT count(DISTINCT recorder) FROM ({both})")[0][0]
-    # One recorder's own order is the exchange's; the rows of several meet in the sequence.
+    # One recorder's own order is the exchange's; rows of several recorders are merged by sequence.
     order = "n, i" if recorders <= 1 else "ts_event, sequence NULLS FIRST, ts_recv, n, i"
     rows = f"SELECT *, row_number() OVER (ORDER BY {order}) AS place, max(ts_recv) OVER (ORDER BY {order}) AS local FROM ({both})"
-    return rows if since is None else _opened_sql(rows, since)
+    return rows if since is None else _from_since_sql(rows, since)
 
 
-def _from_image(store: Store, instrument: str, since: int, channel: str) -> str:
-    """A condition: rows from the last image before `since` on."""
-    images = f"SELECT ts_event, ts_recv FROM book_snapshots {_where(instrument, None, since, channel)}"
-    last = store.rows(f"{images} ORDER BY ts_recv DESC LIMIT 1") if "book_snapshots" in store.table_names() else []
-    # Another recorder may have heard sooner of what comes after the image.
+def _from_snapshot(store: Store, instrument: str, since: int, channel: str) -> str:
+    """SQL condition: rows from the last snapshot before `since` on."""
+    snapshots = f"SELECT ts_event, ts_recv FROM book_snapshots {_where(instrument, None, since, channel)}"
+    last = store.rows(f"{snapshots} ORDER BY ts_recv DESC LIMIT 1") if "book_snapshots" in store.table_names() else []
+    # Another recorder may have received the rows after the snapshot sooner.
     return f" AND (ts_event >= {last[0][0]} OR ts_recv >= {last[0][1]})" if last else f" AND ts_recv >= {since}"
 
 
-def _opened_sql(rows: str, since: int) -> str:
-    """Rows from `since` on, after a snapshot of what came before them. None where they begin with an image: before it the book
-    may have been stale."""
+def _from_since_sql(rows: str, since: int) -> str:
+    """SQL of the rows from `since` on, after a snapshot of the rows before. No such snapshot if they begin with one: the book
+    before it may have been stale.
+    """
     sides = [
         f"SELECT place, '{side}' AS side, unnest({side}s) AS level, generate_subscripts({side}s, 1) AS rank FROM opening"
         for side in ("bid", "ask")
@@ -207,9 +209,9 @@ def _opened_sql(rows: str, since: int) -> str:
     )
     return f"""
         WITH chain AS MATERIALIZED ({rows}),
-        edge AS (SELECT max(place) AS last, max(place) FILTER (is_snapshot) AS image FROM chain WHERE local < {since}),
+        edge AS (SELECT max(place) AS last, max(place) FILTER (is_snapshot) AS snapshot FROM chain WHERE local < {since}),
         opening AS (
-            SELECT chain.* FROM chain, edge WHERE place BETWEEN image AND last
+            SELECT chain.* FROM chain, edge WHERE place BETWEEN snapshot AND last
             AND (SELECT NOT is_snapshot FROM chain, edge WHERE place = last + 1)
         ),
         levels AS (
@@ -223,9 +225,9 @@ def _opened_sql(rows: str, since: int) -> str:
 
 
 def _levels_sql(store: Store, instrument: str, since: int | None, until: int | None, channel: str) -> str:
-    """One row a level: place, part, ts_event, local, is_snapshot, is_clear, side, price, size.
+    """SQL with one row per level: place, part, ts_event, local, is_snapshot, is_clear, side, price, size.
 
-    A snapshot's side begins with a row that clears: its price is the last of the side, its size 0.
+    A snapshot's side begins with a row that clears it: its price is the last of the side, its size 0.
     """
     rows = _rows_sql(store, instrument, since, until, channel)
     head = "place, ts_event, local, is_snapshot"
@@ -244,7 +246,7 @@ def _levels_sql(store: Store, instrument: str, since: int | None, until: int | N
 
 
 def _in_both_orders(np: Any, rows: Any) -> Any:
-    """Rows in local order → events in local order for one side and in the exchange's for the other."""
+    """Return rows in local order as events in local order for one side and in the exchange's order for the other."""
     reached = np.maximum.accumulate(rows["exch_ts"])
     is_late = rows["exch_ts"] < reached
     rows["ev"] |= np.where(is_late, LOCAL_EVENT, LOCAL_EVENT | EXCH_EVENT).astype("u8")
@@ -290,7 +292,7 @@ class _ExportSide:
 def _export_snapshots(
     store: Store, path: Path, depth: int, instrument: str, since: int | None, until: int | None, channel: str, nothing: str
 ) -> int:
-    """A row whenever one of the best `depth` levels has changed."""
+    """Write a row whenever one of the best `depth` levels has changed."""
     exchange, symbol = tardis_exchange(instrument), instrument.upper()
     bids, asks = _ExportSide(is_bid=True), _ExportSide(is_bid=False)
     is_known, before, count = False, None, 0
@@ -330,7 +332,9 @@ def _text(path: Path, name: str) -> Any:
 
 
 def _complete(store: Store, query: str, path: Path, nothing: str = "") -> int:
-    """Copy the answer of a query beside its target first: an export is complete or not there. nothing: the error for no rows."""
+    """Write the result of a query to a temporary file, then rename it: the export is complete or absent. nothing: error for no
+    rows.
+    """
     if not path.parent.is_dir():
         raise StoreError(f"there is no folder {path.parent} to export into")
     temporary = path.with_name(f".tmp-{path.name}")

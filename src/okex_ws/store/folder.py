@@ -1,4 +1,4 @@
-"""The data folder: what marks it, how names become paths, who may touch it when."""
+"""The data folder: its marker file, the paths of tables, and the locks of readers and compactions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LAST_DAY = 106_751  # of int64 nanoseconds: 2262-04-11
 
 
 class StoreError(OkexError):
-    """Something in the way of the store; the text is one line that names it."""
+    """Error of the store; the text is one line that names the cause."""
 
 
 class _FolderMark(msgspec.Struct):
@@ -40,10 +40,11 @@ class _FolderMark(msgspec.Struct):
 
 
 def prepare(path: Path | str, *, now: int, software: str, storage: Storage | None = None) -> None:
-    """Make a folder ready to record into: create it, or check that it is ours.
+    """Create a folder for recording, or check an existing one.
 
-    To be called before anything else is put there. now: ns UTC, kept as the folder's age. Raises StoreError for a foreign
-    folder, an unknown version, a file, and what cannot be written.
+    Must be called before anything else is written there. now: ns UTC, stored as the folder's creation time. Raises StoreError
+    for a
+    foreign folder, an unknown version, a file, or a folder that cannot be written.
     """
     storage = storage or OsStorage()
     root = Path(path)
@@ -68,7 +69,7 @@ def prepare(path: Path | str, *, now: int, software: str, storage: Storage | Non
 
 
 def check(path: Path | str) -> None:
-    """Raise StoreError unless `path` is a data folder this version reads."""
+    """Raise StoreError unless `path` is a data folder that this version can read."""
     root = Path(path)
     if not root.exists():
         raise StoreError(f"there is no data folder {root}")
@@ -92,17 +93,17 @@ def check(path: Path | str) -> None:
 
 
 def partition(table: str, day: int, instrument: str) -> str:
-    """Where rows of a table, a UTC day (days since 1970) and an instrument live, relative to the data folder."""
+    """Return the folder of a table, UTC day (days since 1970) and instrument, relative to the data folder."""
     return f"{TABLES}/{table}/date={date_text(day)}/instrument={encode_instrument(instrument)}"
 
 
 def date_text(day: int) -> str:
-    """YYYY-MM-DD of a day since 1970."""
+    """Return YYYY-MM-DD of a day since 1970."""
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=min(max(day, 0), _LAST_DAY))).isoformat()
 
 
 def encode_instrument(instrument: str) -> str:
-    """An instrument id as one harmless path component: percent-encoded, shortened with a digest when too long."""
+    """Return an instrument id as one safe path component: percent-encoded, shortened with a digest if too long."""
     if not instrument:
         return _NO_INSTRUMENT
     name = quote(instrument.encode("utf-8", "surrogatepass"), safe="")
@@ -114,11 +115,11 @@ def encode_instrument(instrument: str) -> str:
 
 @contextmanager
 def reading(root: Path) -> Iterator[None]:
-    """While this is held, no file a reader may have listed is removed."""
+    """Hold the readers' lock: no file that a reader may have listed is removed."""
     try:
         lock = os.open(root / LEDGER / READERS_LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        yield  # a read-only copy made without the lock file: nobody compacts it either
+        yield  # a read-only copy without the lock file; no compaction runs in it either
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -129,7 +130,7 @@ def reading(root: Path) -> Iterator[None]:
 
 @contextmanager
 def removing(root: Path) -> Iterator[bool]:
-    """True when no reader is at work and none can begin until this ends; False when there is one now."""
+    """True if no reader is active and none can begin until this ends; False if a reader is active."""
     lock = os.open(root / LEDGER / READERS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
@@ -144,7 +145,7 @@ def removing(root: Path) -> Iterator[bool]:
 
 @contextmanager
 def compacting(root: Path) -> Iterator[None]:
-    """Only one compaction of a folder at a time; raises StoreError when another one runs."""
+    """Allow one compaction of a folder at a time; raises StoreError while another one runs."""
     lock = os.open(root / LEDGER / "compact.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:

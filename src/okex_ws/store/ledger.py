@@ -1,7 +1,7 @@
-"""Ledgers: append-only files of one JSON object a line, and what they say: which files hold the rows.
+"""Ledgers: append-only files of one JSON object a line. They decide which Parquet files hold the rows.
 
-A Parquet file counts only once a line of `segments.jsonl` or `compactions.jsonl` names it. One appended line is what makes a
-batch of files visible, or swaps many files for one: there is no instant at which a reader sees half of it.
+A Parquet file counts only once a line of `segments.jsonl` or `compactions.jsonl` names it. One appended line makes a batch of
+files visible, or swaps many files for one: a reader never sees half of it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _SEAL = re.compile(rb',"crc":(\d{1,10})}$')
 class File(msgspec.Struct, array_like=True, frozen=True):
     """One Parquet file.
 
-    path: relative to the data folder. size: bytes; crc: CRC32 of them. low, high: the span of its keys, trade ids where the
-    table has them, else ts_event (ns). is_plain: no row of it can hide another one of it. backfilled: it has rows fetched back
-    over REST. shape: CRC32 of its columns. is_whole: its pushed trades count every id from low to high.
+    path: relative to the data folder. size: bytes; crc: CRC32 of them. low, high: range of its keys, trade ids if the table has
+    them, else ts_event (ns). is_plain: no two of its rows can be copies of each other. backfilled: has rows fetched over REST.
+    shape:
+    CRC32 of its columns. is_whole: its pushed trades count every id from low to high.
     """
 
     path: str
@@ -54,7 +55,7 @@ class File(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def folder(self) -> str:
-        """Of its table and date."""
+        """Folder of its table and date."""
         return self.partition.rpartition("/")[0]
 
     @property
@@ -71,18 +72,18 @@ class File(msgspec.Struct, array_like=True, frozen=True):
 
 
 def recorder_of(name: str) -> str:
-    """The recorder that wrote the Parquet file of this name."""
+    """Return the recorder that wrote the Parquet file with this name."""
     return name.removesuffix(".parquet").removesuffix("-c").rsplit("-", 2)[0]
 
 
 def span_of(name: str) -> tuple[int, int]:
-    """First and last journal record in the name of a Parquet file. Raises ValueError when it is not one of ours."""
+    """Return the first and last journal record in the name of a Parquet file. Raises ValueError for a foreign name."""
     first, last = name.removesuffix(".parquet").removesuffix("-c").rsplit("-", 2)[1:]
     return int(first), int(last)
 
 
 class Commit(msgspec.Struct, omit_defaults=True):
-    """All rows of journal records `first` to `through` of a recorder are in `files`. ts: when, ns UTC."""
+    """A commit: all rows of a recorder's journal records `first` to `through` are in `files`. ts: time, ns UTC."""
 
     recorder: str
     first: int
@@ -92,7 +93,7 @@ class Commit(msgspec.Struct, omit_defaults=True):
 
 
 class Compaction(msgspec.Struct):
-    """`added` holds the rows of `removed` (paths), nothing more, nothing less. ts: when, ns UTC."""
+    """A compaction: `added` holds exactly the rows of `removed` (paths). ts: time, ns UTC."""
 
     ts: int
     added: list[File]
@@ -100,8 +101,7 @@ class Compaction(msgspec.Struct):
 
 
 class LedgerLines(Generic[T]):
-    """Reads one ledger: its items in order, read again only when the file has changed. damaged: lines that are not what was
-    written."""
+    """Reader of one ledger: its items in order, read again only after the file has changed. damaged: number of invalid lines."""
 
     def __init__(self, path: Path, kind: type[T] | Any) -> None:
         self.path = path
@@ -111,7 +111,7 @@ class LedgerLines(Generic[T]):
         self._state = (0, 0, 0)
 
     def refresh(self) -> bool:
-        """Returns whether anything was new. A line without its end is not there yet."""
+        """Read new lines; returns True if there are any. A line without its end is ignored."""
         try:
             stat = os.stat(self.path)
             state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
@@ -133,28 +133,29 @@ class LedgerLines(Generic[T]):
 
 
 class Ledger:
-    """Appends to one ledger, durably. Several writers, threads and processes, may append to the same one.
+    """Durable writer of one ledger. Several writers, threads and processes may append to the same file.
 
-    After a failed write or fsync the file is not trusted: what is readable of it is copied into a new file first, since the
-    system may call pages clean that never reached the disk.
+    After a failed write or fsync the file is not trusted: the kernel may mark pages clean that never reached the disk. Its
+    readable
+    part is copied into a new file before the next write.
     """
 
     def __init__(self, path: Path, storage: Storage) -> None:
         self.path = path
         self._storage = storage
         self._file: int | None = None
-        self.is_suspect = False  # a write of unknown fate: `heal` comes before the next one
+        self.is_uncertain = False  # a write with unknown result: `heal` runs before the next one
         self._depth = 0
         self._mutex = threading.RLock()
         storage.make_folder(path.parent)
         with self._alone():
             text = content_of(storage, path)
             if text and not (text.endswith(b"\n") and _is_line(text[:-1].rpartition(b"\n")[2])):
-                self.is_suspect = True
+                self.is_uncertain = True
                 self.heal()
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Returns when the lines are on disk; raises OSError when that is not certain."""
+        """Append lines; returns when they are on the disk. Raises OSError when that is uncertain."""
         text = b"".join(_sealed(line) + b"\n" for line in lines)
         with self._alone():
             self.heal()
@@ -163,13 +164,13 @@ class Ledger:
                 self._storage.write(file, text)
                 self._storage.fsync(file)
             except BaseException:
-                self.is_suspect = True
+                self.is_uncertain = True
                 self.close()
                 raise
 
     def heal(self) -> bool:
-        """Rewrite the file if it cannot be trusted; returns whether it was. Raises OSError when that fails too."""
-        if not self.is_suspect:
+        """Rewrite the file if it cannot be trusted; returns True if rewritten. Raises OSError if that fails too."""
+        if not self.is_uncertain:
             return False
         with self._alone():
             self.close()
@@ -177,7 +178,7 @@ class Ledger:
             temporary = self.path.with_name(f".tmp-{self.path.name}")
             publish(self._storage, temporary, self.path, b"".join(line + b"\n" for line in lines))
             self._storage.fsync_dir(self.path.parent)
-            self.is_suspect = False
+            self.is_uncertain = False
         return True
 
     def close(self) -> None:
@@ -187,7 +188,7 @@ class Ledger:
                 self._storage.close(file)
 
     def _opened(self) -> int:
-        """The file of this name: another writer may have healed it into a new one."""
+        """Open the current file of this name: another writer may have replaced it."""
         try:
             there: os.stat_result | None = self.path.stat()
         except FileNotFoundError:
@@ -219,10 +220,11 @@ class Ledger:
 
 
 class Manifest:
-    """Which Parquet files hold the rows of a data folder, as of the last `refresh`.
+    """The Parquet files with the rows of a data folder, as of the last `refresh`.
 
-    gone: those that would be among them, had somebody not deleted the whole folder of their table and date. Where one was made
-    anew since, all files of the recorders before the first that has one here are gone; any other that is not here was lost.
+    gone: listed files whose folder of table and date was deleted by a user. If such a folder exists again, all files of the
+    recorders
+    before the first one with a file in it are gone; any other missing file was lost.
     """
 
     def __init__(self, root: Path) -> None:
@@ -235,7 +237,7 @@ class Manifest:
         self._folders: dict[str, dict[str, list[File]]] = {}
 
     def refresh(self) -> bool:
-        """Read the ledgers; returns whether the set of files has changed."""
+        """Read the ledgers; returns True if the set of files has changed."""
         changed = self.commits.refresh()
         changed = self.compactions.refresh() or changed
         if changed:
@@ -255,7 +257,7 @@ class Manifest:
         return changed
 
     def _by_folder(self) -> dict[str, dict[str, list[File]]]:
-        """What is visible, by table and date, then by recorder, the first to commit first."""
+        """Return the visible files by table and date, then by recorder, in order of first commit."""
         order = {name: place for place, name in enumerate(dict.fromkeys(commit.recorder for commit in self.commits.items))}
         folders: dict[str, dict[str, list[File]]] = {}
         for file in sorted(self._visible, key=lambda file: order.get(file.recorder, len(order))):
@@ -274,28 +276,28 @@ class Manifest:
         return []  # an empty folder is not a deleted one
 
     def committed(self, recorder: str) -> int:
-        """The highest journal record of a recorder whose rows are all in tables; 0 when none is."""
+        """Return the highest journal record of a recorder whose rows are all in tables; 0 if there is none."""
         return max((commit.through for commit in self.commits.items if commit.recorder == recorder), default=0)
 
     @property
     def damaged(self) -> int:
-        """Ledger lines that cannot be read."""
+        """Number of unreadable ledger lines."""
         return self.commits.damaged + self.compactions.damaged
 
 
 def _sealed(line: bytes) -> bytes:
-    """A JSON object with a CRC32 of what it was before as its last member."""
+    """Return a JSON object with the CRC32 of its bytes as an additional last member."""
     return b'%b,"crc":%d}' % (line[:-1], crc32(line))
 
 
 def _unsealed(line: bytes) -> bytes:
-    """What was sealed; a line of before there were seals is as it is. Raises DecodeError when it is not what was written."""
+    """Return the object without its CRC32; a line of an older version has none and is returned unchanged. Raises DecodeError."""
     sealed = _SEAL.search(line)
     if sealed is None:
         return line
     bare = line[: sealed.start()] + b"}"
     if crc32(bare) != int(sealed[1]):
-        raise msgspec.DecodeError("the line is not what was written")
+        raise msgspec.DecodeError("the line fails its checksum")
     return bare
 
 

@@ -1,4 +1,4 @@
-"""Parquet: batches of columns → the bytes of one file, and what the ledger says of it."""
+"""Parquet: batches of columns → the bytes of one file and its ledger entry."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from okex_ws.store.folder import StoreError
 from okex_ws.store.ledger import File
 
 SWEEP = 256
-"""Prints after a missing id whose counts may still make up for it: ids interleave inside one taker's sweep, no further."""
+"""Number of prints after a missing id whose counts may still cover it: ids interleave only inside one taker's sweep."""
 
 
 def encode(table: Any) -> bytes:
-    """A pyarrow Table as Parquet; the same rows give the same bytes."""
+    """Return a pyarrow Table as Parquet; the same rows give the same bytes."""
     texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -35,7 +35,7 @@ def encode(table: Any) -> bytes:
 
 
 def describe(path: str, table: Any, content: bytes, *, has_ids: bool) -> File:
-    """The ledger's entry of a file; path is relative to the data folder."""
+    """Return the ledger entry of a file; path is relative to the data folder."""
     is_plain, is_whole, backfilled = True, False, pc.any(table["backfilled"]).as_py() is True
     if has_ids:
         ids = table["trade_id"]
@@ -52,7 +52,7 @@ def describe(path: str, table: Any, content: bytes, *, has_ids: bool) -> File:
 
 
 def _is_whole(ids: Any, counts: Any, low: int) -> bool:
-    """Whether every id from `low` on is counted, by its own print or by another of its sweep, and none twice."""
+    """True if every id from `low` on is counted once, by its own print or by another of its sweep."""
     if ids.null_count or counts.null_count:
         return False
     order = pc.sort_indices(ids)
@@ -65,7 +65,7 @@ def _is_whole(ids: Any, counts: Any, low: int) -> bool:
 
 
 def read(root: Path, file: File) -> Any:
-    """One file of a data folder as a pyarrow Table, its own columns only. Raises StoreError when it is not what was written."""
+    """Read one file of a data folder as a pyarrow Table without partition columns. Raises StoreError if its checksum differs."""
     content = (root / file.path).read_bytes()
     if len(content) != file.size or zlib.crc32(content) != file.crc:
         raise StoreError(f"{file.path} is not the file that was written: its checksum differs")

@@ -1,6 +1,6 @@
-"""Store: a data folder, or several, as an SQL database.
+"""Store: one or several data folders as an SQL database.
 
-Every query sees the files that were committed when it began, whatever a recorder or a compaction does meanwhile.
+Every query sees the files committed at its beginning; concurrent recorders and compactions do not change its result.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from okex_ws.store.views import Source, raw_sql, view_sql
 
 LEDGERS = ("gaps", "connections", "segments")
 RAW = "raw_"
-"""`raw_trades` is `trades` with every row of every recorder, repetitions included."""
+"""Prefix of unmerged tables: `raw_trades` is `trades` with every row of every recorder, repetitions included."""
 
 
 class TableSummary(msgspec.Struct, frozen=True):
-    """What there is of one table. first_date, last_date: YYYY-MM-DD, UTC; rows: repetitions included; size: bytes."""
+    """Size of one table. first_date, last_date: YYYY-MM-DD, UTC; rows: repetitions included; size: bytes."""
 
     name: str
     rows: int
@@ -47,7 +47,7 @@ class TableSummary(msgspec.Struct, frozen=True):
 
 
 class Folder:
-    """One data folder as a reader sees it: its ledgers."""
+    """Ledgers of one data folder, for reading."""
 
     def __init__(self, root: Path) -> None:
         check(root)
@@ -57,16 +57,17 @@ class Folder:
         self.connections = StatusRows(self.root, CONNECTIONS, CONNECTION_SCHEMA)
 
     def refresh(self) -> bool:
-        """Returns whether anything has changed."""
+        """Read the ledgers; returns True if anything has changed."""
         changed = [self.manifest.refresh(), self.gaps.refresh(), self.connections.refresh()]
         return any(changed)
 
 
 class Store:
-    """An SQL database over data folders: one view a table, and the ledgers gaps, connections, segments.
+    """SQL database over data folders: one view per table, and the ledgers gaps, connections, segments.
 
-    Several folders are merged: what more than one recorder saw is there once, as the first of them did, by name and so by start.
-    Not for several threads at once. Errors are StoreError.
+    Several folders are merged: a row that several recorders received appears once, from the first of them by name (names sort
+    by
+    start time). Not thread-safe. Errors are StoreError.
     """
 
     def __init__(self, path: Path | str, *more: Path | str) -> None:
@@ -83,19 +84,19 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database in memory."""
+        """Close the in-memory database."""
         self._database.close()
 
-    # -- what there is -----------------------------------------------------------------------------------------------------
+    # -- contents ------------------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Look at the ledgers again; every query does."""
+        """Read the ledgers again; every query does so."""
         changes = [folder.refresh() for folder in self.folders]
         if any(changes):
             self._fresh.clear()
 
     def sources(self, table: str) -> list[Source]:
-        """The files of a table; one that several folders hold, a backup and its original, is there once."""
+        """Return the files of a table; a file that several folders hold (a backup) is listed once."""
         found: dict[tuple[str, int, int], Source] = {}
         for folder in self.folders:
             for file in folder.manifest.files:
@@ -104,11 +105,11 @@ class Store:
         return list(found.values())
 
     def table_names(self) -> list[str]:
-        """Tables that have rows, then the ledgers."""
+        """Return the tables that have rows, then the ledgers."""
         return [*sorted({file.table for f in self.folders for file in f.manifest.files}), *LEDGERS]
 
     def tables(self) -> list[TableSummary]:
-        """What there is, from the ledger alone."""
+        """Return a summary of each table, from the ledger alone."""
         self.refresh()
         summaries = []
         for name in self.table_names()[: -len(LEDGERS)]:
@@ -121,7 +122,7 @@ class Store:
     # -- queries -----------------------------------------------------------------------------------------------------------
 
     def sql(self, query: str, *parameters: Any) -> Any:
-        """Run a query; `?` or `$1` stand for the parameters. Returns a pyarrow Table."""
+        """Run a query with parameters for `?` or `$1`. Returns a pyarrow Table."""
         with self._reading():
             try:
                 answer = self._lazily(query, parameters)
@@ -138,7 +139,7 @@ class Store:
                 raise self._explained(error) from error
 
     def batches(self, query: str, *parameters: Any, rows: int = 100_000) -> Iterator[Any]:
-        """Run a query whose answer may be larger than memory; yields pyarrow RecordBatches."""
+        """Run a query whose result may exceed memory; yields pyarrow RecordBatches."""
         with self._reading():
             try:
                 answer = self._lazily(query, parameters)
@@ -148,7 +149,7 @@ class Store:
                 raise self._explained(error) from error
 
     def write_csv(self, target: TextIO, query: str, *parameters: Any) -> int:
-        """Run a query and write its answer as CSV with a header; returns how many rows."""
+        """Run a query and write its result as CSV with a header; returns the number of rows."""
         count = 0
         writer = csv.writer(target, lineterminator="\n")
         with self._reading():
@@ -163,7 +164,7 @@ class Store:
         return count
 
     def copy(self, query: str, target: Path | str, options: str = "FORMAT csv, HEADER") -> int:
-        """Run a query and let DuckDB write its answer into a file; returns how many rows."""
+        """Run a query and let DuckDB write its result into a file; returns the number of rows."""
         text = str(target).replace("'", "''")
         answer = self.rows(f"COPY ({query}) TO '{text}' ({options})")
         return int(answer[0][0])
@@ -190,7 +191,7 @@ class Store:
     def _provide_for(self, query: str) -> None:
         statements = len(self._database.extract_statements(query))
         if statements != 1:
-            raise StoreError("the query is empty" if not statements else f"these are {statements} queries; ask one at a time")
+            raise StoreError("the query is empty" if not statements else f"these are {statements} queries; run one at a time")
         words = set(re.findall(r"\w+", query.lower()))
         for name in self.table_names():
             if name in words:
@@ -215,8 +216,8 @@ class Store:
             rows = [row for folder in self.folders for row in segment_rows(folder.manifest.commits.items)]
             schema, ts = SEGMENT_SCHEMA, "ts"
         else:
-            news = [folder.gaps if name == "gaps" else folder.connections for folder in self.folders]
-            unique = {(r["recorder"], r["n"], r["i"]): r for each in news for r in each.columns()}
+            status = [folder.gaps if name == "gaps" else folder.connections for folder in self.folders]
+            unique = {(r["recorder"], r["n"], r["i"]): r for each in status for r in each.columns()}
             rows = list(unique.values())
             schema, ts = (GAP_SCHEMA if name == "gaps" else CONNECTION_SCHEMA), "ts_recv"
         self._database.register(f"{name}_lines", pa.Table.from_pylist(rows, schema=schema))
@@ -233,5 +234,5 @@ class Store:
         absent = re.search(r'No files found that match the pattern "(.+?)"|Cannot open file "(.+?)"', text)
         if absent:
             path = (absent[1] or absent[2]).replace("[[]", "[")
-            return StoreError(f"{path} is not there any more; `okex-ws verify` says what is missing")
+            return StoreError(f"{path} does not exist any more; `okex-ws verify FOLDER` lists what is missing")
         return StoreError(text.splitlines()[0] if text else type(error).__name__)

@@ -1,6 +1,6 @@
-"""StatusRows: status events as ledger lines and as table rows: gaps in one table, connections and the rest in another.
+"""StatusRows: status events as ledger lines and table rows, in `gaps` or in `connections`.
 
-`event` is the class: in `gaps` Gap, Recovered, Unrecoverable; in `connections` every other one.
+The column `event` is the class: Gap, Recovered, Unrecoverable in `gaps`; every other one in `connections`.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ SEGMENT_SCHEMA = pa.schema(
 
 
 def ledger_of(kind: type[Event]) -> str:
-    """The ledger a class of news belongs to."""
+    """Return the ledger of a status event class."""
     return GAPS if kind.__name__ in _GAP_CLASSES else CONNECTIONS
 
 
-def news_line(event: Event, recorder: str, n: int, i: int) -> bytes:
-    """One event as a ledger line, by our names. Raw frames are left out: the journal has them."""
+def status_line(event: Event, recorder: str, n: int, i: int) -> bytes:
+    """Return one status event as a ledger line, in our field names. Raw frames are left out: the journal has them."""
     line: dict[str, Any] = {"recorder": recorder, "n": n, "i": i, "event": type(event).__name__}
     for name in type(event).__struct_fields__:
         value = getattr(event, name)
@@ -84,7 +84,7 @@ def news_line(event: Event, recorder: str, n: int, i: int) -> bytes:
 
 
 class StatusRows:
-    """One ledger of news, read back: each event once, however often its line was written."""
+    """Rows of one status ledger: each event once, even if its line was written several times."""
 
     def __init__(self, root: Path, name: str, schema: Any) -> None:
         self.name = name
@@ -94,11 +94,11 @@ class StatusRows:
 
     @property
     def damaged(self) -> int:
-        """LedgerLines that cannot be read."""
+        """Number of unreadable lines."""
         return self._lines.damaged
 
     def refresh(self) -> bool:
-        """Returns whether anything was new."""
+        """Read new lines; returns True if there are any."""
         if not self._lines.refresh():
             return False
         unique = {(row.get("recorder"), row.get("n"), row.get("i")): row for row in self._lines.items}
@@ -106,7 +106,7 @@ class StatusRows:
         return True
 
     def columns(self) -> list[dict[str, Any]]:
-        """Rows in the columns of the table; what of a connection has no column of its own is JSON in `detail`."""
+        """Return rows in the columns of the table; fields of a connection without a column go to `detail` as JSON."""
         names = [name for name in self._schema.names if name != "detail" or self._schema is GAP_SCHEMA]
         rows = []
         for row in self.rows:
@@ -118,8 +118,8 @@ class StatusRows:
         return rows
 
 
-def last_told(root: Path, recorder: str) -> int:
-    """The last journal record of a recorder of which there is a line in a ledger; 0 when there is none."""
+def last_status_record(root: Path, recorder: str) -> int:
+    """Return the last journal record of a recorder with a line in a status ledger; 0 if there is none."""
     ledgers = StatusRows(root, GAPS, GAP_SCHEMA), StatusRows(root, CONNECTIONS, CONNECTION_SCHEMA)
     for ledger in ledgers:
         ledger.refresh()
@@ -127,7 +127,7 @@ def last_told(root: Path, recorder: str) -> int:
 
 
 def segment_rows(commits: list[Commit]) -> list[dict[str, Any]]:
-    """Commits as rows of the table `segments`."""
+    """Return commits as rows of the table `segments`."""
     return [
         {
             "recorder": commit.recorder,

@@ -1,4 +1,4 @@
-"""How the store uses the journal's Storage: files that appear complete or not at all."""
+"""Storage functions of the store: files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def publish(storage: Storage, temporary: Path, target: Path, content: bytes) -> 
 
     The name is durable only after the caller's `fsync_dir` of the folder. Raises OSError.
     """
-    if temporary.exists():  # of a crash
+    if temporary.exists():  # left by a crash
         storage.remove(temporary)
     file = storage.create(temporary)
     try:
@@ -27,7 +27,7 @@ def publish(storage: Storage, temporary: Path, target: Path, content: bytes) -> 
 
 
 def content_of(storage: Storage, path: Path) -> bytes:
-    """A file's content; empty when there is no such file."""
+    """Return a file's content; empty if there is no such file."""
     try:
         return storage.read(path)
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def content_of(storage: Storage, path: Path) -> bytes:
 
 
 def names_in(storage: Storage, path: Path) -> list[str]:
-    """Names in a folder, sorted; none when there is no such folder."""
+    """Return the names in a folder, sorted; none if there is no such folder."""
     try:
         return storage.list(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -43,6 +43,6 @@ def names_in(storage: Storage, path: Path) -> list[str]:
 
 
 def remove(storage: Storage, path: Path) -> None:
-    """Remove a file that may be gone already."""
+    """Remove a file if it exists."""
     with contextlib.suppress(FileNotFoundError):
         storage.remove(path)

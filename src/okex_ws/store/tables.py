@@ -1,8 +1,8 @@
-"""Tables: which table an event belongs to, its columns, and how many events become one batch of columns.
+"""Tables: the table of an event class, its columns, and the conversion of many events to one batch of columns.
 
-Columns are derived from the fields of the event class, so a channel added to `events` has its table at once. Every table has
+Columns are derived from the fields of the event class, so a new class in `events` has its table at once. Every table has
 time, ts_event, ts_recv, instrument, channel first and backfilled, recorder, n, i last. Numbers keep their kind: float, int,
-Decimal as DECIMAL(38,18); lists of structs stay nested; objects of no fixed shape are JSON text.
+Decimal as DECIMAL(38,18); lists of structs stay nested; objects of variable shape become JSON text.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _EXACT = Decimal(1).scaleb(-18)
 
 
 class Table(msgspec.Struct, frozen=True):
-    """One event class as a table. own: the columns that are its alone, by name.
+    """One event class as a table. own: its additional columns, by name.
 
-    keep: event → what its row needs, a value a column; no event waits for its batch. makes: values → column, one for each of
-    `own`. Chained tables have trade ids, all others are told apart by time and content.
+    keep: event → values of its row, so that no event object has to wait for its batch. makes: values → column, one for each of
+    `own`. Chained tables have trade ids; rows of all others are identified by time and content.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Table(msgspec.Struct, frozen=True):
 
     @property
     def has_ids(self) -> bool:
-        """Whether a trade id names a row once per instrument and day."""
+        """True if a trade id identifies a row within an instrument and day."""
         return "trade_id" in self.own and "price" in self.own and "order_id" not in self.own
 
     def batch(
@@ -72,7 +72,9 @@ class Table(msgspec.Struct, frozen=True):
         indexes: Sequence[int],
         recorder: str,
     ) -> Any:
-        """What `keep` gave for events of one instrument, their `event_ns`, journal records and places in them → a RecordBatch."""
+        """Return a RecordBatch from the `keep` values of one instrument's events, their `event_ns`, journal records and
+        indexes.
+        """
         received, channels, backfilled, *own = zip(*rows, strict=True)
         happened = _integers(times)
         columns = [
@@ -91,14 +93,14 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def event_ns(event: Any) -> int:
-    """When an event happened, ns; when the exchange's time is out of any calendar, when it was received."""
+    """Return the time of an event, ns; its receive time if the exchange's time is out of the calendar's range."""
     ts: int = event.ts_event
     return ts if 0 <= ts <= LARGEST else int(event.ts_recv)
 
 
 @functools.cache
 def table_of(kind: type[Event]) -> Table:
-    """The table of an event class."""
+    """Return the table of an event class."""
     own: list[tuple[str, Any]] = []
     makes: list[Callable[[Sequence[Any]], Any]] = []
     described = inspect.type_info(kind)
@@ -129,7 +131,7 @@ def table_of(kind: type[Event]) -> Table:
 
 
 def table_name(kind: type[Event]) -> str:
-    """trades of Trade, book_updates of BookUpdate, funding of FundingRate."""
+    """Return the table name of a class: trades for Trade, book_updates for BookUpdate, funding for FundingRate."""
     if kind in _NAMES:
         return _NAMES[kind]
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower()
@@ -138,22 +140,23 @@ def table_name(kind: type[Event]) -> str:
 
 @functools.cache
 def known_tables() -> dict[str, type[Event]]:
-    """Every table this version can write, by name."""
+    """Return every table this version can write, by name."""
     kinds = [getattr(events, name) for name in events.__all__]
     pushes = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, events.Push)]
     return {table_name(kind): kind for kind in pushes if kind not in (events.Push, events.BookEvent, events.GridUpdate)}
 
 
 def _plain_fields(described: inspect.StructType) -> list[inspect.Field]:
-    """Those that become a column as they are."""
+    """Return the fields that become a column unchanged."""
     is_timed = issubclass(described.cls, Timed)
     other = (*_OURS, *_SIDES, *(("ts_ms",) if is_timed else ()))
     return [field for field in described.fields if field.name not in other]
 
 
 def _reader(described: inspect.StructType) -> Callable[[Any], tuple[Any, ...]]:
-    """What of an event is kept. The levels of a book become two texts: hundreds of small objects that live on would cost more
-    than their work, in memory that is cold and in rounds of the garbage collector."""
+    """Return a function that extracts a row's values. Levels of a book become two texts: hundreds of small objects that
+    live on cost more than the conversion, in cold memory and in garbage collections.
+    """
     read = attrgetter("ts_recv", "channel", "backfilled", *(field.name for field in _plain_fields(described)))
     if not issubclass(described.cls, BookEvent):
         return read
@@ -166,7 +169,7 @@ def _reader(described: inspect.StructType) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _lines(levels: list[tuple[str, ...]]) -> str | list[tuple[str, ...]]:
-    """Levels as CSV, a line each; as they are where one of them has text that is CSV's own."""
+    """Return levels as CSV, a line each; unchanged if a level contains a CSV delimiter."""
     if not levels:
         return ""
     lines = "\n".join(map(",".join, levels))
@@ -175,12 +178,12 @@ def _lines(levels: list[tuple[str, ...]]) -> str | list[tuple[str, ...]]:
 
 
 def _levels(lines: str) -> list[tuple[str, ...]]:
-    """What `_lines` was given."""
+    """Return the levels of CSV lines; the inverse of `_lines`."""
     return [tuple(line.split(",")) for line in lines.split("\n")] if lines else []
 
 
 def _width(described: inspect.StructType) -> int:
-    """How many texts a level has."""
+    """Return the number of texts in a level."""
     levels = next(field.type for field in described.fields if field.name == "raw_bids")
     assert isinstance(levels, inspect.ListType)
     assert isinstance(levels.item_type, inspect.TupleType)
@@ -217,7 +220,7 @@ def _level_column(width: int) -> Callable[[Sequence[Any]], Any]:
             prices, sizes = (_numbers([level[place] for level in levels], pa.float64(), float) for place in (0, 1))
             counts = _numbers([level[-1] for level in levels], pa.int64(), int)
             lengths = list(map(len, rows))
-        is_counted = pc.or_kleene(pc.not_equal(counts, _NONE), pc.equal(sizes, _NOTHING))  # 0 orders of a size: nobody counted
+        is_counted = pc.or_kleene(pc.not_equal(counts, _NONE), pc.equal(sizes, _NOTHING))  # 0 orders: unknown
         counts = pc.if_else(is_counted, counts, _UNKNOWN)
         offsets = pa.array([0, *accumulate(lengths)], pa.int32())
         struct = pa.StructArray.from_arrays([prices, sizes, counts], fields=list(LEVELS.value_type))
@@ -255,7 +258,7 @@ def _texts(values: Sequence[str | None]) -> Any:
 
 
 def _fitting(value: Any, form: Any) -> Any:
-    """The value, or the nearest its column can hold; None when there is none: the journal has the exact text."""
+    """Return the value, or the nearest one that fits its column; None if there is none: the journal has the exact text."""
     for nearest in (_same, _nearest):
         try:
             fitting = nearest(value)
@@ -279,7 +282,7 @@ def _nearest(value: Any) -> Any:
 
 
 def _form(described: inspect.Type) -> tuple[Any, Callable[[Any], Any] | None]:
-    """A field's type → column type, and what makes values of it fit (None: nothing is needed)."""
+    """Return the column type of a field type, and the function that fits values into it (None: not needed)."""
     simple: dict[type[inspect.Type], Any] = {
         inspect.IntType: pa.int64(),
         inspect.FloatType: pa.float64(),

@@ -1,8 +1,9 @@
-"""verify: is anything missing, is anything there twice, and does the ledger say so.
+"""Verification: missing rows, repeated rows, and agreement with the ledger.
 
-Trades are checked by their ids over all recorders together: what any of them saw is not missing. Books are checked by the
-sequence of each recorder, since a book is rebuilt from one chain. What is missing is explained when a ledger names it, or when no
-recorder was at work; every other hole is a finding that makes the folder unclean.
+Trades are checked by their ids over all recorders together: a trade that any of them received is not missing. Books are checked
+by each recorder's own sequence, since a book is built from one chain. A missing range is explained if a ledger names it, or if
+no
+recorder was running; every other hole makes the folder unclean.
 """
 
 # ruff: noqa: S608  # SQL is made of our own names and of quoted texts
@@ -23,13 +24,13 @@ from okex_ws.store.views import literal
 
 HOLE, DOUBLE, DAMAGE, EXPLAINED, UNVERIFIABLE = "hole", "double", "damage", "explained", "unverifiable"
 GONE = "gone"
-"""Kind of a finding: what is missing whole, as if a person had deleted it: segments with their rows in tables, a table's day."""
+"""Kind of a finding: whole units are missing, as if deleted by a user: segments with their rows in tables, a day of a table."""
 
 _BOOKS = ("book_snapshots", "book_updates")
 
 
 class VerifyFinding(msgspec.Struct, frozen=True):
-    """One thing found. kind: hole, double, damage (each of them is unclean), explained, gone or unverifiable.
+    """One finding. kind: hole, double, damage (unclean); explained, gone or unverifiable (clean).
 
     first_id, last_id: missing trade ids, both included; or the sequences of a book around a break.
     """
@@ -44,7 +45,7 @@ class VerifyFinding(msgspec.Struct, frozen=True):
 
 
 class VerifyReport(msgspec.Struct):
-    """What a verification looked at and found. rows: of all tables, repetitions included; chains: trade and book chains."""
+    """Result of a verification. rows: of all tables, repetitions included; chains: trade and book chains."""
 
     findings: list[VerifyFinding]
     files: int = 0
@@ -53,7 +54,7 @@ class VerifyReport(msgspec.Struct):
 
     @property
     def is_clean(self) -> bool:
-        """Nothing unexplained is missing, nothing is there twice, nothing is damaged."""
+        """True if there is no unexplained hole, no repeated row and no damage."""
         return not any(finding.kind in (HOLE, DOUBLE, DAMAGE) for finding in self.findings)
 
 
@@ -82,14 +83,16 @@ def verify(store: Store) -> VerifyReport:
 
 
 def check_trades(store: Store, table: str = "trades") -> list[VerifyFinding]:
-    """Every id between the first and the last of an instrument is there, or explained. Where ids skip (V1, V3), nobody knows."""
+    """Check that every id of an instrument from the first to the last is present or explained. Skipping ids (V1, V3) are
+    unverifiable.
+    """
     explained = _explained_ranges(store, "trades" if table == "trades" else "trades-all")
     gone = _gone(store)
     findings = []
     if table == "trades":
         uncounted = "SELECT instrument, count(*) FROM trades WHERE coalesce(count, 0) = 0 GROUP BY ALL ORDER BY ALL"
         for instrument, count in store.rows(uncounted):
-            text = f"{instrument}: the ids of {count} trades skip, a loss among them cannot be seen"
+            text = f"{instrument}: the ids of {count} trades are not consecutive, so a loss among them cannot be detected"
             findings.append(VerifyFinding(UNVERIFIABLE, table, text, instrument))
     for instrument, before, size in _trade_steps(store, table):
         first, last = before + 1, before + size
@@ -108,42 +111,45 @@ def check_trades(store: Store, table: str = "trades") -> list[VerifyFinding]:
 
 
 def check_books(store: Store) -> list[VerifyFinding]:
-    """Every change links to the one before it, and every image in mid-stream has its gap."""
-    images = "UNION ALL SELECT {} , true AS is_image FROM raw_book_snapshots SEMI JOIN chained USING (channel, instrument)"
+    """Check that every change follows the previous one, and that every snapshot in mid-stream has a gap in the ledger."""
+    snapshots = "UNION ALL SELECT {} , true AS is_snapshot FROM raw_book_snapshots SEMI JOIN chained USING (channel, instrument)"
     columns = "recorder, channel, instrument, n, i, sequence, previous_sequence"
-    images = images.format(columns) if "book_snapshots" in store.table_names() else ""
+    snapshots = snapshots.format(columns) if "book_snapshots" in store.table_names() else ""
     query = f"""
         WITH chained AS (SELECT DISTINCT channel, instrument FROM raw_book_updates),
-        rows AS (SELECT {columns}, false AS is_image FROM raw_book_updates {images}),
+        rows AS (SELECT {columns}, false AS is_snapshot FROM raw_book_updates {snapshots}),
         linked AS (
-            SELECT *, lag(sequence) OVER chain AS last, lag(is_image) OVER chain AS after_image, row_number() OVER chain AS place,
-                coalesce(lag(n) OVER chain, 0) AS before
+            SELECT *, lag(sequence) OVER chain AS last, lag(is_snapshot) OVER chain AS after_snapshot,
+                row_number() OVER chain AS place, coalesce(lag(n) OVER chain, 0) AS before
             FROM rows WINDOW chain AS (PARTITION BY recorder, channel, instrument ORDER BY n, i)
         )
-        SELECT recorder, channel, instrument, n, before, last, sequence, previous_sequence, is_image, place FROM linked
+        SELECT recorder, channel, instrument, n, before, last, sequence, previous_sequence, is_snapshot, place FROM linked
         WHERE sequence IS NOT NULL AND CASE
-            WHEN is_image THEN last IS NOT NULL AND sequence <> last
+            WHEN is_snapshot THEN last IS NOT NULL AND sequence <> last
             WHEN place = 1 THEN true
             ELSE previous_sequence IS DISTINCT FROM last
-                AND NOT (after_image AND previous_sequence <= last AND last < sequence) END
+                AND NOT (after_snapshot AND previous_sequence <= last AND last < sequence) END
         ORDER BY recorder, channel, instrument, n
     """
     named = "SELECT recorder, channel, instrument, last_sequence FROM gaps WHERE event = 'Gap' AND last_sequence IS NOT NULL"
     gaps = set(store.rows(named))
     gone = _gone(store)
     findings = []
-    for recorder, channel, instrument, n, before, last, sequence, previous, is_image, place in store.rows(query):
+    for recorder, channel, instrument, n, before, last, sequence, previous, is_snapshot, place in store.rows(query):
         name = encode_instrument(instrument)
         deleted = [span_of(file.name) for table in _BOOKS for file in gone.get((table, name), []) if file.recorder == recorder]
         if any(first <= n and before <= through for first, through in deleted):
             continue
         where = f"{instrument} {channel}, record {n} of {recorder}"
-        if is_image and (recorder, channel, instrument, last) in gaps:
-            kind, text = EXPLAINED, f"{where}: changes after {last} missing until the image {sequence}: the gap ledger names it"
-        elif is_image:
-            kind, text = HOLE, f"{where}: the image {sequence} follows {last}, and no gap is in the ledger"
+        if is_snapshot and (recorder, channel, instrument, last) in gaps:
+            kind, text = (
+                EXPLAINED,
+                f"{where}: changes after {last} missing until snapshot {sequence}: the gap ledger names it",
+            )
+        elif is_snapshot:
+            kind, text = HOLE, f"{where}: the snapshot {sequence} follows {last}, and no gap is in the ledger"
         elif place == 1:
-            kind, text = HOLE, f"{where}: the book begins with a change, not with an image"
+            kind, text = HOLE, f"{where}: the book begins with a change, not with a snapshot"
         else:
             kind, text = HOLE, f"{where}: change {sequence} follows {previous}, but the last one was {last}"
         findings.append(VerifyFinding(kind, "book_updates", text, instrument, recorder, last, sequence))
@@ -151,7 +157,7 @@ def check_books(store: Store) -> list[VerifyFinding]:
         "SELECT instrument, channel, count(*) FROM raw_book_updates WHERE sequence IS NULL GROUP BY ALL ORDER BY ALL"
     )
     for instrument, channel, count in blind:
-        text = f"{instrument} {channel}: {count} changes carry no sequence, a loss among them cannot be seen"
+        text = f"{instrument} {channel}: {count} changes have no sequence, so a loss among them cannot be detected"
         findings.append(VerifyFinding(UNVERIFIABLE, "book_updates", text, instrument))
     return findings
 
@@ -163,7 +169,7 @@ def _check_ledger(folder: Folder) -> Iterator[VerifyFinding]:
     reached: dict[str, int] = {}
     for commit in folder.manifest.commits.items:
         expected = reached.get(commit.recorder, 0) + 1
-        if commit.first > expected:  # below it is a repeat: rows that came twice are found in the tables
+        if commit.first > expected:  # lower: a repetition, found in the tables as repeated rows
             text = f"{commit.recorder}: records {expected} to {commit.first - 1} were never committed"
             yield VerifyFinding(HOLE, "segments", text, "", commit.recorder, expected, commit.first - 1)
         reached[commit.recorder] = max(expected - 1, commit.through)
@@ -177,7 +183,7 @@ def _check_files(folder: Folder) -> Iterator[VerifyFinding]:
             yield VerifyFinding(DAMAGE, file.table, f"{file.path} cannot be read: {error.strerror or error}", "", file.recorder)
             continue
         if len(content) != file.size or zlib.crc32(content) != file.crc:
-            yield VerifyFinding(DAMAGE, file.table, f"{file.path} is not what was written", "", file.recorder)
+            yield VerifyFinding(DAMAGE, file.table, f"{file.path} fails its checksum", "", file.recorder)
 
 
 def _told_gone(folder: Folder) -> Iterator[VerifyFinding]:
@@ -189,7 +195,7 @@ def _told_gone(folder: Folder) -> Iterator[VerifyFinding]:
 
 
 def _gone(store: Store) -> dict[tuple[str, str], list[File]]:
-    """Files that went with their whole folder, by table and instrument, as their paths have it."""
+    """Return the files missing with their whole folder, by table and instrument as in their paths."""
     gone: dict[tuple[str, str], list[File]] = {}
     for folder in store.folders:
         for file in folder.manifest.gone:
@@ -200,13 +206,13 @@ def _gone(store: Store) -> dict[tuple[str, str], list[File]]:
 def _check_doubles(store: Store, table: str) -> Iterator[VerifyFinding]:
     query = f"SELECT recorder, n, i, count(*) FROM raw_{table} GROUP BY recorder, n, i HAVING count(*) > 1 ORDER BY ALL LIMIT 100"
     for recorder, n, i, count in store.rows(query):
-        # Folders that were copied and merged hold the same row more than once; the view shows it once.
+        # Copied and merged folders hold the same row more than once; the view returns it once.
         if len(store.folders) == 1:
-            yield VerifyFinding(DOUBLE, table, f"event {i} of record {n} of {recorder} is there {count} times", "", recorder)
+            yield VerifyFinding(DOUBLE, table, f"event {i} of record {n} of {recorder} appears {count} times", "", recorder)
 
 
 def _trade_steps(store: Store, table: str) -> list[tuple[str, int, int]]:
-    """Where ids and counts disagree, as (instrument, last id before, how many are missing; negative: there twice)."""
+    """Return mismatches of ids and counts as (instrument, last id before, number missing; negative: repeated)."""
     resets = store.rows("SELECT DISTINCT instrument FROM gaps WHERE cause = 'id-reset'")
     # A new numbering begins a new chain: rows before and after it are not compared.
     epoch = "0"
@@ -235,7 +241,7 @@ def _trade_steps(store: Store, table: str) -> list[tuple[str, int, int]]:
 
 
 def _explained_ranges(store: Store, channel: str) -> dict[str, list[tuple[int, int]]]:
-    """Ids the ledger says are missing, by instrument, sorted: what was fetched back since is expected to be there."""
+    """Return the ids that the ledger reports missing, by instrument, sorted; ids fetched later are expected to be present."""
     ranges: dict[str, dict[str, list[tuple[int, int]]]] = {}
     query = (
         "SELECT instrument, event, first_id, last_id, since FROM gaps "
@@ -258,13 +264,13 @@ def _explained_ranges(store: Store, channel: str) -> dict[str, list[tuple[int, i
 
 
 def _first_since(store: Store, table: str, instrument: str, since: int) -> int:
-    """The lowest id that may be of a trade from `since` on (ns): what is older has its own chain to keep."""
+    """Return the lowest trade id from `since` on (ns): older trades belong to another chain."""
     query = f"SELECT coalesce(max(trade_id) + 1, 0) FROM {table} WHERE instrument = ? AND ts_event < ?"
     return int(store.rows(query, instrument, since)[0][0])
 
 
 def subtract(first: int, last: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, bool]]:
-    """Cut first..last at the ranges (sorted): parts inside of them (True) and outside (False)."""
+    """Split first..last at the ranges (sorted) into parts inside them (True) and outside (False)."""
     at = first
     for low, high in ranges:
         if high < at or low > last:
@@ -278,7 +284,7 @@ def subtract(first: int, last: int, ranges: Iterable[tuple[int, int]]) -> Iterat
 
 
 def _why(store: Store, table: str, instrument: str, low: int, high: int) -> tuple[str, str]:
-    """A recorder that saw trades on both sides was at work in between, and owes an explanation."""
+    """Return kind and reason of a hole. A recorder with trades on both sides was running and must have a ledger entry."""
     recorders = store.rows(
         f"SELECT recorder FROM raw_{table} WHERE instrument = ? GROUP BY recorder "
         "HAVING min(trade_id) < ? AND max(trade_id) > ? ORDER BY recorder",
@@ -287,12 +293,12 @@ def _why(store: Store, table: str, instrument: str, low: int, high: int) -> tupl
         high,
     )
     if recorders:
-        return HOLE, f"recorder {recorders[0][0]} was at work and no ledger names it"
-    return EXPLAINED, "no recorder was at work"
+        return HOLE, f"recorder {recorders[0][0]} was running, but no ledger names the hole"
+    return EXPLAINED, "no recorder was running"
 
 
 def verify_path(path: Path | str, *more: Path | str) -> VerifyReport:
-    """`verify` of data folders. Raises StoreError when one of them is none."""
+    """Run `verify` on data folders. Raises StoreError if one of them is not a data folder."""
     try:
         with Store(path, *more) as store:
             return verify(store)

@@ -1,11 +1,12 @@
-"""Views: the SQL that makes a set of Parquet files one table in which no row is there twice.
+"""SQL views that make a set of Parquet files one table in which no row appears twice.
 
-Most files cannot repeat a row of another one, and the ledger shows it: the spans of their trade ids do not touch, or one recorder
-alone wrote them. Others hold nothing new, and are not opened: an earlier recorder has every trade of their span. Only the rest
-goes through a comparison. Two recorders of which both lost something, or a second pass of a journal under another name: of the
-later one, the trades whose ids the earlier one has not. Rows fetched back over REST, tables without ids, files of one recorder
-that may repeat each other's rows: all rows are sorted. What several saw is shown as the first of them did, a push before what was
-fetched back.
+Most files cannot repeat a row of another file, and the ledger proves it: their ranges of trade ids do not overlap, or one
+recorder alone wrote them. Other files have no row of their own and are not opened: an earlier recorder has every trade of their
+range. Only the rest is compared. For two recorders with losses, or a second pass over a journal under another name, the later
+one contributes the trades whose ids the earlier one lacks. Rows fetched over REST, tables without ids, and files of one
+recorder
+that may repeat each other's rows are sorted. Of a row that several recorders have, the view returns the first recorder's,
+and a pushed row before a fetched one.
 """
 
 # ruff: noqa: S608  # SQL is made of our own names and of quoted paths
@@ -20,14 +21,14 @@ from okex_ws.store.parquet import SWEEP
 from okex_ws.store.tables import Table, known_tables, table_of
 
 Source = tuple[Path, File]
-"""A file and the data folder it is in."""
+"""A file and its data folder."""
 
 LAYERS = 8
-"""How many recorders' files may be laid over each other; for more, one sort costs less."""
+"""Maximum number of recorders' files in layers; for more, one sort costs less."""
 
 
 def view_sql(name: str, sources: list[Source]) -> str:
-    """The SELECT of a table's view."""
+    """Return the SELECT of a table's view."""
     table = known_table(name)
     plain, mixed = separate(sources, has_ids=table is None or table.has_ids)
     parts = []
@@ -42,7 +43,7 @@ def view_sql(name: str, sources: list[Source]) -> str:
 
 
 def raw_sql(sources: list[Source]) -> str:
-    """The SELECT of every row of a table, repetitions included; what copies of a folder share is no repetition."""
+    """Return the SELECT of every row of a table, repetitions included; copies of a folder do not count as repetitions."""
     places = {(file.recorder, root) for root, file in sources}
     is_shared = len(places) > len({recorder for recorder, _ in places})
     once = " QUALIFY row_number() OVER (PARTITION BY recorder, n, i) = 1" if is_shared else ""
@@ -50,13 +51,13 @@ def raw_sql(sources: list[Source]) -> str:
 
 
 def known_table(name: str) -> Table | None:
-    """The table of this name; None for one of another version of the software."""
+    """Return the table of this name; None for a table of another version."""
     kind = known_tables().get(name)
     return table_of(kind) if kind is not None else None
 
 
 def separate(sources: list[Source], *, has_ids: bool) -> tuple[list[Source], list[Source]]:
-    """Files that can be read as they are, and files that may hold a row of another one."""
+    """Return the files that can be read as they are, and those that may hold a row of another file."""
     groups: dict[str, list[Source]] = {}
     for source in sources:
         file = source[1]
@@ -76,7 +77,7 @@ def _by_overlap(group: list[Source]) -> tuple[list[Source], list[Source]]:
     mixed: list[Source] = []
     cluster: list[Source] = []
     reached = 0
-    for source in sorted(_with_news(group), key=lambda item: (item[1].low, item[1].high, item[1].path)):
+    for source in sorted(_without_copies(group), key=lambda item: (item[1].low, item[1].high, item[1].path)):
         if cluster and source[1].low > reached:
             (plain if len(cluster) == 1 and cluster[0][1].is_plain else mixed).extend(cluster)
             cluster = []
@@ -86,8 +87,8 @@ def _by_overlap(group: list[Source]) -> tuple[list[Source], list[Source]]:
     return plain, mixed
 
 
-def _with_news(group: list[Source]) -> list[Source]:
-    """Without the files whose trades another one has, every one of them, of the same day and of no later recorder."""
+def _without_copies(group: list[Source]) -> list[Source]:
+    """Drop the files whose trades are all in a file of the same day and of an earlier or the same recorder."""
     kept: list[Source] = []
     whole: dict[str, list[tuple[int, int]]] = {}
     for source in sorted(group, key=lambda item: (item[1].recorder, item[1].low, item[1].high, item[1].path)):
@@ -104,39 +105,39 @@ def _with_news(group: list[Source]) -> list[Source]:
 
 
 def _layered(mixed: list[Source]) -> tuple[list[list[Source]], list[Source]]:
-    """Files by layers: none repeats a row of its own, the lower is shown first. And files that do not fit in."""
+    """Return files by layers, and files that do not fit in. A layer does not repeat its own rows; a lower layer comes first."""
     instruments: dict[str, list[Source]] = {}
     for source in mixed:
         instruments.setdefault(source[1].partition.rpartition("/")[2], []).append(source)
     layers: list[list[Source]] = [[] for _ in range(LAYERS)]
     tangled: list[Source] = []
     for group in instruments.values():
-        heights = _heights(group)
-        if heights is None:
+        layer_of = _layers_of(group)
+        if layer_of is None:
             tangled += group
         else:
             for source in group:
-                layers[heights[source[1].recorder]].append(source)
+                layers[layer_of[source[1].recorder]].append(source)
     return [layer for layer in layers if layer], tangled
 
 
-def _heights(group: list[Source]) -> dict[str, int] | None:
-    """The layer of each recorder of one instrument: above every earlier one that its span touches. None if that cannot be."""
+def _layers_of(group: list[Source]) -> dict[str, int] | None:
+    """Return the layer of each recorder of one instrument: above every earlier recorder that it overlaps. None if impossible."""
     spans: dict[str, tuple[int, int]] = {}
     for _, file in sorted(group, key=lambda source: source[1].low):
         low, high = spans.get(file.recorder, (file.low, file.low - 1))
         if not file.is_plain or file.low <= high:
             return None
         spans[file.recorder] = (low, file.high)
-    heights: dict[str, int] = {}
+    layers: dict[str, int] = {}
     for recorder, (low, high) in sorted(spans.items()):
-        below = [height for other, height in heights.items() if spans[other][0] <= high and low <= spans[other][1]]
-        heights[recorder] = max(below, default=-1) + 1
-    return heights if max(heights.values()) < LAYERS else None
+        below = [layer for other, layer in layers.items() if spans[other][0] <= high and low <= spans[other][1]]
+        layers[recorder] = max(below, default=-1) + 1
+    return layers if max(layers.values()) < LAYERS else None
 
 
 def _by_recorder(group: list[Source]) -> tuple[list[Source], list[Source]]:
-    """Files of one recorder repeat nothing, unless they are in two folders: the one is a copy of the other, or its original."""
+    """Split off files of recorders in more than one folder: one folder is a copy of the other. Other recorders repeat nothing."""
     spans: dict[tuple[Path, str], tuple[int, int]] = {}
     for root, file in group:
         low, high = spans.get((root, file.recorder), (file.low, file.high))
@@ -153,16 +154,16 @@ def _by_recorder(group: list[Source]) -> tuple[list[Source], list[Source]]:
 
 
 def scan(sources: Iterable[Source]) -> str:
-    """read_parquet of some files; `date` and `instrument` come from their folders, so that others need not be opened."""
+    """Return read_parquet of some files; `date` and `instrument` come from folder names, so DuckDB opens only matching files."""
     sources = list(sources)
-    # A folder may hold what DuckDB takes for a pattern; names below it cannot: they are percent-encoded.
+    # DuckDB could read a folder's name as a pattern; names below it are percent-encoded.
     paths = ", ".join(literal(str(root).replace("[", "[[]") + "/" + file.path) for root, file in sources)
     union = ", union_by_name = true" if len({file.shape for _, file in sources}) > 1 else ""
     return f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': DATE, 'instrument': VARCHAR}}{union})"
 
 
 def literal(text: str) -> str:
-    """A text as SQL."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -185,7 +186,7 @@ def _unique_sql(table: Table | None, source: str, *, is_backfilled: bool) -> str
     elif table.has_ids:
         keys = ["instrument", "date", "trade_id"]
     elif "previous_sequence" in table.own:
-        # An old recording has no sequences: there the levels themselves tell rows apart.
+        # Old recordings have no sequences: there the levels themselves identify a row.
         levels = "CASE WHEN sequence IS NULL THEN md5(CAST(struct_pack(bids, asks) AS VARCHAR)) END"
         keys = ["instrument", "channel", "ts_event", "sequence", "previous_sequence", levels]
     else:
@@ -195,10 +196,10 @@ def _unique_sql(table: Table | None, source: str, *, is_backfilled: bool) -> str
 
 
 def _unique_trades_sql(source: str) -> str:
-    """Trades: one row an id, and no match fetched back over REST that a pushed print already counts.
+    """Return the SELECT of trades with one row per id, without fetched matches that a pushed print already counts.
 
-    A pushed print covers `count` ids that end with its own; prints of one sweep may interleave theirs. So the ids covered
-    before a print are those of its step that no later surplus of counts makes up for. Without a count a print covers nothing.
+    A pushed print covers `count` ids that end with its own; prints of one sweep may interleave their ids. So the ids covered
+    before a print are those of its step that no later surplus of counts makes up for. A print without a count covers nothing.
     """
     return f"""
         WITH every AS MATERIALIZED (

@@ -1,10 +1,10 @@
-"""TableWriter: one recorder's events → Parquet files, each row there exactly once whatever happens in between.
+"""TableWriter: writes one recorder's events to Parquet files; each row exactly once, also after a crash.
 
-Files are written beside each other, made durable, and then named together by one line of `ledger/segments.jsonl`: the commit.
-Rows reach a file only when the journal record they come from is acknowledged. After a crash the recorder adds again what follows
-`committed`; files that no commit names are no part of the store, and are removed.
+Files are written side by side, made durable, and then named together by one line of `ledger/segments.jsonl`: the commit.
+Rows reach a file only after their journal record is acknowledged. After a crash the recorder adds the rows after `committed`
+again; files without a commit are not part of the store and are removed.
 
-Adding rows belongs to one thread. Writing them may be left to another: `prepare` here, `store` there, `settle` here again.
+One thread adds rows. Another one may write them: `prepare` here, `store` there, `settle` here again.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from okex_ws.events import Event, Push
 from okex_ws.store import parquet
 from okex_ws.store.folder import DAY, LEDGER, TABLES, StoreError, partition
 from okex_ws.store.ledger import Commit, File, Ledger, Manifest, recorder_of
-from okex_ws.store.status_rows import GAPS, ledger_of, news_line
+from okex_ws.store.status_rows import GAPS, ledger_of, status_line
 from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
 from okex_ws.store.tables import Table, event_ns, table_of
 
 CHUNK = 1000
-"""Rows kept as Python values before they become columns: few enough to be still in the processor's cache then."""
+"""Rows kept as Python values before they become columns: few enough to stay in the processor's cache."""
 
 _SECOND = 1_000_000_000
 _Key = tuple[type[Event], str, int]
 _Line = tuple[int, str, bytes]
-"""News not yet written: journal record, ledger, line."""
-_PAUSES = tuple(seconds * _SECOND for seconds in (1, 2, 4, 8, 16, 30))
+"""A status event not yet written: journal record, ledger, line."""
+_RETRY_PAUSES = tuple(seconds * _SECOND for seconds in (1, 2, 4, 8, 16, 30))
 """Before a failed write is tried again, ns; the last one from then on: each try encodes all that waits."""
 
 
-class _Sealed(NamedTuple):
-    """Rows as columns. first, last: the journal records they are from."""
+class _ColumnBatch(NamedTuple):
+    """Rows as columns. first, last: their journal records."""
 
     first: int
     last: int
@@ -46,9 +46,10 @@ class _Sealed(NamedTuple):
 
 
 class _Part:
-    """Rows of one table, instrument and day that wait to be written, in the order of their journal records.
+    """Waiting rows of one table, instrument and day, in the order of their journal records.
 
-    Where a batch ends is known without looking into it: whoever writes has to wait for the interpreter at every look.
+    The end of a batch is known without reading its columns: each read would make the writing thread wait for the interpreter
+    lock.
     """
 
     __slots__ = ("batches", "day", "indexes", "instrument", "kept", "ns", "table", "times")
@@ -59,14 +60,14 @@ class _Part:
         self.times: list[int] = []
         self.ns: list[int] = []
         self.indexes: list[int] = []
-        self.batches: list[_Sealed] = []
+        self.batches: list[_ColumnBatch] = []
 
     def seal(self, recorder: str) -> int:
-        """Turn the rows into columns; returns the bytes they take."""
+        """Convert the rows to columns; returns their size in bytes."""
         if not self.kept:
             return 0
         columns = self.table.batch(self.kept, self.instrument, self.times, self.ns, self.indexes, recorder)
-        self.batches.append(_Sealed(self.ns[0], self.ns[-1], columns))
+        self.batches.append(_ColumnBatch(self.ns[0], self.ns[-1], columns))
         self.kept, self.times, self.ns, self.indexes = [], [], [], []
         return int(columns.nbytes)
 
@@ -76,38 +77,38 @@ class _Part:
 
     @property
     def oldest(self) -> int:
-        """When the first of them was received."""
+        """Receive time of the first row."""
         return int(self.batches[0].columns["ts_recv"][0].as_py() if self.batches else self.kept[0][0])
 
     def split(self, through: int, recorder: str) -> None:
-        """Let a batch end with journal record `through`, if one goes on beyond it."""
+        """Split the batch that continues beyond journal record `through`."""
         self.seal(recorder)
         for place, (first, last, columns) in enumerate(self.batches):
             if first <= through < last:
                 is_due = pc.less_equal(columns["n"], through)
                 rest = columns.filter(pc.invert(is_due))
-                due = _Sealed(first, through, columns.filter(is_due))
-                self.batches[place : place + 1] = [due, _Sealed(through + 1, last, rest)]
+                due = _ColumnBatch(first, through, columns.filter(is_due))
+                self.batches[place : place + 1] = [due, _ColumnBatch(through + 1, last, rest)]
                 return
 
     def due(self, through: int) -> Any:
-        """Rows of journal records up to `through`, as a pyarrow Table; `split` there first."""
+        """Return the rows of journal records up to `through` as a pyarrow Table; call `split` first."""
         return pa.Table.from_batches([batch.columns for batch in self.batches if batch.last <= through], self.table.schema)
 
     def drop(self, through: int, recorder: str) -> None:
-        """Forget rows of journal records up to `through`."""
+        """Drop rows of journal records up to `through`."""
         self.split(through, recorder)
         self.batches = [batch for batch in self.batches if batch.last > through]
 
 
 class TableWriter:
-    """Collects one recorder's rows and writes them by batches. `prepare` the folder first, and hold its lock.
+    """Collects one recorder's rows and writes them in batches. `prepare` the folder first, and hold its lock.
 
     rows_per_file: buffered rows, over all tables, at which a flush is due; flush_s: seconds after which it is due anyway.
-    buffer_bytes: how much may wait; beyond that it is all forgotten, as the journal has it, and `is_behind`.
-    committed: the highest journal record whose rows are all in the tables; rows: how many are waiting; skipped: rows added
-    again although they are committed. OSError of a flush leaves all rows waiting: flush again, or give the writer up and
-    replay the journal after `committed` into a new one.
+    buffer_bytes: maximum size of waiting rows; beyond it all are dropped, since the journal has them, and `is_behind`.
+    committed: the highest journal record whose rows are all in the tables; rows: number of waiting rows; skipped: rows added
+    again although committed. After an OSError of a flush all rows still wait: flush again, or replace the writer and replay the
+    journal after `committed` into the new one.
     """
 
     def __init__(
@@ -139,19 +140,19 @@ class TableWriter:
         self._flushed_at = 0
         self._failures = self._not_before = 0
         self._leftovers: set[Path] = set()
-        self._news = {name: Ledger(self.root / LEDGER / name, self._storage) for name in (GAPS, "connections.jsonl")}
+        self._status_ledgers = {name: Ledger(self.root / LEDGER / name, self._storage) for name in (GAPS, "connections.jsonl")}
         self._commits = Ledger(self.root / LEDGER / "segments.jsonl", self._storage)
         self._manifest = Manifest(self.root)
         self._manifest.refresh()
         self.committed = self._manifest.committed(recorder)
         self._remove_orphans()
 
-    # -- taking rows -----------------------------------------------------------------------------------------------------
+    # -- adding rows -----------------------------------------------------------------------------------------------------
 
     def add(self, event: Event, n: int, i: int) -> None:
-        """Take one event: n is the journal record it came from, i its place among that record's events.
+        """Add one event: n is its journal record, i its index among that record's events.
 
-        Every event of a record has to be added before a flush that acknowledges the record.
+        Every event of a record must be added before a flush that acknowledges the record.
         """
         if n <= self.committed or n <= self.forgotten:
             self.skipped += 1
@@ -171,7 +172,7 @@ class TableWriter:
             if len(part.kept) >= CHUNK:
                 self._bytes += part.seal(self.recorder)
         else:
-            line = news_line(event, self.recorder, n, i)
+            line = status_line(event, self.recorder, n, i)
             self._lines.append((n, ledger_of(kind), line))
             self._bytes += len(line)
         if self._oldest is None:
@@ -182,22 +183,25 @@ class TableWriter:
 
     @property
     def is_full(self) -> bool:
-        """Enough is waiting for a flush to be due at once."""
+        """True if enough rows wait for a flush to be due at once."""
         return self.rows >= self.rows_per_file or self._bytes >= self.buffer_bytes // 4
 
     @property
     def is_behind(self) -> bool:
-        """Rows of journal records up to `forgotten` are no longer here: the journal is to be replayed into a writer `again`."""
+        """True if rows up to `forgotten` were dropped: the journal must be replayed into a writer `again`."""
         return self.forgotten > self.committed
 
     def again(self) -> TableWriter:
-        """A further writer for what was forgotten. While it is at work, this one writes no rows."""
+        """Return another writer for the dropped rows. While it is in use, this one writes no rows."""
         other = TableWriter(self.root, self.recorder, storage=self._storage, rows_per_file=self.rows_per_file)
-        other._news, other._commits = self._news, self._commits  # what became of their last lines may be in doubt
+        # The ledgers are shared: the result of their last writes may be unknown.
+        other._status_ledgers, other._commits = self._status_ledgers, self._commits
         return other
 
     def deadline(self) -> int | None:
-        """When `flush` is due, ns; 0 is at once; None while nothing waits. After a failure: when to try again."""
+        """Return the time when `flush` is due, ns; 0 is at once; None if nothing waits. After a failure: the time of the next
+        attempt.
+        """
         if self.is_behind:
             return self._not_before
         if self._oldest is None:
@@ -207,17 +211,17 @@ class TableWriter:
 
     # -- writing rows ----------------------------------------------------------------------------------------------------
 
-    def flush_news(self, now: int, acknowledged: int) -> None:
-        """Write the ledger lines (gaps, connections) of records up to `acknowledged`: cheap, due whenever the journal's is.
+    def flush_status(self, now: int, acknowledged: int) -> None:
+        """Write the ledger lines (gaps, connections) of records up to `acknowledged`: cheap, due with every journal flush.
 
-        Raises OSError; the lines are then written again, readers know them by (recorder, n, i).
+        Raises OSError; the lines are then written again, and readers drop the repetitions by (recorder, n, i).
         """
         if now < self._not_before:
             return
         try:
-            self._append_news(self._lines, acknowledged)
+            self._append_status(self._lines, acknowledged)
         except OSError:
-            self._put_off(now)
+            self._delay_retry(now)
             raise
         self._bytes -= sum(len(line) for n, _, line in self._lines if n <= acknowledged)
         self._lines = [line for line in self._lines if line[0] > acknowledged]
@@ -233,23 +237,23 @@ class TableWriter:
         return self.committed
 
     def prepare(self, acknowledged: int) -> TableBatch | None:
-        """Hand over what waits, to be stored in another thread while rows are added; None when nothing is to be done.
+        """Hand over the waiting rows to be stored in another thread while rows are added; None if there is nothing to do.
 
         One batch at a time: `settle` it before the next.
         """
         if self._batch is not None:
-            raise RuntimeError("a batch is under way: settle it first")
-        if self.is_behind or (acknowledged <= self.committed and not self._commits.is_suspect):
+            raise RuntimeError("a batch is being stored; settle it first")
+        if self.is_behind or (acknowledged <= self.committed and not self._commits.is_uncertain):
             return None
         self._batch = TableBatch(self, acknowledged, self._parts, self._lines)
         self._parts, self._lines, self.rows, self._bytes, self._oldest = {}, [], 0, 0, None
         return self._batch
 
     def settle(self, batch: TableBatch, now: int) -> int:
-        """Take back what `store` did not write; returns `committed`."""
+        """Take back the rows that `store` did not write; returns `committed`."""
         self._batch = None
         self.committed = batch.committed
-        if not self.is_behind:  # else the journal gives back these too
+        if not self.is_behind:  # otherwise the journal replay returns these rows too
             for part in batch.parts.values():
                 self._take_back(part)
             lines = [line for line in batch.lines if line[0] > self.committed]
@@ -263,11 +267,11 @@ class TableWriter:
         if batch.is_stored:
             self._failures = self._not_before = 0
         else:
-            self._put_off(now)
+            self._delay_retry(now)
         return self.committed
 
-    def _put_off(self, now: int) -> None:
-        self._not_before = now + _PAUSES[min(self._failures, len(_PAUSES) - 1)]
+    def _delay_retry(self, now: int) -> None:
+        self._not_before = now + _RETRY_PAUSES[min(self._failures, len(_RETRY_PAUSES) - 1)]
         self._failures += 1
 
     def _take_back(self, part: _Part) -> None:
@@ -283,19 +287,19 @@ class TableWriter:
             part.kept, part.times, part.ns, part.indexes = since.kept, since.times, since.ns, since.indexes
         self._parts[key] = part
 
-    def _append_news(self, lines: list[_Line], acknowledged: int) -> None:
-        for name, ledger in self._news.items():
+    def _append_status(self, lines: list[_Line], acknowledged: int) -> None:
+        for name, ledger in self._status_ledgers.items():
             due = [line for n, which, line in lines if which == name and n <= acknowledged]
             if due:
                 ledger.append(due)
 
     def close(self) -> None:
-        """Let go of the files; what was not flushed comes again from the journal."""
-        for ledger in (*self._news.values(), self._commits):
+        """Close the files; unflushed rows are recovered from the journal."""
+        for ledger in (*self._status_ledgers.values(), self._commits):
             ledger.close()
 
     def _remove_orphans(self) -> None:
-        """Files of this recorder that no commit names: a crash came between their writing and the commit."""
+        """Remove this recorder's files without a commit, left by a crash before the commit."""
         listed = {file.path for file in self._manifest.files}
         listed.update(path for compaction in self._manifest.compactions.items for path in compaction.removed)
         base = self.root / TABLES
@@ -310,10 +314,10 @@ class TableWriter:
 
 
 class TableBatch:
-    """Rows on their way to the disk. `store` may run in another thread; then `settle` it with its writer.
+    """A batch of rows to store. `store` may run in another thread; then `settle` it with its writer.
 
-    committed: the writer's, after `store`. parts, lines: what is not written (all of it when `store` failed).
-    is_stored: it did not fail.
+    committed: the writer's, after `store`. parts, lines: not yet written (all of them if `store` failed).
+    is_stored: True if `store` succeeded.
     """
 
     def __init__(self, writer: TableWriter, through: int, parts: dict[_Key, _Part], lines: list[_Line]) -> None:
@@ -326,18 +330,18 @@ class TableBatch:
         self.is_stored = False
 
     def store(self, now: int) -> None:
-        """Files, their folders, then the commit. Raises OSError: nothing is committed then, or it is found out the next time."""
+        """Write files, sync their folders, then commit. On OSError nothing is committed, or the next attempt finds the commit."""
         try:
             self._store(now)
             self.is_stored = True
         finally:
-            if not self._writer._commits.is_suspect:
+            if not self._writer._commits.is_uncertain:
                 self._tidy_up()
 
     def _store(self, now: int) -> None:
         writer = self._writer
-        self._believe_ledger()
-        writer._append_news(self.lines, self._through)
+        self._reload_ledger()
+        writer._append_status(self.lines, self._through)
         if self._through <= self.committed:
             return
         for part in self.parts.values():
@@ -352,14 +356,14 @@ class TableBatch:
         self._drop(self._through)
 
     def _tidy_up(self) -> None:
-        """Remove what no commit names: a full disk needs the room."""
+        """Remove files without a commit: a full disk needs the space."""
         for path in sorted(self._writer._leftovers):
             with contextlib.suppress(OSError):
                 remove(self._storage, path)
         self._writer._leftovers.clear()
 
-    def _believe_ledger(self) -> None:
-        """After a commit line of unknown fate: make the ledger whole, and go by what it says."""
+    def _reload_ledger(self) -> None:
+        """After a commit with unknown result: repair the ledger and use its content."""
         writer = self._writer
         if not writer._commits.heal():
             return
@@ -367,7 +371,7 @@ class TableBatch:
         try:
             manifest.refresh()
         except BaseException:
-            writer._commits.is_suspect = True  # what it says is not known yet
+            writer._commits.is_uncertain = True  # its content is not known yet
             raise
         committed = manifest.committed(writer.recorder)
         if committed > self.committed:
@@ -375,7 +379,7 @@ class TableBatch:
             self._drop(committed)
 
     def _drop(self, through: int) -> None:
-        """Rows up to here are committed."""
+        """Drop rows up to here: they are committed."""
         for part in self.parts.values():
             part.drop(through, self._writer.recorder)
         self.committed = through
@@ -395,6 +399,6 @@ class TableBatch:
 
 
 def _place(item: tuple[_Key, _Part]) -> tuple[str, str, int]:
-    """Order of writing, the same in every process."""
+    """Return the sort key of a part: the order of writing is the same in every process."""
     (_, instrument, day), part = item
     return part.table.name, instrument, day

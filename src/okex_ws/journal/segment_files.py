@@ -1,4 +1,4 @@
-"""A segment's bytes, as far as the disk gives them."""
+"""Read access to segment files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PIECE = 4096
 
 @contextmanager
 def opened(storage: Storage, path: Path) -> Iterator[tuple[Reader, int]]:
-    """(read, size) of a file. Pieces the disk cannot read (EIO) come as zeros: the checksums then say what is lost."""
+    """Open a file as (read, size). Parts that the disk cannot read (EIO) become zeros; the checksums then detect the loss."""
     with naming("open", path):
         file = storage.open_read(path)
     try:
@@ -60,29 +60,29 @@ def _pieces(storage: Storage, file: int, offset: int, length: int) -> bytes:
 
 
 def end_of(read: Reader, size: int) -> BlockHeader | None:
-    """The end block of a segment that was closed; None when it was not."""
+    """Return the end block of a closed segment; None if the segment is not closed."""
     end = parse(read(size - HEADER_BYTES, HEADER_BYTES)) if size >= HEADER_BYTES else None
     return end if end is not None and end.flags & IS_END and not end.length else None
 
 
 def names_in(storage: Storage, folder: Path) -> list[str]:
-    """The names in a folder."""
+    """Return the names in a folder."""
     with naming("list", folder):
         return storage.list(folder)
 
 
 def segment_numbers(names: Iterable[str]) -> list[int]:
-    """The segments among them, in order."""
+    """Return the numbers of the segments among the names, in order."""
     return sorted(number for number in map(segment_number, names) if number is not None)
 
 
 def torn_numbers(names: Iterable[str]) -> list[int]:
-    """The segments among them of which a torn tail is kept."""
+    """Return the numbers of the segments with a separate torn tail."""
     return segment_numbers(name.removesuffix(TORN_SUFFIX) + SUFFIX for name in names if name.endswith(TORN_SUFFIX))
 
 
 def recorders(folder: Path) -> list[Path]:
-    """The recorders' folders in a `journal` folder."""
+    """Return the recorders' folders in a `journal` folder."""
     with naming("list", folder):
         return sorted(
             inner for inner in folder.iterdir() if inner.is_dir() and any(segment_number(path.name) for path in inner.iterdir())
