@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # type checkers and editors read these; at run time `_NAMES` 
     from okex_ws.market import UnknownInstrumentError as UnknownInstrumentError
     from okex_ws.market.sizing import SizeError as SizeError
     from okex_ws.protocol.orders.tickets import Outcome as Outcome
-    from okex_ws.protocol.risk.pre_trade import Limits as Limits
+    from okex_ws.protocol.risk.limits import Limits as Limits
     from okex_ws.sinks.sink import SinkError as SinkError
     from okex_ws.store.folder import StoreError as StoreError
     from okex_ws.wire.channels import CHANNELS as CHANNELS
@@ -84,7 +84,7 @@ else:  # hidden from type checkers: with a module `__getattr__` they accept any 
         "market": "Books BookState Instruments Latest OrderBook UnknownInstrumentError",
         "market.sizing": "SizeError",
         "protocol.orders.tickets": "Outcome",
-        "protocol.risk.pre_trade": "Limits",
+        "protocol.risk.limits": "Limits",
         "sinks.sink": "SinkError",
         "store.folder": "StoreError",
         "wire.channels": "CHANNELS Subscription SubscriptionError subscription",

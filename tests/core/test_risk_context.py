@@ -12,7 +12,7 @@ from tests.market.test_sizing import INVERSE, SPOT
 from okex_ws.core.risk_context import surroundings
 from okex_ws.events import BookSnapshot, Disconnected, Trade
 from okex_ws.market import Books, Instruments, Latest
-from okex_ws.protocol.risk.pre_trade import RiskContext
+from okex_ws.protocol.risk.context import RiskContext
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import book_image
 from okex_ws.wire.orders import AmendOrder, PlaceOrder
@@ -47,17 +47,17 @@ class Known:
 
 def test_the_middle_is_the_book_s_and_without_a_book_the_last_price() -> None:
     known = Known()
-    assert (known.around(place()).book, known.around(place()).middle) == (None, None)
+    assert (known.around(place()).book, known.around(place()).mid) == (None, None)
     known.latest.apply(Trade(instrument="BTC-USDT", trade_id=1, price=59000.1, size=1, side="buy", ts_ms=1))
-    assert known.around(place()).middle == D("59000.1")
+    assert known.around(place()).mid == D("59000.1")
     known.books.apply(image([["59999.9", "1", "0", "1"]], [["60000", "1", "0", "1"]]))
-    assert (known.around(place()).book, known.around(place()).middle) == ("LIVE", D("59999.95"))
+    assert (known.around(place()).book, known.around(place()).mid) == ("LIVE", D("59999.95"))
     known.books.apply(image([["59999.9", "1", "0", "1"]], []))
-    assert (known.around(place()).book, known.around(place()).middle) == ("one-sided", None)
+    assert (known.around(place()).book, known.around(place()).mid) == ("one-sided", None)
     known.books.apply(Disconnected(channels=(("books5", "BTC-USDT"),)))
-    assert (known.around(place()).book, known.around(place()).middle) == ("STALE", None)
+    assert (known.around(place()).book, known.around(place()).mid) == ("STALE", None)
     known.books.apply(image([["50000", "1", "0", "1"]], [["50002", "1", "0", "1"]], "bbo-tbt"))
-    assert (known.around(place()).book, known.around(place()).middle) == ("LIVE", D(50001)), "one that lives will do"
+    assert (known.around(place()).book, known.around(place()).mid) == ("LIVE", D(50001)), "one that lives will do"
 
 
 def test_worth_is_by_price_by_the_middle_or_the_amount_itself() -> None:

@@ -28,7 +28,7 @@ from okex_ws.events import (
 from okex_ws.market.sizing import SizeError
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.risk.cancel_all_after import CancelAllAfter
-from okex_ws.protocol.risk.pre_trade import Limits
+from okex_ws.protocol.risk.limits import Limits
 from okex_ws.simulator.engine.engine import NewOrder
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
@@ -216,7 +216,7 @@ def test_F14_when_okx_does_not_hear_the_heartbeat_trading_halts_and_everything_i
     world.run(4)
     trader.rest_is_cut = True
     world.run(20)
-    assert trader.guard.is_halted
+    assert trader.pre_trade.is_halted
     assert [event.by for event in told(trader, Halted)] == ["cancel-all-after"], "one alarm"
     failures = [event.failures for event in told(trader, SwitchFailed)]
     assert failures[:3] == [1, 2, 3]
@@ -235,7 +235,7 @@ def test_F14_with_nothing_to_be_heard_over_okx_cancels_by_itself_and_the_first_c
     world.run(4)
     cut_everything(world, trader)
     world.run(40)
-    assert trader.guard.is_halted
+    assert trader.pre_trade.is_halted
     assert open_there(world) == []
     assert {order.cancel_source for orders in ledger(world).values() for order in orders} == {"20"}
     trader.rest_is_cut = False
@@ -259,7 +259,7 @@ def test_F14_an_order_that_the_heartbeat_can_never_cover_is_taken_back() -> None
     assert len(open_there(world)) == 1
     world.run(13)
     assert open_there(world) == []
-    assert trader.guard.is_halted
+    assert trader.pre_trade.is_halted
 
 
 @pytest.mark.parametrize("error", ["status=503 code=50001", "status=429 code=50011"])
@@ -269,7 +269,7 @@ def test_F14_a_heartbeat_that_fails_for_some_seconds_stops_nobody(error: str) ->
     world.run(19)
     assert len(told(trader, SwitchFailed)) > 3
     world.run(60)
-    assert not trader.guard.is_halted
+    assert not trader.pre_trade.is_halted
     assert len(open_there(world)) == 1
 
 
@@ -415,7 +415,7 @@ def test_F19_a_price_far_off_a_size_too_large_and_a_worth_too_high_do_not_leave(
     trader.submit(AmendOrder(instrument=SPOT, client_order_id=live.order.client_order_id, size=D("0.9")))
     assert refusals(trader) == ["price_distance", "order_size", "order_notional", "price_distance", "order_notional"]
     assert len(ledger(world)) == 1
-    assert not trader.guard.is_halted
+    assert not trader.pre_trade.is_halted
 
 
 def test_F19_a_position_never_goes_beyond_its_limit_not_even_by_what_is_on_its_way() -> None:
@@ -451,7 +451,7 @@ def test_F19_what_leaves_together_counts_together() -> None:
     too_large = batch(6, "1")
     assert {(outcome.verdict, outcome.via) for outcome in too_large} == {(Verdict.REJECTED, "here")}
     assert {outcome.reason for outcome in too_large} == {
-        "number 6 of a batch of 6, none of which left: the position could become 6, more than 5"
+        "number 6 of a batch of 6, none of which was sent: the position could become 6, more than 5"
     }
     assert {outcome.verdict for outcome in batch(7, "0.1")} == {Verdict.REJECTED}
     assert (len(open_there(world)), set(refusals(trader))) == (0, {"position", "open_orders"})

@@ -95,3 +95,20 @@ def test_back_off_doubles_under_full_jitter_up_to_its_cap_and_only_a_reset_short
         assert backoff.next_s(0.5) == 2.0
     backoff.reset()
     assert backoff.next_s(1.0) == 0.5
+
+
+def test_a_window_is_full_until_its_oldest_use_is_over() -> None:
+    window = Window(2, 1.0)
+    window.take(0)
+    assert not window.is_full(0)
+    window.take(1)
+    assert window.is_full(SECOND - 1)
+    assert not window.is_full(SECOND)
+    window.take_back(5)
+    assert window.left(1) == 2
+
+
+def test_a_part_of_the_delay_may_be_certain() -> None:
+    backoff = Backoff(1.0, 30.0, least=0.5)
+    assert [backoff.next_s(luck) for luck in (0.0, 1.0, 0.5)] == [0.5, 2.0, 3.0]
+    assert backoff.next_at(7, luck=1.0) == 7 + 8 * SECOND

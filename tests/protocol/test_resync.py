@@ -9,7 +9,7 @@ from okex_ws.protocol.resync import (
     HEALTHY_AFTER,
     MOST_TRIES,
     SNAPSHOT_WITHIN,
-    UNANSWERED_S,
+    UNANSWERED_AFTER,
     Renewal,
     SnapshotFetches,
 )
@@ -40,7 +40,7 @@ def test_the_first_renewal_is_at_once_and_the_next_ever_later_up_to_a_minute() -
 def test_what_is_not_answered_is_requested_again_not_before_ten_seconds() -> None:
     renewal = Renewal()
     waits = pauses(renewal, T, 9, helps=False)
-    assert waits[:3] == [0, UNANSWERED_S, UNANSWERED_S]
+    assert waits[:3] == [0, UNANSWERED_AFTER / SECOND, UNANSWERED_AFTER / SECOND]
     assert waits == sorted(waits)
     assert waits[-1] == 60
 
@@ -53,7 +53,7 @@ def test_one_is_in_flight_however_often_it_is_planned() -> None:
     assert renewal.due == T
     renewal.requested(T + 6)
     due = renewal.due
-    assert (due, renewal.is_planned) == (T + 6 + int(UNANSWERED_S * SECOND), False)
+    assert (due, renewal.is_planned) == (T + 6 + UNANSWERED_AFTER, False)
     for n in range(100):
         renewal.plan(T + 7 + n)
     assert (renewal.due, renewal.is_planned) == (due, False)

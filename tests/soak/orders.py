@@ -25,8 +25,8 @@ from okex_ws.events import Event, Halted, OrderResolved, SwitchFailed, Verdict
 from okex_ws.protocol.orders.tickets import Ticket
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.risk.cancel_all_after import CancelAllAfter
-from okex_ws.protocol.risk.gate import DEAD_MAN
-from okex_ws.protocol.risk.pre_trade import Limits
+from okex_ws.protocol.risk.gate import CANCEL_ALL_AFTER
+from okex_ws.protocol.risk.limits import Limits
 from okex_ws.simulator.engine.orders import CANCELED_BY_TIMER as BY_SWITCH
 from okex_ws.simulator.engine.orders import CANCELED_SELF_TRADE as BY_SELF_TRADE
 from okex_ws.simulator.engine.orders import NewOrder
@@ -306,7 +306,7 @@ def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
     """The kill switch left nothing open and let nothing leave; OKX's own canceled only what it had a reason for."""
     wrong, world = [], made.world
     halted = [event for event in world.client.events if isinstance(event, Halted)]
-    if trader.guard.is_halted:
+    if trader.pre_trade.is_halted:
         wrong += [f"{order.client_order_id}: open though halted" for order in world.exchange.floor.open_orders(DEMO_KEY.uid)]
         for ticket in trader.tickets:
             # What a former process sent is only looked for, and when that was is known no better than the clocks were.
@@ -316,7 +316,7 @@ def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
     elif made.halts_at is not None:
         wrong.append("the kill switch did not stay pressed")
     failed = any(isinstance(event, SwitchFailed) for event in world.client.events)
-    if len(made.faults) == 1 and any(event.by == DEAD_MAN for event in halted):
+    if len(made.faults) == 1 and any(event.by == CANCEL_ALL_AFTER for event in halted):
         wrong.append(f"halted by {made.faults[0]}, which is over before OKX's switch would strike")
     if not halted and made.processes == 1:
         ours = [order for order in world.exchange.floor.open_orders(DEMO_KEY.uid) if order.order_id not in made.foreign]

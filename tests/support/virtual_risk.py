@@ -14,8 +14,10 @@ from okex_ws.events import AccountQuality, Event
 from okex_ws.market.account import FetchAccount
 from okex_ws.protocol.orders.tickets import Intent, Ticket
 from okex_ws.protocol.risk.cancel_all_after import Arm, CancelAllAfter
+from okex_ws.protocol.risk.context import RiskContext
 from okex_ws.protocol.risk.gate import RiskGate
-from okex_ws.protocol.risk.pre_trade import Limits, PreTradeRisk, RiskContext
+from okex_ws.protocol.risk.limits import Limits
+from okex_ws.protocol.risk.pre_trade import PreTradeRisk
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.v5.rest.http import RestReply
 from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
@@ -41,7 +43,7 @@ class GuardedTrader(Trader):
         super().__init__(world, world.client, kept=kept or {}, run=run, **options)
         self.safety = RiskGate(
             self.orders,
-            guard=PreTradeRisk(limits),
+            pre_trade=PreTradeRisk(limits),
             switches=[switch] if switch is not None else [],
             open_orders=lambda: self.account.orders.open.values(),
             open_spreads=lambda: self.account.spreads.open.values(),
@@ -49,9 +51,9 @@ class GuardedTrader(Trader):
         self.client.events += self._settle()
 
     @property
-    def guard(self) -> PreTradeRisk:
+    def pre_trade(self) -> PreTradeRisk:
         assert self.safety is not None
-        return self.safety.guard
+        return self.safety.pre_trade
 
     def submit(self, *orders: OrderRequest, **options: Any) -> list[Ticket]:
         assert self.safety is not None
@@ -102,7 +104,7 @@ class GuardedTrader(Trader):
             for event in said:
                 self.safety.feed(event, self.world.now)
             more = self.safety.settle(self.world.now)
-            for arm in self.safety.arms:
+            for arm in self.safety.take_arms():
                 self._arm(arm)
             further = super()._settle()
             said += more + further

@@ -27,7 +27,7 @@ from okex_ws.client.stream import Policy
 from okex_ws.events import Instrument, OrderUpdate, Ticker
 from okex_ws.market.sizing import check_price, check_size, exact, notional
 from okex_ws.protocol.orders.order_ids import PREFIX_BITS, OrderIds
-from okex_ws.protocol.risk.pre_trade import Limits
+from okex_ws.protocol.risk.limits import Limits
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import PlaceOrder

@@ -24,7 +24,7 @@ from okex_ws.client.trading import LoginRefusedError, NotReadyError, Trading
 from okex_ws.events import OrderUpdate, Verdict
 from okex_ws.protocol.orders.tickets import Outcome
 from okex_ws.protocol.orders.verdicts import FINAL
-from okex_ws.protocol.risk.pre_trade import Limits
+from okex_ws.protocol.risk.limits import Limits
 
 READY_WITHIN_S = 20.0
 ENDED_WITHIN_S = 3.0

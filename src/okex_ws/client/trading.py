@@ -63,8 +63,10 @@ from okex_ws.protocol.orders.tickets import (
 )
 from okex_ws.protocol.orders.verdicts import TOO_FREQUENT
 from okex_ws.protocol.risk.cancel_all_after import Arm, CancelAllAfter
+from okex_ws.protocol.risk.context import RiskContext
 from okex_ws.protocol.risk.gate import RiskGate
-from okex_ws.protocol.risk.pre_trade import FILE, Limits, PreTradeRisk, RiskContext
+from okex_ws.protocol.risk.limits import Limits
+from okex_ws.protocol.risk.pre_trade import FILE, PreTradeRisk
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, kind_of
@@ -147,7 +149,7 @@ class Trader:
         of_spreads = (False, True) if settings.spreads else (False,)
         self.safety = RiskGate(
             self.orders,
-            guard=PreTradeRisk(settings.limits, settings.limits_by_instrument),
+            pre_trade=PreTradeRisk(settings.limits, settings.limits_by_instrument),
             switches=[CancelAllAfter(timeout_s=armed_s, is_spread=which) for which in of_spreads] if armed_s is not None else [],
             open_orders=lambda: self.account.orders.open.values(),
             open_spreads=lambda: self.account.spreads.open.values(),
@@ -210,7 +212,7 @@ class Trader:
 
     async def leave(self) -> None:
         """Before the end: OKX's cancel-all-after is let go if no order of ours is open, as it would cancel those of others."""
-        for arm in self.safety.leave(self._now()):
+        for arm in self.safety.close(self._now()):
             for _ in range(LEAVE_TRIES):
                 try:
                     async with asyncio.timeout(1.0):
@@ -286,7 +288,7 @@ class Trader:
             raise NotTradingError("this client hears nothing of spread orders; make it with Trading(spreads=True)")
         fitted = [self._fitted(order) for order in orders]
         tickets = self.safety.submit(fitted, self._around, self._now(), override=override, urgent=urgent, may_resend=may_resend)
-        for name in self.safety.guard.take_unpriced():
+        for name in self.safety.pre_trade.take_unpriced():
             log.warning("no price of %s is known here, so price_distance is not checked: keep its book, or subscribe to it", name)
         futures = []
         for ticket in tickets:
@@ -348,7 +350,7 @@ class Trader:
 
     def _let_go(self, reason: str) -> None:
         """The file is gone; what else has halted meanwhile stays halted."""
-        if self.safety.guard.halted_by == FILE:
+        if self.safety.pre_trade.halted_by == FILE:
             self.resume(reason)
 
     # -- hearing ---------------------------------------------------------------------------------------------------------
@@ -421,7 +423,7 @@ class Trader:
             for action in actions:
                 self._do(action)
             events = [*self.orders.take_events(), *self.safety.settle(now)]
-            for arm in self.safety.arms:
+            for arm in self.safety.take_arms():
                 self._spawn(self._arm_switch(arm))
             for event in events:
                 self._resolve(event)

@@ -1,6 +1,6 @@
 """RiskContext of one order, gathered from all that is known: account, books, last prices, and orders on their way.
 
-Whatever is not known is None, and the guard decides what that means.
+Whatever is not known is None, and pre-trade risk decides what that means.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from okex_ws.events import Instrument, OrderUpdate
 from okex_ws.market import Books, BookState, Instruments, Latest
 from okex_ws.market.account import Account
 from okex_ws.market.sizing import in_quote_currency, notional
-from okex_ws.protocol.risk.pre_trade import RiskContext
+from okex_ws.protocol.risk.context import RiskContext
 from okex_ws.wire.orders import AmendOrder, PlaceOrder
 
 NOTHING = Decimal(0)
@@ -29,7 +29,7 @@ def surroundings(
     latest: Latest,
     in_flight: Iterable[PlaceOrder | AmendOrder],
 ) -> RiskContext:
-    """What the guard must know to let this order pass. in_flight: what was asked for, and may not be told of yet."""
+    """Return the risk context of an order. in_flight: what was asked for, and may not be told of yet."""
     amended = _amended(order, account) if isinstance(order, AmendOrder) else None
     side = order.side if isinstance(order, PlaceOrder) else amended.side if amended is not None else ""
     held_on = _held_on(order if isinstance(order, PlaceOrder) else amended)
@@ -41,17 +41,17 @@ def surroundings(
                 coming.append(other)
         elif other.size is not None and (known := _amended(other, account)) is not None:
             changed[known.order_id] = max(other.size, changed.get(known.order_id, NOTHING))
-    book, middle = _book(order.instrument, books)
-    if middle is None and book is None:
+    book, mid = _book(order.instrument, books)
+    if mid is None and book is None:
         last = latest.price(order.instrument)
-        middle = None if last is None else Decimal(repr(last))
+        mid = None if last is None else Decimal(repr(last))
     rules = instruments.get(order.instrument)
-    price = order.price or (amended.price if amended is not None else None) or middle
+    price = order.price or (amended.price if amended is not None else None) or mid
     size = order.size if order.size is not None else amended.size if amended is not None else None
     return RiskContext(
         account=account.quality.value,
         book=book,
-        middle=middle,
+        mid=mid,
         size=None if size is None else _own_size(order, rules, size, price),
         notional=_worth(order, rules, size, price),
         side=side,
@@ -80,7 +80,7 @@ def _amended(order: AmendOrder, account: Account) -> OrderUpdate | None:
 
 
 def _book(instrument: str, books: Books) -> tuple[str | None, Decimal | None]:
-    """State and middle of the deepest book there is of an instrument; (None, None) when none is kept."""
+    """State and mid of the deepest book there is of an instrument; (None, None) when none is kept."""
     kept = books.of(instrument)
     if not kept:
         return None, None

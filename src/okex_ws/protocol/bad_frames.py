@@ -1,34 +1,32 @@
-"""BadFrames: frames that cannot be read, and when there are too many of them to go on with a connection."""
+"""BadFrames: unreadable frames of one connection, and when there are too many of them."""
 
 from __future__ import annotations
 
-from collections import deque
-
 import msgspec
 
-from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.pacing import Window
 
-MALFORMED_MOST, MALFORMED_WITHIN = 20, 10 * SECOND
+MALFORMED_MOST, MALFORMED_WITHIN_S = 20, 10
 
 
 class BadFrames:
-    """Counts those of one connection."""
+    """Counter of unreadable frames."""
 
     def __init__(self) -> None:
-        self._latest: deque[int] = deque(maxlen=MALFORMED_MOST)
+        self._latest = Window(MALFORMED_MOST, MALFORMED_WITHIN_S)
 
     def add(self, data: bytes, now: int) -> tuple[int, str] | None:
-        """One more; (close code, reason) when the connection should be given up."""
-        self._latest.append(now)
+        """Count an unreadable frame. Returns (close code, reason) if the connection should be closed."""
+        self._latest.take(now)
         if not _is_utf8(data):
             return 1007, "a text frame was not UTF-8"
-        if len(self._latest) == MALFORMED_MOST and now - self._latest[0] < MALFORMED_WITHIN:
-            return 1002, f"{MALFORMED_MOST} unreadable frames within {MALFORMED_WITHIN // SECOND} s"
+        if self._latest.is_full(now):
+            return 1002, f"{MALFORMED_MOST} unreadable frames within {MALFORMED_WITHIN_S} s"
         return None
 
 
 def is_foreign(data: bytes) -> bool:
-    """Whether this is sound JSON, only not an object, as every frame of V5 is: V1 speaks in arrays."""
+    """True for valid JSON that is not an object. Every frame of V5 is an object; V1 sends arrays."""
     try:
         return not isinstance(msgspec.json.decode(data), dict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

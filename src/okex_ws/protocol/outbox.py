@@ -106,7 +106,7 @@ class Outbox:
         if self._login_backoff.tries >= 8:
             return False
         self.login = Login.DUE
-        self._login_not_before = now + int(self._login_backoff.next_s(1.0) * SECOND)
+        self._login_not_before = self._login_backoff.next_at(now)
         return True
 
     def log_in_after_clock(self) -> bool:

@@ -15,12 +15,13 @@ FIRST_ROW_WITHIN = 10 * SECOND
 """Time after its acknowledgement in which a book may send nothing."""
 ANSWER_WITHIN = 10 * SECOND
 """Time after which a fetch counts as lost."""
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 MOST_TRIES = 5
 """Fetches without success, about 8 s in all, after which the subscription is renewed instead."""
 
 HEALTHY_AFTER = 60 * SECOND
 """Time without trouble after which the next renewal is immediate again."""
-UNANSWERED_S = 10.0
+UNANSWERED_AFTER = 10 * SECOND
 REST_BOOKS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
 """Depth of the snapshot from REST `market/books`, by book channel."""
 
@@ -48,14 +49,15 @@ class Renewal:
         if self._healthy_at and now - self._healthy_at > HEALTHY_AFTER:
             self._backoff.reset()
         is_first = self._backoff.tries == 0
-        wait_s = self._backoff.next_s(1.0)
-        self.due = now if is_first else now + int(wait_s * SECOND)
+        next_at = self._backoff.next_at(now)
+        self.due = now if is_first else next_at
         self.is_requested = False
 
     def requested(self, now: int) -> None:
         """Record that the renewal was sent. Without an answer it is repeated, at growing intervals."""
-        wait_s = max(UNANSWERED_S, self._backoff.next_s(1.0)) if self.is_requested else UNANSWERED_S
-        self.due, self.is_requested = now + int(wait_s * SECOND), True
+        earliest = now + UNANSWERED_AFTER
+        self.due = max(earliest, self._backoff.next_at(now)) if self.is_requested else earliest
+        self.is_requested = True
 
     def succeeded(self, now: int) -> None:
         """Record that rows arrive again."""
@@ -68,7 +70,8 @@ class SnapshotFetches:
 
     def __init__(self) -> None:
         self._due: dict[Subscription, int] = {}
-        self._tries: dict[Subscription, int] = {}
+        self._backoffs: dict[Subscription, Backoff] = {}
+        self._retry_s: dict[Subscription, float] = {}
         self._silent: set[Subscription] = set()  # no row of these has come yet
 
     def expect(self, item: Subscription, until: int) -> None:
@@ -87,28 +90,32 @@ class SnapshotFetches:
         """Move a pending fetch to `to` and forget its failures."""
         if item in self._due:
             self._due[item] = to
-            self._tries.pop(item, None)
+            self._backoffs.pop(item, None)
 
     def fetching(self, item: Subscription, now: int) -> None:
         """Record that a fetch has begun."""
-        self._tries[item] = self._tries.get(item, 0) + 1
+        self._retry_s[item] = self._backoffs.setdefault(item, Backoff(FIRST_RETRY_S, LAST_RETRY_S)).next_s(1.0)
         self._due[item] = now + ANSWER_WITHIN
 
     def failed(self, item: Subscription, now: int) -> None:
         """Schedule another fetch after a useless answer, at growing intervals."""
         if item in self._due:
-            self._due[item] = now + (SECOND // 4 << min(self._tries.get(item, 1), MOST_TRIES))
+            self._due[item] = now + int(self._retry_s.get(item, FIRST_RETRY_S) * SECOND)
 
     def drop(self, item: Subscription) -> None:
         """Remove a book that needs no snapshot any more."""
         self._silent.discard(item)
         if self._due.pop(item, None) is not None:
-            self._tries.pop(item, None)
+            self._backoffs.pop(item, None)
+            self._retry_s.pop(item, None)
 
     def is_hopeless(self, item: Subscription) -> bool:
-        return self._tries.get(item, 0) >= MOST_TRIES
+        """True after too many fetches without success."""
+        backoff = self._backoffs.get(item)
+        return backoff is not None and backoff.tries >= MOST_TRIES
 
     def due(self, now: int) -> list[Subscription]:
+        """Return the books whose snapshot is to be fetched at `now`."""
         return [item for item, due in self._due.items() if due <= now]
 
     @property

@@ -47,7 +47,7 @@ class Okx:
         self.now = end
 
     def live(self, count: int) -> None:
-        self.switch.orders_live(count > 0, self.now)
+        self.switch.set_live(count > 0, self.now)
         self._carry()
 
     def _carry(self) -> None:
@@ -178,7 +178,7 @@ def test_fired_on_purpose_it_takes_the_shortest_time_and_lets_it_run_out() -> No
 
 def test_a_renewal_that_was_on_its_way_is_not_taken_for_the_shortest_time() -> None:
     switch = CancelAllAfter()
-    switch.orders_live(True, T0)
+    switch.set_live(True, T0)
     (first,) = switch.actions
     switch.actions.clear()
     switch.fire(T0 + SECOND // 10)
@@ -206,8 +206,8 @@ def test_what_okx_would_not_take_is_refused(options: dict[str, Any]) -> None:
 
 def test_the_body_is_okx_s() -> None:
     switch = CancelAllAfter(tag="t1")
-    switch.orders_live(True, T0)
+    switch.set_live(True, T0)
     assert switch.actions[0].body == {"timeOut": "30", "tag": "t1"}
     plain = CancelAllAfter()
-    plain.orders_live(True, T0)
+    plain.set_live(True, T0)
     assert plain.actions[0].body == {"timeOut": "30"}

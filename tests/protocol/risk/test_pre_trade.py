@@ -1,4 +1,4 @@
-"""The guard: which orders may leave, and when the kill switch trips by itself."""
+"""The risk: which orders may leave, and when the kill switch trips by itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from okex_ws.events import Halted, SafetyOverridden, TradingResumed
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.protocol.risk.pre_trade import Limits, PreTradeRisk, RiskContext
+from okex_ws.protocol.risk.context import RiskContext
+from okex_ws.protocol.risk.limits import Limits
+from okex_ws.protocol.risk.pre_trade import PreTradeRisk
 from okex_ws.wire.orders import AmendOrder, CancelOrder, MassCancel, PlaceOrder
 
 D = Decimal
@@ -30,15 +32,15 @@ def amendment(**change: str) -> AmendOrder:
 
 
 def around(**more: Any) -> RiskContext:
-    base = {"account": "LIVE", "book": "LIVE", "middle": D(60000), "notional": D(60000), "side": "buy"}
+    base = {"account": "LIVE", "book": "LIVE", "mid": D(60000), "notional": D(60000), "side": "buy"}
     return RiskContext(**{**base, **more})
 
 
-def rule(guard: PreTradeRisk, made: Any, at: RiskContext | None = None, now: int = T0, **more: Any) -> str:
+def rule(risk: PreTradeRisk, made: Any, at: RiskContext | None = None, now: int = T0, **more: Any) -> str:
     at = at or around()
     if at.size is None and not getattr(made, "target_currency", ""):
         at = msgspec.structs.replace(at, size=getattr(made, "size", None))
-    refusal = guard.check(made, at, now, **more)
+    refusal = risk.check(made, at, now, **more)
     if refusal is None:
         return ""
     assert refusal.reason
@@ -66,7 +68,7 @@ def rule(guard: PreTradeRisk, made: Any, at: RiskContext | None = None, now: int
         (Limits(price_distance=D("0.1")), order(price="66000.1"), {}, "price_distance"),
         (Limits(price_distance=D("0.1")), order(price="53999"), {}, "price_distance"),
         (Limits(price_distance=D("0.1")), amendment(price="70000"), {}, "price_distance"),
-        (Limits(), order(price="90000"), {"book": None, "middle": None}, ""),
+        (Limits(), order(price="90000"), {"book": None, "mid": None}, ""),
         (Limits(), order(price="90000"), {"book": None}, "price_distance"),
         (Limits(), order(price=None), {}, ""),
         (Limits(open_orders=3), order(), {"open_orders": 2}, ""),
@@ -86,88 +88,88 @@ def rule(guard: PreTradeRisk, made: Any, at: RiskContext | None = None, now: int
     ],
 )
 def test_each_rule(limits: Limits, made: Any, at: dict[str, Any], broken: str) -> None:
-    guard = PreTradeRisk(limits)
-    assert rule(guard, made, around(**at)) == broken
-    assert guard.refusals == bool(broken)
-    assert guard.take_events() == []
+    risk = PreTradeRisk(limits)
+    assert rule(risk, made, around(**at)) == broken
+    assert risk.refusals == bool(broken)
+    assert risk.take_events() == []
 
 
 def test_an_instrument_may_have_limits_of_its_own() -> None:
-    guard = PreTradeRisk(Limits(order_size=D(1)), {"BTC-USDT": Limits(order_size=D(9))})
-    assert rule(guard, order("5")) == ""
-    assert rule(guard, order("5", instrument="ETH-USDT")) == "order_size"
+    risk = PreTradeRisk(Limits(order_size=D(1)), {"BTC-USDT": Limits(order_size=D(9))})
+    assert rule(risk, order("5")) == ""
+    assert rule(risk, order("5", instrument="ETH-USDT")) == "order_size"
 
 
 def test_cancels_pass_whatever_is_wrong() -> None:
-    guard = PreTradeRisk(Limits(order_size=D(0)))
-    guard.halt("stop", "call", T0)
+    risk = PreTradeRisk(Limits(order_size=D(0)))
+    risk.halt("stop", "call", T0)
     for made in (CancelOrder(instrument="BTC-USDT", client_order_id="c1"), MassCancel(instrument="BTC-USD")):
-        assert guard.check(made, around(account="STALE", book="STALE"), T0) is None
+        assert risk.check(made, around(account="STALE", book="STALE"), T0) is None
 
 
 def test_a_doubt_can_be_overridden_which_is_told_and_a_limit_cannot() -> None:
-    guard = PreTradeRisk(Limits(order_size=D(1)))
-    assert rule(guard, order(), around(account="STALE", book="STALE", middle=None), override="closing by hand") == ""
-    (told,) = guard.take_events()
+    risk = PreTradeRisk(Limits(order_size=D(1)))
+    assert rule(risk, order(), around(account="STALE", book="STALE", mid=None), override="closing by hand") == ""
+    (told,) = risk.take_events()
     assert isinstance(told, SafetyOverridden)
     assert (told.rule, told.reason, told.kind, told.instrument) == ("account", "closing by hand", "place", "BTC-USDT")
-    assert rule(guard, order("2"), around(account="STALE"), override="closing by hand") == "order_size"
-    assert rule(guard, order(), override="not needed") == ""
-    assert guard.take_events() == []
-    guard.halt("stop", "call", T0)
-    guard.take_events()
-    assert rule(guard, order(), override="please") == "halted"
+    assert rule(risk, order("2"), around(account="STALE"), override="closing by hand") == "order_size"
+    assert rule(risk, order(), override="not needed") == ""
+    assert risk.take_events() == []
+    risk.halt("stop", "call", T0)
+    risk.take_events()
+    assert rule(risk, order(), override="please") == "halted"
 
 
 def test_the_kill_switch_stays_on_until_it_is_released_by_hand() -> None:
-    guard = PreTradeRisk()
-    assert guard.halt("looks wrong", "signal", T0)
-    assert not guard.halt("again", "call", T0 + 1)
-    (told,) = guard.take_events()
+    risk = PreTradeRisk()
+    assert risk.halt("looks wrong", "signal", T0)
+    assert not risk.halt("again", "call", T0 + 1)
+    (told,) = risk.take_events()
     assert isinstance(told, Halted)
     assert (told.reason, told.by) == ("looks wrong", "signal")
-    refusal = guard.check(order(), around(), T0 + 10**15)
+    refusal = risk.check(order(), around(), T0 + 10**15)
     assert refusal is not None
     assert (refusal.rule, refusal.reason) == ("halted", "trading is halted by signal: looks wrong")
-    assert guard.resume("looked at", T0 + 2)
-    assert not guard.resume("twice", T0 + 2)
-    assert [type(event) for event in guard.take_events()] == [TradingResumed]
-    assert rule(guard, order()) == ""
+    assert risk.resume("looked at", T0 + 2)
+    assert not risk.resume("twice", T0 + 2)
+    assert [type(event) for event in risk.take_events()] == [TradingResumed]
+    assert rule(risk, order()) == ""
 
 
 def test_halted_by_more_than_the_file_the_other_reason_outlasts_it() -> None:
-    guard = PreTradeRisk()
-    assert guard.halt("from the shell", "file", T0)
-    assert not guard.halt("from the shell", "file", T0 + 1)
-    assert guard.halt("lost too much", "call", T0 + 2)
-    assert not guard.halt("from the shell", "file", T0 + 3)
-    assert (guard.halted_by, guard.halted_reason) == ("call", "lost too much")
+    risk = PreTradeRisk()
+    assert risk.halt("from the shell", "file", T0)
+    assert not risk.halt("from the shell", "file", T0 + 1)
+    assert risk.halt("lost too much", "call", T0 + 2)
+    assert not risk.halt("from the shell", "file", T0 + 3)
+    assert (risk.halted_by, risk.halted_reason) == ("call", "lost too much")
 
 
 def test_a_rate_is_of_any_second_and_only_what_left_counts() -> None:
-    guard = PreTradeRisk(Limits(orders_per_second=5, trip_after=None))
-    sent = [now for now in range(T0, T0 + 10 * SECOND, SECOND // 20) if rule(guard, order(), now=now) == ""]
+    risk = PreTradeRisk(Limits(orders_per_second=5, trip_after=None))
+    sent = [now for now in range(T0, T0 + 10 * SECOND, SECOND // 20) if rule(risk, order(), now=now) == ""]
     assert len(sent) == 50
     assert all(b - a >= SECOND for a, b in zip(sent, sent[5:], strict=False))
 
 
 def test_so_many_refusals_within_a_second_trip_the_switch_once() -> None:
-    guard = PreTradeRisk(Limits(order_size=D(1), trip_after=10))
+    risk = PreTradeRisk(Limits(order_size=D(1), trip_after=10))
     for number in range(9):
-        assert rule(guard, order("2"), now=T0 + number) == "order_size"
-    assert rule(guard, order("2"), now=T0 + 2 * SECOND) == "order_size"
-    assert not guard.is_halted, "nine and one, not ten within a second"
-    rules = [rule(guard, order("2"), now=T0 + 2 * SECOND + number) for number in range(20)]
+        assert rule(risk, order("2"), now=T0 + number) == "order_size"
+    assert rule(risk, order("2"), now=T0 + 2 * SECOND) == "order_size"
+    assert not risk.is_halted, "nine and one, not ten within a second"
+    rules = [rule(risk, order("2"), now=T0 + 2 * SECOND + number) for number in range(20)]
     assert rules == ["order_size"] * 9 + ["halted"] * 11
-    told = guard.take_events()
+    told = risk.take_events()
     assert [(type(event), event.by) for event in told] == [(Halted, "order_size")]  # type: ignore[attr-defined]
 
 
 def test_not_being_live_is_no_fault_of_the_strategy_and_trips_nothing() -> None:
-    guard = PreTradeRisk()
+    risk = PreTradeRisk()
     for number in range(100):
-        assert rule(guard, order(), around(account="RECONCILING"), now=T0 + number) == "account"
-    assert not guard.is_halted
+        assert rule(risk, order(), around(account="RECONCILING"), now=T0 + number) == "account"
+    assert not risk.is_halted
 
 
 @given(
@@ -180,8 +182,8 @@ def test_not_being_live_is_no_fault_of_the_strategy_and_trips_nothing() -> None:
 def test_what_passes_never_takes_a_position_beyond_its_limit_nor_farther_out(
     position: Decimal, working: Decimal, size: Decimal, side: str, limit: Decimal
 ) -> None:
-    guard = PreTradeRisk(Limits(position=limit, price_distance=None))
+    risk = PreTradeRisk(Limits(position=limit, price_distance=None))
     at = around(position=position, working=working, side=side)
-    if guard.check(order(str(size), side=side), at, T0) is None:
+    if risk.check(order(str(size), side=side), at, T0) is None:
         worst = position + (working + size) * (1 if side == "buy" else -1)
         assert abs(worst) <= max(limit, abs(position))

@@ -1,5 +1,5 @@
-"""What an order passes before it leaves: limits, the kill switch, cancel-all-after. Sans-IO.
+"""Pre-trade risk: limits, kill switch and cancel-all-after. Sans-IO.
 
-In: orders, what is known of the account and the market, `now`. Out: accepted or refused orders, cancel requests, events.
+In: orders, facts about account and market, `now`. Out: accepted or refused orders, cancel requests, events.
 May import: `protocol.orders`, `wire`, `events`.
 """
