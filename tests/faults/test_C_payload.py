@@ -32,7 +32,8 @@ from okex_ws.events import (
     Unrecognized,
 )
 from okex_ws.market import Books
-from okex_ws.protocol.bad_frames import MALFORMED_MOST, MALFORMED_WITHIN
+from okex_ws.protocol.bad_frames import MALFORMED_MOST, MALFORMED_WITHIN_S
+from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.session import Session
 from okex_ws.simulator.faults import Fault
 
@@ -73,7 +74,7 @@ def test_C1_cut_off_anywhere_a_frame_is_told_and_never_raises() -> None:
     for whole in (encoded(image()), encoded(change(10, 11)), encoded(ticker()), GOOD):
         line.receive(whole, clock)
         for end in range(len(whole)):
-            clock += MALFORMED_WITHIN
+            clock += MALFORMED_WITHIN_S * SECOND
             events = line.receive(whole[:end], clock)
             assert [type(event) for event in events if not isinstance(event, Gap)] == [Malformed], whole[:end]
             assert line.ending is None
@@ -82,7 +83,7 @@ def test_C1_cut_off_anywhere_a_frame_is_told_and_never_raises() -> None:
 def test_C1_too_many_within_a_while_end_the_connection_and_as_many_over_a_longer_one_do_not() -> None:
     patient = session()
     for n in range(10 * MALFORMED_MOST):
-        patient.receive(b"x", START + n * MALFORMED_WITHIN // (MALFORMED_MOST - 1))
+        patient.receive(b"x", START + n * MALFORMED_WITHIN_S * SECOND // (MALFORMED_MOST - 1))
         assert patient.ending is None
     line = session()
     for n in range(MALFORMED_MOST):
