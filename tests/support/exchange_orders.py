@@ -13,7 +13,8 @@ from tests.support.talk import Talker, seconds
 
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
-from okex_ws.simulator.market.base import SECOND, civil
+from okex_ws.simulator.market.base import SECOND
+from okex_ws.simulator.market.calendar import civil
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, DEMO_TRADING_KEY, ApiKey, Rules
 
@@ -84,7 +85,7 @@ def iso(at: float) -> str:
 
 
 def _days(year: int, month: int, day: int) -> int:
-    from okex_ws.simulator.market.base import days_to
+    from okex_ws.simulator.market.calendar import days_to
 
     return days_to(year, month, day)
 

@@ -11,7 +11,8 @@ import pytest
 from tests.support.paths import CORPORA
 
 from okex_ws.simulator.market.base import MILLISECOND, SECOND, Publication, checksum
-from okex_ws.simulator.market.captures import CaptureMarket, read_recording
+from okex_ws.simulator.market.capture_file import read_recording
+from okex_ws.simulator.market.captures import CaptureMarket
 from okex_ws.simulator.market.level_book import LevelBook
 
 START = 1_790_000_000 * SECOND

@@ -16,19 +16,16 @@ import pytest
 
 from okex_ws.simulator.market.base import (
     BOOK_DEPTH,
-    CANDLE_PERIODS,
     HOUR,
     MILLISECOND,
     MINUTE,
     SECOND,
     PriceScale,
     Publication,
-    candle_period,
     checksum,
-    closing,
     decimal_text,
-    opening,
 )
+from okex_ws.simulator.market.calendar import CANDLE_PERIODS, candle_period, closing, opening
 from okex_ws.simulator.market.reference import TYPES, default_listings, far_expiry
 from okex_ws.simulator.market.seeded import SeededMarket
 

@@ -1,8 +1,7 @@
-"""Market: where the simulated exchange's prices come from, and what every market shares.
+"""Market: the source of prices of a simulated exchange; numbers and texts that every market shares.
 
-A market publishes rows in OKX's shape at its own instants; the exchange adds sequence numbers, keep-alives
-and faults. Time is int nanoseconds UTC and always passed in. Sources: OKX V5 docs, WS order book, trades,
-candlesticks.
+A market publishes rows in OKX's shape at its own instants; the exchange adds sequence numbers, keep-alives and faults.
+Times are int ns UTC and always passed in. Sources: OKX V5 docs, WS order book, trades, candlesticks.
 """
 
 from __future__ import annotations
@@ -36,41 +35,15 @@ INCREMENTAL: frozenset[str] = frozenset(
 )
 CHECKSUMMED: frozenset[str] = frozenset({"books", "books-l2-tbt", "books50-l2-tbt", "sprd-books-l2-tbt"})
 
-_SPANS: dict[str, int] = {
-    "1s": SECOND,
-    "1m": MINUTE,
-    "3m": 3 * MINUTE,
-    "5m": 5 * MINUTE,
-    "15m": 15 * MINUTE,
-    "30m": 30 * MINUTE,
-    "1H": HOUR,
-    "2H": 2 * HOUR,
-    "4H": 4 * HOUR,
-    "6H": 6 * HOUR,
-    "12H": 12 * HOUR,
-    "1D": DAY,
-    "2D": 2 * DAY,
-    "3D": 3 * DAY,
-    "5D": 5 * DAY,
-    "1W": 7 * DAY,
-}
-_MONTHS: dict[str, int] = {"1M": 1, "3M": 3}
-_LONG = ("6H", "12H", "1D", "2D", "3D", "5D", "1W", "1M", "3M")
-CANDLE_PERIODS: tuple[str, ...] = (*_SPANS, *_MONTHS, *(f"{bar}utc" for bar in _LONG))
-"""Every bar of the `candle{bar}` channels; `mark-price-candle` and `index-candle` have all but 1s."""
-
-_MONDAY = 4 * DAY  # 1970-01-05, the first Monday after the epoch: weeks open on Mondays
-
 
 @dataclass(slots=True)
 class Publication:
-    """What a market says at one instant on one channel, before the exchange frames it.
+    """Rows of one channel at one instant, before the exchange frames them.
 
-    ts: ns UTC, nondecreasing over a market's life. channel: OKX's literal name. key: the value of the
-    channel's main key (instId, instFamily, instType or sprdId), "" for channels with none. rows: OKX data
-    elements (dicts, or lists for candles) WITHOUT seqId/prevSeqId, which the exchange mints. action:
-    "snapshot" or "update" on incremental book channels, else None. A row that carries "checksum" has a true
-    one; the exchange sends it or 0 as its rules say.
+    ts: ns UTC, never decreasing. channel: OKX's literal name. key: value of the channel's main key (instId, instFamily,
+    instType or sprdId), "" for channels without one. rows: OKX data elements (dicts, or lists for candles) without
+    seqId and prevSeqId, which the exchange adds. action: "snapshot" or "update" on incremental book channels, else
+    None. A "checksum" in a row is correct; the exchange sends it or 0, as its rules require.
     """
 
     ts: int
@@ -81,56 +54,56 @@ class Publication:
 
 
 class Market(Protocol):
-    """A source of publications. What trades never depends on who watches; only what is published does."""
+    """Source of publications. Subscribers change what is published, never what trades."""
 
     start: int
-    """The instant (ns) at which the market's life begins."""
+    """First instant (ns) of the market."""
 
     def deadline(self) -> int | None:
-        """The next instant at which `advance` would do something; None when nothing will come."""
+        """Return the next instant at which `advance` has work; None after the last."""
 
     def advance(self, now: int) -> list[Publication]:
-        """Everything published up to and including `now`, in order; may be called late."""
+        """Return all publications up to and including `now`, in order; may be called late."""
 
     def watch(self, channel: str, key: str) -> None:
-        """The first subscriber of this channel and key has come: publish it from now on."""
+        """Publish a channel and key from now on: the first subscriber has come."""
 
     def unwatch(self, channel: str, key: str) -> None:
-        """The last subscriber has gone."""
+        """Stop to publish a channel and key: the last subscriber has gone."""
 
     def knows(self, channel: str, key: str) -> bool:
-        """False means OKX would answer 60018."""
+        """True if the channel and key exist; otherwise OKX answers 60018."""
 
     def snapshot(self, channel: str, key: str) -> Publication | None:
-        """What a new subscriber gets at once, None if the channel has nothing to say at subscription."""
+        """Return the first push of a new subscriber, None if the channel has none."""
 
     def instruments(self, inst_type: str) -> list[dict[str, Any]]:
-        """Complete REST rows of SPOT, MARGIN, SWAP, FUTURES, OPTION."""
+        """Return complete REST rows of SPOT, MARGIN, SWAP, FUTURES or OPTION."""
 
     def book(self, instrument: str, depth: int) -> dict[str, Any] | None:
-        """The last PUBLISHED state of a book: {"asks", "bids", "ts"}; None if there is none."""
+        """Return the last published state of a book: {"asks", "bids", "ts"}; None if there is none."""
 
     def shown(self, instrument: str, side: str, price: Decimal) -> Decimal:
-        """The size that `book` shows at one price of its "bids" or "asks"; zero if nothing."""
+        """Return the size in `book` at one price of its "bids" or "asks", zero if there is none."""
 
     def follow(self, instrument: str) -> None:
-        """Somebody trades this instrument: its books and matches go on from now, whether or not they are watched."""
+        """Update the books and trades of an instrument from now on, watched or not: clients trade it."""
 
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
-        """Individual trades oldest first, REST form: instId, tradeId, px, sz, side, ts, source."""
+        """Return individual trades oldest first, in REST form: instId, tradeId, px, sz, side, ts, source."""
 
-    def candles(self, instrument: str, bar: str) -> list[list[str]]:
-        """Rows of nine columns, newest first."""
+    def candles(self, instrument: str, period: str) -> list[list[str]]:
+        """Return candle rows of nine columns, newest first. Raises ValueError for an unknown period."""
 
     def status(self) -> list[dict[str, Any]]:
-        """System status rows, newest first."""
+        """Return system status rows, newest first."""
 
 
 def checksum(bids: Sequence[Sequence[str]], asks: Sequence[Sequence[str]]) -> int:
-    """CRC32 of the best 25 levels a side as signed int32: live on OKX until 2026-06-23, 0 since.
+    """Return the CRC32 of the best 25 levels a side as signed int32: live on OKX until 2026-06-23, 0 since.
 
-    Levels are [price, size, ...] texts exactly as published, best first. Bid and ask alternate level by
-    level; when one side is exhausted the other goes on alone.
+    Levels are [price, size, ...] texts exactly as published, best first. Bid and ask alternate level by level; the
+    longer side continues alone.
     """
     parts: list[str] = []
     for i in range(25):
@@ -143,10 +116,7 @@ def checksum(bids: Sequence[Sequence[str]], asks: Sequence[Sequence[str]]) -> in
 
 
 class PriceScale:
-    """A step such as "0.1" or "0.0005" as integers: n steps have one exact text, as OKX prints it.
-
-    No exponent, no trailing zeros, no "-0".
-    """
+    """Step such as "0.1" or "0.0005" as integers: n steps have one exact text, without exponent, trailing zeros or "-0"."""
 
     __slots__ = ("_texts", "decimals", "mantissa", "step", "unit")
 
@@ -162,7 +132,7 @@ class PriceScale:
             raise ValueError(f"a step must be positive, not {step!r}")
 
     def text(self, n: int) -> str:
-        """The decimal text of n steps. Remembered: the same prices come back all the time."""
+        """Return the decimal text of n steps, cached because prices repeat."""
         text = self._texts.get(n)
         if text is None:
             if len(self._texts) > 20_000:
@@ -171,21 +141,21 @@ class PriceScale:
         return text
 
     def exact(self, value: Decimal) -> int | None:
-        """The number of steps that a value is, None if it is no whole number of them."""
+        """Return a value as a number of steps, None if it is no whole number of them."""
         steps, rest = divmod(value.scaleb(self.decimals), self.mantissa)
         return None if rest else int(steps)
 
-    def fresh(self, n: int) -> str:
-        """The same text without remembering it: for sizes, which seldom repeat."""
+    def uncached_text(self, n: int) -> str:
+        """Return the text of n steps without caching it: for sizes, which seldom repeat."""
         return decimal_text(n * self.mantissa, self.decimals)
 
     def steps(self, value: float) -> int:
-        """The number of whole steps nearest to a value."""
+        """Return the number of whole steps nearest to a value."""
         return int(value / self.unit + 0.5) if value >= 0 else -int(-value / self.unit + 0.5)
 
 
 def decimal_text(scaled: int, decimals: int) -> str:
-    """scaled / 10**decimals as plain decimal text without trailing zeros."""
+    """Return scaled / 10**decimals as plain decimal text without trailing zeros."""
     if decimals == 0 or scaled == 0:
         return str(scaled)
     sign = "-" if scaled < 0 else ""
@@ -196,74 +166,12 @@ def decimal_text(scaled: int, decimals: int) -> str:
 
 
 def float_text(value: float, decimals: int) -> str:
-    """A float rounded to so many decimals as plain text without trailing zeros."""
+    """Return a float, rounded to so many decimals, as plain text without trailing zeros."""
     factor = 10**decimals
     scaled = int(abs(value) * factor + 0.5)
     return decimal_text(-scaled if value < 0 else scaled, decimals)
 
 
 def stamp(ts: int) -> str:
-    """Nanoseconds as OKX's millisecond text."""
+    """Return nanoseconds as OKX's millisecond text."""
     return str(ts // MILLISECOND)
-
-
-def candle_period(channel: str) -> tuple[str, str] | None:
-    """("candle", "1m") for "candle1m", likewise mark-price-candle, index-candle, sprd-candle; None if it is
-    no candle.
-    """
-    head, found, bar = channel.partition("candle")
-    if not found or bar not in CANDLE_PERIODS or head not in ("", "mark-price-", "index-", "sprd-"):
-        return None
-    if head and bar == "1s":
-        return None
-    return f"{head}candle", bar
-
-
-def opening(ts: int, bar: str) -> int:
-    """The ns instant at which the bar that contains ts opened.
-
-    Bars of 6H and more open at UTC+8 boundaries unless their name ends in utc (OKX V5 docs, candlesticks
-    channel). 2D, 3D and 5D are counted from the epoch; weeks open on Mondays, 3M with the calendar's
-    quarters.
-    """
-    utc = bar.endswith("utc")
-    name = bar[:-3] if utc else bar
-    shift = 8 * HOUR if name in _LONG and not utc else 0
-    local = ts + shift
-    if name in _MONTHS:
-        year, month = civil(local // DAY)
-        month -= (month - 1) % _MONTHS[name]
-        return days_to(year, month) * DAY - shift
-    span = _SPANS[name]
-    if name == "1W":
-        local -= _MONDAY
-        return local - local % span + _MONDAY - shift
-    return local - local % span - shift
-
-
-def closing(ts: int, bar: str) -> int:
-    """The ns instant at which the bar that contains ts ends and the next one opens."""
-    name = bar.removesuffix("utc")
-    start = opening(ts, bar)
-    if name in _MONTHS:
-        return opening(start + (33 if name == "1M" else 95) * DAY, bar)
-    return start + _SPANS[name]
-
-
-def civil(days: int) -> tuple[int, int]:
-    """(year, month) of a day number counted from 1970-01-01, proleptic Gregorian."""
-    z = days + 719468
-    era, day_of_era = divmod(z, 146097)
-    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    shifted = (5 * day_of_year + 2) // 153
-    month = shifted + 3 if shifted < 10 else shifted - 9
-    return year_of_era + era * 400 + (month <= 2), month
-
-
-def days_to(year: int, month: int, day: int = 1) -> int:
-    """Day number from 1970-01-01 of a calendar date."""
-    year -= month <= 2
-    era, year_of_era = divmod(year, 400)
-    day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
-    return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468

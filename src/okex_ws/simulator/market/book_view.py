@@ -1,8 +1,7 @@
-"""BookView: what is published of a book at one depth, and what changed since the last time.
+"""BookView: the published window of a book at one depth, and its changes since the last publication.
 
-Incremental channels publish the best `depth` levels a side. A level that leaves that window by being pushed
-out is not deleted on the wire: the receiver truncates to the channel's depth (OKX V5 docs, WS order book
-channel, depth trim).
+Incremental channels publish the best `depth` levels a side. A level that is pushed out of that window is not deleted on
+the wire: the receiver truncates to the channel's depth (OKX V5 docs, WS order book channel, depth trim).
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from okex_ws.simulator.market.order_flow import ASK, BID, FlowSide, OrderFlow
 
 Change = tuple[int, int, int]
 """(key, size, order count); size 0 is a deletion."""
-Written = Callable[[int, int, int], list[str]]
-"""How a channel writes one level: (price, size, order count) -> texts."""
+LevelWriter = Callable[[int, int, int], list[str]]
+"""Writer of one level of a channel: (price, size, order count) -> texts."""
 
 _LOWEST = -(1 << 62)
 
 
 class BookView:
-    """The published window of one book. `dirty` is told by the flow which keys were touched."""
+    """Published window of one book. The flow adds the keys it changed to `dirty`."""
 
     def __init__(self, flow: OrderFlow, depth: int) -> None:
         self.depth = depth
@@ -38,13 +37,11 @@ class BookView:
         self.refresh()
 
     def detach(self) -> None:
-        """Stop being told of changes."""
+        """Stop collecting changes."""
         self.flow.dirty = [sides for sides in self.flow.dirty if sides is not self.dirty]
 
     def refresh(self) -> tuple[list[Change], list[Change]] | None:
-        """Take over the book as it is now: (bid changes, ask changes) best first, None if nothing visible
-        changed.
-        """
+        """Update the window to the present book. Returns (bid changes, ask changes) best first, None without any."""
         if not self.dirty[BID] and not self.dirty[ASK]:
             return None
         bids = self._side(BID, self.flow.sides[BID])
@@ -71,49 +68,49 @@ class BookView:
                     shown[key] = state
                     changes.append((key, *state))
         dirty.clear()
-        old = self._cut[side]
-        if cut < old:
-            for key in keys[max(first, 0) : bisect_left(keys, old)]:
+        former = self._cut[side]
+        if cut < former:
+            for key in keys[max(first, 0) : bisect_left(keys, former)]:
                 if key not in shown:
                     level = levels[key]
                     shown[key] = (level[0], level[1])
                     changes.append((key, level[0], level[1]))
-        elif cut > old:
-            for key in keys[bisect_left(keys, old) : first]:
+        elif cut > former:
+            for key in keys[bisect_left(keys, former) : first]:
                 shown.pop(key, None)
         self._cut[side] = cut
         changes.sort(reverse=True)
         return changes
 
-    def rows(self, side: int, write: Written, depth: int | None = None) -> list[list[str]]:
-        """The published levels of a side, best first."""
+    def rows(self, side: int, write: LevelWriter, depth: int | None = None) -> list[list[str]]:
+        """Return the published levels of a side, best first."""
         shown = self.shown[side]
         sign = 1 if side == BID else -1
         depth = depth or self.depth
-        # The best few, which the trading floor looks at all the time, are found faster without sorting all.
+        # The engine reads the best few all the time: they are found faster without sorting all.
         keys = nlargest(depth, shown) if depth <= 8 else sorted(shown, reverse=True)[:depth]
         return [write(sign * key, *shown[key]) for key in keys]
 
-    def checksum(self, write: Written) -> int:
-        """The old CRC32 of the published state."""
+    def checksum(self, write: LevelWriter) -> int:
+        """Return the CRC32 of the published state."""
         return checksum(self.rows(BID, write, 25), self.rows(ASK, write, 25))
 
 
-def written(changes: Sequence[Change], side: int, write: Written) -> list[list[str]]:
-    """Changes of one side as wire levels."""
+def written(changes: Sequence[Change], side: int, write: LevelWriter) -> list[list[str]]:
+    """Return changes of one side as wire levels."""
     sign = 1 if side == BID else -1
     return [write(sign * key, size, count) for key, size, count in changes]
 
 
-def top(flow: OrderFlow, side: int, depth: int, write: Written) -> list[list[str]]:
-    """The best levels of the live book."""
+def top(flow: OrderFlow, side: int, depth: int, write: LevelWriter) -> list[list[str]]:
+    """Return the best levels of the live book."""
     book = flow.sides[side]
     sign = 1 if side == BID else -1
     return [write(sign * key, *book.levels[key]) for key in reversed(book.keys[-depth:])]
 
 
 def best_state(flow: OrderFlow, depth: int) -> tuple[Any, ...]:
-    """A comparable picture of the best levels, to tell whether they changed."""
+    """Return the best levels as a value to compare with a later one."""
     bids, asks = flow.sides
     return (
         [(key, *bids.levels[key]) for key in bids.keys[-depth:]],

@@ -1,8 +1,7 @@
 """CandleSeries: candles of one price series, from one second up, with a seeded past of 24 hours.
 
-A bar is [opening ns, open, high, low, close, lots, turnover, money] of ints; prices in ticks, and turnover
-and money in whatever unit the owner counts. Seconds are kept for half an hour, minutes for 35 days; longer
-bars are sums of minutes.
+A candle is [opening ns, open, high, low, close, lots, turnover, money] of ints; prices are in ticks, turnover and money
+in the owner's unit. Seconds are kept for half an hour, minutes for 35 days; longer candles are sums of minutes.
 """
 
 from __future__ import annotations
@@ -10,20 +9,21 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from okex_ws.simulator.market.base import DAY, MINUTE, SECOND, closing, opening
+from okex_ws.simulator.market.base import DAY, MINUTE, SECOND
+from okex_ws.simulator.market.calendar import closing, opening
 from okex_ws.simulator.seeded_random import SeededRandom
 
-Bar = list[int]
+Candle = list[int]
 _KEPT_SECONDS = 1_800
 _KEPT_MINUTES = 35 * 1_440
 _PAST_MINUTES = 1_440
 LONGEST_LIST = 1_440
-"""OKX's candles page goes back 1,440 bars (Get candlesticks)."""
+"""Candles that OKX's page goes back (Get candlesticks)."""
 
 
 @dataclass(slots=True)
 class Day:
-    """The last 24 hours and the two day openings."""
+    """Figures of the last 24 hours, and the opening prices of the UTC and the UTC+8 day."""
 
     open: int
     high: int
@@ -35,40 +35,40 @@ class Day:
     open_utc8: int
 
 
-def merged(into: Bar | None, bar: Bar, start: int) -> Bar:
-    """The sum of two neighbouring bars as a bar that opens at `start`."""
+def merged(into: Candle | None, candle: Candle, start: int) -> Candle:
+    """Return the sum of two neighbouring candles as a candle that opens at `start`."""
     if into is None:
-        return [start, *bar[1:]]
-    into[2] = max(into[2], bar[2])
-    into[3] = min(into[3], bar[3])
-    into[4] = bar[4]
-    into[5] += bar[5]
-    into[6] += bar[6]
-    into[7] += bar[7]
+        return [start, *candle[1:]]
+    into[2] = max(into[2], candle[2])
+    into[3] = min(into[3], candle[3])
+    into[4] = candle[4]
+    into[5] += candle[5]
+    into[6] += candle[6]
+    into[7] += candle[7]
     return into
 
 
 class CandleSeries:
-    """One series. `roll(now)` must be called at every whole second at the latest before the next price."""
+    """Candles of one series. The owner calls `roll(now)` at every whole second, before the next price."""
 
-    def __init__(self, dice: SeededRandom, start: int, price: int, *, swing: int, lots: int, turnover: int, money: int) -> None:
-        self._dice = dice
+    def __init__(self, random: SeededRandom, start: int, price: int, *, swing: int, lots: int, turnover: int, money: int) -> None:
+        self._random = random
         self._start = start
         self._price = price
         self._swing = max(1, swing)
         self._volumes = (lots, turnover, money)
-        self._seconds: deque[Bar] = deque(maxlen=_KEPT_SECONDS)
-        self._minutes: deque[Bar] = deque(maxlen=_KEPT_MINUTES)
-        self._second: Bar | None = None
-        self._minute: Bar | None = None
-        self._past: list[Bar] | None = None
+        self._seconds: deque[Candle] = deque(maxlen=_KEPT_SECONDS)
+        self._minutes: deque[Candle] = deque(maxlen=_KEPT_MINUTES)
+        self._second: Candle | None = None
+        self._minute: Candle | None = None
+        self._past: list[Candle] | None = None
         self._day_at = -1
         self._day: Day | None = None
-        self._watched: dict[str, Bar | None] = {}
+        self._watched: dict[str, Candle | None] = {}
         self.last = price
 
     def add(self, ts: int, price: int, lots: int = 0, turnover: int = 0, money: int = 0) -> None:
-        """One price at an instant not older than those before."""
+        """Add one price, in order of time."""
         second = self._second
         if second is None or ts >= second[0] + SECOND:
             if second is not None:
@@ -92,82 +92,82 @@ class CandleSeries:
                 self._minutes.append(self._minute)
                 self._minute = None
             self._minute = merged(self._minute, second, start)
-            for bar, row in self._watched.items():
-                start = opening(second[0], bar)
-                self._watched[bar] = merged(row if row is not None and row[0] == start else None, second, start)
+            for period, row in self._watched.items():
+                start = opening(second[0], period)
+                self._watched[period] = merged(row if row is not None and row[0] == start else None, second, start)
         minute = self._minute
         if minute is not None and minute[0] + MINUTE <= now:
             self._minutes.append(minute)
             self._minute = None
 
-    def watch(self, bar: str, now: int) -> None:
-        """Keep the forming candle of this bar up to date for `forming`."""
-        self._watched[bar] = self._sum(opening(now, bar), bar, with_second=False)
+    def watch(self, period: str, now: int) -> None:
+        """Keep the forming candle of a period up to date for `forming`."""
+        self._watched[period] = self._sum(opening(now, period), period, with_second=False)
 
-    def unwatch(self, bar: str) -> None:
-        """Stop keeping it."""
-        self._watched.pop(bar, None)
+    def unwatch(self, period: str) -> None:
+        """Stop keeping the forming candle of a period."""
+        self._watched.pop(period, None)
 
-    def finished(self, bar: str, now: int) -> Bar | None:
-        """The watched candle that ends exactly at now, None if nothing traded in it. Call after roll(now)."""
-        row = self._watched.get(bar)
-        if row is None or closing(row[0], bar) != now:
+    def finished(self, period: str, now: int) -> Candle | None:
+        """Return the watched candle that ends exactly at now, None if nothing traded in it. Call after roll(now)."""
+        row = self._watched.get(period)
+        if row is None or closing(row[0], period) != now:
             return None
         return row
 
-    def forming(self, bar: str, now: int) -> Bar | None:
-        """The watched candle that contains now, without the second in progress; None without a price."""
-        row = self._watched.get(bar)
-        return row if row is not None and row[0] == opening(now, bar) else None
+    def forming(self, period: str, now: int) -> Candle | None:
+        """Return the watched candle that contains now, without the second in progress; None without a price."""
+        row = self._watched.get(period)
+        return row if row is not None and row[0] == opening(now, period) else None
 
-    def current(self, bar: str, now: int) -> Bar:
-        """The candle that contains now with everything in it; flat at the last price if nothing traded."""
-        start = opening(now, bar)
-        row = self._sum(start, bar, with_second=True)
+    def current(self, period: str, now: int) -> Candle:
+        """Return the candle that contains now, complete; flat at the last price if nothing traded."""
+        start = opening(now, period)
+        row = self._sum(start, period, with_second=True)
         return row if row is not None else [start, self.last, self.last, self.last, self.last, 0, 0, 0]
 
-    def newest(self, bar: str, now: int) -> list[Bar]:
-        """Candles newest first, the forming one at index 0; intervals without trades are flat."""
-        groups: dict[int, Bar] = {}
-        source: list[Bar] = [*self._seconds] if bar == "1s" else [*self._history(), *self._minutes]
-        if bar != "1s" and self._minute is not None:
+    def newest(self, period: str, now: int) -> list[Candle]:
+        """Return candles newest first, the forming one at index 0; intervals without trades are flat."""
+        groups: dict[int, Candle] = {}
+        source: list[Candle] = [*self._seconds] if period == "1s" else [*self._history(), *self._minutes]
+        if period != "1s" and self._minute is not None:
             source.append(self._minute)
         if self._second is not None:
             source.append(self._second)
         for part in source:
-            start = opening(part[0], bar)
+            start = opening(part[0], period)
             groups[start] = merged(groups.get(start), part, start)
         if not groups:
-            return [self.current(bar, now)]
-        rows: list[Bar] = []
-        start, last_start = min(groups), opening(now, bar)
+            return [self.current(period, now)]
+        rows: list[Candle] = []
+        start, last_start = min(groups), opening(now, period)
         close = groups[start][1]
         while start <= last_start:
             row = groups.get(start)
             rows.append(row if row is not None else [start, close, close, close, close, 0, 0, 0])
             close = rows[-1][4]
-            start = closing(start, bar)
+            start = closing(start, period)
         rows.reverse()
         return rows[:LONGEST_LIST]
 
     def day(self, now: int) -> Day:
-        """Figures of the last 24 hours at now; the far end moves in whole minutes."""
+        """Return the figures of the last 24 hours at now; the far end moves in whole minutes."""
         minute = now - now % MINUTE
         if self._day is None or self._day_at != minute:
             self.roll(minute)
             self._day = self._sum_day(minute)
             self._day_at = minute
         base = self._day
-        live = [bar for bar in (self._minute, self._second) if bar is not None and bar[0] >= minute]
+        live = [candle for candle in (self._minute, self._second) if candle is not None and candle[0] >= minute]
         if not live:
             return base
         return Day(
             open=base.open,
-            high=max(base.high, *(bar[2] for bar in live)),
-            low=min(base.low, *(bar[3] for bar in live)),
-            lots=base.lots + sum(bar[5] for bar in live),
-            turnover=base.turnover + sum(bar[6] for bar in live),
-            money=base.money + sum(bar[7] for bar in live),
+            high=max(base.high, *(candle[2] for candle in live)),
+            low=min(base.low, *(candle[3] for candle in live)),
+            lots=base.lots + sum(candle[5] for candle in live),
+            turnover=base.turnover + sum(candle[6] for candle in live),
+            money=base.money + sum(candle[7] for candle in live),
             open_utc0=base.open_utc0,
             open_utc8=base.open_utc8,
         )
@@ -177,29 +177,29 @@ class CandleSeries:
         utc0, utc8 = opening(minute, "1Dutc"), opening(minute, "1D")
         day = Day(0, 0, 0, 0, 0, 0, self.last, self.last)
         found = False
-        for bar in (*self._history(), *self._minutes):
-            if bar[0] <= utc0:
-                day.open_utc0 = bar[1] if bar[0] == utc0 else bar[4]
-            if bar[0] <= utc8:
-                day.open_utc8 = bar[1] if bar[0] == utc8 else bar[4]
-            if bar[0] < begin or bar[0] >= minute:
+        for candle in (*self._history(), *self._minutes):
+            if candle[0] <= utc0:
+                day.open_utc0 = candle[1] if candle[0] == utc0 else candle[4]
+            if candle[0] <= utc8:
+                day.open_utc8 = candle[1] if candle[0] == utc8 else candle[4]
+            if candle[0] < begin or candle[0] >= minute:
                 continue
             if not found:
                 found = True
-                day.open, day.high, day.low = bar[1], bar[2], bar[3]
-            day.high = max(day.high, bar[2])
-            day.low = min(day.low, bar[3])
-            day.lots += bar[5]
-            day.turnover += bar[6]
-            day.money += bar[7]
+                day.open, day.high, day.low = candle[1], candle[2], candle[3]
+            day.high = max(day.high, candle[2])
+            day.low = min(day.low, candle[3])
+            day.lots += candle[5]
+            day.turnover += candle[6]
+            day.money += candle[7]
         if not found:
             day.open = day.high = day.low = self.last
         return day
 
-    def _sum(self, start: int, bar: str, *, with_second: bool) -> Bar | None:
-        total: Bar | None = None
-        if bar == "1s":
-            parts: list[Bar] = [row for row in [*self._seconds][-2:] if row[0] >= start]
+    def _sum(self, start: int, period: str, *, with_second: bool) -> Candle | None:
+        total: Candle | None = None
+        if period == "1s":
+            parts: list[Candle] = [row for row in [*self._seconds][-2:] if row[0] >= start]
         else:
             parts = [row for row in (*self._history(), *self._minutes) if row[0] >= start]
             if self._minute is not None and self._minute[0] >= start:
@@ -210,15 +210,15 @@ class CandleSeries:
             total = merged(total, part, start)
         return total
 
-    def _history(self) -> list[Bar]:
-        """The seeded past: a walk of minutes that ends at the starting price, made when first asked for."""
+    def _history(self) -> list[Candle]:
+        """Return the seeded past, made at the first call: a walk of minutes that ends at the starting price."""
         if self._past is None:
-            dice, price = self._dice, self._price
+            random, price = self._random, self._price
             lots, turnover, money = self._volumes
-            past: list[Bar] = []
+            past: list[Candle] = []
             start = self._start - self._start % MINUTE
             for step in range(1, _PAST_MINUTES + 1):
-                bits = dice.bits()
+                bits = random.bits()
                 before = price + (bits & 0xFFF) * self._swing // 2048 - self._swing
                 before = max(1, before) if price > 0 else before
                 high = max(price, before) + ((bits >> 12) & 0xFF) * self._swing // 512

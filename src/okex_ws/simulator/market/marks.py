@@ -1,7 +1,7 @@
 """Marks: prices that are not traded: underlyings, index, mark, funding, open interest, limits, options.
 
-A Path is a function of seed and time alone; what is derived from it needs no memory, so it is the same
-whoever watches. Floats are used with basic arithmetic only, which gives the same bits on every platform.
+A FairPrice depends on seed and time alone; figures derived from it keep no state, so subscribers do not change them.
+Floats are used with basic arithmetic only, which gives the same bits on every platform.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _SETTLEMENT_WINDOW = 30 * MINUTE
 
 
 class Underlying:
-    """The dollar price of a coin: a slow seeded walk in steps of 250 ms, with a little momentum."""
+    """Dollar price of a coin: a slow seeded walk in steps of 250 ms, with a little momentum."""
 
-    def __init__(self, dice: SeededRandom, price: float, start: int, rate: float) -> None:
-        self._dice = dice
+    def __init__(self, random: SeededRandom, price: float, start: int, rate: float) -> None:
+        self._random = random
         self._start = start
         self._home = price
         self._sigma = _STEP_SIGMA * min(1.0, rate) ** 0.5
@@ -31,17 +31,17 @@ class Underlying:
         self._drift = 0.0
 
     def step(self, ts: int) -> int:
-        """The number of the step in force at ts."""
+        """Return the number of the step at ts."""
         return max(0, (ts - self._start) // STEP)
 
     def value(self, step: int) -> float:
-        """The price of a step; the last three hours can be asked again."""
+        """Return the price of a step; the last three hours are kept."""
         while step >= self._first + len(self._steps):
             self._extend()
         return self._steps[max(0, step - self._first)]
 
     def _extend(self) -> None:
-        bits = self._dice.bits()
+        bits = self._random.bits()
         noise = ((bits & 0xFFFF) + (bits >> 16 & 0xFFFF) + (bits >> 32 & 0xFFFF) - 98_302.5) / 32_768.0
         push = ((bits >> 48) - 32_767.5) / 32_768.0
         price = self._steps[-1]
@@ -53,8 +53,8 @@ class Underlying:
             self._first += _KEPT_STEPS
 
 
-class Path:
-    """The fair price of one listing, in ticks."""
+class FairPrice:
+    """Fair price of one listing, in ticks."""
 
     def __init__(self, listing: Listing, underlying: Underlying) -> None:
         self.listing = listing
@@ -64,7 +64,7 @@ class Path:
         self._ticks = 0
 
     def ticks(self, ts: int) -> int:
-        """The fair price at ts."""
+        """Return the fair price at ts."""
         step = self.underlying.step(ts)
         if step != self._step:
             self._step = step
@@ -79,14 +79,14 @@ class Path:
 
 
 def option_premium(spot: float, strike: float, side: str) -> float:
-    """A plausible option price in coins: inner value plus a time value that is largest at the strike."""
+    """Return a plausible option price in coins: inner value plus a time value that is largest at the strike."""
     inner = max(0.0, spot - strike if side == "C" else strike - spot) / spot
     away = (spot - strike) / spot * 4.0
     return inner + 0.09 / (1.0 + away * away)
 
 
-class Contract:
-    """How ticks and lots of a listing become texts and volumes."""
+class ContractFigures:
+    """Texts and volumes of a listing, from ticks and lots."""
 
     def __init__(self, listing: Listing) -> None:
         row = listing.row
@@ -99,7 +99,7 @@ class Contract:
         self._value_decimals = value.decimals + multiplier.decimals
 
     def worth(self, price: int, lots: int) -> tuple[int, int]:
-        """(turnover in tick x lot, coins in 1e-8 for inverse contracts) of one match."""
+        """Return (turnover in tick x lot, coins in 1e-8 for inverse contracts) of one match."""
         if not self.inverse:
             return price * lots, 0
         dollars = lots * self.lot.mantissa * self._value * 10 ** (8 + self.tick.decimals)
@@ -107,14 +107,14 @@ class Contract:
         return price * lots, coins
 
     def minute_volumes(self, lots: int, price: int) -> dict[str, int]:
-        """What a usual minute trades, for the seeded past."""
+        """Return the volumes of a usual minute, for the seeded past."""
         turnover, money = self.worth(price, lots)
         return {"lots": lots, "turnover": turnover, "money": money}
 
     def volumes(self, lots: int, turnover: int, money: int) -> tuple[str, str, str]:
-        """(vol, volCcy, volCcyQuote): contracts or base; base (quote on spot); quote."""
+        """Return (vol, volCcy, volCcyQuote): contracts or base; base (quote on spot); quote."""
         tick, lot = self.tick, self.lot
-        volume = lot.fresh(lots)
+        volume = lot.uncached_text(lots)
         if self.spot:
             quote = decimal_text(turnover * tick.mantissa * lot.mantissa, tick.decimals + lot.decimals)
             return volume, quote, quote
@@ -128,19 +128,19 @@ class Contract:
         return volume, size, quote
 
     def coins(self, lots: int, price: float) -> float:
-        """Base coins in so many lots at a price in dollars."""
+        """Return the base coins in so many lots at a price in dollars."""
         size: float = lots * self.lot.unit * self._value / float(10**self._value_decimals)
         return size / price if self.inverse else size
 
 
 def mark_row(listing: Listing, mark: str, now: int) -> dict[str, Any]:
-    """mark-price; a spot instrument is called MARGIN there."""
+    """Return a row of mark-price, where a spot instrument has the type MARGIN."""
     kind = "MARGIN" if listing.inst_type == "SPOT" else listing.inst_type
     return {"instType": kind, "instId": listing.instrument, "markPx": mark, "ts": stamp(now)}
 
 
 def limit_row(listing: Listing, scale: PriceScale, mark: int, now: int) -> dict[str, Any]:
-    """price-limit: one percent around the mark price."""
+    """Return a row of price-limit: one percent around the mark price."""
     return {
         "instType": listing.inst_type,
         "instId": listing.instrument,
@@ -151,28 +151,28 @@ def limit_row(listing: Listing, scale: PriceScale, mark: int, now: int) -> dict[
     }
 
 
-def interest_row(listing: Listing, contract: Contract, traded: int, price: float, now: int) -> dict[str, Any]:
-    """open-interest: a tenth of what trades opens or closes positions."""
+def interest_row(listing: Listing, contract: ContractFigures, traded: int, price: float, now: int) -> dict[str, Any]:
+    """Return a row of open-interest: a tenth of the volume opens or closes positions."""
     lots = listing.order_lots * 40_000 + traded // 10
     coins = contract.coins(lots, price)
     return {
         "instType": listing.inst_type,
         "instId": listing.instrument,
-        "oi": contract.lot.fresh(lots),
+        "oi": contract.lot.uncached_text(lots),
         "oiCcy": float_text(coins, 4),
         "oiUsd": float_text(coins * price, 2),
         "ts": stamp(now),
     }
 
 
-def funding_row(listing: Listing, dice: SeededRandom, now: int) -> dict[str, Any]:
-    """funding-rate: BTC settles every 8 hours, the rest every 4: nobody is to assume an interval."""
+def funding_row(listing: Listing, random: SeededRandom, now: int) -> dict[str, Any]:
+    """Return a row of funding-rate: BTC settles every 8 hours, the rest every 4, so that no client can assume an interval."""
     interval = (8 if listing.underlying == "BTC" else 4) * HOUR
     due = now - now % interval + interval
-    minute = dice.fork(str(now // (60 * 1_000 * MILLISECOND)))
+    minute = random.fork(str(now // (60 * 1_000 * MILLISECOND)))
     premium = (minute.uniform() - 0.45) * 0.0004
     rate = max(-0.00375, min(0.00375, premium + 0.0001))
-    settled = (dice.fork(str(due - interval)).uniform() - 0.45) * 0.0004 + 0.0001
+    settled = (random.fork(str(due - interval)).uniform() - 0.45) * 0.0004 + 0.0001
     return {
         "instType": listing.inst_type,
         "instId": listing.instrument,
@@ -194,7 +194,7 @@ def funding_row(listing: Listing, dice: SeededRandom, now: int) -> dict[str, Any
 
 
 def option_row(listing: Listing, spot: float, now: int) -> dict[str, Any]:
-    """opt-summary of one option: smooth made-up greeks that move with the underlying."""
+    """Return a row of opt-summary: smooth invented greeks that move with the underlying."""
     away = (spot - listing.strike) / spot * 4.0
     slope = 0.5 + away / (2.0 * (1.0 + (away if away > 0 else -away)))
     delta = slope if listing.option_side == "C" else slope - 1.0
@@ -225,7 +225,7 @@ def option_row(listing: Listing, spot: float, now: int) -> dict[str, Any]:
 
 
 def option_trade_row(listing: Listing, trade: dict[str, Any], spot: float, mark: str) -> dict[str, Any]:
-    """option-trades: a row of `trades` with what an option adds to it."""
+    """Return a row of option-trades: a row of `trades` with the fields of an option."""
     return {
         "instId": listing.instrument,
         "instFamily": listing.family,
@@ -243,7 +243,7 @@ def option_trade_row(listing: Listing, trade: dict[str, Any], spot: float, mark:
 
 
 def liquidation_row(listing: Listing, trade: dict[str, Any]) -> dict[str, Any]:
-    """liquidation-orders: a trade that closed somebody's position; who sells was long."""
+    """Return a row of liquidation-orders: a trade that closed a position; the seller was long."""
     detail = {
         "side": trade["side"],
         "posSide": "short" if trade["side"] == "buy" else "long",
@@ -263,7 +263,7 @@ def liquidation_row(listing: Listing, trade: dict[str, Any]) -> dict[str, Any]:
 
 
 def settlement_row(listing: Listing, spot: float, now: int) -> dict[str, Any] | None:
-    """estimated-price: told only in the half hour before delivery or exercise."""
+    """Return a row of estimated-price, published only in the half hour before delivery or exercise."""
     expiry = int(listing.row["expTime"] or 0) * MILLISECOND
     if not expiry - _SETTLEMENT_WINDOW <= now < expiry:
         return None
@@ -277,7 +277,7 @@ def settlement_row(listing: Listing, spot: float, now: int) -> dict[str, Any] | 
 
 
 def status_row(at: int) -> dict[str, Any]:
-    """status: a maintenance of the WebSocket service that begins an hour after it is told."""
+    """Return a row of status: a maintenance of the WebSocket service that begins an hour after `at`."""
     return {
         "title": "WebSocket service upgrade",
         "state": "scheduled",

@@ -1,8 +1,7 @@
 """OrderFlow: a random flow of orders that really trades on a limit order book of one instrument.
 
-Everything is int: prices in ticks, sizes in lots, time in ns. One side of the book is kept by *key*: the
-price on the bid side, minus the price on the ask side, so that on both sides the best level is the largest
-key. The flow is a function of its dice and of time alone: it does not know who watches.
+Everything is int: prices in ticks, sizes in lots, time in ns. Levels are kept by the keys of BookSide. The flow depends
+on its random numbers and on time alone, not on subscribers.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _ADD = 100
 
 @dataclass(slots=True)
 class Match:
-    """One taker order against one resting order. side is the taker's; source 1 is retail interest."""
+    """One taker order against one resting order. `side` is the taker's; source 1 is retail interest."""
 
     trade_id: int
     price: int
@@ -43,7 +42,7 @@ class Match:
 
 @dataclass(slots=True)
 class Aggregate:
-    """Matches of one taker order at one price and source, as the trades channel tells them."""
+    """Matches of one taker order at one price and source: a row of the trades channel."""
 
     last_id: int
     price: int
@@ -55,16 +54,16 @@ class Aggregate:
 
 
 @dataclass(slots=True)
-class Emptied:
-    """A side that somebody scheduled to be empty for a while."""
+class EmptySide:
+    """Scheduled period in which one side of the book is empty."""
 
     at: int
     until: int
     side: int
 
 
-class FlowTape(Sequence[dict[str, Any]]):
-    """Individual trades oldest first as REST rows, made when looked at; bounded, ids consecutive."""
+class TradeHistory(Sequence[dict[str, Any]]):
+    """Individual trades oldest first as REST rows, made when read; bounded, ids consecutive."""
 
     def __init__(self, row: Callable[[Match], dict[str, Any]], limit: int = 120_000) -> None:
         self._matches: list[Match] = []
@@ -72,13 +71,13 @@ class FlowTape(Sequence[dict[str, Any]]):
         self._limit = limit
 
     def append(self, match: Match) -> None:
-        """Remember one more; drops the oldest part when twice the limit is reached."""
+        """Add a match; drops the oldest half when twice the limit is reached."""
         self._matches.append(match)
         if len(self._matches) >= 2 * self._limit:
             del self._matches[: self._limit]
 
     def last(self) -> Match | None:
-        """The newest match."""
+        """Return the newest match."""
         return self._matches[-1] if self._matches else None
 
     def __len__(self) -> int:
@@ -91,17 +90,17 @@ class FlowTape(Sequence[dict[str, Any]]):
 
 
 class OrderFlow:
-    """The book of one instrument and the orders that come to it.
+    """Book of one instrument and the random orders that trade on it.
 
-    fair(t): the price in ticks around which makers quote at time t. levels: fewest levels a side. order_lots:
-    mean size of one order. gap: mean distance of neighbouring levels in ticks. least: lowest price in ticks
-    that a bid may have (None: no limit, for spreads). operations, takers: mean rates per second. `dirty`
-    holds two sets each, one per side, that are told which keys were touched.
+    fair(t): the price in ticks around which makers quote at time t. levels: fewest levels a side. order_lots: mean size
+    of one order. gap: mean distance of neighbouring levels in ticks. least: lowest price in ticks of a bid (None: no
+    limit, for spreads). operations, takers: mean rates per second. `dirty` holds pairs of sets, one per side; changed
+    keys are added to all of them.
     """
 
     def __init__(
         self,
-        dice: SeededRandom,
+        random: SeededRandom,
         fair: Callable[[int], int],
         *,
         start: int,
@@ -118,7 +117,7 @@ class OrderFlow:
         self.sides: tuple[FlowSide, FlowSide] = (BookSide(), BookSide())
         self.dirty: list[tuple[set[int], set[int]]] = []
         self.touched = start
-        self._dice, self._fair = dice, fair
+        self._random, self._fair = random, fair
         self._order_lots, self._gap, self._least = order_lots, gap, least
         levels = max(levels, 2)
         self._levels, self._target = levels, levels + max(8, levels // 10)
@@ -126,7 +125,7 @@ class OrderFlow:
         self._next_id = first_id
         self._on_match, self._on_aggregate = on_match, on_aggregate
         self._bursts: list[tuple[int, int, float]] = []
-        self._emptied: list[Emptied] = []
+        self._emptied: list[EmptySide] = []
         self._closed_until = [0, 0]
         self._near = max(2.0, gap * 1.5)
         self._far = gap * levels * 0.6
@@ -137,31 +136,31 @@ class OrderFlow:
         self.next_taker = start + self._wait(self._taker_mean, start)
 
     def burst(self, at: int, seconds: float, factor: float) -> None:
-        """Multiply both rates by factor from `at` on for so many seconds."""
+        """Multiply both rates by `factor` from `at` on for so many seconds."""
         self._bursts.append((at, at + int(seconds * SECOND), factor))
 
     def empty_side(self, at: int, side: int, seconds: float) -> None:
-        """Take every order of a side away at `at` and let none in for so many seconds."""
-        self._emptied.append(Emptied(at, at + int(seconds * SECOND), side))
+        """Remove every order of a side at `at` and admit none for so many seconds."""
+        self._emptied.append(EmptySide(at, at + int(seconds * SECOND), side))
         self._emptied.sort(key=lambda e: e.at)
 
     @property
     def next_event(self) -> int:
-        """The instant of the next thing that happens here."""
+        """Return the instant of the next order."""
         soon = min(self.next_operation, self.next_taker)
         if self._emptied and self._emptied[0].at < soon:
             return self._emptied[0].at
         return soon
 
     def best(self, side: int) -> int | None:
-        """The best price of a side in ticks, None when it is empty."""
+        """Return the best price of a side in ticks, None when it is empty."""
         keys = self.sides[side].keys
         if not keys:
             return None
         return keys[-1] if side == BID else -keys[-1]
 
     def run(self, until: int) -> None:
-        """Everything that happens before `until`, in order of time."""
+        """Process all orders before `until`, in order of time."""
         while True:
             now = self.next_event
             if now >= until:
@@ -179,10 +178,10 @@ class OrderFlow:
         for begin, end, factor in self._bursts:
             if begin <= now < end:
                 mean /= factor
-        return 1 + int(mean * EXPONENTIAL[self._dice.bits() >> 52])
+        return 1 + int(mean * EXPONENTIAL[self._random.bits() >> 52])
 
     def _reference(self, side: int, fair: int) -> int:
-        """The best key a maker quotes on a side: bids at fair or below, asks one tick above or more."""
+        """Return the best key of a maker's quote: bids at the fair price or below, asks a tick above or more."""
         return fair if side == BID else -(fair + 1)
 
     def _touch(self, side: int, key: int) -> None:
@@ -190,7 +189,7 @@ class OrderFlow:
             sides[side].add(key)
 
     def _operate(self, now: int) -> None:
-        bits = self._dice.bits()
+        bits = self._random.bits()
         side = bits & 1
         if now < self._closed_until[side]:
             return
@@ -238,7 +237,7 @@ class OrderFlow:
             return
         other = self.sides[1 - side].keys
         if other and key + other[-1] >= 0:
-            # A stale quote stands in the way: its maker pulls it, so the book follows the fair price.
+            # The best opposite quote is stale: its maker cancels it, so the book follows the fair price.
             self._remove(1 - side, other[-1])
             return
         self._join(side, key, size)
@@ -259,20 +258,18 @@ class OrderFlow:
         self._deepen(side)
 
     def _deepen(self, side: int) -> None:
-        """Keep at least the promised number of levels by adding behind the worst one."""
+        """Restore the fewest number of levels by adding behind the worst one."""
         if len(self.sides[side].keys) < self._levels:
             self._fill(side, self._reference(side, 0), self._levels)
 
     def _fill(self, side: int, reference: int, wanted: int) -> None:
-        """Put levels behind the worst one until there are `wanted`; `reference` is where an empty side
-        begins.
-        """
+        """Add levels behind the worst one until there are `wanted`; an empty side begins at `reference`."""
         book = self.sides[side]
         other = self.sides[1 - side].keys
         key = book.keys[0] if book.keys else min(reference, -other[-1] - 1 if other else reference) + 1
-        fresh: list[int] = []
+        added: list[int] = []
         for _ in range(wanted - len(book.keys)):
-            bits = self._dice.bits()
+            bits = self._random.bits()
             key -= 1 + int((self._gap - 1) * EXPONENTIAL[bits & 0xFFF])
             if self._least is not None and (key if side == BID else -key) < self._least:
                 break
@@ -281,12 +278,12 @@ class OrderFlow:
                 count + int(count * self._order_lots * EXPONENTIAL[(bits >> 18) & 0xFFF]),
                 count,
             ]
-            fresh.append(key)
+            added.append(key)
             self._touch(side, key)
-        fresh.reverse()
-        book.keys[:0] = fresh
+        added.reverse()
+        book.keys[:0] = added
 
-    def _empty(self, order: Emptied) -> None:
+    def _empty(self, order: EmptySide) -> None:
         book = self.sides[order.side]
         for key in book.keys:
             self._touch(order.side, key)
@@ -296,7 +293,7 @@ class OrderFlow:
         self.touched = order.at
 
     def _take(self, now: int) -> None:
-        bits = self._dice.bits()
+        bits = self._random.bits()
         bid, ask = self.best(BID), self.best(ASK)
         if bid is None or ask is None:
             return
@@ -320,26 +317,26 @@ class OrderFlow:
             price = key if side == BID else -key
             if improved:
                 improved = False
-                self._print(now, price, taker, [1 + self._order_lots // 4], 1)
+                self._publish(now, price, taker, [1 + self._order_lots // 4], 1)
             want = self._hit(side, key, price, taker, want, now)
         self._deepen(side)
 
     def _hit(self, side: int, key: int, price: int, taker: int, want: int, now: int) -> int:
-        """Match up to `want` lots against the orders of one level; gives what is left to take."""
+        """Match up to `want` lots against the orders of one level. Returns the lots left to take."""
         level = self.sides[side].levels[key]
         sizes: list[int] = []
         while want > 0 and level[1] > 0:
             order = level[0]
             if level[1] > 1:
                 share = level[0] // level[1]
-                order = max(1, min(share // 2 + self._dice.below(share + 1), level[0] - level[1] + 1))
+                order = max(1, min(share // 2 + self._random.below(share + 1), level[0] - level[1] + 1))
             fill = min(order, want)
             want -= fill
             level[0] -= fill
             if fill == order:
                 level[1] -= 1
             sizes.append(fill)
-        self._print(now, price, taker, sizes, 0)
+        self._publish(now, price, taker, sizes, 0)
         if level[1] == 0:
             book = self.sides[side]
             del book.levels[key]
@@ -347,7 +344,7 @@ class OrderFlow:
         self._touch(side, key)
         return want
 
-    def _print(self, now: int, price: int, taker: int, sizes: list[int], source: int) -> None:
+    def _publish(self, now: int, price: int, taker: int, sizes: list[int], source: int) -> None:
         ts = now - now % MILLISECOND
         for size in sizes:
             self._on_match(Match(self._next_id, price, size, taker, ts, source))

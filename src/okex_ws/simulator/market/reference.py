@@ -1,7 +1,7 @@
-"""Reference rows: what `public/instruments` says of every listed instrument, all fields, real shape.
+"""Reference rows: the rows of `public/instruments`, with all fields in their real shape.
 
-The values are synthetic. Every row carries every field of the `instruments` channel plus those the REST page
-has beside them (OKX V5 docs, Get instruments and the instruments channel); an empty value is "".
+The values are synthetic. Every row has all fields of the `instruments` channel and of the REST page (OKX V5 docs, Get
+instruments and the instruments channel); an empty value is "".
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from okex_ws.simulator.market.base import DAY, HOUR, MILLISECOND, civil, days_to
+from okex_ws.simulator.market.base import DAY, HOUR, MILLISECOND
+from okex_ws.simulator.market.calendar import civil, days_to
 
 _NAMES = """
 instType seriesId instId instIdCode uly groupId instFamily category instCategory baseCcy quoteCcy settleCcy
@@ -31,11 +32,11 @@ _OPEN_DERIVATIVE = 1_611_916_828_000
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One tradable thing of the seeded market: its REST row and how it trades.
+    """One instrument or spread of the seeded market: its REST row and the figures of its trading.
 
-    premium: fair price over the underlying's (1.0 = same). order_lots: mean size of a resting order in lots.
-    gap: mean distance of levels in ticks. pace: share of the standard order rate. depth: cap on the levels a
-    side (None: no cap). strike and option_side ("C", "P"): of options. legs: of spreads.
+    premium: fair price over the underlying's (1.0 = same). order_lots: mean size of a resting order in lots. gap: mean
+    distance of levels in ticks. pace: share of the standard order rate. depth: cap on the levels a side (None: no cap).
+    strike and option_side ("C", "P"): of options. legs: of spreads.
     """
 
     instrument: str
@@ -53,19 +54,17 @@ class Listing:
 
     @property
     def family(self) -> str:
-        """The instFamily, "" for SPOT."""
+        """instFamily, "" for SPOT."""
         return str(self.row["instFamily"])
 
 
 def code_of(instrument: str) -> int:
-    """A made-up instIdCode that stays the same for an instrument everywhere."""
+    """Return an invented instIdCode, always the same for an instrument."""
     return 10_000 + zlib.crc32(instrument.encode()) % 900_000
 
 
 def type_of(instrument: str) -> str:
-    """The instrument type that the shape of an instId tells: BTC-USDT, …-SWAP, BTC-USD-261225, BTC-
-    USD-261225-70000-C.
-    """
+    """Return the instrument type by the shape of an instId: BTC-USDT, …-SWAP, BTC-USD-261225, BTC-USD-261225-70000-C."""
     parts = instrument.split("-")
     if len(parts) >= 5:
         return "OPTION"
@@ -75,7 +74,7 @@ def type_of(instrument: str) -> str:
 
 
 def instrument_row(instrument: str, inst_type: str | None = None, **known: Any) -> dict[str, Any]:
-    """A complete row for an instId, from its shape alone; `known` fields win over the guesses."""
+    """Return a complete row for an instId, from its shape alone; `known` fields replace the guesses."""
     kind = inst_type or type_of(instrument)
     parts = instrument.split("-")
     base, quote = parts[0], parts[1] if len(parts) > 1 else "USDT"
@@ -162,7 +161,7 @@ def instrument_row(instrument: str, inst_type: str | None = None, **known: Any) 
 
 
 def completed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """An old or partial row with every field of today's page; what it says itself is kept."""
+    """Return an old or partial row with every field of today's page; its own values are kept."""
     known = {key: value for key, value in row.items() if key in FIELDS and value is not None}
     if not known.get("instFamily") and known.get("instType") != "SPOT":
         known["instFamily"] = known.get("uly", "")
@@ -171,7 +170,7 @@ def completed(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _expiry(code: str) -> str:
-    """expTime of a yymmdd code: that day at 08:00 UTC; "" if it is no date."""
+    """Return the expTime of a yymmdd code: that day at 08:00 UTC; "" if the code is no date."""
     if len(code) != 6 or not code.isdigit():
         return ""
     day = days_to(2000 + int(code[:2]), int(code[2:4]), int(code[4:]))
@@ -179,19 +178,19 @@ def _expiry(code: str) -> str:
 
 
 def far_expiry(start: int) -> str:
-    """yymmdd of the 25th of June three years after `start`: no simulation meets its delivery."""
+    """Return yymmdd of the 25th of June three years after `start`: no simulation reaches this delivery."""
     year, _ = civil(start // DAY)
     return f"{(year + 3) % 100:02d}0625"
 
 
 def start_price(coin: str) -> float:
-    """The price in dollars at which a coin's life begins here."""
+    """Return the first price of a coin in dollars."""
     known = _START_PRICES.get(coin)
     return known if known is not None else 1.0 + zlib.crc32(coin.encode()) % 20_000 / 100
 
 
 def default_listings(start: int) -> dict[str, Listing]:
-    """The default instruments by instId: two spots, three swaps, a future, two options, a spread."""
+    """Return the default instruments by instId: two spots, three swaps, a future, two options, a spread."""
     far = far_expiry(start)
     listings = [
         spot_listing("BTC-USDT", tick="0.1", lot="0.00000001", least="0.00001", order_lots=5_000_000),
@@ -222,7 +221,7 @@ def default_listings(start: int) -> dict[str, Listing]:
 
 
 def spot_listing(instrument: str, *, tick: str, lot: str, least: str, order_lots: int) -> Listing:
-    """A spot instrument; its MARGIN row is made from the same facts."""
+    """Return a spot instrument; its MARGIN row has the same figures."""
     return Listing(
         instrument=instrument,
         inst_type="SPOT",
@@ -235,7 +234,7 @@ def spot_listing(instrument: str, *, tick: str, lot: str, least: str, order_lots
 def derivative_listing(
     instrument: str, *, tick: str, lot: str, ct_val: str, premium: float, order_lots: int, pace: float = 1.0
 ) -> Listing:
-    """A swap or a future; its size is counted in contracts."""
+    """Return a swap or a future; its size is in contracts."""
     return Listing(
         instrument=instrument,
         inst_type=type_of(instrument),
@@ -248,9 +247,7 @@ def derivative_listing(
 
 
 def spread_listing(spread: str) -> Listing:
-    """A Nitro spread such as BTC-USDT_BTC-USDT-SWAP: it trades at the difference of its legs, may be
-    negative.
-    """
+    """Return a Nitro spread such as BTC-USDT_BTC-USDT-SWAP. Its price is the difference of its legs, perhaps negative."""
     near, far = spread.split("_")
     row = dict.fromkeys(FIELDS, "") | {
         "instId": spread,
@@ -273,7 +270,7 @@ def spread_listing(spread: str) -> Listing:
 
 
 def listing_of(instrument: str, start: int) -> Listing:
-    """The default listing of this name, else one made from the shape of the name at a made-up price."""
+    """Return the default listing of this name, else one from the shape of the name at an invented price."""
     found = default_listings(start).get(instrument)
     if found is not None:
         return found
@@ -293,6 +290,6 @@ def listing_of(instrument: str, start: int) -> Listing:
 
 
 def margin_row(spot: Mapping[str, Any]) -> dict[str, Any]:
-    """The MARGIN row of a spot instrument: the same instId and code, with uly and family."""
+    """Return the MARGIN row of a spot instrument: the same instId and code, with uly and family."""
     underlying = f"{spot['baseCcy']}-{spot['quoteCcy']}"
     return {**spot, "instType": "MARGIN", "uly": underlying, "instFamily": underlying}

@@ -1,8 +1,7 @@
 """SeededInstrument: one instrument of the seeded market: its order flow, published books, trades, ticker, candles.
 
-A pit writes rows as OKX's pages describe them and knows its own next instant of publication. Trades come
-first at an instant, then bbo-tbt, books-l2-tbt, books50-l2-tbt, books, books-rpi, books5, then the ticker and
-the candles.
+An instrument writes rows as OKX's pages describe them and computes its next instant of publication. At one instant
+trades come first, then bbo-tbt, books-l2-tbt, books50-l2-tbt, books, books-rpi, books5, the ticker and the candles.
 """
 
 from __future__ import annotations
@@ -10,19 +9,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.market.base import (
-    CHECKSUMMED,
-    INCREMENTAL,
-    MILLISECOND,
-    SECOND,
-    Publication,
-    candle_period,
-    checksum,
-    stamp,
-)
+from okex_ws.simulator.market.base import CHECKSUMMED, INCREMENTAL, MILLISECOND, SECOND, Publication, checksum, stamp
 from okex_ws.simulator.market.book_view import BookView, best_state, top, written
-from okex_ws.simulator.market.candles import Bar, CandleSeries
-from okex_ws.simulator.market.marks import Contract, Path
+from okex_ws.simulator.market.calendar import candle_period
+from okex_ws.simulator.market.candles import Candle, CandleSeries
+from okex_ws.simulator.market.marks import ContractFigures, FairPrice
 from okex_ws.simulator.market.order_flow import (
     ASK,
     BID,
@@ -30,9 +21,9 @@ from okex_ws.simulator.market.order_flow import (
     SIDE_NAMES,
     TAKERS_PER_S,
     Aggregate,
-    FlowTape,
     Match,
     OrderFlow,
+    TradeHistory,
 )
 from okex_ws.simulator.market.reference import Listing
 from okex_ws.simulator.seeded_random import SeededRandom
@@ -45,13 +36,13 @@ _TOPS = {"bbo-tbt": 1, "books5": 5}
 
 
 class SeededInstrument:
-    """Everything of one listing. `watched` holds the channels listened to, without the sprd- prefix."""
+    """Trading of one listing and its channels. `watched` holds the watched channels without the sprd- prefix."""
 
     def __init__(
         self,
         listing: Listing,
-        path: Path,
-        dice: SeededRandom,
+        fair_price: FairPrice,
+        random: SeededRandom,
         *,
         start: int,
         rate: float,
@@ -60,33 +51,33 @@ class SeededInstrument:
     ) -> None:
         self.listing = listing
         self.instrument = listing.instrument
-        self.path = path
-        self.contract = Contract(listing)
+        self.fair_price = fair_price
+        self.contract = ContractFigures(listing)
         self.is_spread = listing.inst_type == "SPREAD"
         self.watched: set[str] = set()
         self.is_followed = False
-        self.candle_bars: dict[str, str] = {}
-        self.fresh: list[Aggregate] = []
+        self.candle_periods: dict[str, str] = {}
+        self.new_aggregates: list[Aggregate] = []
         self.lots_traded = 0
         self._prefix = "sprd-" if self.is_spread else ""
         self._id_name = "sprdId" if self.is_spread else "instId"
         self._live_checksum = live_checksum
-        self._fresh_matches: list[Match] = []
-        self._tick, self._lot = self.contract.tick.text, self.contract.lot.fresh
-        self.tape = FlowTape(self.match_row)
+        self._new_matches: list[Match] = []
+        self._tick, self._lot = self.contract.tick.text, self.contract.lot.uncached_text
+        self.trades = TradeHistory(self.match_row)
         pace = rate * listing.pace
         takers = TAKERS_PER_S * pace
-        price = path.ticks(start)
-        self.bars = CandleSeries(
-            dice.fork("past"),
+        price = fair_price.ticks(start)
+        self.series = CandleSeries(
+            random.fork("past"),
             start,
             price,
             swing=max(1, abs(price) // 4_000),
             **self.contract.minute_volumes(int(takers * 20 * listing.order_lots), price),
         )
         self.flow = OrderFlow(
-            dice.fork("flow"),
-            path.ticks,
+            random.fork("flow"),
+            fair_price.ticks,
             start=start,
             levels=min(levels, listing.depth or levels),
             order_lots=listing.order_lots,
@@ -94,32 +85,32 @@ class SeededInstrument:
             operations=OPERATIONS_PER_S * pace,
             takers=takers,
             least=None if self.is_spread else 1,
-            first_id=100_000 + dice.fork("ids").below(900_000),
+            first_id=100_000 + random.fork("ids").below(900_000),
             on_match=self._matched,
-            on_aggregate=self.fresh.append,
+            on_aggregate=self.new_aggregates.append,
         )
         self.books = BookView(self.flow, 400)
         self.books_ts = start
         self._views: dict[str, BookView] = {}
         self._tops: dict[str, Any] = {}
         self._last_ticker: Any = None
-        self._candle_sent: dict[str, Bar] = {}
+        self._candle_sent: dict[str, Candle] = {}
         self._flushed = start
         self.due = self._next_due(start)
 
     def _matched(self, match: Match) -> None:
-        self.tape.append(match)
+        self.trades.append(match)
         self.lots_traded += match.size
-        self.bars.add(match.ts, match.price, match.size, *self.contract.worth(match.price, match.size))
+        self.series.add(match.ts, match.price, match.size, *self.contract.worth(match.price, match.size))
         if "trades-all" in self.watched:
-            self._fresh_matches.append(match)
+            self._new_matches.append(match)
 
     def _next_due(self, now: int) -> int:
         event = self.flow.next_event
         watched = self.watched
         due = event - event % SLOW + SLOW
         if self.flow.touched >= self._flushed:
-            # What happened since the last round of the 100 ms channels is still to be told there.
+            # Changes since the last round of the 100 ms channels are not published yet.
             due = min(due, now - now % SLOW + SLOW)
         if "bbo-tbt" in watched or self._views:
             due = min(due, event - event % FAST + FAST)
@@ -129,17 +120,17 @@ class SeededInstrument:
         return due
 
     def reschedule(self, now: int) -> None:
-        """Find the next due instant again after the watchers or the flow's plans changed."""
+        """Compute the next due instant after the subscribers or the flow's schedule changed."""
         self.due = self._next_due(now)
 
     def watch(self, channel: str, now: int) -> None:
-        """Start to publish a channel (its full OKX name)."""
+        """Start to publish a channel, given by its full OKX name."""
         channel = self._short(channel)
         self.watched.add(channel)
         candle = candle_period(channel)
         if candle is not None:
-            self.candle_bars[channel] = candle[1]
-            self.bars.watch(candle[1], now)
+            self.candle_periods[channel] = candle[1]
+            self.series.watch(candle[1], now)
         for name, depth in _FAST_BOOKS:
             if channel == name and name not in self._views:
                 self._views[name] = BookView(self.flow, depth)
@@ -151,8 +142,8 @@ class SeededInstrument:
         """Stop to publish a channel."""
         channel = self._short(channel)
         self.watched.discard(channel)
-        if channel in self.candle_bars:
-            self.bars.unwatch(self.candle_bars.pop(channel))
+        if channel in self.candle_periods:
+            self.series.unwatch(self.candle_periods.pop(channel))
             self._candle_sent.pop(channel, None)
         view = self._views.pop(channel, None)
         if view is not None:
@@ -164,17 +155,17 @@ class SeededInstrument:
         return "trades" if self.is_spread and name == "public-trades" else name
 
     def publish(self, now: int, out: list[Publication]) -> None:
-        """Run the flow to `now` and add what this pit publishes at this instant."""
-        self.fresh.clear()
+        """Run the flow to `now` and append the publications of this instant to `out`."""
+        self.new_aggregates.clear()
         self.flow.run(now)
         watched = self.watched
-        if self.fresh:
+        if self.new_aggregates:
             if "trades" in watched:
-                rows: list[Any] = [self.trade_row(each) for each in self.fresh]
-                self._say(out, now, "public-trades" if self.is_spread else "trades", rows)
-            if self._fresh_matches:
-                self._say(out, now, "trades-all", [self.match_row(each) for each in self._fresh_matches])
-                self._fresh_matches.clear()
+                rows: list[Any] = [self.trade_row(each) for each in self.new_aggregates]
+                self._append(out, now, "public-trades" if self.is_spread else "trades", rows)
+            if self._new_matches:
+                self._append(out, now, "trades-all", [self.match_row(each) for each in self._new_matches])
+                self._new_matches.clear()
         if "bbo-tbt" in watched:
             self._publish_top(now, "bbo-tbt", out)
         for name, _ in _FAST_BOOKS:
@@ -189,14 +180,14 @@ class SeededInstrument:
             self._flushed = now
         self.due = self._next_due(now)
 
-    def _say(self, out: list[Publication], now: int, channel: str, rows: list[Any], action: str | None = None) -> None:
+    def _append(self, out: list[Publication], now: int, channel: str, rows: list[Any], action: str | None = None) -> None:
         out.append(Publication(now, self._prefix + channel, self.instrument, rows, action))
 
     def _publish_top(self, now: int, channel: str, out: list[Publication]) -> None:
         state = best_state(self.flow, _TOPS[channel])
         if state != self._tops.get(channel):
             self._tops[channel] = state
-            self._say(out, now, channel, [self._top_row(channel, now)])
+            self._append(out, now, channel, [self._top_row(channel, now)])
 
     def _publish_changes(self, now: int, channels: tuple[str, ...], view: BookView, out: list[Publication]) -> None:
         changes = view.refresh()
@@ -214,32 +205,32 @@ class SeededInstrument:
                 }
                 if self._live_checksum and self._prefix + channel in CHECKSUMMED:
                     row["checksum"] = view.checksum(write)
-                self._say(out, now, channel, [row], "update")
+                self._append(out, now, channel, [row], "update")
 
     def _publish_ticker(self, now: int, out: list[Publication]) -> None:
-        last = self.tape.last()
+        last = self.trades.last()
         state = (last.trade_id if last else 0, best_state(self.flow, 1))
         if state != self._last_ticker:
             self._last_ticker = state
-            self._say(out, now, "tickers", [self.ticker_row(now)])
+            self._append(out, now, "tickers", [self.ticker_row(now)])
 
     def publish_candles(self, now: int, out: list[Publication]) -> None:
-        """At a whole second: the closing row of bars that end now, else the forming row if it changed."""
-        self.bars.roll(now)
-        for channel, bar in self.candle_bars.items():
-            finished = self.bars.finished(bar, now)
-            row = finished if finished is not None else self.bars.forming(bar, now)
+        """Append, at a whole second, the closing row of candles that end now, else the forming row if it changed."""
+        self.series.roll(now)
+        for channel, period in self.candle_periods.items():
+            finished = self.series.finished(period, now)
+            row = finished if finished is not None else self.series.forming(period, now)
             if row is None or (finished is None and row == self._candle_sent.get(channel)):
                 continue
             self._candle_sent[channel] = row[:]
-            self._say(out, now, channel, [self.candle_row(row, closed=finished is not None)])
+            self._append(out, now, channel, [self.candle_row(row, closed=finished is not None)])
 
     def snapshot(self, channel: str, now: int) -> Publication | None:
-        """What a new subscriber of one of this pit's own channels gets at once."""
+        """Return the first push of a new subscriber of one of the instrument's own channels."""
         short = self._short(channel)
         candle = candle_period(short)
         if candle is not None:
-            row = self.candle_row(self.bars.current(candle[1], now), closed=False)
+            row = self.candle_row(self.series.current(candle[1], now), closed=False)
             return Publication(now, channel, self.instrument, [row])
         if short == "tickers":
             return Publication(now, channel, self.instrument, [self.ticker_row(now)])
@@ -261,7 +252,7 @@ class SeededInstrument:
         return Publication(now, channel, self.instrument, [book], "snapshot")
 
     def book(self, depth: int) -> dict[str, Any]:
-        """The state last published on `books`, cut to a depth."""
+        """Return the state last published on `books`, cut to a depth."""
         write = self._writer("books")
         return {
             "asks": self.books.rows(ASK, write, depth),
@@ -270,7 +261,7 @@ class SeededInstrument:
         }
 
     def shown(self, side: int, price: Decimal) -> Decimal:
-        """The size last published on `books` at one price; zero if none is."""
+        """Return the size last published on `books` at one price, zero if there is none."""
         ticks = self.contract.tick.exact(price)
         level = None if ticks is None else self.books.shown[side].get(ticks if side == BID else -ticks)
         return Decimal(0) if level is None else Decimal(self._lot(level[0]))
@@ -287,7 +278,7 @@ class SeededInstrument:
         return [self._tick(price), self._lot(size), str(count)]
 
     def _improved_level(self, price: int, size: int, count: int) -> list[str]:
-        """[price, total, total without RPI, orders]: every seventh price has some retail interest besides."""
+        """Return [price, total, total without RPI, orders]: every seventh price has some retail interest too."""
         extra = size // 3 if size and price % 7 == 0 else 0
         return [self._tick(price), self._lot(size + extra), self._lot(size), str(count + (1 if extra else 0))]
 
@@ -304,7 +295,7 @@ class SeededInstrument:
         return row
 
     def match_row(self, match: Match) -> dict[str, Any]:
-        """One individual trade as trades-all and the REST pages tell it."""
+        """Return one individual trade as in trades-all and the REST pages."""
         return {
             self._id_name: self.instrument,
             "tradeId": str(match.trade_id),
@@ -316,7 +307,7 @@ class SeededInstrument:
         }
 
     def trade_row(self, each: Aggregate) -> dict[str, Any]:
-        """One aggregate as the trades channel tells it, without seqId."""
+        """Return one aggregate as in the trades channel, without seqId."""
         row = {
             self._id_name: self.instrument,
             "tradeId": str(each.last_id),
@@ -331,16 +322,16 @@ class SeededInstrument:
         return row
 
     def ticker_row(self, now: int) -> dict[str, Any]:
-        """The ticker at now; an empty side has "" for price and size."""
+        """Return the ticker at now; an empty side has "" for price and size."""
         tick, lot = self._tick, self._lot
-        day = self.bars.day(now)
-        last = self.tape.last()
+        day = self.series.day(now)
+        last = self.trades.last()
         bids, asks = top(self.flow, BID, 1, self._level), top(self.flow, ASK, 1, self._level)
         volume, volume_ccy, _ = self.contract.volumes(day.lots, day.turnover, day.money)
         row: dict[str, Any] = {} if self.is_spread else {"instType": self.listing.inst_type}
         row |= {
             self._id_name: self.instrument,
-            "last": tick(self.bars.last),
+            "last": tick(self.series.last),
             "lastSz": lot(last.size if last else self.listing.order_lots),
             "askPx": asks[0][0] if asks else "",
             "askSz": asks[0][1] if asks else "",
@@ -362,21 +353,21 @@ class SeededInstrument:
         row["ts"] = stamp(now)
         return row
 
-    def candle_row(self, bar: Bar, *, closed: bool) -> list[str]:
-        """Nine columns (a spread has seven)."""
+    def candle_row(self, candle: Candle, *, closed: bool) -> list[str]:
+        """Return a row of nine columns (a spread has seven)."""
         tick = self._tick
-        volumes = self.contract.volumes(bar[5], bar[6], bar[7])
+        volumes = self.contract.volumes(candle[5], candle[6], candle[7])
         return [
-            stamp(bar[0]),
-            tick(bar[1]),
-            tick(bar[2]),
-            tick(bar[3]),
-            tick(bar[4]),
+            stamp(candle[0]),
+            tick(candle[1]),
+            tick(candle[2]),
+            tick(candle[3]),
+            tick(candle[4]),
             *(volumes[:1] if self.is_spread else volumes),
             "1" if closed else "0",
         ]
 
-    def candles(self, bar: str, now: int) -> list[list[str]]:
-        """REST rows newest first, the forming candle first with confirm 0."""
-        rows = self.bars.newest(bar, now - now % SECOND if bar == "1s" else now)
+    def candles(self, period: str, now: int) -> list[list[str]]:
+        """Return REST rows newest first, the forming candle first with confirm 0."""
+        rows = self.series.newest(period, now - now % SECOND if period == "1s" else now)
         return [self.candle_row(row, closed=index > 0) for index, row in enumerate(rows)]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.market.base import DAY, HOUR, MILLISECOND, civil, days_to
+from okex_ws.simulator.market.base import DAY, HOUR, MILLISECOND
+from okex_ws.simulator.market.calendar import civil, days_to
 
 Instruments = Callable[[str], list[dict[str, Any]]]
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from okex_ws.simulator.market.base import CANDLE_PERIODS
+from okex_ws.simulator.market.calendar import CANDLE_PERIODS
 from okex_ws.simulator.rules import ApiKey
 
 encode = msgspec.json.encode

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.market.base import CANDLE_PERIODS
+from okex_ws.simulator.market.calendar import CANDLE_PERIODS
 from okex_ws.simulator.v5 import grammar as v5
 from okex_ws.simulator.v5.rest import trade as trade_rest
 from okex_ws.simulator.v5.rest.http import Query, RestReply, Wrong, integer, newest, number, reply, required, status_of, unlisted

@@ -13,7 +13,8 @@ import hmac
 import re
 from collections.abc import Mapping
 
-from okex_ws.simulator.market.base import DAY, HOUR, MINUTE, SECOND, days_to
+from okex_ws.simulator.market.base import DAY, HOUR, MINUTE, SECOND
+from okex_ws.simulator.market.calendar import days_to
 from okex_ws.simulator.rules import ApiKey
 
 _HEADERS = (
