@@ -23,7 +23,7 @@ def resident_mb() -> float:
 
 
 async def read(port: str, messages: int) -> list[float]:
-    client = okex_ws.Client(okex_ws.Site.at(f"ws://127.0.0.1:{port}"))
+    client = okex_ws.Client(site=okex_ws.Site.at(f"ws://127.0.0.1:{port}"))
     for channel in ("books", "bbo-tbt", "trades", "tickers"):
         client.subscribe(channel, "BTC-USDT", "BTC-USDT-SWAP")
     done = asyncio.Event()

@@ -164,7 +164,7 @@ def _okex(port: int, *, iterate: bool) -> None:
     from okex_ws.events import BookEvent, Push, Unrecognized
 
     async def read() -> None:
-        client = okex_ws.Client(okex_ws.Site.at(f"ws://127.0.0.1:{port}"))
+        client = okex_ws.Client(site=okex_ws.Site.at(f"ws://127.0.0.1:{port}"))
         for channel in ("books", "bbo-tbt", "trades", "tickers"):
             client.subscribe(channel, "BTC-USDT", "BTC-USDT-SWAP")
         done = asyncio.Event()

@@ -65,7 +65,11 @@ async def ours(ws_url: str, rest_url: str, ca_file: str, turns: int, per_second:
     watch = Stopwatch(turns)
     settings = okex_ws.Trading(intent_log=intent_log)
     client = okex_ws.Client(
-        Site.at(ws_url, rest_url=rest_url), keep_books=False, credentials=Credentials(*KEY), ca_file=ca_file, trading=settings
+        site=Site.at(ws_url, rest_url=rest_url),
+        keep_books=False,
+        credentials=Credentials(*KEY),
+        ca_file=ca_file,
+        trading=settings,
     )
     filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     heard = 0

@@ -8,7 +8,7 @@ from okex_ws.events import ConsumerFailed, Ticker
 
 
 async def main(url: str | None = None) -> None:
-    client = okex_ws.Client(okex_ws.Site.at(url) if url else None)
+    client = okex_ws.Client(site=okex_ws.Site.at(url) if url else None)
     client.subscribe("tickers", "BTC-USDT", "ETH-USDT")
     enough = asyncio.Event()
     seen: list[Ticker] = []

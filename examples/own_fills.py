@@ -11,7 +11,7 @@ async def main(url: str | None = None) -> None:
     key = okex_ws.credentials()
     if url is None and not key.site.demo:
         raise SystemExit("this sends orders: use a key of demo trading, or give the URL of a simulator")
-    async with okex_ws.Client(url, credentials=key, trading=okex_ws.Trading()) as client:
+    async with okex_ws.Client(site=url, credentials=key, trading=okex_ws.Trading()) as client:
         await client.ready()
         news = client.stream(OrderResolved, OrderUpdate)
         outcome = await client.place("BTC-USDT", "buy", "0.001", order_type="market")

@@ -14,7 +14,7 @@ async def main(url: str | None = None) -> None:
     key = okex_ws.credentials()
     if url is None and not key.site.demo:
         raise SystemExit("this sends orders: use a key of demo trading, or give the URL of a simulator")
-    client = okex_ws.Client(url, credentials=key, trading=okex_ws.Trading())
+    client = okex_ws.Client(site=url, credentials=key, trading=okex_ws.Trading())
     client.subscribe("books", "BTC-USDT")
     async with client:
         await client.ready()

@@ -8,7 +8,7 @@ from typing import assert_type
 
 import okex_ws
 from okex_ws import BookSnapshot, BookUpdate, Candle, Client, Event, Gap, Ticker, Trade
-from okex_ws.events import BookEvent, FundingRate, Level
+from okex_ws.events import BookEvent, Dropped, FundingRate, Level
 
 
 async def streams() -> None:
@@ -31,6 +31,24 @@ async def streams() -> None:
             elif isinstance(event, Candle):
                 assert_type(event.closed, bool)
                 assert_type(event.volume, float | None)
+
+
+async def streams_of_kinds(client: Client) -> None:
+    trades = client.stream(Trade)
+    assert_type(trades, okex_ws.Stream[Trade])
+    async for trade in trades:
+        assert_type(trade, Trade)
+    async for event in client.stream(Trade, Ticker):
+        assert_type(event, Trade | Ticker)
+    assert_type(client.stream(Trade, Ticker, Candle, size=5), okex_ws.Stream[Trade | Ticker | Candle])
+    assert_type(client.stream(BookSnapshot, BookUpdate, Gap), okex_ws.Stream[BookSnapshot | BookUpdate | Gap])
+    assert_type(client.stream(), okex_ws.Stream[Event])
+    assert_type(client.stream(policy=okex_ws.Policy.CONFLATE), okex_ws.Stream[Event])
+    dropping = client.stream(Trade, policy=okex_ws.Policy.DROP_OLDEST)  # it contains what was dropped, too
+    assert_type(dropping, okex_ws.Stream[Trade | Dropped])
+    everything: okex_ws.Stream[Event] = trades
+    client.stream(str)  # type: ignore[type-var]  # no event class
+    _ = everything
 
 
 async def books_and_latest(client: Client) -> None:
@@ -68,13 +86,25 @@ def blocking() -> None:
         assert_type(client.book("BTC-USDT"), okex_ws.OrderBook)
 
 
+def wanted() -> None:
+    site, key = okex_ws.Site.okx("eea"), okex_ws.Credentials("key", "secret", "passphrase")
+    assert_type(okex_ws.connect("BTC-USDT", "ETH-USDT", channels="books", site=site, credentials=key, size=5), Client)
+    assert_type(Client("BTC-USDT", "ETH-USDT", channels=["books"], site="eea", credentials=key, size=5), Client)
+    okex_ws.Blocking("BTC-USDT", "ETH-USDT", channels="books", site="ws://127.0.0.1:18900", credentials=key, size=5)
+    okex_ws.connect("BTC-USDT", channel="books")  # type: ignore[call-arg]  # it is called channels
+    okex_ws.Client("BTC-USDT", channel="books")  # type: ignore[call-arg]
+    okex_ws.Blocking("BTC-USDT", channel="books")  # type: ignore[call-arg]
+    okex_ws.connect(["BTC-USDT"])  # type: ignore[arg-type]  # one by one
+    okex_ws.Blocking("BTC-USDT", size="5")  # type: ignore[arg-type]
+
+
 def places() -> None:
     assert_type(okex_ws.Site.okx("eea", demo=True), okex_ws.Site)
     assert_type(okex_ws.Site.local(18900), okex_ws.Site)
     assert_type(okex_ws.Site.at("wss://ws.okx.com"), okex_ws.Site)
-    okex_ws.Client(okex_ws.Site.okx("us"), credentials=okex_ws.Credentials("key", "secret", "passphrase"))
-    okex_ws.Client("wss://ws.okx.com")
-    okex_ws.Client(7)  # type: ignore[arg-type]  # neither a Site nor the name of one
+    okex_ws.Client(site=okex_ws.Site.okx("us"), credentials=okex_ws.Credentials("key", "secret", "passphrase"))
+    okex_ws.Client(site="wss://ws.okx.com")
+    okex_ws.Client(site=7)  # type: ignore[arg-type]  # neither a Site nor the name of one
 
 
 async def orders(client: Client) -> None:

@@ -149,7 +149,7 @@ async def test_every_real_checksum_verifies_over_a_socket(name: str, conn: str) 
         return Exchange(market_of(name, conn, now), seed=1, now=now, rules=rules_for(name))
 
     async with attended(exchange, speed=SPEED) as server:
-        client = Client(Site.at(server.ws_url, rest_url=server.rest_url))
+        client = Client(site=Site.at(server.ws_url, rest_url=server.rest_url))
         stream = client.stream()
         for channel, key in expected:
             client.subscribe(channel, key)
@@ -193,7 +193,7 @@ async def test_with_every_50th_update_lost_no_broken_book_is_served_and_all_reco
             if direction == "in":
                 witness.arrived(data)
 
-        client = Client(Site.at(server.ws_url, rest_url=server.rest_url), tap=tap)
+        client = Client(site=Site.at(server.ws_url, rest_url=server.rest_url), tap=tap)
         witness = Witness(server.exchange, client.books)
         client.on(Event, lambda _: witness.check())
         stream = client.stream()

@@ -373,7 +373,7 @@ def test_halt_stops_what_trades_cancels_everything_and_stays_until_resumed(
     @looped
     async def check() -> None:
         settings = Trading(instrument_types=("SPOT",))
-        client = Client(Site.at(desk.url, rest_url=desk.rest_url), credentials=credentials(), trading=settings)
+        client = Client(site=Site.at(desk.url, rest_url=desk.rest_url), credentials=credentials(), trading=settings)
         news = client.stream(Halted, TradingResumed)
         async with client:
             await client.ready()

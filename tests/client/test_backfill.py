@@ -52,9 +52,11 @@ def served(*faults: str, past_s: int = 0, rate: float = 5) -> Server:
 
 
 @contextlib.asynccontextmanager
-async def backfilled(server: Server, rest_url: str = "", **options: Any) -> AsyncIterator[tuple[Client, Backfill, Stream]]:
+async def backfilled(server: Server, rest_url: str = "", **options: Any) -> AsyncIterator[tuple[Client, Backfill, Stream[Event]]]:
     """A started client of this server whose trades are backfilled, and a stream of all it says."""
-    client = Client(Site.at(server.ws_url, rest_url=rest_url or server.rest_url), backoff_s=(0.01, 0.05), tap=options.get("tap"))
+    client = Client(
+        site=Site.at(server.ws_url, rest_url=rest_url or server.rest_url), backoff_s=(0.01, 0.05), tap=options.get("tap")
+    )
     backfill = Backfill(client, seed=1, **options)
     client.subscribe("trades", BTC)
     stream = client.stream()
@@ -166,7 +168,7 @@ async def test_REST_that_is_down_is_said_once_and_so_is_its_end(caplog: pytest.L
 async def test_candles_are_fetched_since_a_time() -> None:
     async with served(past_s=300, rate=0.1) as server:
         since = server.now() - 200 * SECOND
-        client = Client(Site.at(server.ws_url, rest_url=server.rest_url))
+        client = Client(site=Site.at(server.ws_url, rest_url=server.rest_url))
         backfill = Backfill(client, channels=["candle"], since=since)
         client.subscribe("candle1m", BTC)
         stream = client.stream()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 import okex_ws
+from okex_ws.client.client import ClientOptions
 from okex_ws.events import Connected, ConsumerFailed, Event, Refused, Subscribed, Trade
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
@@ -57,7 +59,7 @@ def test_what_was_refused_can_be_asked_for_again() -> None:
 
 
 def test_a_kind_that_is_none_is_refused_at_the_call() -> None:
-    client = okex_ws.Client(okex_ws.Site.local())
+    client = okex_ws.Client(site=okex_ws.Site.local())
     with pytest.raises(TypeError, match="'trades' is not an event class"):
         client.on("trades", print)  # type: ignore[type-var]
     with pytest.raises(TypeError, match="not an event class"):
@@ -141,21 +143,21 @@ def test_what_comes_before_the_first_look_is_kept() -> None:
 
 
 def test_a_stream_that_was_closed_leaves_nothing_behind() -> None:
-    client = okex_ws.Client(okex_ws.Site.local())
+    client = okex_ws.Client(site=okex_ws.Site.local())
     for _ in range(100):
         client.stream(Trade).close()
     assert client.hub.streams == []
 
 
 def test_policies_may_be_given_by_name_and_wrong_ones_are_refused() -> None:
-    client = okex_ws.Client(okex_ws.Site.local())
+    client = okex_ws.Client(site=okex_ws.Site.local())
     assert client.stream(policy="wait").policy is okex_ws.Policy.WAIT  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="often"):
         client.stream(policy="often")  # type: ignore[arg-type]
 
 
 def test_a_callback_can_be_taken_back() -> None:
-    client = okex_ws.Client(okex_ws.Site.local())
+    client = okex_ws.Client(site=okex_ws.Site.local())
     seen: list[Event] = []
     client.on(Event, seen.append)
     client.off(seen.append)
@@ -168,16 +170,49 @@ def test_a_callback_can_be_taken_back() -> None:
     [
         (lambda: okex_ws.connect(["BTC-USDT"]), "one by one"),
         (lambda: okex_ws.connect("btc-usdt"), "did you mean BTC-USDT"),
-        (lambda: okex_ws.Client("erth"), "no site is called 'erth'"),
+        (lambda: okex_ws.Client(site="erth"), "no site is called 'erth'"),
         (lambda: okex_ws.Client(stale_after_s=5), "seconds by channel"),
         (lambda: okex_ws.Client(proxy="foo"), "must begin with http://"),
         (lambda: okex_ws.Site.local(70000), "ports go from 1"),
-        (lambda: okex_ws.Client("ws://example.com"), "use wss://"),
+        (lambda: okex_ws.Client(site="ws://example.com"), "use wss://"),
     ],
 )
 def test_mistakes_are_told_where_they_are_made(make: Callable[[], object], says: str) -> None:
     with pytest.raises((TypeError, ValueError), match=says):
         make()
+
+
+def test_the_three_ways_to_begin_take_the_same_parameters() -> None:
+    client, connect, blocking = (
+        inspect.signature(made).parameters for made in (okex_ws.Client, okex_ws.connect, okex_ws.Blocking)
+    )
+    named = ["instruments", "channels", "site", "policy", "size"]
+    assert list(client)[:5] == list(connect)[:5] == list(blocking)[:5] == named
+    assert list(connect)[5:] == list(blocking)[5:] == ["options"]
+    assert list(client)[5:] == list(ClientOptions.__annotations__)
+    assert all(client[name].annotation == ClientOptions.__annotations__[name].__forward_arg__ for name in list(client)[5:])
+
+
+def test_a_client_subscribes_to_what_it_is_made_with() -> None:
+    for make in (okex_ws.Client, okex_ws.connect, lambda *args, **more: okex_ws.Blocking(*args, **more)._client):
+        made = make("BTC-USDT", "ETH-USDT", channels=["trades", "books"])
+        wanted = {"trades BTC-USDT", "trades ETH-USDT", "books BTC-USDT", "books ETH-USDT"}
+        assert {str(item) for item in made.subscriptions} == wanted
+        assert [str(item) for item in make("BTC-USDT").subscriptions] == ["trades BTC-USDT"]
+    assert okex_ws.Client().subscriptions == []
+    with pytest.raises(okex_ws.SubscriptionError):
+        okex_ws.connect()
+
+
+def test_old_names_of_a_client_still_work() -> None:
+    for site in (okex_ws.Site.okx("eea"), "eea", "wss://wsus.okx.com", None):
+        with pytest.warns(DeprecationWarning, match="site="):
+            assert okex_ws.Client(site, "BTC-USDT").site == okex_ws.Client(site=site).site  # type: ignore[arg-type]
+    client = okex_ws.Client()
+    with pytest.warns(DeprecationWarning, match="event_count"):
+        assert client.events == client.event_count == 0
+    with pytest.warns(DeprecationWarning, match="connection_count"):
+        assert client.connections == client.connection_count == 0
 
 
 @pytest.mark.parametrize(
@@ -194,6 +229,6 @@ def test_the_old_functions_for_sites_still_work(old: Callable[[], object], new: 
 
 
 def test_names_and_urls_do_for_a_site_and_one_channel_for_a_list() -> None:
-    assert okex_ws.Client("eea").site == okex_ws.Site.okx("eea")
-    assert okex_ws.Client("wss://wsus.okx.com").site.websocket == "wss://wsus.okx.com"
+    assert okex_ws.Client(site="eea").site == okex_ws.Site.okx("eea")
+    assert okex_ws.Client(site="wss://wsus.okx.com").site.websocket == "wss://wsus.okx.com"
     assert [str(item) for item in okex_ws.connect("BTC-USDT", channels="books").subscriptions] == ["books BTC-USDT"]

@@ -67,7 +67,7 @@ def test_a_second_client_in_a_thread_of_its_own_waits_rather_than_meet_a_429(mon
 
     async def check() -> None:
         async with Server(exchange()) as server, asyncio.timeout(20):
-            client = Client(server.ws_url)
+            client = Client(site=server.ws_url)
             client.subscribe("trades", "BTC-USDT")
             client.subscribe("candle1m", "BTC-USDT")
             async with client:

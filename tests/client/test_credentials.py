@@ -212,8 +212,8 @@ def test_its_text_names_the_place_and_no_secret(monkeypatch: pytest.MonkeyPatch)
 def test_a_client_goes_where_its_key_is_valid_and_nowhere_else_of_okx() -> None:
     key = okex_ws.AccountKey(API_KEY, SECRET, PASSPHRASE, site=Site.okx("eea", demo=True), origin="the environment")
     assert okex_ws.Client(credentials=key).site == Site.okx("eea", demo=True)
-    assert okex_ws.Client(Site.okx("eea", demo=True), credentials=key).site == Site.okx("eea", demo=True)
-    assert okex_ws.Client("ws://127.0.0.1:18900", credentials=key).site.is_local
+    assert okex_ws.Client(site=Site.okx("eea", demo=True), credentials=key).site == Site.okx("eea", demo=True)
+    assert okex_ws.Client(site="ws://127.0.0.1:18900", credentials=key).site.is_local
     for wrong in ("eea", "global", Site.okx("global", demo=True)):
         with pytest.raises(CredentialsError, match="the key of the environment is for eea demo, not for"):
-            okex_ws.Client(wrong, credentials=key)
+            okex_ws.Client(site=wrong, credentials=key)

@@ -38,7 +38,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def read(stream: Stream) -> list[Event]:
+def read(stream: Stream[Event]) -> list[Event]:
     """Everything held, by reading until it is closed."""
     stream.close()
 

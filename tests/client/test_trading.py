@@ -155,7 +155,7 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
                 made = await client.place_spread(SPREAD, "buy", 1, price="-500")
                 assert (made.verdict, made.via) == (Verdict.CONFIRMED, "websocket"), made
                 await live.wait()
-                assert client.connections == 3
+                assert client.connection_count == 3
                 await armed.wait()
                 assert list(server.exchange.desk.cancel_all_after.armed_spreads) == [DEMO_KEY.uid]
                 assert (await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)).is_confirmed
@@ -362,24 +362,26 @@ def test_what_cannot_be_asked_is_told_where_it_is_asked_and_nothing_is_sent(tmp_
         with pytest.raises(okex_ws.OrderError, match="which order"):
             await client.cancel(SPOT)
         with pytest.raises(IntentLogError, match="another process"):
-            okex_ws.Client(client.site, credentials=client._credentials, trading=okex_ws.Trading(intent_log=tmp_path / "log"))
+            okex_ws.Client(
+                site=client.site, credentials=client._credentials, trading=okex_ws.Trading(intent_log=tmp_path / "log")
+            )
         assert server.exchange.floor.orders(DEMO_KEY.uid) == []
 
     traded(life, intent_log=tmp_path / "log")
 
 
 def test_a_client_that_was_not_made_for_trading_says_how_to_make_one() -> None:
-    client = okex_ws.Client("ws://127.0.0.1:9")
+    client = okex_ws.Client(site="ws://127.0.0.1:9")
     with pytest.raises(okex_ws.NotTradingError, match=r"trading=Trading\(\)"):
         client.halt("why")
     with pytest.raises(okex_ws.NotTradingError, match="credentials"):
-        okex_ws.Client("ws://127.0.0.1:9", trading=okex_ws.Trading())
+        okex_ws.Client(site="ws://127.0.0.1:9", trading=okex_ws.Trading())
 
 
 def test_before_it_is_ready_nothing_is_sent_and_closing_ends_the_wait() -> None:
     async def main() -> None:
         key = okex_ws.Credentials("key", "NOT-A-REAL-SECRET", "pass")
-        client = okex_ws.Client("ws://127.0.0.1:9", credentials=key, trading=okex_ws.Trading(halt_file=None))
+        client = okex_ws.Client(site="ws://127.0.0.1:9", credentials=key, trading=okex_ws.Trading(halt_file=None))
         async with client:
             with pytest.raises(okex_ws.NotTradingError, match="ready"):
                 await client.cancel(SPOT, order_id="1")
@@ -398,7 +400,7 @@ def test_what_is_missing_is_told_when_it_does_not_become_ready_in_time() -> None
     async def ready_at(site: okex_ws.Site, stands: Callable[[okex_ws.Client], bool]) -> str:
         key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
         settings = okex_ws.Trading(halt_file=None, instrument_types=())
-        async with okex_ws.Client(site, credentials=key, trading=settings) as client:
+        async with okex_ws.Client(site=site, credentials=key, trading=settings) as client:
             await turns_until(lambda: stands(client))
             with pytest.raises(okex_ws.NotReadyError) as late:
                 await client.ready(within_s=0.1)
@@ -444,7 +446,7 @@ def test_a_recording_of_a_trading_client_says_the_same_again_and_holds_no_secret
         key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
         async with Server(exchange()) as server, asyncio.timeout(120):
             site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
-            client = okex_ws.Client(site, credentials=key, trading=okex_ws.Trading(halt_file=None), tap=tap, seed=3)
+            client = okex_ws.Client(site=site, credentials=key, trading=okex_ws.Trading(halt_file=None), tap=tap, seed=3)
             client.on(Event, said.append)
             async with client:
                 await client.ready()

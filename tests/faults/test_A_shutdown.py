@@ -278,7 +278,7 @@ CHILD = """
         timing = Timing(ping_after_s=0.2, pong_within_s=5, stalled_after_s=0.3)  # a busy machine may be slow to answer
         port = sys.argv[1]
         site = okex_ws.Site.at(f"ws://127.0.0.1:{port}", rest_url=f"http://127.0.0.1:{port}")
-        client = okex_ws.Client(site, timing=timing, backoff_s=(0.01, 0.05))
+        client = okex_ws.Client(site=site, timing=timing, backoff_s=(0.01, 0.05))
         client.subscribe("trades", "BTC-USDT")
         client.subscribe("books", "BTC-USDT")
         async with client:

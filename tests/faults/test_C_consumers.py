@@ -45,10 +45,10 @@ def serving(market: FixedMarket, *faults: str, speed: float, **rules: Any) -> Se
 
 def client_of(server: Server, **options: Any) -> Client:
     settings = {"backoff_s": (0.01, 0.05), "timing": NEVER, **options}
-    return Client(Site.at(server.ws_url, rest_url=server.rest_url), **settings)
+    return Client(site=Site.at(server.ws_url, rest_url=server.rest_url), **settings)
 
 
-async def read_on(stream: Stream, seen: list[Event], *conditions: Callable[[Event], bool]) -> None:
+async def read_on(stream: Stream[Event], seen: list[Event], *conditions: Callable[[Event], bool]) -> None:
     """Read until each condition held for some event, in whatever order."""
     left = list(conditions)
     while left:
@@ -78,7 +78,7 @@ def complete(trades: list[Trade]) -> bool:
 class Watch:
     """What a prompt consumer of the same client saw: every push, and how long the slow ones' queues ever were."""
 
-    def __init__(self, client: Client, *slow: Stream) -> None:
+    def __init__(self, client: Client, *slow: Stream[Event]) -> None:
         self.pushes: list[Push] = []
         self.longest = [0] * len(slow)
         self._slow = slow

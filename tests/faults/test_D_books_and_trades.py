@@ -564,7 +564,7 @@ async def test_D21_an_instrument_that_changes_is_patched_while_the_session_runs(
         faults = [Fault.parse(f"instrument_change instrument={BTC} {change}") for change in changes]
         return Exchange(market, seed=7, now=now, faults=faults, rules=Rules(idle_close_s=0))
 
-    async with attended(exchange, speed=4.0) as server, Client(Site.at(server.ws_url, rest_url=server.rest_url)) as client:
+    async with attended(exchange, speed=4.0) as server, Client(site=Site.at(server.ws_url, rest_url=server.rest_url)) as client:
         stream = client.stream(Instrument)
         known = await client.load_instruments("SPOT")
         before, other = known[BTC], known["ETH-USDT"]

@@ -57,7 +57,7 @@ async def exchange(**options: Any) -> AsyncIterator[Server]:
 
 
 def client_of(server: Server, key: Credentials = KEY, **options: Any) -> Client:
-    return Client(Site.at(server.ws_url, rest_url=server.rest_url), credentials=key, seed=1, **options)
+    return Client(site=Site.at(server.ws_url, rest_url=server.rest_url), credentials=key, seed=1, **options)
 
 
 async def trade_a_little(server: Server) -> None:
@@ -99,7 +99,7 @@ def test_G1_no_text_copy_or_pickle_of_a_key(key: Credentials) -> None:
 
 @looped
 async def test_G1_no_text_or_pickle_of_what_holds_a_key() -> None:
-    client = Client(Site.okx("eea"), credentials=KEY)
+    client = Client(site=Site.okx("eea"), credentials=KEY)
     client.subscribe("account")
     try:
         for holder in (client, client.rest, client.hub):

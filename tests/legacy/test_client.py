@@ -17,14 +17,14 @@ HERE = "ws://127.0.0.1:18900"
 
 def test_a_dialect_nobody_speaks_is_told() -> None:
     with pytest.raises(ValueError, match="no dialect is called 'v2'; dialects: v5, v3, v1"):
-        okex_ws.Client(HERE, dialect="v2")
+        okex_ws.Client(site=HERE, dialect="v2")
     with pytest.raises(okex_ws.SiteError, match="OKX no longer speaks v1"):
         okex_ws.Client(dialect="v1")
 
 
 def test_a_client_does_not_trade_in_a_dead_dialect() -> None:
     with pytest.raises(NotTradingError, match="trades in v5 only"):
-        okex_ws.Client(HERE, dialect="v1", credentials=KEY, trading=Trading())
+        okex_ws.Client(site=HERE, dialect="v1", credentials=KEY, trading=Trading())
 
 
 @pytest.mark.parametrize(

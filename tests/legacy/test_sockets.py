@@ -110,7 +110,7 @@ def test_C10_C11_what_is_not_one_stream_is_told_bounded_and_answered_by_a_new_co
             await live_on(peer)
 
         async with RawServer(script) as server:
-            client = okex_ws.Client(f"{server.url}/ws/v1", dialect="v1", **QUICK)  # type: ignore[arg-type]
+            client = okex_ws.Client(site=f"{server.url}/ws/v1", dialect="v1", **QUICK)  # type: ignore[arg-type]
             client.subscribe(DEALS)
             seen: list[Event] = []
             tracemalloc.start()
@@ -145,7 +145,7 @@ def test_fragments_of_a_deflated_message_are_joined_and_texts_are_read_as_texts(
             await live_on(peer)
 
         async with RawServer(script) as server:
-            client = okex_ws.Client(f"{server.url}/websocket", dialect="v1", **QUICK)  # type: ignore[arg-type]
+            client = okex_ws.Client(site=f"{server.url}/websocket", dialect="v1", **QUICK)  # type: ignore[arg-type]
             client.subscribe(DEALS)
             async with following(client) as stream:
                 assert (await until(stream, Trade)).trade_id == 1
@@ -285,7 +285,7 @@ def test_a_book_whose_checksum_is_wrong_says_gap_and_is_renewed() -> None:
     @looped
     async def check() -> None:
         async with Server(exchange("checksum_wrong channel=spot/depth action=update nth=2"), speed=8) as server:
-            client = okex_ws.Client(server.ws_url + "/ws/v3", dialect="v3", **QUICK)  # type: ignore[arg-type]
+            client = okex_ws.Client(site=server.ws_url + "/ws/v3", dialect="v3", **QUICK)  # type: ignore[arg-type]
             client.subscribe("spot/depth:BTC-USDT")
             async with following(client) as stream:
                 gap = await until(stream, Gap)

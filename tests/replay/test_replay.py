@@ -40,7 +40,7 @@ async def _live(faults: list[str], seconds: float) -> tuple[list[Record], list[E
         return Exchange(SeededMarket(5, start=now, levels=60), seed=5, now=now, faults=Faults.parse(faults))
 
     async with attended(exchange, speed=20) as server:
-        client = okex_ws.Client(okex_ws.Site.at(server.ws_url, rest_url=server.rest_url), tap=tap, backoff_s=(0.01, 0.05))
+        client = okex_ws.Client(site=okex_ws.Site.at(server.ws_url, rest_url=server.rest_url), tap=tap, backoff_s=(0.01, 0.05))
         client.on(Event, said.append)
         for channel in ("trades", "books", "tickers", "candle1m"):
             client.subscribe(channel, "BTC-USDT")
@@ -85,7 +85,7 @@ def test_a_clock_that_was_corrected_is_corrected_again_at_the_same_place() -> No
         key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
         async with Server(exchange) as server:
             site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
-            client = okex_ws.Client(site, credentials=key, tap=tap, backoff_s=(0.01, 0.05))
+            client = okex_ws.Client(site=site, credentials=key, tap=tap, backoff_s=(0.01, 0.05))
             client.on(Event, said.append)
             client.subscribe("orders", "ANY")
             async with client, asyncio.timeout(120):

@@ -89,7 +89,9 @@ async def _over_sockets(seed: int, trouble_s: float = 60) -> list[str]:
         calm = server.exchange.start + int((trouble_s + 40) * 1e9)
         site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
         timing = Timing(ping_after_s=0.5, pong_within_s=0.5)
-        client = okex_ws.Client(site, timing=timing, stale_after_s={"books": 3, "trades": 5}, backoff_s=(0.05, 0.5), seed=seed)
+        client = okex_ws.Client(
+            site=site, timing=timing, stale_after_s={"books": 3, "trades": 5}, backoff_s=(0.05, 0.5), seed=seed
+        )
         whole = asyncio.Event()
 
         def see(event: Event) -> None:

@@ -53,18 +53,18 @@ def client_of(port: int, *, host: str = "127.0.0.1", scheme: str = "ws", **optio
     """A client of a port of this machine that retries quickly."""
     rest = f"{'https' if scheme == 'wss' else 'http'}://{host}:{port}"
     settings = {"backoff_s": (0.01, 0.05), "seed": 1, **options}
-    return Client(Site.at(f"{scheme}://{host}:{port}", rest_url=rest), **settings)
+    return Client(site=Site.at(f"{scheme}://{host}:{port}", rest_url=rest), **settings)
 
 
 @contextlib.asynccontextmanager
-async def following(client: Client) -> AsyncIterator[Stream]:
+async def following(client: Client) -> AsyncIterator[Stream[Event]]:
     """A started client and a stream of everything it says."""
     stream = client.stream()
     async with client:
         yield stream
 
 
-async def until(stream: Stream, kind: type[E], seen: list[Event] | None = None, **where: Any) -> E:
+async def until(stream: Stream[Event], kind: type[E], seen: list[Event] | None = None, **where: Any) -> E:
     """Read on to the next event of a kind with these field values; `seen` keeps everything that was read."""
     async for event in stream:
         if seen is not None:
@@ -74,7 +74,7 @@ async def until(stream: Stream, kind: type[E], seen: list[Event] | None = None, 
     raise AssertionError(f"the stream ended before a {kind.__name__} {where}")
 
 
-async def rest_of(stream: Stream) -> list[Event]:
+async def rest_of(stream: Stream[Event]) -> list[Event]:
     """Everything still held by a stream that is closed."""
     return [event async for event in stream]
 

@@ -84,7 +84,7 @@ async def trade(log: str, url: str, rest_url: str, step: str, count: int) -> Non
     """One trader's life: read the account, then place, amend and cancel until it is killed."""
     settings = okex_ws.Trading(intent_log=log, patience=PATIENCE, halt_file=None, cancel_all_after_s=None)
     key = okex_ws.Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
-    client = okex_ws.Client(okex_ws.Site.at(url, rest_url=rest_url), credentials=key, trading=settings)
+    client = okex_ws.Client(site=okex_ws.Site.at(url, rest_url=rest_url), credentials=key, trading=settings)
     settled = asyncio.Event()
     client.on(okex_ws.events.OrderResolved, lambda event: settled.set())
     async with client:

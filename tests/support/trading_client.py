@@ -28,4 +28,4 @@ def exchange(*faults: str, **options: Any) -> Callable[[int], Exchange]:
 def trading_client(server: Server, key: ApiKey = DEMO_KEY, **options: Any) -> okex_ws.Client:
     site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
     credentials = okex_ws.Credentials(key.key, key.secret, key.passphrase)
-    return okex_ws.Client(site, credentials=credentials, trading=okex_ws.Trading(**options), backoff_s=(0.05, 0.2), seed=1)
+    return okex_ws.Client(site=site, credentials=credentials, trading=okex_ws.Trading(**options), backoff_s=(0.05, 0.2), seed=1)

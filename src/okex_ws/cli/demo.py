@@ -106,7 +106,7 @@ def _client(folder: Path, server: Server) -> tuple[Client, AbstractAsyncContextM
     """The client to watch, and the recording of it if that is installed."""
     site = Site.at(server.ws_url, rest_url=server.rest_url)
     if not _can_record():
-        return Client(site), None
+        return Client(site=site), None
     from okex_ws.recorder.recorder import Recorder
 
     recorder = Recorder(folder, site=site)

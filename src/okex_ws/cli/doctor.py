@@ -167,7 +167,7 @@ async def _ping(url: str, context: ssl.SSLContext | None) -> tuple[float, float]
 async def _rest(report: DoctorReport, place: options.Target) -> None:
     if place.site.rest in report.unreachable:
         return
-    client = Client(place.site, ca_file=place.ca_file)
+    client = Client(site=place.site, ca_file=place.ca_file)
     try:
         offset, doubt = await probes.clock_offset_ms(client.rest, PATIENCE_S)
         mark = "ok" if abs(offset) < 1_000 + doubt else "warn" if abs(offset) < _LOGIN_WINDOW_MS else "fail"
@@ -204,7 +204,7 @@ async def _listen(report: DoctorReport, place: options.Target, items: list[Subsc
         report.say("skip", "data", "no WebSocket to listen to")
         return
     fields = FieldWatch()
-    client = Client(place.site, ca_file=place.ca_file, tap=fields.see)
+    client = Client(site=place.site, ca_file=place.ca_file, tap=fields.see)
     seen: dict[str, int] = {}
     late: list[float] = []
     limit = asyncio.timeout(PATIENCE_S + for_s)

@@ -42,7 +42,7 @@ async def check_key(
 
 
 async def _ask_rest(report: DoctorReport, place: options.Target, key: AccountKey) -> bool:
-    client = Client(place.site, ca_file=place.ca_file, credentials=key)
+    client = Client(site=place.site, ca_file=place.ca_file, credentials=key)
     try:
         async with asyncio.timeout(PATIENCE_S):
             config = await client.rest.account_config()

@@ -67,7 +67,7 @@ def halt(
 
 
 async def _cancel_everything(place: options.AccountOptions) -> int:
-    client = Client(place.site, ca_file=place.ca_file, credentials=place.key)
+    client = Client(site=place.site, ca_file=place.ca_file, credentials=place.key)
     canceled: set[str] = set()
     try:
         for n in range(ROUNDS):

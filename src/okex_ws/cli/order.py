@@ -139,7 +139,7 @@ def _wish(side: str, instrument: str, size: str, limit: str | None, order_type: 
 
 async def _checked(place: options.AccountOptions, wish: PlaceOrder) -> Instrument | None:
     """Everything that can be known to be wrong before anything is sent; raises BadInputError or SizeError."""
-    client = Client(place.site, ca_file=place.ca_file, credentials=place.key)
+    client = Client(site=place.site, ca_file=place.ca_file, credentials=place.key)
     try:
         await asked(client, place)
         found = await check_instruments(client, [subscription("trades", wish.instrument)])

@@ -62,7 +62,7 @@ async def _finished(client: Client, instrument: str | None) -> list[OrderUpdate]
 
 
 async def _read(place: options.AccountOptions, instrument: str | None, history: bool) -> list[OrderUpdate]:
-    client = Client(place.site, ca_file=place.ca_file, credentials=place.key)
+    client = Client(site=place.site, ca_file=place.ca_file, credentials=place.key)
     try:
         found = await (_finished(client, instrument) if history else client.rest.pending_orders(instrument))
         if instrument is not None and not found:

@@ -41,7 +41,7 @@ def price(
     place = options.target(site, demo, url, rest_url, ca_file)
     spoken = options.spoken(dialect, url)
     items = options.wanted(["trades", "tickers"], instruments, dialect=spoken)
-    client = Client(place.site, ca_file=place.ca_file, keep_books=False, dialect=spoken.name)
+    client = Client(site=place.site, ca_file=place.ca_file, keep_books=False, dialect=spoken.name)
 
     async def body() -> int:
         try:

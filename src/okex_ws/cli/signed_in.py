@@ -21,7 +21,7 @@ from okex_ws.client.kill_switch import HALT_FILE
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Stream
 from okex_ws.client.trading import LoginRefusedError, NotReadyError, Trading
-from okex_ws.events import OrderUpdate, Verdict
+from okex_ws.events import Dropped, OrderUpdate, Verdict
 from okex_ws.protocol.orders.tickets import Outcome
 from okex_ws.protocol.orders.verdicts import FINAL
 from okex_ws.protocol.risk.limits import Limits
@@ -61,7 +61,7 @@ async def signed_in(
     # An order that rests shall stay when this command ends: nobody is there to renew a switch.
     halt_file = HALT_FILE if orders else None
     trading = Trading(instrument_types=types, halt_file=halt_file, cancel_all_after_s=None, limits=limits)
-    client = Client(place.site, ca_file=place.ca_file, credentials=place.key, keep_books=False, trading=trading)
+    client = Client(site=place.site, ca_file=place.ca_file, credentials=place.key, keep_books=False, trading=trading)
     try:
         await asked(client, place)
         with _audited(audit):
@@ -93,7 +93,7 @@ def kind_of_place(place: options.AccountOptions) -> str:
     return f"OKX {site.name.removesuffix(' demo')} ({'demo trading' if site.demo else 'live'})"
 
 
-async def became_final(updates: Stream, outcome: Outcome, within_s: float) -> None:
+async def became_final(updates: Stream[OrderUpdate | Dropped], outcome: Outcome, within_s: float) -> None:
     """Wait for the push that an accepted order has ended; not longer than this, since it may as well rest."""
     if outcome.verdict is not Verdict.CONFIRMED or outcome.state in FINAL:
         return

@@ -43,7 +43,7 @@ def stream(
     spoken = options.spoken(dialect, url)
     items = options.wanted(channels or ["trades"], instruments or [], keys or [], spoken)
     place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken, profile)
-    client = Client(place.site, ca_file=place.ca_file, credentials=key, keep_books=True, dialect=spoken.name)
+    client = Client(site=place.site, ca_file=place.ca_file, credentials=key, keep_books=True, dialect=spoken.name)
     return asyncio.run(_stream(client, items, as_json, for_s, count, strict))
 
 

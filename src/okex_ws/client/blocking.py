@@ -16,9 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
-from okex_ws.client.client import Client
+from okex_ws.client.client import Client, ClientOptions
 from okex_ws.client.sites import Site
 from okex_ws.client.stream import Policy
 from okex_ws.events import Event
@@ -37,26 +37,23 @@ _LOOK_S = 0.1
 class Blocking:
     """Market data in a `for` loop: `with Blocking("BTC-USDT", channels=["trades"]) as client: for event in client: ...`.
 
-    instruments, channels: wanted from the start; more by `subscribe`. policy, size: of the queue between the line and the loop,
-    see `Policy`; up to 256 events more are on their way out of it. options: those of `Client`.
-    Leaving the `with` ends sockets and thread within two seconds; so does `close()`, from any thread. One thread reads at a time.
+    Parameters are those of Client. policy, size: of the queue between the connection and the loop, see `Policy`; up to 256 more
+    events are on their way out of it. Leaving the `with` ends sockets and thread within two seconds; so does `close()`, from any
+    thread. One thread reads at a time.
     """
 
     def __init__(
         self,
         *instruments: str,
-        channels: Iterable[str] = ("trades",),
-        site: Site | None = None,
+        channels: Iterable[str] | str | None = None,
+        site: Site | str | None = None,
         policy: Policy = Policy.WAIT,
         size: int = 10_000,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         if options.get("trading") is not None:
             raise TypeError("Blocking only reads; orders need an event loop: async with Client(…, trading=Trading()) as client")
-        self._client = Client(site, **options)
-        if instruments:
-            for channel in channels:
-                self._client.subscribe(channel, *instruments)
+        self._client = Client(*instruments, channels=channels, site=site, **options)
         self._stream = self._client.stream(policy=policy, size=size, name="blocking")
         self._ready: deque[Event] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -9,8 +9,9 @@ import importlib
 import inspect
 import random
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 from okex_ws.client.clock import Clock
 from okex_ws.client.connection import Driver, Tap
@@ -18,11 +19,11 @@ from okex_ws.client.credentials import AccountKey
 from okex_ws.client.hub import Hub
 from okex_ws.client.orders import NotTradingError, Ordering
 from okex_ws.client.rest import Rest, RestError
-from okex_ws.client.sites import Site, SiteError
+from okex_ws.client.sites import SITES, Site, SiteError
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.dialects import dialect as spoken
 from okex_ws.dialects import named_in
-from okex_ws.events import Event
+from okex_ws.events import Dropped, Event
 from okex_ws.market import Books, Instruments, Latest, OrderBook
 from okex_ws.market.books import deepest
 from okex_ws.protocol.line import Line
@@ -40,28 +41,54 @@ DRAIN_WITHIN_S = 0.4
 """How long coroutine callbacks may go on after the lines are closed, and again after they were cancelled."""
 
 E = TypeVar("E", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
+Waiting = Literal[Policy.WAIT]
 Callback = Callable[[Any], object] | Callable[[Any], Awaitable[object]]
+
+
+class ClientOptions(TypedDict, total=False):
+    """Keyword parameters of Client that `connect` and Blocking pass on; a test compares them with the signature of Client."""
+
+    keep_books: bool
+    credentials: Credentials | None
+    ca_file: str | None
+    proxy: str | None
+    timing: Timing | None
+    stale_after_s: Mapping[str, float] | None
+    backoff_s: tuple[float, float]
+    open_within_s: float
+    seed: int | None
+    tap: Tap | None
+    dialect: str
+    trading: Trading | None
 
 
 class Client(Ordering):
     """Market data of OKX as typed events.
 
-    site: a Site, the name of one of OKX's sites, or a URL; without it the key's own, or global.
-    keep_books: also keep order books; their checksums, where there are any, are verified and a book that is wrong is asked for
-    anew. credentials: a key, for channels that want a login. trading: how to send orders with it, see `Trading`.
-    ca_file: a further certificate authority to trust.
-    stale_after_s: seconds of silence after which a channel counts as stale, over the documented cadence.
-    open_within_s: how long TCP, TLS and the WebSocket upgrade together may take.
-    policy, size: of the client's own iterator, `async for event in client`. dialect: what the site speaks: v5, or OKEx's dead v3
-    or v1, where channels may also be called by the dialect's own names.
-
     Use it as an async context manager; every task and socket ends with it, within two seconds.
+
+    Args:
+        instruments, channels: subscribed from the start, channels being trades unless given; more with `subscribe`.
+        site: a Site, the name of one of OKX's sites, or a URL. Default: the site of the key, or global.
+        policy, size: of the client's own iterator, `async for event in client`; see `Policy`.
+        keep_books: keep order books, verify their checksums where OKX sends any, and subscribe again to a wrong book.
+        credentials: an API key, for channels that need a login.
+        trading: settings for sending orders with it, see `Trading`.
+        ca_file: a further certificate authority to trust.
+        stale_after_s: seconds of silence by channel after which it counts as stale, instead of the documented cadence.
+        open_within_s: limit for TCP, TLS and the WebSocket upgrade together.
+        dialect: v5, or OKEx's dead v3 or v1, where channels may also have the dialect's own names.
     """
 
     def __init__(
         self,
+        *instruments: str,
+        channels: Iterable[str] | str | None = None,
         site: Site | str | None = None,
-        *,
+        policy: Policy = Policy.WAIT,
+        size: int = 10_000,
         keep_books: bool = True,
         credentials: Credentials | None = None,
         ca_file: str | None = None,
@@ -70,13 +97,19 @@ class Client(Ordering):
         stale_after_s: Mapping[str, float] | None = None,
         backoff_s: tuple[float, float] = (0.5, 30.0),
         open_within_s: float = 10.0,
-        policy: Policy = Policy.WAIT,
-        size: int = 10_000,
         seed: int | None = None,
         tap: Tap | None = None,
         dialect: str = "v5",
         trading: Trading | None = None,
     ) -> None:
+        if instruments and _is_site(instruments[0]):
+            text = "the site as first argument of Client is deprecated; write Client(site=…)"
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            site, instruments = instruments[0], instruments[1:]
+        for instrument in instruments:
+            if not isinstance(instrument, str):
+                wanted = "instruments are given one by one, as texts: connect('BTC-USDT', 'ETH-USDT')"
+                raise TypeError(f"{wanted}, not {instrument!r}")
         self.dialect = spoken(dialect)
         if site is None and not self.dialect.has_rest:
             raise SiteError(f"OKX no longer speaks {dialect}; give the URL of a server that does, as site")
@@ -115,9 +148,13 @@ class Client(Ordering):
         self._is_closed = False
         self._deferred: list[Callable[[], Coroutine[Any, Any, None]]] = []  # for when there is a loop
         self._own_policy, self._own_size = Policy(policy), size
-        self._own_stream: Stream | None = None
+        self._own_stream: Stream[Event] | None = None
         if trading is not None:
             self._trade(trading)
+        if channels is None:
+            channels = ("trades",) if instruments else ()
+        for channel in (channels,) if isinstance(channels, str) else channels:
+            self.subscribe(channel, *instruments)
 
     # -- life ------------------------------------------------------------------------------------------------------------
 
@@ -199,8 +236,28 @@ class Client(Ordering):
 
     # -- events out ------------------------------------------------------------------------------------------------------
 
-    def stream(self, *kinds: type[Event], policy: Policy = Policy.WAIT, size: int = 10_000, name: str = "") -> Stream:
-        """A further iterator over events of these kinds (all, without any), with its own queue and policy."""
+    @overload
+    def stream(self, *, policy: Policy = ..., size: int = ..., name: str = ...) -> Stream[Event]: ...
+    @overload
+    def stream(self, kind: type[E], /, *, policy: Waiting = ..., size: int = ..., name: str = ...) -> Stream[E]: ...
+    @overload
+    def stream(self, kind: type[E], /, *, policy: Policy, size: int = ..., name: str = ...) -> Stream[E | Dropped]: ...
+    @overload
+    def stream(
+        self, kind: type[E], other: type[E2], /, *, policy: Waiting = ..., size: int = ..., name: str = ...
+    ) -> Stream[E | E2]: ...
+    @overload
+    def stream(
+        self, kind: type[E], other: type[E2], third: type[E3], /, *, policy: Waiting = ..., size: int = ..., name: str = ...
+    ) -> Stream[E | E2 | E3]: ...
+    @overload
+    def stream(self, *kinds: type[Event], policy: Policy = ..., size: int = ..., name: str = ...) -> Stream[Event]: ...
+
+    def stream(self, *kinds: type[Event], policy: Policy = Policy.WAIT, size: int = 10_000, name: str = "") -> Stream[Any]:
+        """A further iterator over events of these kinds (without any: all), with its own queue and policy.
+
+        A stream that may drop events also contains Dropped.
+        """
         return self.hub.stream(kinds, policy=policy, size=size, name=name)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -253,14 +310,26 @@ class Client(Ordering):
         return self.hub.instruments
 
     @property
+    def event_count(self) -> int:
+        """Number of events so far."""
+        return self.hub.event_count
+
+    @property
+    def connection_count(self) -> int:
+        """Number of open connections."""
+        return sum(len(driver.line.sessions) for driver in self._drivers.values())
+
+    @property
     def events(self) -> int:
-        """How many events have come so far."""
-        return self.hub.events
+        """Deprecated: use event_count."""
+        warnings.warn("Client.events is now Client.event_count", DeprecationWarning, stacklevel=2)
+        return self.event_count
 
     @property
     def connections(self) -> int:
-        """How many connections stand right now."""
-        return sum(len(driver.line.sessions) for driver in self._drivers.values())
+        """Deprecated: use connection_count."""
+        warnings.warn("Client.connections is now Client.connection_count", DeprecationWarning, stacklevel=2)
+        return self.connection_count
 
     def book(self, instrument: str, channel: str | None = None) -> OrderBook:
         """The order book of an instrument: EMPTY until subscribed and received, STALE after a gap until renewed.
@@ -372,7 +441,7 @@ class Client(Ordering):
                 return driver
         return None
 
-    async def _consume(self, stream: Stream, callback: Callable[[Any], Any], name: str) -> None:
+    async def _consume(self, stream: Stream[Any], callback: Callable[[Any], Any], name: str) -> None:
         async for event in stream:
             try:
                 await callback(event)
@@ -419,18 +488,24 @@ class Client(Ordering):
 
 def connect(
     *instruments: str,
-    channels: Iterable[str] = ("trades",),
+    channels: Iterable[str] | str | None = None,
     site: Site | str | None = None,
-    **options: Any,
+    policy: Policy = Policy.WAIT,
+    size: int = 10_000,
+    **options: Unpack[ClientOptions],
 ) -> Client:
-    """A Client with these channels of these instruments already wanted: `async with connect("BTC-USDT") as client:`."""
-    for instrument in instruments:
-        if not isinstance(instrument, str):
-            raise TypeError(f"instruments are given one by one, as texts: connect('BTC-USDT', 'ETH-USDT'), not {instrument!r}")
-    client = Client(site, **options)
-    for channel in (channels,) if isinstance(channels, str) else channels:
-        client.subscribe(channel, *instruments)
-    return client
+    """A Client that subscribes to these channels of these instruments: `async with connect("BTC-USDT") as client:`.
+
+    Parameters are those of Client. Raises SubscriptionError without instruments, where the channels need one.
+    """
+    return Client(
+        *instruments, channels="trades" if channels is None else channels, site=site, policy=policy, size=size, **options
+    )
+
+
+def _is_site(value: object) -> bool:
+    """True if a first argument is a site: the only positional parameter of Client until now."""
+    return value is None or isinstance(value, Site) or (isinstance(value, str) and ("://" in value or value in SITES))
 
 
 def _trusting(ca_file: str | None) -> ssl.SSLContext:

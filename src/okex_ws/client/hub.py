@@ -30,21 +30,21 @@ class Hub:
         self.books = Books()
         self.latest = Latest()
         self.instruments = Instruments()
-        self.events = 0
+        self.event_count = 0
         self.is_paused = False
         self._made = 0
         self.gate: Callable[[list[Event]], list[Event]] | None = None
-        self.streams: list[Stream] = []
+        self.streams: list[Stream[Any]] = []
         self._keeps_books = keep_books
         self._pause, self._resume = pause, resume
         self._callbacks: list[tuple[type[Event], Callable[[Any], object], str]] = []
         self._failures: set[tuple[str, str]] = set()
         self._plans: dict[type[Event], tuple[bool, _Takers, _Callbacks]] = {}
 
-    def stream(self, kinds: tuple[type[Event], ...], *, policy: Policy, size: int, name: str) -> Stream:
+    def stream(self, kinds: tuple[type[Event], ...], *, policy: Policy, size: int, name: str) -> Stream[Any]:
         """A further queue for one reader."""
         self._made += 1
-        made = Stream(
+        made = Stream[Any](
             kinds,
             policy=policy,
             size=size,
@@ -81,7 +81,7 @@ class Hub:
 
     def deliver(self, events: list[Event], distrust: Distrust) -> None:
         """Hand these over. A callback that reads a book or a latest value sees the state right after its event."""
-        self.events += len(events)
+        self.event_count += len(events)
         plans = self._plans
         wrong: list[tuple[BookEvent, str]] = []
         for event in events:
@@ -132,7 +132,7 @@ class Hub:
             log.info("reading from the exchange pauses until there is room in %s", names)
             self._pause()
 
-    def _on_close(self, stream: Stream) -> None:
+    def _on_close(self, stream: Stream[Any]) -> None:
         self.streams = [other for other in self.streams if other is not stream]
 
     def _on_room(self) -> None:

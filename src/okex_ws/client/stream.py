@@ -6,9 +6,11 @@ import asyncio
 import enum
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from okex_ws.events import BookSnapshot, Candle, Dropped, Event, Ticker
+
+E = TypeVar("E", bound=Event, covariant=True)
 
 
 class Policy(enum.Enum):
@@ -32,7 +34,7 @@ def _classes(kinds: tuple[Any, ...]) -> tuple[type[Event], ...]:
     return kinds
 
 
-class Stream:
+class Stream(Generic[E]):
     """An async iterator over events of some kinds, for one reader.
 
     kinds: event classes wanted, () for all. size: events held at most. dropped: how many were let go, ever.
@@ -46,7 +48,7 @@ class Stream:
         size: int = 10_000,
         name: str = "stream",
         on_room: Callable[[], None] | None = None,
-        on_close: Callable[[Stream], None] | None = None,
+        on_close: Callable[[Stream[Any]], None] | None = None,
     ) -> None:
         if size < 1:
             raise ValueError("a stream holds at least one event; size must be 1 or more")
@@ -99,10 +101,10 @@ class Stream:
         if self._on_room is not None:
             self._on_room()
 
-    def __aiter__(self) -> Stream:
+    def __aiter__(self) -> Stream[E]:
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> E:
         if self._waiter is not None:
             raise RuntimeError(f"two readers on {self.name}: give each its own client.stream()")
         while not self._events:
@@ -113,7 +115,7 @@ class Stream:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._take()
+        return cast(E, self._take())
 
     def _take(self) -> Event:
         if self._untold:
