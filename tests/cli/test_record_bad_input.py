@@ -90,7 +90,7 @@ def test_nothing_there() -> None:
     ("url", "fragment"),
     [
         ("redsi://localhost", "did you mean redis://?"),
-        ("kafka://localhost", "no sink is called kafka://"),
+        ("kafka://localhost", "unknown sink kafka://"),
         ("redis://user:secret@local host:99999999", "cannot be read as a URL"),
     ],
 )

@@ -25,16 +25,16 @@ GAP = Gap(channel="books", instrument="BTC-USDT", cause="checksum")
 def test_what_is_right_is_counted_and_what_is_wrong_is_found_unless_a_gap_says_so() -> None:
     seen = Checksums()
     for n, events in enumerate(([IMAGE], [change(-1881014294)], [change(1)], [GAP], [change(2)], [IMAGE], [change(3)]), 1):
-        seen.hear(n, events)
+        seen.apply(n, events)
     assert (seen.verified, seen.wrong) == ({"BTC-USDT": 3}, [])
-    seen.hear(8, [change(4)])
+    seen.apply(8, [change(4)])
     assert seen.wrong == [(7, "books", "BTC-USDT")]
 
 
 def test_behind_a_hole_no_book_is_known() -> None:
     seen = Checksums()
-    seen.hear(1, [IMAGE])
-    seen.begin_anew()
-    seen.hear(9, [change(1)])
-    seen.hear(10, [change(1)])
+    seen.apply(1, [IMAGE])
+    seen.reset()
+    seen.apply(9, [change(1)])
+    seen.apply(10, [change(1)])
     assert (seen.verified, seen.wrong) == ({"BTC-USDT": 1}, [])

@@ -92,7 +92,7 @@ def test_back_off_doubles_to_its_bound_with_full_jitter(tmp_path: Path) -> None:
         sink.is_away = len(asked) < 7
 
     spool = Spool(sink, [ListSource(trades(5), finished=True)], tmp_path / "x.json", sleep=sleep, luck=lambda: next(luck),
-                  first_retry_s=1.0, max_retry_s=20.0)  # fmt: skip
+                  retry_s=(1.0, 20.0))  # fmt: skip
     asyncio.run(within(spool.run()))
     assert asked == [1.0, 1.0, 0.0, 8.0, 16.0, 20.0, 20.0]
     assert sink.ids == ids(trades(5))
@@ -148,7 +148,7 @@ def test_a_target_that_was_emptied_is_not_filled_again_and_that_is_said(tmp_path
     asyncio.run(within(run(9)))
     assert sink.ids == ids(trades(9))
     assert caplog.messages == [
-        "list: is empty, though it had events before; it gets the new ones. To fill it from the journal, stop, "
+        "list: is empty, though it had events before; it receives new events only. To fill it from the journal, stop, "
         f"delete {path}, start again"
     ]
 

@@ -125,3 +125,19 @@ class OsStorage:
 
     def read(self, path: Path) -> bytes:
         return path.read_bytes()
+
+
+def publish(storage: Storage, temporary: Path, target: Path, content: bytes) -> None:
+    """Write a file so that `target` is the old one or the complete new one at any instant.
+
+    The name is durable only after the caller's `fsync_dir` of the folder. Raises OSError.
+    """
+    if temporary.exists():  # left by a crash
+        storage.remove(temporary)
+    file = storage.create(temporary)
+    try:
+        storage.write(file, content)
+        storage.fsync(file)
+    finally:
+        storage.close(file)
+    storage.rename(temporary, target)

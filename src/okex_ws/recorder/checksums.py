@@ -1,4 +1,4 @@
-"""Checksums: books kept beside a replay, to see that each has the checksum it was sent with, or a Gap that says it does not."""
+"""Checksums: order books kept during a replay, to check that each matches its checksum or has a Gap."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from okex_ws.market import Books
 
 
 class Checksums:
-    """Feed it what every record said. verified: how many, by instrument; wrong: (record, channel, instrument) without a Gap."""
+    """Checksum verification of replayed books. verified: number by instrument; wrong: (record, channel, instrument) without a
+    Gap.
+    """
 
     def __init__(self) -> None:
         self.verified: dict[str, int] = {}
@@ -17,8 +19,8 @@ class Checksums:
         self._books = Books()
         self._due: dict[tuple[str, str], int] = {}
 
-    def hear(self, n: int, events: Iterable[Event]) -> None:
-        """What record n said."""
+    def apply(self, n: int, events: Iterable[Event]) -> None:
+        """Apply the events of record n."""
         for event in events:
             if isinstance(event, BookEvent):
                 self._check(n, event)
@@ -27,14 +29,14 @@ class Checksums:
             if isinstance(event, Gap):
                 self._due.pop((event.channel, event.instrument), None)
 
-    def begin_anew(self) -> None:
-        """Behind a hole no book is known."""
+    def reset(self) -> None:
+        """Forget all books: after a hole none is known."""
         self._books, self._due = Books(), {}
 
     def _check(self, n: int, event: BookEvent) -> None:
         place = event.channel, event.instrument
         failed = self._due.get(place, n)
-        if failed < n:  # the Gap comes with the next record, before anything else of the book
+        if failed < n:  # the Gap follows with the next record, before any other event of the book
             self.wrong.append((failed, *place))
             del self._due[place]
         book = self._books.get(event.instrument, event.channel)

@@ -1,6 +1,6 @@
 """Metrics: a recorder's status for Prometheus, over HTTP.
 
-In: `Recorder.status`, read whenever somebody asks. Out: text on /metrics, from a thread of its own. Needs `prometheus-client`.
+In: `Recorder.status`, read at every scrape. Out: text on /metrics, from a thread of its own. Needs `prometheus-client`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from okex_ws.recorder.recorder import RecorderStatus
 
 COUNTERS = {
     "frames": "Frames received.",
-    "events": "Events the client has said.",
+    "events": "Events that the client has emitted.",
     "rows": "Data events.",
-    "trades": "Trades among them.",
+    "trades": "Trades among these events.",
     "gaps": "Holes found.",
-    "unrecoverable": "Holes, or parts of them, that could not be fetched back.",
-    "backfilled": "Data events fetched back over REST.",
-    "disk_errors": "Failed writes; what they were about waits in memory.",
+    "unrecoverable": "Gaps, or parts of them, that could not be fetched.",
+    "backfilled": "Data events fetched over REST.",
+    "disk_errors": "Failed writes; their data waits in memory.",
 }
 GAUGES = {
-    "connections": "Connections that stand.",
+    "connections": "Open connections.",
     "acknowledged": "Last journal record on disk.",
-    "last": "Last journal record taken.",
+    "last": "Last accepted journal record.",
     "committed": "Journal record up to which all rows are in the tables.",
     "buffered": "Bytes waiting for the disk.",
 }
-SINK_COUNTERS = {"sent": "Events the sink has acknowledged.", "errors": "Failed tries."}
+SINK_COUNTERS = {"sent": "Events that the sink has acknowledged.", "errors": "Failed tries."}
 SINK_GAUGES = {
     "behind_records": "Journal records not yet acknowledged by the sink.",
     "behind_s": "Age of the oldest event read and not acknowledged, seconds.",
@@ -42,7 +42,7 @@ PREFIX = "okex_ws_recorder_"
 
 
 class _Reading(Collector):
-    """One look at a recorder for each scrape."""
+    """Collector that reads the recorder's status once per scrape."""
 
     def __init__(self, status: Callable[[], RecorderStatus]) -> None:
         self._status = status
@@ -53,7 +53,7 @@ class _Reading(Collector):
             yield CounterMetricFamily(PREFIX + name, text, value=getattr(now, name))
         for name, text in GAUGES.items():
             yield GaugeMetricFamily(PREFIX + name, text, value=getattr(now, name))
-        lag = "Exchange's time stamp to our socket, of the latest event, seconds."
+        lag = "Time from the exchange's time stamp to receipt, of the latest event, seconds."
         yield GaugeMetricFamily(PREFIX + "lag_seconds", lag, value=now.lag / 1e9)
         for name, text in SINK_COUNTERS.items():
             counter = CounterMetricFamily(f"{PREFIX}sink_{name}", text, labels=["sink"])
@@ -69,7 +69,7 @@ class _Reading(Collector):
 
 
 class Metrics:
-    """The server, from its making to the end of its `with`. port 0: a free one, told by `url`. Raises OSError."""
+    """HTTP server, from construction to the end of its `with`. port 0: a free one, see `url`. Raises OSError."""
 
     def __init__(self, status: Callable[[], RecorderStatus], *, host: str = "127.0.0.1", port: int = 0) -> None:
         registry = CollectorRegistry()

@@ -1,7 +1,7 @@
-"""Witnesses: what a data folder itself says was on disk of each journal, whatever is there of it now.
+"""Watermarks: the highest journal record per recorder that a data folder proves to have been on disk.
 
-Nothing is made of a journal record before it is acknowledged. So whatever names one proves that it was: a commit, a Parquet file,
-a ledger line, the position of a further target, a checkpoint.
+Nothing is derived from a journal record before it is acknowledged. So every file that names a record proves it: a commit, a
+Parquet file, a ledger line, the position of a sink, a checkpoint.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from okex_ws.store.query import Folder
 
 
 class Watermark(NamedTuple):
-    """n: the highest journal record known to have been on disk; by: the file that says so, relative to the data folder."""
+    """n: the highest journal record known to have been on disk; by: the file that proves it, relative to the data folder."""
 
     n: int
     by: str
 
 
-def witnesses(folder: Folder) -> dict[str, Watermark]:
-    """The best one of each recorder of which anything speaks."""
+def watermarks(folder: Folder) -> dict[str, Watermark]:
+    """Return the highest watermark of each recorder."""
     best: dict[str, Watermark] = {}
-    for recorder, n, by in _said(folder):
+    for recorder, n, by in _named_records(folder):
         if n > best.get(recorder, (0,))[0]:
             best[recorder] = Watermark(n, by)
     return best
 
 
-def _said(folder: Folder) -> Iterator[tuple[str, int, str]]:
+def _named_records(folder: Folder) -> Iterator[tuple[str, int, str]]:
     root = folder.root
     for commit in folder.manifest.commits.items:
         yield commit.recorder, commit.through, "ledger/segments.jsonl"
@@ -50,7 +50,7 @@ def _said(folder: Folder) -> Iterator[tuple[str, int, str]]:
         try:
             yield recorder_of(path.name), span_of(path.name)[1], str(path.relative_to(root))
         except ValueError:
-            continue  # somebody else's
+            continue  # a foreign file
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

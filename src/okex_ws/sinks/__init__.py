@@ -1,6 +1,6 @@
 """In: events with their stable ids, a URL. Out: the same events, once, in files, databases, caches and brokers.
-May import: journal, market, events, wire; a broker's library only inside its sink's `open()`.
-One file, one class; `Spool` drives any of them behind a durable position.
+May import: journal, market, protocol's pacing, events, wire; a broker's library only inside its sink's `open()`.
+One file per kind of target; `Spool` drives any of them from a durable position.
 """
 
 from okex_ws.sinks.opening import open_sink

@@ -1,14 +1,13 @@
 """JsonlSink, CsvSink, StdoutSink: events as lines of text; `name.jsonl`, `name.csv`, `-`.
 
-JSON lines are as in rows.py. CSV is one file a kind of event beside the name given, `name.trades.csv`, with a header; nested
-fields are JSON, bytes base64, an unknown value is empty, and a line break within a text is written \\n, so that a row is a line.
-A file belongs to one writer. When opened, a torn last line is cut off and the last ids are read: what comes twice is
+JSON lines are as in rows.py. CSV has one file per kind of event, e.g. `name.trades.csv`, with a header. Nested fields are JSON,
+bytes base64, an unknown value is empty, and a line break within a text is written \\n, so that a row is one line.
+A file has one writer. On opening, a torn last line is cut off and the last ids are read, so that a repeated event is
 written once. A batch is on disk when `put` returns.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import csv
@@ -17,17 +16,15 @@ import io
 import os
 import select
 from collections.abc import Callable
+from functools import partial
 from glob import escape
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from okex_ws.events import Event
 from okex_ws.sinks.rows import RowKind, grouped, kind_of
 from okex_ws.sinks.sink import (
-    CLOSE_TIMEOUT_S,
-    NOTHING,
     Batch,
     SinkClosedError,
     SinkError,
@@ -35,18 +32,18 @@ from okex_ws.sinks.sink import (
     SinkUnreachableError,
     split_id,
 )
-from okex_ws.sinks.worker import Worker
+from okex_ws.sinks.worker import ThreadSink
 
 TAIL = 1 << 20
-"""Bytes of a file's end that are read for the last ids."""
+"""Number of bytes read from the end of a file to find the last ids."""
 
 Ids = Callable[[bytes], str]
 
 
 class _Appender:
-    """An open file of lines that grows by whole batches: a write that fails leaves no half line.
+    """An open text file that grows by whole batches: a failed write leaves no partial line.
 
-    url: for messages; start: bytes every such file begins with; id_of: the id in a line, ValueError when it has none.
+    url: for messages; start: first bytes of every such file; id_of: returns the id in a line, ValueError if there is none.
     """
 
     def __init__(self, path: Path, url: str, start: bytes, header: bytes, id_of: Ids) -> None:
@@ -63,30 +60,23 @@ class _Appender:
                 raise SinkUnreachableError(f"{url}: {path} is being written by another process") from None
             self._size = os.fstat(self._file).st_size
             try:
-                self._take_up(start, header, id_of)
+                self._read_end(start, header, id_of)
             except OSError as error:
                 raise _file_error(url, path, error) from None
         except BaseException:
             os.close(self._file)
             raise
 
-    def append(self, text: bytes) -> None:
-        """Write, sync; on failure cut the file back and raise."""
+    def append(self, events: Batch, encode: Callable[[Batch], bytes]) -> None:
+        """Write the events that the file does not hold yet, and sync; on failure truncate to the previous size and raise."""
+        reached = dict(self.reached)
         try:
-            self._write(text)
+            self._write(encode(_unseen(events, reached)))
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._size)
             raise _file_error(self.url, self._path, error) from None
-
-    def is_new(self, event_id: str) -> bool:
-        """Whether the file does not have this event yet; takes note of it."""
-        recorder, position = split_id(event_id)
-        known = self.reached.get(recorder)
-        if known is not None and position <= known:
-            return False
-        self.reached[recorder] = position
-        return True
+        self.reached = reached
 
     def close(self) -> None:
         os.close(self._file)
@@ -99,12 +89,12 @@ class _Appender:
         os.fsync(self._file)
         self._size = offset
 
-    def _take_up(self, start: bytes, header: bytes, id_of: Ids) -> None:
+    def _read_end(self, start: bytes, header: bytes, id_of: Ids) -> None:
         head = os.pread(self._file, max(len(header), len(start)), 0)
         if not start.startswith(head[: len(start)]):
-            raise SinkError(f"{self.url}: {self._path} exists and is not a file of ours; choose another name")
+            raise SinkError(f"{self.url}: {self._path} exists and has another content; choose another name")
         if not header.startswith(head) and header:
-            raise SinkError(f"{self.url}: {self._path} has other columns, as another version wrote it; move it away")
+            raise SinkError(f"{self.url}: {self._path} has other columns, written by another version; move it away")
         end = self._last_line_end()
         if header and end < len(header):
             end = 0
@@ -115,7 +105,7 @@ class _Appender:
             self._write(header)
         tail = os.pread(self._file, min(TAIL, self._size), max(0, self._size - TAIL))
         for line in tail.splitlines():
-            with contextlib.suppress(ValueError):  # the first may be a half, or the header
+            with contextlib.suppress(ValueError):  # the first line may be partial, or the header
                 recorder, position = split_id(id_of(line))
                 self.reached[recorder] = max(position, self.reached.get(recorder, position))
 
@@ -130,39 +120,7 @@ class _Appender:
         return 0
 
 
-class _LinesSink:
-    """What is written in a thread of its own, a batch at a time."""
-
-    def __init__(self, url: str, name: str) -> None:
-        self.url = url
-        self._worker = Worker(f"okex-ws {name}")
-        self._was_empty = False
-
-    async def open(self) -> None:
-        await self._worker.call(self._connect)
-
-    async def put(self, batch: Batch) -> None:
-        await self._worker.call(lambda: self._store(batch))
-
-    async def close(self) -> None:
-        with contextlib.suppress(TimeoutError, OSError):
-            await asyncio.wait_for(self._worker.call(self._disconnect), CLOSE_TIMEOUT_S)
-        self._worker.retire()
-
-    async def reached(self, recorder: str) -> SinkPosition | None:
-        return NOTHING if self._was_empty else None
-
-    def _connect(self) -> None:
-        """Open what is to be written to. Raises SinkError."""
-
-    def _disconnect(self) -> None:
-        """Let it go."""
-
-    def _store(self, batch: Batch) -> None:
-        raise NotImplementedError
-
-
-class JsonlSink(_LinesSink):
+class JsonlSink(ThreadSink):
     """A file of JSON lines."""
 
     def __init__(self, path: str) -> None:
@@ -184,16 +142,10 @@ class JsonlSink(_LinesSink):
         file = self._file
         if file is None:
             raise SinkUnreachableError(f"{self.url}: not open")
-        before = dict(file.reached)
-        lines = [kind_of(event).json(event_id, event) for event_id, event in batch if file.is_new(event_id)]
-        try:
-            file.append(b"".join([line + b"\n" for line in lines]))
-        except SinkError:
-            file.reached = before
-            raise
+        file.append(batch, _json_lines)
 
 
-class CsvSink(_LinesSink):
+class CsvSink(ThreadSink):
     """A CSV file for each kind of event: `name.trades.csv`, `name.tickers.csv`, ..."""
 
     def __init__(self, path: str) -> None:
@@ -226,17 +178,11 @@ class CsvSink(_LinesSink):
                 path = self._path.with_name(f"{self._path.stem}.{kind.table}.csv")
                 header = _csv([["id", "ts_event", *(column.name for column in kind.columns)]])
                 file = self._files[kind] = _Appender(path, self.url, b"id,ts_event,", header, _id_of_csv)
-            before = dict(file.reached)
-            rows = [_cells(kind, event_id, event) for event_id, event in group if file.is_new(event_id)]
-            try:
-                file.append(_csv(rows))
-            except SinkError:
-                file.reached = before
-                raise
+            file.append(group, partial(_csv_lines, kind))
 
 
-class StdoutSink(_LinesSink):
-    """JSON lines on standard output, or another open descriptor. A slow reader slows this sink alone."""
+class StdoutSink(ThreadSink):
+    """JSON lines on standard output, or another open descriptor. A slow reader slows only this sink."""
 
     def __init__(self, fd: int = 1) -> None:
         super().__init__("-", "stdout")
@@ -244,14 +190,8 @@ class StdoutSink(_LinesSink):
         self._reached: dict[str, SinkPosition] = {}
 
     def _store(self, batch: Batch) -> None:
-        reached, lines = dict(self._reached), []
-        for event_id, event in batch:
-            recorder, position = split_id(event_id)
-            known = reached.get(recorder)
-            if known is None or position > known:
-                reached[recorder] = position
-                lines.append(kind_of(event).json(event_id, event) + b"\n")
-        self._write(b"".join(lines))
+        reached = dict(self._reached)
+        self._write(_json_lines(_unseen(batch, reached)))
         self._reached = reached
 
     def _write(self, text: bytes) -> None:
@@ -259,7 +199,7 @@ class StdoutSink(_LinesSink):
         while view:
             try:
                 view = view[os.write(self._fd, view) :]
-            except BlockingIOError:  # someone made the descriptor non-blocking
+            except BlockingIOError:  # the descriptor is non-blocking
                 select.select([], [self._fd], [])
             except BrokenPipeError:
                 raise SinkClosedError("-: the reader of standard output has ended") from None
@@ -267,8 +207,24 @@ class StdoutSink(_LinesSink):
                 raise _file_error("-", Path("standard output"), error) from None
 
 
-def _cells(kind: RowKind, event_id: str, event: Event) -> list[Any]:
-    return [_cell(value) for value in (event_id, event.ts_event, *kind.flat(event))]
+def _unseen(batch: Batch, reached: dict[str, SinkPosition]) -> Batch:
+    """Return the events after the positions in `reached`, and advance these."""
+    fresh = []
+    for event_id, event in batch:
+        recorder, position = split_id(event_id)
+        known = reached.get(recorder)
+        if known is None or position > known:
+            reached[recorder] = position
+            fresh.append((event_id, event))
+    return fresh
+
+
+def _json_lines(batch: Batch) -> bytes:
+    return b"".join([kind_of(event).json(event_id, event) + b"\n" for event_id, event in batch])
+
+
+def _csv_lines(kind: RowKind, batch: Batch) -> bytes:
+    return _csv([[_cell(value) for value in (event_id, event.ts_event, *kind.flat(event))] for event_id, event in batch])
 
 
 def _cell(value: Any) -> Any:

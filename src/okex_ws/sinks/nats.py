@@ -1,8 +1,9 @@
 """NatsSink: JetStream, many events to a message; `nats://user:password@host:4222`, `tls://` with TLS, `nats://token@host`.
 
-Subject `okx.<channel>.<instrument>`, e.g. `okx.trades.BTC-USDT`; a message is JSON lines, one an event, at most 256 KiB. Headers:
-`Nats-Msg-Id`, by which the server drops a message it has; `Okx-Last`, the id of the last event, by which a new connection finds
-where the subject stands. Options: stream (made when no stream takes the subject; default OKX), prefix (default okx).
+Subject `okx.<channel>.<instrument>`, e.g. `okx.trades.BTC-USDT`; a message is JSON lines, one an event, at most 256 KiB.
+Headers:
+`Nats-Msg-Id`, by which the server drops a repeated message; `Okx-Last`, the id of the last event, from which a new connection
+continues. Options: stream (created if no stream has the subject; default OKX), prefix (default okx).
 Every message is acknowledged by JetStream when `put` returns.
 """
 
@@ -30,7 +31,7 @@ from okex_ws.sinks.sink import (
 
 MESSAGE_BYTES = 256 * 1024
 IN_FLIGHT = 256
-"""Messages waiting for their acknowledgement at once."""
+"""Maximum number of messages waiting for their acknowledgement."""
 ACK_TIMEOUT_S = 10.0
 
 
@@ -57,7 +58,7 @@ class NatsSink:
         url.only("stream", "prefix")
         stream, prefix = url.options.get("stream", "OKX"), url.options.get("prefix", "okx")
         if not re.fullmatch(r"[\w-]{1,64}", stream) or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", prefix):
-            raise SinkError(f"{url.masked}: stream and prefix are made of letters, digits, - and _")
+            raise SinkError(f"{url.masked}: stream and prefix may contain letters, digits, - and _")
         return cls(url, stream=stream, prefix=prefix)
 
     async def open(self) -> None:
@@ -79,7 +80,7 @@ class NatsSink:
                 await connection.connect(
                     f"{url.scheme}://[{url.host}]:{url.port}" if ":" in url.host else f"{url.scheme}://{url.place}",
                     name="okex-ws",
-                    allow_reconnect=False,  # the spool opens anew, and asks where things stand
+                    allow_reconnect=False,  # the spool reconnects and reads the last ids
                     max_reconnect_attempts=1,
                     reconnect_time_wait=0,
                     connect_timeout=int(OPEN_TIMEOUT_S),
@@ -136,7 +137,7 @@ class NatsSink:
             acknowledged = asyncio.gather(*publishing)
             waiting: set[asyncio.Future[Any]] = {acknowledged, lost}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if not acknowledged.done():  # the library would let each wait for its timeout
+            if not acknowledged.done():  # the library would let each one run into its timeout
                 raise ConnectionError("the connection was lost")
             acknowledged.result()
         finally:
@@ -147,7 +148,7 @@ class NatsSink:
             self._last[subject] = split_id(last)
 
     def _messages(self, subject: str, lines: list[tuple[str, bytes]]) -> list[tuple[str, bytes, str, str]]:
-        """(subject, payload, message id, id of its last event) of what the subject does not have yet."""
+        """Return (subject, payload, message id, id of the last event) of the messages that the subject does not hold yet."""
         held = self._last.get(subject)
         if held is not None:
             recorder, reached = held
@@ -158,7 +159,7 @@ class NatsSink:
         first, last, size = "", "", 0
         for event_id, line in lines:
             if len(line) > self._bytes:
-                # No message of this server can hold it; the journal does.
+                # No message of this server can hold the line; the journal has it.
                 line = b'{"kind":"too_large","id":"%s","bytes":%d}' % (event_id.encode(), len(line))
             if part and size + len(line) > self._bytes:
                 messages.append((subject, b"\n".join(part), f"{first}/{last}/{subject}", last))
@@ -172,7 +173,9 @@ class NatsSink:
         return messages
 
     async def _ask_last(self, subject: str) -> None:
-        """Where a subject stands, from its last message: after a restart batches are cut elsewhere, so their ids differ."""
+        """Read a subject's last event id from its last message. After a restart batches are cut differently, so message ids
+        differ.
+        """
         errors = library("nats.js.errors", "nats", "nats://")
         try:
             message = await self._jetstream.get_last_msg(self._stream, subject)
@@ -203,13 +206,13 @@ class NatsSink:
         if "authorization" in lower or "authentication" in lower:
             return SinkError(f"{self.url}: NATS refuses the login: wrong user, password or token")
         if "permissions violation" in lower:
-            return SinkError(f"{self.url}: this user may not do that: {text}")
+            return SinkError(f"{self.url}: this user lacks the permission: {text}")
         if name == "ServiceUnavailableError" or "jetstream not enabled" in lower:
             return SinkError(f"{self.url}: this NATS server has no JetStream; start it with: nats-server -js")
         if name in ("BadRequestError", "ServerError") and "stream name already in use" in lower:
             return SinkError(f"{self.url}: the stream {self._stream} is used for other subjects; choose one with ?stream=")
         if isinstance(error, ConnectionRefusedError) or name == "NoServersError" or "connect call failed" in lower:
-            return SinkUnreachableError(f"{self.url}: nobody answers at {url.place}; is nats-server running?")
+            return SinkUnreachableError(f"{self.url}: connection refused at {url.place}; is nats-server running?")
         if isinstance(error, TimeoutError) or name == "TimeoutError":
             return SinkUnreachableError(f"{self.url}: no answer from {url.place} within {OPEN_TIMEOUT_S:.0f} s")
         return SinkUnreachableError(f"{self.url}: {text or name}")

@@ -1,4 +1,4 @@
-"""open_sink: a sink's URL to the sink, not yet connected."""
+"""open_sink: creates the sink of a URL, not yet connected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KNOWN = "sqlite:///file.db, postgresql://, redis://, nats://, a name that ends 
 
 
 def open_sink(url: str) -> Sink:
-    """The sink a URL names; `await sink.open()` connects it. Raises SinkError, one line, when no sink has such a URL."""
+    """Return the sink of a URL; `await sink.open()` connects it. Raises SinkError, one line, for an unknown URL."""
     if url == "-":
         return StdoutSink()
     scheme, found, rest = url.partition("://")
@@ -34,9 +34,8 @@ def open_sink(url: str) -> Sink:
         return _SCHEMES[scheme.lower()](url)
     if found and scheme.lower() != "file":
         near = difflib.get_close_matches(scheme.lower(), _SCHEMES, 1)
-        hint = f"; did you mean {near[0]}://?" if near else ""
-        raise SinkError(f"{mask(url)}: no sink is called {scheme}://{hint} Sinks: {_KNOWN}" if hint
-                        else f"{mask(url)}: no sink is called {scheme}://. Sinks: {_KNOWN}")  # fmt: skip
+        hint = f"; did you mean {near[0]}://?" if near else "."
+        raise SinkError(f"{mask(url)}: unknown sink {scheme}://{hint} Sinks: {_KNOWN}")
     path = rest if found else url
     if path.endswith(".jsonl"):
         return JsonlSink(path)

@@ -1,10 +1,11 @@
-"""PostgresSink: one plain table a kind of event, filled by COPY; `postgresql://user:password@host:5432/database`.
+"""PostgresSink: one plain table per kind of event, filled by COPY; `postgresql://user:password@host:5432/database`.
 
 Columns are our field names. `time` (timestamptz, not null) is ts_event in microseconds, ts_event and ts_recv the int ns.
 The primary key is (id, time), the index (instrument, time): `select create_hypertable('trades', 'time', migrate_data => true)`
-makes any of them a TimescaleDB hypertable. Decimals are numeric, nested fields jsonb. What comes twice is stored once, and so
-is a trade that several recorders saw, as the first told it. A row PostgreSQL cannot hold (a NUL in a text, an integer beyond 64
-bits) goes to the table `misfits` as JSON.
+makes any of them a TimescaleDB hypertable. Decimals are numeric, nested fields jsonb. A repeated event is stored once. A trade
+that several recorders received is stored once, as the first one delivered it. A row that PostgreSQL cannot hold (a NUL in a
+text,
+an integer beyond 64 bits) goes to the table `misfits` as JSON.
 Option: schema. Other options (sslmode, ...) are the server's. Every batch is one transaction, committed when `put` returns.
 """
 
@@ -40,7 +41,7 @@ _TYPES: dict[ColumnType, str] = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY = "id text NOT NULL, time timestamptz NOT NULL, ts_event bigint NOT NULL"
 _MISFITS = ("id", "time", "ts_event", "kind", "reason", "json")
-_DDL_LOCK = 0x6F6B6578  # two recorders that make the same tables at once take turns
+_DDL_LOCK = 0x6F6B6578  # lock for several recorders that create the same tables at once
 
 Group = list[tuple[str, Event]]
 
@@ -62,9 +63,9 @@ class PostgresSink:
         url = read_url(text, 5432)
         schema = url.options.pop("schema", "")
         if schema and not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
-            raise SinkError(f"{url.masked}: schema={schema} is no plain name; use small letters, digits and _")
+            raise SinkError(f"{url.masked}: schema={schema} is not a plain name; use lower-case letters, digits and _")
         if not url.path.strip("/"):
-            raise SinkError(f"{url.masked}: names no database; write postgresql://user:password@{url.host}/database")
+            raise SinkError(f"{url.masked}: has no database name; write postgresql://user:password@{url.host}/database")
         return cls(url, schema)
 
     async def open(self) -> None:
@@ -119,7 +120,7 @@ class PostgresSink:
             return
         try:
             await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
-        except Exception:  # a connection that cannot say goodbye is cut
+        except Exception:  # a connection that does not close in time is aborted
             with contextlib.suppress(Exception):
                 connection.terminate()
 
@@ -128,7 +129,7 @@ class PostgresSink:
         await self._connection.copy_records_to_table(table or kind.table, records=rows, columns=self._columns[kind])
 
     async def _merge(self, kind: RowKind, group: Group) -> None:
-        """The careful way: through a temporary table, without what is there, halving until a misfit stands alone."""
+        """Insert through a temporary table, without rows that exist, halving the group until a misfit is alone."""
         names = ", ".join(f'"{name}"' for name in self._columns[kind])
         try:
             async with self._connection.transaction():
@@ -160,7 +161,7 @@ class PostgresSink:
         )
 
     async def _table(self, kind: RowKind) -> list[str]:
-        """Make the kind's table, or bring an older one up to date; returns the columns to fill."""
+        """Create the kind's table, or add missing columns; returns the columns to fill."""
         columns = [f'"{column.name}" {_TYPES[column.type]}' for column in kind.columns]
         known = await self._known(kind.table)
         if not known:
@@ -168,7 +169,7 @@ class PostgresSink:
             index = "instrument, time" if kind.has_instrument else "time"
             await self._create(kind.table, ", ".join((_KEY, *columns, *uniques)), index)
         elif not {"id", "time", "ts_event"} <= known:
-            raise SinkError(f"{self.url}: its table {kind.table} is not one of ours; add ?schema=okx to the URL")
+            raise SinkError(f"{self.url}: table {kind.table} has another layout; add ?schema=okx to the URL")
         for column, text in zip(kind.columns, columns, strict=True):
             if known and column.name not in known:
                 await self._connection.execute(f'ALTER TABLE "{kind.table}" ADD COLUMN IF NOT EXISTS {text}')
@@ -200,9 +201,9 @@ class PostgresSink:
         if isinstance(error, pg.InvalidCatalogNameError):
             return SinkError(f"{self.url}: there is no database {name}; create it: createdb -h {url.host} -p {url.port} {name}")
         if isinstance(error, pg.InsufficientPrivilegeError):
-            return SinkError(f"{self.url}: {url.clean(error)}; grant it, or name a schema of your own with ?schema=")
+            return SinkError(f"{self.url}: {url.clean(error)}; grant it, or choose your own schema with ?schema=")
         if isinstance(error, ConnectionRefusedError):
-            return SinkUnreachableError(f"{self.url}: nobody answers at {url.place}; is PostgreSQL running?")
+            return SinkUnreachableError(f"{self.url}: connection refused at {url.place}; is PostgreSQL running?")
         if isinstance(error, TimeoutError):
             return SinkUnreachableError(f"{self.url}: no answer from {url.place} within {OPEN_TIMEOUT_S:.0f} s")
         if isinstance(error, pg.PostgresError) and (error.sqlstate or "")[:2] in ("42", "28", "3D", "3F", "22"):

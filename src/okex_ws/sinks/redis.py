@@ -1,13 +1,14 @@
-"""RedisSink: the memory cache, and streams; `redis://user:password@host:6379/0`, `rediss://` with TLS.
+"""RedisSink: a cache of latest values, and streams; `redis://user:password@host:6379/0`, `rediss://` with TLS.
 
 Latest values are hashes of our field names, never replaced by older ones: `okex:latest:trade:BTC-USDT`, `:ticker:`, `:book:`
 (best bid and ask, from any book channel; `state` is live or stale), `:candle1m:` by channel, `:mark_price:`, `:funding_rate:`
 and so on. Streams hold every event as one field `json`: `okex:stream:trades:BTC-USDT`, by channel and instrument.
-Options: maxlen (events kept a stream, about; default 100000, 0 keeps all), streams=no, latest=no, prefix (default okex).
+Options: maxlen (approximate number of events kept per stream; default 100000, 0 keeps all), streams=no, latest=no,
+prefix (default okex).
 
-The place reached is kept in Redis itself (`okex:position:<recorder>`), written with the events in one script: what comes
-twice is stored once; only of a server that is killed in the middle of a batch, part of that batch may stand
-twice. An answer means that Redis has it; what survives its own crash is its appendonly setting.
+The position is kept in Redis (`okex:position:<recorder>`) and written with the events in one script, so a repeated event
+is stored once; only a server killed in the middle of a batch may hold a part of it twice. `put` returns when Redis has the
+events; its appendonly setting decides which of them survive its own crash.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from okex_ws.sinks.sink import (
 _SINGLE = ("trade", "single_trade", "ticker", "mark_price", "index_ticker", "funding_rate", "open_interest", "price_limit",
            "estimated_price", "option_summary", "spread_trade", "spread_ticker")  # fmt: skip
 
-# A chunk is stored whole or not at all: only when the position is still the one the writer believes.
+# A chunk is stored whole or not at all: only if the position is the one the writer expects.
 _APPEND = """
 local held = redis.call('GET', KEYS[1]) or ''
 if held ~= ARGV[1] then return held end
@@ -51,7 +52,7 @@ redis.call('SET', KEYS[1], ARGV[2], 'EX', 2592000)
 return ARGV[2]
 """
 
-# Times are 19 digits: compared as texts, as Lua's numbers are doubles.
+# Times have 19 digits and are compared as texts, since Lua's numbers are doubles.
 _LATEST = """
 local k = 1
 while k <= #ARGV do
@@ -66,7 +67,7 @@ return 1
 """
 
 CHUNK = 500
-"""Events a script: Redis serves nobody else while a script runs."""
+"""Events per script: Redis serves no other client while a script runs."""
 
 
 class RedisSink:
@@ -92,7 +93,7 @@ class RedisSink:
         prefix = url.options.get("prefix", "okex")
         streams, latest = url.switch("streams", True), url.switch("latest", True)
         if not streams and not latest:
-            raise SinkError(f"{url.masked}: streams=no and latest=no together leave nothing to do")
+            raise SinkError(f"{url.masked}: streams=no and latest=no together disable all output")
         return cls(url, maxlen=url.whole_number("maxlen", 100_000), streams=streams, latest=latest, prefix=prefix)
 
     async def open(self) -> None:
@@ -176,7 +177,7 @@ class RedisSink:
             if answer == expected:
                 held = expected
                 break
-            held = answer  # another connection of ours got further, or Redis forgot: go on from where it is
+            held = answer  # another connection of ours has written more, or Redis lost data: continue from its position
         self._positions[recorder] = held
 
     def _stream(self, event: Event) -> str:
@@ -217,23 +218,23 @@ class RedisSink:
         if "DB index is out of range" in text:
             return SinkError(f"{self.url}: this Redis has no database {url.path.strip('/')}")
         if isinstance(error, errors.NoPermissionError) or "NOPERM" in text:
-            return SinkError(f"{self.url}: this user may not do that: {text}")
+            return SinkError(f"{self.url}: this user lacks the permission: {text}")
         if "WRONGTYPE" in text:
-            return SinkError(f"{self.url}: a key of that name holds something else; choose another with ?prefix=")
+            return SinkError(f"{self.url}: a key of this name has another type; choose another with ?prefix=")
         if isinstance(error, TimeoutError | errors.TimeoutError):
             return SinkUnreachableError(f"{self.url}: no answer from {url.place} within {OPEN_TIMEOUT_S:.0f} s")
         if isinstance(error, OSError | errors.ConnectionError) and ("111" in text or "refused" in text):
-            return SinkUnreachableError(f"{self.url}: nobody answers at {url.place}; is Redis running?")
+            return SinkUnreachableError(f"{self.url}: connection refused at {url.place}; is Redis running?")
         return SinkUnreachableError(f"{self.url}: {text or type(error).__name__}")
 
 
 class _Tops:
-    """The best prices of every book, and which of them are news."""
+    """The best prices of every book, and the books that changed."""
 
     def __init__(self) -> None:
         self._books = Books()
         self._touched: dict[tuple[str, str], OrderBook] = {}
-        self._shown: dict[str, tuple[str, str]] = {}  # instrument -> (channel, state) as last told
+        self._shown: dict[str, tuple[str, str]] = {}  # instrument -> last published (channel, state)
 
     def apply(self, event: BookEvent | StatusEvent) -> None:
         self._books.apply(event)
@@ -246,12 +247,12 @@ class _Tops:
                     self._touched[book.channel, book.instrument] = book
 
     def changed(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(instrument, fields) of the books that changed since the last call; a stale one has no prices."""
+        """Yield (instrument, fields) of the books that changed since the last call; a stale one has no prices."""
         touched, self._touched = self._touched, {}
         for (channel, instrument), book in touched.items():
             state = "live" if book.is_live else "stale"
             known = self._shown.get(instrument)
-            # A book that is not live speaks only for itself, and once.
+            # A stale book is published once, and does not replace a live book of another channel.
             if state == "stale" and known is not None and (known[0] != channel or known[1] == "stale"):
                 continue
             self._shown[instrument] = (channel, state)

@@ -1,8 +1,8 @@
 """Rows: an event as a flat row and as a JSON object, in our own field names; the same for every sink.
 
 A row has `id` and `ts_event` before the event's fields; JSON has `kind` before these. Times are int ns UTC, those that end
-in _ms ms. A value that is not known is null. Decimals are texts in JSON, bytes are base64.
-Book levels are `bids` and `asks`: [[price, size, order_count], ...], best first, the digits exactly as OKX sent them.
+in _ms are ms. An unknown value is null. Decimals are texts in JSON, bytes are base64.
+Book levels are `bids` and `asks`: [[price, size, order_count], ...], best first, with the exact digits of OKX.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ColumnType = Literal["text", "int", "float", "bool", "decimal", "bytes", "json"]
 _encode = msgspec.json.Encoder().encode
 _check_levels = msgspec.json.Decoder(list[tuple[float, float, int | None]]).decode
 
-# Where the plural of the class name is no good name of a table.
+# Table names other than the plural of the class name.
 _TABLES = {
     "account_quality": "account_qualities",
     "balance_and_position": "balances_and_positions",
@@ -35,10 +35,10 @@ _TABLES = {
     "option_summary": "option_summaries",
 }
 _UNCOUNTED = ("ed", "account_greeks", "logged_in", "open_interest", "stale", "system_status", "unrecoverable")
-"""How the names end that have no plural."""
+"""Endings of names without a plural."""
 
 _RENAMED = {"kind": "request_kind"}
-"""Fields called as a column of ours is: `kind` is the kind of event."""
+"""Fields with the name of one of our columns: `kind` is the kind of event."""
 
 
 class Column(NamedTuple):
@@ -49,11 +49,10 @@ class Column(NamedTuple):
 
 
 class RowKind:
-    """How one class of events is laid out.
+    """Layout of one class of events. `kind_of` returns the one of an event.
 
-    name: the class in small letters, e.g. `book_update`; table: its plural. columns: the event's fields, without `id` and
-    `ts_event`. key: the columns that, with the time, tell a row apart whoever saw it; none where only our ids do. Use `kind_of`
-    to get the one of an event.
+    name: the class name in lower case, e.g. `book_update`; table: its plural. columns: the event's fields, without `id` and
+    `ts_event`. key: columns that, with the time, identify a row of any recorder; empty if only our ids do.
     """
 
     def __init__(self, cls: type[Event]) -> None:
@@ -88,7 +87,7 @@ class RowKind:
         return f"<RowKind {self.name}>"
 
     def values(self, event: Event) -> Sequence[Any]:
-        """The fields as Python values, one a column; json columns as what msgspec can encode."""
+        """Return the fields as Python values, one per column; json columns as values that msgspec can encode."""
         values: Sequence[Any] = self._fields(event)
         if self._convert:
             values = list(values)
@@ -97,7 +96,7 @@ class RowKind:
         return values
 
     def flat(self, event: Event) -> Sequence[Any]:
-        """The fields as database values, one a column; json columns as JSON text."""
+        """Return the fields as database values, one per column; json columns as JSON text."""
         values = self.values(event)
         if self._texts:
             values = list(values)
@@ -106,7 +105,7 @@ class RowKind:
         return values
 
     def json(self, event_id: str, event: Event) -> bytes:
-        """The event as one JSON object on one line, without the line's end."""
+        """Return the event as one JSON object on one line, without the end of line."""
         return _encode(self._object(self.name, event_id, event.ts_event, *self.values(event)))
 
 
@@ -114,7 +113,7 @@ _kinds: dict[type[Event], RowKind] = {}
 
 
 def kind_of(event: Event) -> RowKind:
-    """The layout of an event's class."""
+    """Return the layout of an event's class."""
     kind = _kinds.get(type(event))
     if kind is None:
         kind = _kinds[type(event)] = RowKind(type(event))
@@ -122,7 +121,7 @@ def kind_of(event: Event) -> RowKind:
 
 
 def grouped(batch: Batch) -> dict[RowKind, list[tuple[str, Event]]]:
-    """A batch by kind; within a kind the order is kept."""
+    """Return a batch by kind; within a kind the order is kept."""
     groups: dict[RowKind, list[tuple[str, Event]]] = {}
     for item in batch:
         kind = kind_of(item[1])
@@ -134,9 +133,10 @@ def grouped(batch: Batch) -> dict[RowKind, list[tuple[str, Event]]]:
 
 
 def topic(event: Event) -> tuple[str, str]:
-    """(channel, instrument) an event is filed under: news of a subscription beside its data, else ("line", its line).
+    """Return the (channel, instrument) of an event; a subscription's status events have those of its data, others ("line", its
+    line).
 
-    "" stands for a channel whose rows belong to no one instrument.
+    "" is the instrument of a channel whose rows belong to no single instrument.
     """
     channel = getattr(event, "channel", "")
     if not channel and isinstance(event, StatusEvent):
@@ -145,14 +145,16 @@ def topic(event: Event) -> tuple[str, str]:
 
 
 def safe_token(text: str) -> str:
-    """A name as one token of a subject, a key or a file name: letters, digits, `-_:+` stay, the rest becomes %XX; "_" for ""."""
+    """Return a name as one token of a subject, key or file name: letters, digits, `-_:+` stay, the rest becomes %XX; "_" for
+    "".
+    """
     return quote(text, safe="-_:+").replace(".", "%2E").replace("~", "%7E") or "_"
 
 
 def levels_json(levels: Sequence[tuple[str, ...]]) -> msgspec.Raw:
-    """Book levels as JSON numbers with OKX's own digits; as JSON texts where one of them is no number.
+    """Return book levels as JSON numbers with OKX's own digits; as JSON texts if one of them is not a number.
 
-    The order count is null where nobody counted: 0 orders of a size that is not 0.
+    The order count is null if it is unknown: 0 orders of a size that is not 0.
     """
     rows = [(row[0], row[1], row[-1] if row[-1] != "0" or not row[1].strip("0.") else "null") for row in levels]
     text = _encode(rows)
@@ -165,7 +167,7 @@ def levels_json(levels: Sequence[tuple[str, ...]]) -> msgspec.Raw:
 
 
 def plain(value: Any) -> Any:
-    """A nested value with structs as dicts of our field names."""
+    """Return a nested value with structs as dicts of our field names."""
     if isinstance(value, msgspec.Struct):
         return {field.name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
     if isinstance(value, list | tuple):

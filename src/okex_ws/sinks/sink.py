@@ -1,6 +1,6 @@
-"""Sink: what every target of events can do, how it fails, and how its URL is read.
+"""Sink: the interface of every event target, its errors, and its URL.
 
-An event's id is "<recorder>:<n>:<i>": the recorder, the journal record it came from, its place among that record's events.
+An event's id is "<recorder>:<n>:<i>": the recorder, the journal record, the index among that record's events.
 Ids of one recorder only grow, except when a batch is delivered again.
 """
 
@@ -24,62 +24,61 @@ CLOSE_TIMEOUT_S = 1.5
 
 
 class SinkError(OkexError):
-    """A sink cannot do what it should. The text is one line without secrets and says what to change."""
+    """Error of a sink. The text is one line without secrets and names the remedy."""
 
 
 class SinkUnreachableError(SinkError):
-    """The target is away, full or busy: the same thing may work later."""
+    """The target is unreachable, full or busy; a later attempt may succeed."""
 
 
 class SinkClosedError(SinkError):
-    """The target is gone for good, as when the reader of standard output has ended."""
+    """The target is closed permanently, e.g. the reader of standard output has ended."""
 
 
 class SinkPosition(NamedTuple):
-    """A place in one recorder's events: journal record n, event i of that record."""
+    """Position in one recorder's events: journal record n, event i of that record."""
 
     n: int
     i: int
 
 
 NOTHING = SinkPosition(-1, -1)
-"""Where a target stands that holds nothing at all."""
+"""Position of an empty target."""
 
 
 class Sink(Protocol):
     """One target. `open` and `put` raise SinkError; after a failed `put`, close and open again before the next.
 
-    url: the target without its password, for people.
+    url: the target without its password, for messages.
     """
 
     url: str
 
     async def open(self) -> None:
-        """Connect and make ready. Raises SinkUnreachableError when trying again may help."""
+        """Connect and prepare the target. Raises SinkUnreachableError if a later attempt may succeed."""
 
     async def put(self, batch: Batch) -> None:
-        """Returns once the target holds the whole batch. Events it already has are not stored again."""
+        """Store the batch; returns once the target holds all of it. Events it already holds are not stored again."""
 
     async def reached(self, recorder: str) -> SinkPosition | None:
-        """How far the target itself says this recorder's events go; NOTHING where it was empty when opened; None where it
-        does not say.
+        """Return the position of this recorder's events in the target; NOTHING if it was empty when opened; None if unknown.
 
-        Less than was acknowledged before means that the target lost its memory: go back to there. An empty one may be so on
-        purpose: it is not filled from the beginning of time.
+        A position before the acknowledged one means that the target lost data: deliver again from there. An empty target may be
+        intended: it is not filled from the beginning of the journal.
         """
 
     async def close(self) -> None:
-        """Let go of the target within 2 s, whatever state it is in. Never raises."""
+        """Close the target within 2 s, in any state. Never raises."""
 
 
 def split_id(event_id: str) -> tuple[str, SinkPosition]:
-    """("ab12", SinkPosition(n, i)) of "ab12:<n>:<i>"; raises ValueError on anything else."""
+    """Return ("ab12", SinkPosition(n, i)) of "ab12:<n>:<i>"; raises ValueError for other texts."""
     recorder, n, i = event_id.rsplit(":", 2)
     return recorder, SinkPosition(int(n), int(i))
 
 
 class SinkUrl(NamedTuple):
-    """A sink's URL taken apart; options: its query."""
+    """The parts of a sink's URL; options: its query."""
 
     text: str
     scheme: str
@@ -99,7 +98,7 @@ class SinkUrl(NamedTuple):
         return f"{self.host}:{self.port}"
 
     def clean(self, text: object) -> str:
-        """A foreign message as one line, without the password in any spelling."""
+        """Return a foreign message as one line, without the password in any spelling."""
         line = " ".join(str(text).split())
         spellings = {self.password, urlsplit(self.text).password or ""}
         for secret in sorted(spellings - {""}, key=len, reverse=True):
@@ -107,20 +106,20 @@ class SinkUrl(NamedTuple):
         return mask(line)
 
     def only(self, *known: str) -> None:
-        """Raise SinkError for an option the sink does not have."""
+        """Raise SinkError for an unknown option."""
         for name in self.options:
             if name not in known:
-                raise SinkError(f"{self.masked}: no option {name}; there are {', '.join(known) or 'none'}")
+                raise SinkError(f"{self.masked}: no option {name}; options: {', '.join(known) or 'none'}")
 
     def whole_number(self, name: str, default: int) -> int:
-        """An option that is a whole number from 0."""
+        """Return an option that is a non-negative integer."""
         text = self.options.get(name, str(default))
         if not re.fullmatch(r"[0-9]{1,15}", text):
             raise SinkError(f"{self.masked}: {name}={text} is not a whole number")
         return int(text)
 
     def switch(self, name: str, default: bool) -> bool:
-        """An option that is yes or no."""
+        """Return an option that is yes or no."""
         text = self.options.get(name, "yes" if default else "no").lower()
         if text not in ("yes", "no", "1", "0", "true", "false"):
             raise SinkError(f"{self.masked}: {name}={text} is neither yes nor no")
@@ -128,16 +127,16 @@ class SinkUrl(NamedTuple):
 
 
 def read_url(text: str, default_port: int) -> SinkUrl:
-    """Take a URL apart; raises SinkError where it cannot be one."""
+    """Parse a URL; raises SinkError if it is invalid."""
     try:
         parts = urlsplit(text)
         port = parts.port or default_port
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
         parts = None
-    # The library's words are not repeated: they quote what may be half a password.
+    # The parser's message is not repeated: it may quote half a password.
     if parts is None or (default_port and ("@" in parts.path or parts.fragment)):
-        raise SinkError(f"{mask(text)}: cannot be read as a URL; in a password @ / : # ? % are written %40 %2F %3A %23 %3F %25")
+        raise SinkError(f"{mask(text)}: cannot be read as a URL; in a password write @ / : # ? % as %40 %2F %3A %23 %3F %25")
     return SinkUrl(
         text=text,
         scheme=parts.scheme,
@@ -151,17 +150,17 @@ def read_url(text: str, default_port: int) -> SinkUrl:
 
 
 def mask(text: str) -> str:
-    """A text with the passwords of its URLs and of secret options replaced by ***."""
-    # Greedy up to the last @: a password that was not escaped is hidden whole, even at the price of the host.
+    """Return a text with the passwords of its URLs and of secret options replaced by ***."""
+    # Greedy up to the last @: an unescaped password is hidden whole, even if the host is hidden too.
     text = re.sub(r"(://[^:/@\s]*:)\S*@", r"\1***@", text)
-    # What stands where a port should, and is none.
+    # Text in the position of a port that is not a port.
     text = re.sub(r"(://[^:/@\[\s]*:)(?!\*\*\*@|[0-9]{1,5}(?:[/?\s,;:]|$))[^/@\s]+", r"\1***", text)
     text = re.sub(r"((?:nats|tls)://)[^:/@\s*]+@", r"\1***@", text)
     return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&\s]*", r"\1***", text)
 
 
 def library(module: str, extra: str, scheme: str) -> ModuleType:
-    """Import a sink's library, or say which extra brings it."""
+    """Import a sink's library; the error names the extra to install."""
     try:
         return importlib.import_module(module)
     except ImportError:

@@ -1,7 +1,7 @@
-"""Spool: drives one sink from the journal, behind a durable position. At least once, in order, nothing dropped.
+"""Spool: drives one sink from the journal, from a durable position. At least once, in order, without losses.
 
-The journal is the queue: what the sink has not acknowledged is simply not read on, so an outage costs no memory, and after it,
-or after a restart, reading goes on where the sink stopped. It pulls; nobody waits for it.
+The journal is the queue: unacknowledged events are simply not read further, so an outage needs no memory, and after it,
+or after a restart, reading continues at the sink's position. The spool pulls; no producer waits for it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import re
 import time
@@ -21,6 +20,8 @@ from typing import Protocol
 import msgspec
 
 from okex_ws.events import BookEvent, Event
+from okex_ws.journal.storage import OsStorage, publish
+from okex_ws.protocol.pacing import Backoff
 from okex_ws.sinks.sink import (
     CLOSE_TIMEOUT_S,
     NOTHING,
@@ -37,16 +38,16 @@ log = logging.getLogger("okex_ws.sinks")
 
 
 def spool_name(url: str) -> str:
-    """A file name for the position of a sink: the same for the same target, whatever its password and options."""
+    """Return the file name of a sink's position: the same for the same target, independent of password and options."""
     target = re.sub(r"\?.*", "", mask(url))
     words = re.sub(r"[^A-Za-z0-9]+", "-", target.replace("***", "")).strip("-")[:60]
     return f"{words or 'stdout'}-{zlib.crc32(target.encode()):08x}.json"
 
 
 class EventSource(Protocol):
-    """One recorder's events, from its journal and then, for the running one, live.
+    """Events of one recorder: from its journal, and then live for the running one.
 
-    recorder: its id. last_n: the highest journal record so far, to tell how far behind a sink is.
+    recorder: its id. last_n: the highest journal record so far, to measure how far behind a sink is.
     """
 
     recorder: str
@@ -55,16 +56,16 @@ class EventSource(Protocol):
     def last_n(self) -> int: ...
 
     def events(self, after_n: int) -> AsyncIterator[tuple[int, int, Event]]:
-        """(n, i, event) of every record after `after_n`, in order. Between two items hours may pass: keep nothing for it."""
+        """Yield (n, i, event) of every record after `after_n`, in order. Hours may pass between two items: hold no resources."""
 
 
 class SpoolStatus(msgspec.Struct, frozen=True):
-    """What a live line shows of a sink.
+    """Status of a sink for the live display.
 
-    state: opening, sending (it has something to deliver), idle, waiting (for its next try), stopped.
-    behind_records: journal records not yet acknowledged, 0 when all that was read is.
-    behind_s: age of the oldest event read and not yet acknowledged; held: how many such events.
-    sent: events acknowledged since the start; errors: failed tries; error: the last one's line, "" while all is well.
+    state: opening, sending (it has events to deliver), idle, waiting (for its next attempt), stopped.
+    behind_records: unacknowledged journal records, 0 if all events read so far are acknowledged.
+    behind_s: age of the oldest event read and not acknowledged; held: number of such events.
+    sent: events acknowledged since the start; errors: failed attempts; error: message of the last one, "" after a success.
     """
 
     url: str
@@ -91,7 +92,7 @@ class _Saved(msgspec.Struct):
 
 
 def positions(path: Path) -> dict[str, int]:
-    """How far the position file of a sink has come in each recorder's journal; empty when it cannot be read."""
+    """Return the journal record reached per recorder in a position file; empty if the file cannot be read."""
     try:
         saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
     except (OSError, msgspec.DecodeError):
@@ -100,11 +101,13 @@ def positions(path: Path) -> dict[str, int]:
 
 
 class Spool:
-    """One sink, its sources in order (older recorders first, the running one last), its position file.
+    """Delivery of sources (older recorders first, the running one last) to one sink, with a position file.
 
-    max_events, max_bytes: bounds of a batch, the latter estimated; two batches at most are held. linger_s: how long a batch
-    waits for more. put_timeout_s: when a try counts as failed. save_s: how often the position is written; what lies between
-    it and a crash is delivered again, and told apart by its ids. Tries are spaced by `luck()` (0 to 1) times a doubling bound.
+    max_events, max_bytes: limits of a batch, the latter estimated; at most two batches are held. linger_s: how long a batch
+    waits for more events. put_timeout_s: timeout of an attempt. save_s: interval between writes of the position; events after
+    the
+    last one are delivered again after a crash, and recognized by their ids. retry_s: first and largest pause between attempts,
+    times `luck()` (0 to 1).
     """
 
     def __init__(
@@ -121,14 +124,13 @@ class Spool:
         linger_s: float = 0.05,
         put_timeout_s: float = 30.0,
         save_s: float = 1.0,
-        first_retry_s: float = 0.2,
-        max_retry_s: float = 30.0,
+        retry_s: tuple[float, float] = (0.2, 30.0),
     ) -> None:
         self._sink, self._sources, self._path = sink, sources, path
         self._now, self._luck, self._sleep = now, luck, sleep
         self._max_events, self._max_bytes, self._linger_s = max_events, max_bytes, linger_s
         self._put_timeout_s, self._save_s = put_timeout_s, save_s
-        self._first_retry_s, self._max_retry_s = first_retry_s, max_retry_s
+        self._retry_s = retry_s
         self._saved = _Saved(sink=sink.url)
         self._is_loaded = self._is_open = self._is_closing = self._is_unsaved = False
         self._saved_at = 0
@@ -137,7 +139,7 @@ class Spool:
         self._pending: list[tuple[str, Event]] = []
         self._sending: list[tuple[str, Event]] = []
         self._pending_bytes = 0
-        self._changed = asyncio.Event()  # the pending events, or what is wanted of them
+        self._changed = asyncio.Event()  # new pending events, or a closing spool
         self._room = asyncio.Event()
         self._state, self._error = "opening", ""
         self._sent = self._batches = self._errors = 0
@@ -160,15 +162,15 @@ class Spool:
         )
 
     async def check(self) -> None:
-        """Open the sink before anything else is started. Raises SinkError for what trying again cannot mend."""
+        """Open the sink before the recorder starts. Raises SinkError for an error that a later attempt cannot fix."""
         self._load()
         with contextlib.suppress(SinkUnreachableError, TimeoutError):
             await self._open()
             for recorder in list(self._saved.recorders)[-1:]:
-                await self._fell_back(recorder)
+                await self._has_lost_events(recorder)
 
     async def run(self) -> None:
-        """Deliver until `close`, or until all sources have ended. Raises SinkClosedError, and what a source raises."""
+        """Deliver until `close`, or until all sources have ended. Raises SinkClosedError and the errors of sources."""
         self._load()
         self._running = asyncio.current_task()
         try:
@@ -184,7 +186,7 @@ class Spool:
             await self._finish()
 
     async def close(self, within_s: float = 2.0) -> None:
-        """Stop reading, deliver what is held while time permits, save the position. The rest stays in the journal."""
+        """Stop reading, deliver held events within the time limit, save the position. The rest stays in the journal."""
         task = self._running
         self._is_closing = True
         self._changed.set()
@@ -201,7 +203,7 @@ class Spool:
         await self._sink.close()
 
     async def _deliver(self, source: EventSource) -> None:
-        """One source to its end. When the target turns out to have lost its memory, once more from where that ends."""
+        """Deliver one source to its end; again from the target's position if the target has lost data."""
         self._recorder, self._last_n = source.recorder, lambda: source.last_n
         while not self._is_closing:
             self._pending, self._sending, self._pending_bytes = [], [], 0
@@ -240,7 +242,7 @@ class Spool:
                 self._room.clear()
                 await self._room.wait()
                 since_pause = 0
-            if since_pause >= 200:  # a source that reads from disk never waits, others on this loop do
+            if since_pause >= 200:  # a source that reads from disk never waits; yield to the other tasks
                 since_pause = 0
                 await asyncio.sleep(0)
 
@@ -248,7 +250,7 @@ class Spool:
         return len(self._pending) >= self._max_events or self._pending_bytes >= self._max_bytes
 
     async def _send_all(self, pump: asyncio.Task[None]) -> bool:
-        """Deliver what the pump reads; False when it has to start again from an earlier place."""
+        """Deliver the events of the pump; False if delivery must restart from an earlier position."""
         while True:
             if self._is_closing:
                 pump.cancel()
@@ -280,13 +282,13 @@ class Spool:
         self._changed.clear()
 
     async def _put(self) -> bool:
-        """Deliver the batch, however many tries it takes; False when the target needs earlier events first."""
-        bound = self._first_retry_s
+        """Deliver the batch, with any number of attempts; False if the target needs earlier events first."""
+        backoff = Backoff(*self._retry_s)
         while True:
             try:
                 if not self._is_open:
                     await self._open()
-                    if await self._fell_back(self._recorder):
+                    if await self._has_lost_events(self._recorder):
                         return False
                 self._state = "sending"
                 async with asyncio.timeout(self._put_timeout_s):
@@ -301,8 +303,7 @@ class Spool:
                 await self._acknowledge()
                 return True
             self._state = "waiting"
-            await self._sleep(self._luck() * bound)
-            bound = min(2 * bound, self._max_retry_s)
+            await self._sleep(backoff.next_s(self._luck()))
 
     async def _open(self) -> None:
         self._state = "opening"
@@ -319,7 +320,7 @@ class Spool:
             self._is_open = False
             await self._sink.close()
 
-    async def _fell_back(self, recorder: str) -> bool:
+    async def _has_lost_events(self, recorder: str) -> bool:
         known = self._saved.recorders.get(recorder)
         async with asyncio.timeout(self._put_timeout_s):
             reached = await self._sink.reached(recorder)
@@ -328,7 +329,7 @@ class Spool:
         if reached == NOTHING:
             if known.n:
                 log.warning(
-                    "%s: is empty, though it had events before; it gets the new ones. To fill it from the journal, stop, "
+                    "%s: is empty, though it had events before; it receives new events only. To fill it from the journal, stop, "
                     "delete %s, start again",
                     self._sink.url,
                     self._path,
@@ -356,10 +357,12 @@ class Spool:
         except FileNotFoundError:
             saved = _Saved()
         except (OSError, msgspec.DecodeError) as error:
-            raise SinkError(f"{self._path}: the sink's position cannot be read ({error}); without the file, all is sent again "
-                            "and what the sink has is skipped") from None  # fmt: skip
+            raise SinkError(
+                f"{self._path}: cannot read the sink's position ({error}); delete the file to send all events again; "
+                "the sink skips those it has"
+            ) from None
         if saved.format != FORMAT:
-            raise SinkError(f"{self._path}: format {saved.format} is from another version of this software")
+            raise SinkError(f"{self._path}: format {saved.format} was written by another version")
         saved.sink = self._sink.url
         self._saved, self._is_loaded = saved, True
 
@@ -367,7 +370,7 @@ class Spool:
         try:
             await self._save()
         except OSError as error:
-            # Delivery goes on: a position that is too old costs a second delivery, nothing else.
+            # Delivery continues: an old position only causes a repeated delivery.
             self._errors, self._error = self._errors + 1, f"{self._path}: {error.strerror}; the position is not saved"
 
     async def _save(self) -> None:
@@ -384,16 +387,8 @@ class Spool:
 
 
 def _replace(path: Path, text: bytes) -> None:
-    """Write a file whole or not at all: temp, fsync, rename, fsync of the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """Write a file whole or not at all: temporary file, fsync, rename, fsync of the folder."""
+    storage = OsStorage()
+    storage.make_folder(path.parent)
+    publish(storage, path.with_suffix(".tmp"), path, text)
+    storage.fsync_dir(path.parent)

@@ -1,14 +1,16 @@
-"""SqliteSink: one table a kind of event in an SQLite file; `sqlite:///file.db`, `sqlite:////absolute/file.db`.
+"""SqliteSink: one table per kind of event in an SQLite file; `sqlite:///file.db`, `sqlite:////absolute/file.db`.
 
-Columns are our field names; `id` is the primary key, so what comes twice is stored once. A trade that several recorders saw is
-there once too: as the first told it. Times are int ns UTC; `time` is the same as ISO text, computed when read. Decimals are exact
-texts, nested fields JSON text. A row the database cannot hold (an integer beyond 64 bits) goes to the table `misfits` as JSON.
-Every batch is one transaction, on disk when `put` returns.
+Columns are our field names; `id` is the primary key, so a repeated event is stored once. A trade that several recorders
+received
+is stored once, as the first one delivered it. Times are int ns UTC; `time` is the same as ISO text, computed when read.
+Decimals
+are exact texts, nested fields JSON text. A row that SQLite cannot hold (an integer beyond 64 bits) goes to the table `misfits`
+as
+JSON. Every batch is one transaction, on disk when `put` returns.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Sequence
@@ -19,8 +21,8 @@ from urllib.parse import unquote
 
 from okex_ws.events import Event
 from okex_ws.sinks.rows import ColumnType, RowKind, grouped
-from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, NOTHING, Batch, SinkError, SinkPosition, SinkUnreachableError, read_url
-from okex_ws.sinks.worker import Worker
+from okex_ws.sinks.sink import Batch, SinkError, SinkUnreachableError, read_url
+from okex_ws.sinks.worker import ThreadSink
 
 _TYPES: dict[ColumnType, str] = {
     "text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER", "decimal": "TEXT", "bytes": "BLOB", "json": "TEXT",
@@ -29,50 +31,37 @@ _TYPES: dict[ColumnType, str] = {
 _TIME = "strftime('%Y-%m-%dT%H:%M:%S', ts_event/1000000000, 'unixepoch') || printf('.%09dZ', ts_event%1000000000)"
 _KEY = f"id TEXT PRIMARY KEY, ts_event INTEGER NOT NULL, time TEXT GENERATED ALWAYS AS ({_TIME}) VIRTUAL"
 _MISFITS = f"CREATE TABLE IF NOT EXISTS misfits ({_KEY}, kind TEXT NOT NULL, reason TEXT NOT NULL, json TEXT NOT NULL)"
-_PASSING = ("locked", "busy", "full", "disk i/o", "unable to open")
+_TRANSIENT = ("locked", "busy", "full", "disk i/o", "unable to open")
 
 BUSY_S = 1.0
-"""How long one try waits for another writer of the file."""
+"""Timeout of one attempt while another process writes the file."""
 
 Group = list[tuple[str, Event]]
 
 
-class SqliteSink:
-    """An SQLite file, written in a thread of its own. wal: write-ahead log, so that readers never wait for us."""
+class SqliteSink(ThreadSink):
+    """An SQLite file, written in its own thread. A write-ahead log lets readers work meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        self.url = f"sqlite:///{path}"
+        super().__init__(f"sqlite:///{path}", "sqlite")
         self._path = path
-        self._worker = Worker("okex-ws sqlite")
         self._database: sqlite3.Connection | None = None
         self._inserts: dict[RowKind, str] = {}
-        self._was_empty = False
 
     @classmethod
     def from_url(cls, text: str) -> SqliteSink:
-        """`sqlite:///` and a path: three slashes relative, four absolute."""
+        """Return the sink of `sqlite:///` and a path: three slashes relative, four absolute."""
         url = read_url(text, 0)
         path = unquote(url.path)[1:]
         if text.partition("://")[2].partition("/")[0] or not path or path.endswith("/"):
-            raise SinkError(f"{url.masked}: an SQLite file is named sqlite:///file.db, or sqlite:////absolute/path/file.db")
+            raise SinkError(f"{url.masked}: write sqlite:///file.db, or sqlite:////absolute/path/file.db")
         url.only()
         return cls(Path(path))
-
-    async def open(self) -> None:
-        await self._worker.call(self._connect)
-
-    async def put(self, batch: Batch) -> None:
-        await self._worker.call(lambda: self._store(batch))
-
-    async def reached(self, recorder: str) -> SinkPosition | None:
-        return NOTHING if self._was_empty else None
 
     async def close(self) -> None:
         if self._database is not None:
             self._database.interrupt()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._worker.call(self._disconnect), CLOSE_TIMEOUT_S)
-        self._worker.retire()
+        await super().close()
 
     def _connect(self) -> None:
         self._disconnect()
@@ -98,7 +87,8 @@ class SqliteSink:
         database, self._database = self._database, None
         if database is not None:
             with contextlib.suppress(sqlite3.Error):
-                database.execute("SELECT 1")  # an interrupt lasts until then: closing would leave the log where it is
+                # An interrupt lasts until the next statement; otherwise closing would leave the log file.
+                database.execute("SELECT 1")
             with contextlib.suppress(sqlite3.Error):
                 database.close()
 
@@ -141,10 +131,10 @@ class SqliteSink:
             database.execute(f"INSERT INTO misfits ({columns}) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", misfit)  # noqa: S608
 
     def _table(self, database: sqlite3.Connection, kind: RowKind) -> str:
-        """Make the kind's table, or bring an older one up to date; returns its insert statement."""
+        """Create the kind's table, or add missing columns; returns its insert statement."""
         known = {row[1]: row[5] for row in database.execute(f'PRAGMA table_xinfo("{kind.table}")')}
         if known and not known.get("id"):
-            raise SinkError(f"{self.url}: its table {kind.table} is not one of ours; choose another file")
+            raise SinkError(f"{self.url}: table {kind.table} has another layout; choose another file")
         columns = [f'"{column.name}" {_TYPES[column.type]}' for column in kind.columns]
         if not known:
             database.execute(f'CREATE TABLE IF NOT EXISTS "{kind.table}" ({_KEY}, {", ".join(columns)})')
@@ -164,7 +154,7 @@ class SqliteSink:
         text = str(error)
         if "not a database" in text:
             return SinkError(f"{self.url}: exists and is not an SQLite file; choose another name")
-        if any(word in text.lower() for word in _PASSING) or isinstance(error, sqlite3.ProgrammingError):
+        if any(word in text.lower() for word in _TRANSIENT) or isinstance(error, sqlite3.ProgrammingError):
             return SinkUnreachableError(f"{self.url}: {text}")
         return SinkError(f"{self.url}: {text}")
 

@@ -1,12 +1,15 @@
-"""Worker: one thread that does a sink's blocking calls, one after the other, in order."""
+"""Worker: one thread that runs a sink's blocking calls one after the other, in order; ThreadSink: a sink on a Worker."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from okex_ws.sinks.sink import CLOSE_TIMEOUT_S, NOTHING, Batch, SinkPosition
 
 T = TypeVar("T")
 
@@ -14,9 +17,9 @@ Job = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
 
 class Worker:
-    """A daemon thread that lives while there is work: a call that hangs in the kernel keeps no process from ending.
+    """A daemon thread that ends when idle; a call that hangs in the kernel does not keep the process alive.
 
-    Calls never overlap, even when the caller of an earlier one has given up on it.
+    Calls never overlap, even after the caller of an earlier one was cancelled.
     """
 
     IDLE_S = 5.0
@@ -29,7 +32,7 @@ class Worker:
         self._idle_s = self.IDLE_S
 
     async def call(self, job: Callable[[], T]) -> T:
-        """Run `job` in the thread. When cancelled before its turn it does not run; once begun it runs to its end."""
+        """Run `job` in the thread. A job cancelled before its start does not run; a started one runs to its end."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         with self._wake:
@@ -42,7 +45,7 @@ class Worker:
         return await future
 
     def retire(self) -> None:
-        """Let the thread end once it has nothing left to do; the next call starts another."""
+        """Let the thread end after its last job; the next call starts another one."""
         with self._wake:
             self._idle_s = 0.0
             self._wake.notify()
@@ -60,19 +63,51 @@ class Worker:
                 continue
             try:
                 result, error = job(), None
-            except BaseException as caught:  # handed to whoever asked
+            except BaseException as caught:  # passed on to the caller
                 result, error = None, caught
             try:
-                loop.call_soon_threadsafe(_tell, future, result, error)
-            except RuntimeError:  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_resolve, future, result, error)
+            except RuntimeError:  # the loop is closed: no caller waits
                 continue
             del job, future, loop, result, error
 
 
-def _tell(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
     if future.done():
         return
     if error is not None:
         future.set_exception(error)
     else:
         future.set_result(result)
+
+
+class ThreadSink:
+    """Base of the sinks that write with blocking calls, in their own thread."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self._worker = Worker(f"okex-ws {name}")
+        self._was_empty = False
+
+    async def open(self) -> None:
+        await self._worker.call(self._connect)
+
+    async def put(self, batch: Batch) -> None:
+        await self._worker.call(lambda: self._store(batch))
+
+    async def reached(self, recorder: str) -> SinkPosition | None:
+        return NOTHING if self._was_empty else None
+
+    async def close(self) -> None:
+        with contextlib.suppress(TimeoutError, OSError):
+            await asyncio.wait_for(self._worker.call(self._disconnect), CLOSE_TIMEOUT_S)
+        self._worker.retire()
+
+    def _connect(self) -> None:
+        """Open the target. Raises SinkError."""
+
+    def _disconnect(self) -> None:
+        """Close the target."""
+
+    def _store(self, batch: Batch) -> None:
+        raise NotImplementedError

@@ -1,5 +1,5 @@
 """In: events with their journal record. Out: Parquet tables, ledgers of gaps and connections, and SQL over all of it.
-May import: journal, events; and alone in the package pyarrow and duckdb (numpy for one export).
+May import: journal, protocol's pacing, events; and alone in the package pyarrow and duckdb (numpy for one export).
 Exactly once: a row counts if the ledger names its file, and no view returns it twice.
 """
 

@@ -1,29 +1,13 @@
-"""Storage functions of the store: files that appear complete or not at all."""
+"""Storage functions of the store: reads and removals of files that may be missing."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
 
-from okex_ws.journal.storage import OsStorage, Storage
+from okex_ws.journal.storage import OsStorage, Storage, publish
 
 __all__ = ["OsStorage", "Storage", "content_of", "names_in", "publish", "remove"]
-
-
-def publish(storage: Storage, temporary: Path, target: Path, content: bytes) -> None:
-    """Write a file so that `target` is the old one or the complete new one at any instant.
-
-    The name is durable only after the caller's `fsync_dir` of the folder. Raises OSError.
-    """
-    if temporary.exists():  # left by a crash
-        storage.remove(temporary)
-    file = storage.create(temporary)
-    try:
-        storage.write(file, content)
-        storage.fsync(file)
-    finally:
-        storage.close(file)
-    storage.rename(temporary, target)
 
 
 def content_of(storage: Storage, path: Path) -> bytes:

@@ -19,6 +19,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from okex_ws.events import Event, Push
+from okex_ws.protocol.pacing import Backoff
 from okex_ws.store import parquet
 from okex_ws.store.folder import DAY, LEDGER, TABLES, StoreError, partition
 from okex_ws.store.ledger import Commit, File, Ledger, Manifest, recorder_of
@@ -33,8 +34,8 @@ _SECOND = 1_000_000_000
 _Key = tuple[type[Event], str, int]
 _Line = tuple[int, str, bytes]
 """A status event not yet written: journal record, ledger, line."""
-_RETRY_PAUSES = tuple(seconds * _SECOND for seconds in (1, 2, 4, 8, 16, 30))
-"""Before a failed write is tried again, ns; the last one from then on: each try encodes all that waits."""
+_RETRY_S = (1.0, 30.0)
+"""First and largest pause after a failed write: each attempt encodes all waiting rows."""
 
 
 class _ColumnBatch(NamedTuple):
@@ -138,7 +139,8 @@ class TableWriter:
         self._bytes = 0
         self._oldest: int | None = None
         self._flushed_at = 0
-        self._failures = self._not_before = 0
+        self._not_before = 0
+        self._backoff = Backoff(*_RETRY_S)
         self._leftovers: set[Path] = set()
         self._status_ledgers = {name: Ledger(self.root / LEDGER / name, self._storage) for name in (GAPS, "connections.jsonl")}
         self._commits = Ledger(self.root / LEDGER / "segments.jsonl", self._storage)
@@ -265,14 +267,14 @@ class TableWriter:
             self._oldest = now
         self._flushed_at = now
         if batch.is_stored:
-            self._failures = self._not_before = 0
+            self._not_before = 0
+            self._backoff.reset()
         else:
             self._delay_retry(now)
         return self.committed
 
     def _delay_retry(self, now: int) -> None:
-        self._not_before = now + _RETRY_PAUSES[min(self._failures, len(_RETRY_PAUSES) - 1)]
-        self._failures += 1
+        self._not_before = now + int(self._backoff.next_s(1.0) * _SECOND)
 
     def _take_back(self, part: _Part) -> None:
         key = (part.table.event, part.instrument, part.day)
