@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.history import BTC, MS, NOW, History
 
 from okex_ws.events import Candle, Event, FundingRate, IndexCandle, MarkPriceCandle, Recovered, Resumed, Unrecoverable
-from okex_ws.protocol.backfill.intervals import spans
+from okex_ws.protocol.backfill.intervals import intervals
 from okex_ws.protocol.backfill.planner import BackfillPlanner
 from okex_ws.wire.channels import BARS
 
@@ -146,7 +146,7 @@ def test_months_are_fetched_by_the_calendar() -> None:
 @given(months=st.integers(0, 12 * 400), count=st.sampled_from([1, 3]), hours=st.sampled_from([-8, 0]))
 def test_months_begin_where_the_calendar_says(months: int, count: int, hours: int) -> None:
     start = at(1900 + months // 12, months % 12 + 1, hours=hours)
-    found = spans(f"{count}M", start)
+    found = intervals(f"{count}M", start)
     assert found is not None
     slot = found.slot(start)
     assert (found.opening(slot), found.slot(start - 1)) == (start, slot - 1)
@@ -155,8 +155,8 @@ def test_months_begin_where_the_calendar_says(months: int, count: int, hours: in
 
 
 def test_every_bar_has_spans() -> None:
-    assert all(spans(bar, 0) is not None for bar in BARS)
-    assert spans("", 0) is spans("m", 0) is spans("1x", 0) is None
+    assert all(intervals(bar, 0) is not None for bar in BARS)
+    assert intervals("", 0) is intervals("m", 0) is intervals("1x", 0) is None
     planner = BackfillPlanner(since=0)
     planner.feed([Candle(channel="sprd-candle1m", instrument=BTC, bar="1m", open_ms=1, open=1, high=1, low=1, close=1)], NOW)
     assert planner.is_idle

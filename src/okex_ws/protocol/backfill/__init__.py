@@ -1,5 +1,5 @@
-"""Fetches back what the stream missed. Sans-IO.
+"""Backfill of events that the stream missed. Sans-IO.
 
-In: events in stream order, REST pages, `now`. Out: the next page to ask for, the missing events, `Recovered`, `Unrecoverable`.
+In: events in stream order, REST pages, `now`. Out: the next page to fetch, the missing events, `Recovered`, `Unrecoverable`.
 May import: `wire`, `events`, the plain parts of `protocol`.
 """

@@ -1,6 +1,7 @@
-"""Spans: the numbered intervals that candles are of: equally long ones, and calendar months. Times are ms UTC.
+"""Intervals: the numbered intervals of candles, of equal length or calendar months. Times are ms UTC.
 
-One opening time tells which zone days and months are of: long bars open at midnight UTC+8, those called `utc` at midnight UTC.
+The opening time of one candle gives the zone of days and months: long candles open at midnight UTC+8, those named `utc` at
+midnight UTC.
 """
 
 from __future__ import annotations
@@ -9,24 +10,24 @@ _UNITS_MS = {"s": 1_000, "m": 60_000, "H": 3_600_000, "D": 86_400_000, "W": 604_
 DAY_MS = _UNITS_MS["D"]
 
 
-class Even:
-    """Spans of one length."""
+class EqualIntervals:
+    """Intervals of equal length."""
 
     def __init__(self, length_ms: int, opening_ms: int) -> None:
         self._length = length_ms
         self._phase = opening_ms % length_ms
 
     def slot(self, ms: int) -> int:
-        """Which one an instant is in."""
+        """Return the number of the interval that contains a time."""
         return (ms - self._phase) // self._length
 
     def opening(self, slot: int) -> int:
-        """When one begins."""
+        """Return the time at which an interval begins."""
         return slot * self._length + self._phase
 
 
-class Months:
-    """Spans of so many calendar months."""
+class MonthIntervals:
+    """Intervals of `count` calendar months."""
 
     def __init__(self, count: int, opening_ms: int) -> None:
         self._count = count
@@ -34,28 +35,28 @@ class Months:
         self._phase = _month(opening_ms + self._shift) % count
 
     def slot(self, ms: int) -> int:
-        """Which one an instant is in."""
+        """Return the number of the interval that contains a time."""
         return (_month(ms + self._shift) - self._phase) // self._count
 
     def opening(self, slot: int) -> int:
-        """When one begins."""
+        """Return the time at which an interval begins."""
         return _first_day(slot * self._count + self._phase) * DAY_MS - self._shift
 
 
-def spans(bar: str, opening_ms: int) -> Even | Months | None:
-    """Those of a bar such as "15m", "1Dutc" or "3M", of which one begins at `opening_ms`; None for what is no bar."""
+def intervals(bar: str, opening_ms: int) -> EqualIntervals | MonthIntervals | None:
+    """Return the intervals of a bar such as "15m", "1Dutc" or "3M", one of which begins at `opening_ms`; None for no bar."""
     name = bar.removesuffix("utc")
     count = int(name[:-1]) if name[:-1].isdecimal() else 0
     if not count:
         return None
     if name.endswith("M"):
-        return Months(count, opening_ms)
+        return MonthIntervals(count, opening_ms)
     unit = _UNITS_MS.get(name[-1])
-    return Even(count * unit, opening_ms) if unit else None
+    return EqualIntervals(count * unit, opening_ms) if unit else None
 
 
 def _month(ms: int) -> int:
-    """Months since January of year 0, of the Gregorian calendar. Years begin in March here, so that leap days come last."""
+    """Return the months since January of year 0. Years begin in March here, so that leap days come last."""
     day = ms // DAY_MS + 719_468  # since 1 March of year 0
     cycle, day = divmod(day, 146_097)  # 400 years
     year = (day - day // 1_460 + day // 36_524 - day // 146_096) // 365
@@ -64,6 +65,6 @@ def _month(ms: int) -> int:
 
 
 def _first_day(month: int) -> int:
-    """Days from 1970 to the first of a month as counted above."""
+    """Return the days from 1970 to the first day of a month as counted by `_month`."""
     year, since_march = divmod(month - 2, 12)
     return 365 * year + year // 4 - year // 100 + year // 400 + (153 * since_march + 2) // 5 - 719_468

@@ -14,25 +14,25 @@ import msgspec
 
 from okex_ws.events import Candle, Event, FundingRate, Push, Recovered, Unrecoverable
 from okex_ws.events.base import MS
-from okex_ws.protocol.backfill.intervals import Even, Months, spans
-from okex_ws.protocol.backfill.missing import ERROR_TRIES, REFUSALS, TRIES, Missing, Query, wait
+from okex_ws.protocol.backfill.intervals import EqualIntervals, MonthIntervals, intervals
+from okex_ws.protocol.backfill.missing import ERROR_TRIES, REFUSALS, TRIES, Missing, Query, page_backoff
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.wire.channels import bar_of, find
 from okex_ws.wire.frames import FrameError, decode_rows
 
 SETTLE = 2 * SECOND
-"""How long REST is given to close a candle that the stream did not."""
+"""Time in which REST closes a candle that the stream left open."""
 NEWEST = 1_400
-"""Candles of `market/candles`; OKX keeps 1,440 there, older ones come from the history."""
+"""Candles fetched from `market/candles`; OKX keeps 1,440 there, older ones come from the history."""
 REMEMBERED = 1_440
 MOST_SETTLEMENTS = 5_000
 
 KINDS = ("", "mark-price-", "index-")
-"""What candles can be of, as channels and paths have it before their word for candles."""
+"""Kinds of candles, as channels and paths write them before the word candle."""
 
 
 class MissedCandles(Missing):
-    """Of one `candle{bar}` subscription; a slot is a candle. since: ns UTC, all from then on are wanted."""
+    """Missing candles of one `candle{bar}` subscription; a slot is a candle. since: ns UTC, time of the oldest one to fetch."""
 
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
         super().__init__(channel, instrument, luck)
@@ -40,21 +40,21 @@ class MissedCandles(Missing):
         self._kind = channel.removesuffix(f"candle{self.bar}")
         row = find(channel)
         self._event: type[Candle] = row.event if row is not None and issubclass(row.event, Candle) else Candle
-        self._spans: Even | Months = Even(1, 0)  # until the first push says where they begin
+        self._intervals: EqualIntervals | MonthIntervals = EqualIntervals(1, 0)  # until the first push gives an opening time
         self._since_ms = since // MS if since is not None else None
         self._newest: Candle | None = None
         self._closed: dict[int, Candle] = {}
         self._recheck: int | None = None
 
     def feed(self, candle: Candle, now: int) -> None:
-        """A push. What the one before it left open, or skipped, is wanted."""
+        """Apply a push; candles that the push before it left open or skipped are missing."""
         newest = self._newest
         if newest is None:
-            self._spans = spans(self.bar, candle.open_ms) or self._spans
+            self._intervals = intervals(self.bar, candle.open_ms) or self._intervals
         slot = self._slot(candle)
         if newest is None:
             if self._since_ms is not None:
-                self._want(self._spans.slot(self._since_ms - 1) + 1, slot - 1, now)
+                self._want(self._intervals.slot(self._since_ms - 1) + 1, slot - 1, now)
         elif candle.open_ms > newest.open_ms:
             last = self._slot(newest)
             self._want(last + 1 if last in self._closed else last, slot - 1, now)
@@ -67,7 +67,7 @@ class MissedCandles(Missing):
             self._remember(slot, candle)
 
     def resumed(self) -> None:
-        """The line was interrupted: what closed meanwhile may differ from what was said."""
+        """Fetch the candles around an interruption, because closed ones may differ from those delivered."""
         if self._newest is not None and self._recheck is None:
             self._recheck = max(self._closed, default=self._slot(self._newest))
 
@@ -106,7 +106,7 @@ class MissedCandles(Missing):
         return {"since": self._open_ms(low) * MS, "until": self._open_ms(high + 1) * MS}
 
     def _is_new(self, low: int, now: int) -> bool:
-        return low > self._spans.slot(now // MS) - NEWEST
+        return low > self._intervals.slot(now // MS) - NEWEST
 
     def _path_of(self, low: int, now: int) -> str:
         return f"market/{self._kind}candles" if self._is_new(low, now) else f"market/history-{self._kind}candles"
@@ -117,10 +117,10 @@ class MissedCandles(Missing):
             del self._closed[next(iter(self._closed))]
 
     def _slot(self, candle: Candle) -> int:
-        return self._spans.slot(candle.open_ms)
+        return self._intervals.slot(candle.open_ms)
 
     def _open_ms(self, slot: int) -> int:
-        return self._spans.opening(slot)
+        return self._intervals.opening(slot)
 
     def _want(self, low: int, high: int, now: int) -> None:
         if low <= high:
@@ -128,24 +128,23 @@ class MissedCandles(Missing):
 
 
 class MissedFunding:
-    """Of one `funding-rate` subscription: settlements that no push told. since: as above."""
+    """Missing settlements of one `funding-rate` subscription. since: ns UTC, time of the oldest one to fetch."""
 
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
         self.channel = channel
         self.instrument = instrument
         self._luck = luck
         self._since_ms = since // MS if since is not None else None
-        self.said: list[Event] = []
+        self.pending: list[Event] = []
         self._newest: FundingRate | None = None
         self._wanted: tuple[int, int] | None = None  # settlement times, ms, both inclusive
         self._held: dict[int, FundingRate] = {}
         self._reached: int | None = None
         self._not_before = 0
-        self._vain = 0
-        self._errors = 0
+        self._vain, self._errors = page_backoff(), page_backoff()
 
     def feed(self, rate: FundingRate, now: int) -> None:
-        """A push. It tells the settlement to come and the last one; those between it and the push before are missing."""
+        """Apply a push; the settlements between it and the push before it are missing."""
         newest = self._newest
         if rate.funding_ms is None:
             return
@@ -174,27 +173,26 @@ class MissedFunding:
             page = self._read(rows, now)
         except FrameError as error:
             return self.fail("", str(error), now)
-        self._errors = 0
+        self._errors.reset()
         if self._wanted is None:
             return []
         low, high = self._wanted
         fresh = {time: rate for time, rate in page.items() if time not in self._held and low <= time <= high}
         self._held.update(fresh)
         if fresh:
-            self._vain, self._reached = 0, min(self._held)
+            self._vain.reset()
+            self._reached = min(self._held)
             if len(rows) >= 100 and len(self._held) < MOST_SETTLEMENTS:
                 return []
             return self._deliver("", "")
-        self._vain += 1
-        if self._vain >= TRIES:
+        if self._vain.tries + 1 >= TRIES:
             return self._deliver("" if self._held else "absent", "")
-        self._not_before = now + wait(self._vain, self._luck())
+        self._not_before = self._vain.next_at(now, self._luck())
         return []
 
     def fail(self, code: str, detail: str, now: int) -> list[Event]:
-        self._errors += 1
-        self._not_before = now + wait(self._errors, self._luck())
-        if code in REFUSALS or self._errors >= ERROR_TRIES:
+        self._not_before = self._errors.next_at(now, self._luck())
+        if code in REFUSALS or self._errors.tries >= ERROR_TRIES:
             return self._deliver("refused" if code in REFUSALS else "unreachable", detail)
         return []
 
@@ -217,7 +215,7 @@ class MissedFunding:
         low, high = self._wanted
         held = [self._held[time] for time in sorted(self._held)]
         out: list[Event] = []
-        if reason:  # pages come newest first: what was not reached is the old end
+        if reason:  # pages come newest first: the old end was not reached
             top = min(self._held, default=high + 1)
             what = {"channel": self.channel, "instrument": self.instrument, "reason": reason, "detail": detail}
             out.append(Unrecoverable(since=low * MS, until=top * MS, **what))  # type: ignore[arg-type]
@@ -226,7 +224,9 @@ class MissedFunding:
         if held:
             span = {"since": low * MS, "until": (high + 1) * MS, "count": len(held)}
             out.append(Recovered(channel=self.channel, instrument=self.instrument, **span))  # type: ignore[arg-type]
-        self._wanted, self._held, self._reached, self._vain, self._errors = None, {}, None, 0, 0
+        self._wanted, self._held, self._reached = None, {}, None
+        self._vain.reset()
+        self._errors.reset()
         return out
 
     def _want(self, low: int, high: int, now: int) -> None:

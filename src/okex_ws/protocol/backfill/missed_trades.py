@@ -1,6 +1,6 @@
-"""Missed trades: which ids of one instrument are still to be fetched, and which came by REST before their push did.
+"""Missed trades: the ids of one instrument to fetch, and those fetched by REST before their push arrived.
 
-The stream aggregates matches (one push may cover many ids), REST lists every match; both are reconciled by id range.
+The stream aggregates matches (one push may cover many ids), REST lists every match; ranges of ids reconcile the two.
 Source: docs-v5 "Trades channel", "Get trades", "Get trades history" (type 1 pages by id, type 2 by time; the last three months).
 """
 
@@ -12,15 +12,15 @@ from typing import Any
 
 from okex_ws.events import Event, Gap, Push, SingleTrade, Trade, Unrecoverable
 from okex_ws.events.base import MS
-from okex_ws.protocol.backfill.missing import ERROR_TRIES, REFUSALS, TRIES, Missing, Query, wait
+from okex_ws.protocol.backfill.missing import ERROR_TRIES, REFUSALS, TRIES, Missing, Query, page_backoff
 from okex_ws.protocol.backfill.ranges import Ranges
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.wire.frames import FrameError, decode_rows
 
 TAIL_AFTER = 2 * SECOND
-"""How long after a subscription begins REST is asked for the newest trade, if the stream has not said one by then."""
+"""Time after a subscription begins without a trade, after which the newest trade is fetched over REST."""
 REMEMBERED = 1_024
-"""Ranges of ids remembered as fetched, and as lost, for pushes that turn up late."""
+"""Ranges of ids remembered as fetched, and as lost, for pushes that arrive late."""
 TAIL = "market/trades"
 HISTORY = "market/history-trades"
 
@@ -28,10 +28,10 @@ AnyTrade = Trade | SingleTrade
 
 
 class MissedTrades(Missing):
-    """Of one subscription to `trades` or `trades-all`.
+    """Missing trades of one subscription to `trades` or `trades-all`.
 
-    since: ns UTC of the exchange from which on everything is wanted; None: from the first trade seen on.
-    frontier: the newest id that is delivered, or known to be missing. duplicates: late pushes not delivered, as REST was faster.
+    since: ns UTC of the exchange, time of the oldest trade to fetch; None: the first trade received.
+    frontier: newest id delivered or known as missing. duplicates: late pushes not delivered, because REST was faster.
     """
 
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
@@ -43,48 +43,50 @@ class MissedTrades(Missing):
         self.lost = Ranges()
         self._kind: type[Push] = SingleTrade if channel == "trades-all" else Trade
         self._since_ms = -(-since // MS) if since is not None else None
-        self._start = "" if since is None else "waiting"  # for an upper end; then asking for the lower one; then ""
+        self._start = (
+            "" if since is None else "waiting"
+        )  # "waiting" for an upper end, then "searching" for the lower one, then ""
         self._upper = (0, 0)  # id and ms of that upper end
-        self._early = Ranges()  # ids below it whose pushes came while the lower end was asked for
+        self._early = Ranges()  # ids below it whose pushes came during the search for the lower end
         self._start_at = 0
-        self._start_vain = 0
-        self._is_bottomless = False  # OKX has nothing older than `since`: slot 1 stands for what is not known
+        self._start_backoff = page_backoff()
+        self._is_bottomless = False  # OKX has no trade older than `since`: slot 1 replaces the unknown lower end
         self._tail_at: int | None = None
-        self._tail_vain = 0
-        self._has_heard = False  # a push since the subscription began: from then on the chain tells the gaps
-        self._asked = ""
+        self._tail_backoff = page_backoff()
+        self._has_pushes = False  # a push came since the subscription began: from then on the chain reports the gaps
+        self._requested = ""
         self._recent: deque[tuple[int, int]] = deque(maxlen=512)  # id and ms of pushes, to date the holes
         self._dates: list[tuple[int, int, int, int]] = []  # first and last id of a hole, ms before and after it
         self._last = (-1, 0)  # id and ms of the last one delivered
 
-    # -- what the stream says --------------------------------------------------------------------------------------------
+    # -- events of the stream --------------------------------------------------------------------------------------------
 
     def follows(self, trade: AnyTrade) -> bool:
-        """Take the very next trade; False, and nothing taken, if it is another one or there is more to it."""
+        """Apply a trade that directly follows the frontier. Returns False without a change for any other trade."""
         last = trade.trade_id
         if last - (trade.count or 1) != self.frontier or self._tail_at is not None:
             return False
         self.frontier = last
         self._recent.append((last, trade.ts_ms))
-        self._has_heard = True
+        self._has_pushes = True
         return True
 
     def feed(self, trade: AnyTrade, now: int) -> bool:
-        """A push. False: do not deliver it, REST was faster."""
+        """Apply a push. Returns False if REST was faster, so that it must not be delivered."""
         last = trade.trade_id
         if last - (trade.count or 1) == self.frontier:
             self.frontier = last
         elif not self._feed_odd(trade, now):
             return False
         elif self.frontier is not None and last < self.frontier:
-            return True  # late: it says nothing of the present
+            return True  # late: it does not show the present state
         self._recent.append((last, trade.ts_ms))
-        self._has_heard = True
+        self._has_pushes = True
         self._tail_at = None
         return True
 
     def feed_gap(self, gap: Gap, now: int) -> None:
-        """The chain's verdict: these ids did not come."""
+        """Apply the chain's report of missing ids."""
         if gap.first_id is None or gap.last_id is None:
             self._renumbered(gap, now)
             return
@@ -94,28 +96,30 @@ class MissedTrades(Missing):
                 self._want(first, last, before, after, now)
 
     def subscribed(self, line: str, now: int) -> None:
-        """The subscription runs, anew or for the first time: something may have happened while it did not."""
+        """Check for trades from before the subscription began, for the first time or again."""
         self.line = line
-        self._has_heard = False
+        self._has_pushes = False
         if self._tail_at is None:
-            self._tail_at, self._tail_vain = now + TAIL_AFTER, 0
+            self._tail_at = now + TAIL_AFTER
+            self._tail_backoff.reset()
 
     def unsubscribed(self) -> None:
-        """What happens from here on is not wanted."""
+        """Fetch nothing that happens from here on."""
         self.frontier = self._tail_at = None
         if self._start == "waiting":
             self._start = ""
 
     def silent(self, now: int) -> None:
-        """The subscription is suspiciously quiet."""
+        """Check for missed trades, because the subscription is silent for too long."""
         if self.frontier is not None and self._tail_at is None:
-            self._tail_at, self._tail_vain = now, 0
+            self._tail_at = now
+            self._tail_backoff.reset()
 
-    # -- what is asked ---------------------------------------------------------------------------------------------------
+    # -- requests and answers --------------------------------------------------------------------------------------------
 
     def due(self) -> int | None:
         times = [time for time in (super().due(), self._tail_at) if time is not None]
-        if self._start == "asking":
+        if self._start == "searching":
             times.append(self._start_at)
         return min(times, default=None)
 
@@ -124,12 +128,12 @@ class MissedTrades(Missing):
 
     def query(self, now: int) -> Query:
         if self._tail_at is not None and self._tail_at <= now:
-            self._asked = "tail"
+            self._requested = "tail"
             return Query(TAIL, {"instId": self.instrument, "limit": "1"})
-        if self._start == "asking" and (self._start_at <= now or not self.holes):
-            self._asked = "start"
+        if self._start == "searching" and (self._start_at <= now or not self.holes):
+            self._requested = "start"
             return Query(HISTORY, {"instId": self.instrument, "type": "2", "after": str(self._since_ms), "limit": "100"})
-        self._asked = "page"
+        self._requested = "page"
         return super().query(now)
 
     def ask(self, after: int, low: int, now: int) -> Query:
@@ -148,29 +152,28 @@ class MissedTrades(Missing):
         return page
 
     def take(self, rows: list[Any], now: int) -> list[Event]:
-        if self._asked == "page":
+        if self._requested == "page":
             return super().take(rows, now)
         try:
             page: dict[int, Any] = self.read(rows, now)
         except FrameError as error:
             return self.fail("", str(error), now)
-        self._errors = 0
-        return self._take_tail(page, now) if self._asked == "tail" else self._take_start(page, now)
+        self._errors.reset()
+        return self._take_tail(page, now) if self._requested == "tail" else self._take_start(page, now)
 
     def fail(self, code: str, detail: str, now: int) -> list[Event]:
-        if self._asked == "page":
+        if self._requested == "page":
             return super().fail(code, detail, now)
-        if self._asked == "tail":
+        if self._requested == "tail":
             return self._tail_failed(code, detail, now)
-        self._errors += 1
-        if code in REFUSALS or self._errors >= ERROR_TRIES:
-            self._errors = 0
+        if code in REFUSALS or self._errors.tries + 1 >= ERROR_TRIES:
+            self._errors.reset()
             return self._no_start("refused" if code in REFUSALS else "unreachable", detail)
-        self._start_at = now + wait(self._errors, self._luck())
+        self._start_at = self._errors.next_at(now, self._luck())
         return []
 
     def give_all_up(self, reason: str, now: int) -> list[Event]:
-        out = self._no_start(reason, "") if self._start == "asking" else []
+        out = self._no_start(reason, "") if self._start == "searching" else []
         out += super().give_all_up(reason, now)
         if self._tail_at is not None and reason != "id-reset":
             out += self._no_tail(reason, "", now)
@@ -199,32 +202,32 @@ class MissedTrades(Missing):
     # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _feed_odd(self, trade: AnyTrade, now: int) -> bool:
-        """A push that does not follow the newest id."""
+        """Apply a push that does not follow the frontier."""
         first, last = trade.first_id, trade.trade_id
         if self.filled.touches(first, last):
             self.duplicates += 1
-            for low, high in self.filled.outside(first, last):  # an aggregate cannot be split: the rest of it by REST
+            for low, high in self.filled.outside(first, last):  # an aggregate cannot be split: its other ids come by REST
                 self._want(low, high, trade.ts_ms, trade.ts_ms, now)
             self.frontier = max(self.frontier or 0, last)
             return False
         self.holes.remove(first, last)
         self.lost.remove(first, last)
-        if self._start == "asking" and first <= self._upper[0]:
+        if self._start == "searching" and first <= self._upper[0]:
             self._early.add(first, min(last, self._upper[0]))
         if self.frontier is None:
             self.frontier = last
             self._begin_start(first - 1, trade.ts_ms, now)
         elif last > self.frontier:
-            if not self._has_heard:  # the chain may not know what was before
+            if not self._has_pushes:  # the chain may not know the ids before it
                 self._want(self.frontier + 1, first - 1, self._date_below(first), trade.ts_ms, now)
             self.frontier = last
         return True
 
     def _renumbered(self, gap: Gap, now: int) -> None:
-        """OKX counts anew: what was missing has no name any more."""
-        self.said += self.give_all_up("id-reset", now)
+        """Give up the missing ids, because OKX began a new numbering."""
+        self.pending += self.give_all_up("id-reset", now)
         what = {"channel": self.channel, "instrument": self.instrument, "since": gap.since, "until": now, "reason": "id-reset"}
-        self.said.append(Unrecoverable(**what))  # type: ignore[arg-type]  # names and times
+        self.pending.append(Unrecoverable(**what))  # type: ignore[arg-type]  # names and times
         self.frontier = None
         self.filled.clear()
         self.lost.clear()
@@ -232,16 +235,17 @@ class MissedTrades(Missing):
 
     def _begin_start(self, upper: int, upper_ms: int, now: int) -> None:
         if self._start == "waiting":
-            self._start, self._upper, self._start_at, self._start_vain = "asking", (upper, upper_ms), now, 0
+            self._start, self._upper, self._start_at = "searching", (upper, upper_ms), now
+            self._start_backoff.reset()
 
     def _take_tail(self, page: dict[int, Any], now: int) -> list[Event]:
         if self._tail_at is None:
-            return []  # the stream was faster
+            return []  # a push was faster
         newest = max(page, default=0)
-        if newest < (self.frontier or 1):  # REST lags behind, or knows no trade at all
-            self._ask_tail_again(now)
-            if self.frontier is None and self._tail_vain >= TRIES:
-                self._tail_at = None  # a market without a trade: the first push will do
+        if newest < (self.frontier or 1):  # REST lags behind, or has no trade at all
+            self._retry_tail(now)
+            if self.frontier is None and self._tail_backoff.tries >= TRIES:
+                self._tail_at = None  # a market without trades: the first push suffices
             return []
         self._tail_at = None
         if self.frontier is None:
@@ -252,20 +256,19 @@ class MissedTrades(Missing):
         return []
 
     def _tail_failed(self, code: str, detail: str, now: int) -> list[Event]:
-        self._ask_tail_again(now)
+        self._retry_tail(now)
         if code not in REFUSALS:
             return []
         self._tail_at = None
         return self._no_tail("refused", detail, now)
 
-    def _ask_tail_again(self, now: int) -> None:
-        """Not given up: as long as no push comes, nobody knows what was missed."""
-        self._tail_vain += 1
+    def _retry_tail(self, now: int) -> None:
+        """Fetch the newest trade again; without a push this does not end."""
         if self._tail_at is not None:
-            self._tail_at = now + wait(self._tail_vain, self._luck())
+            self._tail_at = self._tail_backoff.next_at(now, self._luck())
 
     def _no_tail(self, reason: str, detail: str, now: int) -> list[Event]:
-        """What comes after the newest trade known could not be found out."""
+        """Report that trades after the frontier could not be fetched."""
         if self.frontier is None:
             return []
         what: dict[str, Any] = {"channel": self.channel, "instrument": self.instrument, "reason": reason, "detail": detail}
@@ -273,14 +276,13 @@ class MissedTrades(Missing):
         return [Unrecoverable(first_id=first, since=self._date_below(first) * MS, until=now, **what)]
 
     def _take_start(self, page: dict[int, Any], now: int) -> list[Event]:
-        if self._start != "asking":
+        if self._start != "searching":
             return []
         upper, upper_ms = self._upper
         older = [trade_id for trade_id, row in page.items() if row.ts_ms < (self._since_ms or 0)]
         if not older:
-            self._start_vain += 1
-            if self._start_vain < TRIES:
-                self._start_at = now + wait(self._start_vain, self._luck())
+            if self._start_backoff.tries + 1 < TRIES:
+                self._start_at = self._start_backoff.next_at(now, self._luck())
                 return []
             self._is_bottomless = True
         self._start = ""

@@ -1,8 +1,8 @@
-"""Missing: what one subscription missed, fetched back page by page. Sans-IO.
+"""Missing: the missing rows of one subscription, fetched page by page. Sans-IO.
 
-A page of OKX's history is "the newest so many rows older than `after`", newest first. The rows wanted are numbered by slots
-(trade ids, or candles counted from the epoch), so it is known what a page must hold. Holes are filled from their old end on, a
-window of at most a page at a time, whose rows go out in order. Pages that are unsorted, overlap or come short are asked for anew.
+A page of OKX's history holds the newest rows older than `after`, newest first. The missing rows are numbered by slots (trade ids,
+or candles counted from the epoch), so the rows that a page must hold are known. Holes are filled from their old end, one window
+of at most a page at a time; its rows are delivered in order. Pages that are unsorted, overlap or lack rows are requested again.
 Source: docs-v5 "Get trades history", "Get candlesticks history".
 """
 
@@ -13,36 +13,35 @@ from typing import Any, NamedTuple
 
 from okex_ws.events import Event, Push, Recovered, Unrecoverable
 from okex_ws.protocol.backfill.ranges import Range, Ranges
-from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.pacing import Backoff
 from okex_ws.wire.frames import FrameError
 
 TRIES = 5
-"""How often a page may bring nothing new, about 8 to 15 s in all, before its rows count as not there: REST may lag behind."""
+"""Pages without new rows, about 8 to 15 s in all, after which the rows count as absent: REST may lag behind."""
 ERROR_TRIES = 10
-"""How often REST may fail in a row, about two minutes in all, before a hole is given up."""
+"""Failures of REST in a row, about two minutes in all, after which a hole is given up."""
 REFUSALS = ("50014", "50039", "51000", "51001", "51015")
-"""Codes after which asking again is pointless: a wrong parameter, an instrument OKX does not know any more."""
+"""Codes that make another request pointless: a wrong parameter, an instrument that OKX does not know any more."""
 MOST_HOLES = 4_096
 
 
 class Query(NamedTuple):
-    """A GET: path below /api/v5/, and its parameters."""
+    """GET request: path below /api/v5/, and its parameters."""
 
     path: str
     args: dict[str, str]
 
 
-def wait(tries: int, luck: float) -> int:
-    """How long to wait after so many vain tries, ns: doubling from half a second to 30 s, half of it by chance."""
-    cap: int = min(30 * SECOND, SECOND // 2 * 2 ** min(tries, 10))
-    return cap // 2 + int(cap / 2 * luck)
+def page_backoff() -> Backoff:
+    """Return the delay between pages: doubling from a second to 30 s, half of it random."""
+    return Backoff(1.0, 30.0, least=0.5)
 
 
 class Missing:
-    """Holes of one subscription. holes: slots still to be fetched. said: events to deliver besides, to be taken by the planner.
+    """Holes of one subscription. holes: slots to fetch. pending: further events to deliver, to be taken by the planner.
 
-    Subclasses say how a slot is asked for and read (`ask`, `read`), what is worth delivering (`accept`), and how a range of slots
-    is named in events (`name`).
+    A subclass defines how pages are requested and read (`ask`, `read`), which rows are delivered (`accept`), and the fields that
+    describe a range of slots in events (`name`).
     """
 
     width = 100
@@ -51,47 +50,47 @@ class Missing:
         self.channel = channel
         self.instrument = instrument
         self.holes = Ranges()
-        self.said: list[Event] = []
+        self.pending: list[Event] = []
         self.not_before = 0
         self._luck = luck
         self._window: Range | None = None
         self._held: dict[int, Push] = {}
         self._search: _Search | None = None
-        self._above: tuple[int, Push] | None = None  # the lowest row a search has seen
-        self._vain = 0
-        self._errors = 0
-        self._run: tuple[int, int, int] | None = None  # first and last slot fetched back in a row, and how many events that was
+        self._above: tuple[int, Push] | None = None  # lowest row that a search has found
+        self._vain = page_backoff()  # pages without new rows
+        self._errors = page_backoff()
+        self._run: tuple[int, int, int] | None = None  # first and last slot of a recovered run, and its number of events
 
-    # -- what a subclass says --------------------------------------------------------------------------------------------
+    # -- defined by a subclass -------------------------------------------------------------------------------------------
 
     def ask(self, after: int, low: int, now: int) -> Query:
-        """The page of rows older than slot `after`; `low` is the oldest slot wanted."""
+        """Return the request for rows older than slot `after`; `low` is the oldest slot to fetch."""
         raise NotImplementedError
 
     def path(self, now: int) -> str:
-        """The path the next page will be asked of; changes nothing."""
+        """Return the path of the next request, without a change of state."""
         raise NotImplementedError
 
     def read(self, rows: list[Any], now: int) -> dict[int, Push]:
-        """The rows of a page by slot. Raises FrameError."""
+        """Return the rows of a page by slot. Raises FrameError."""
         raise NotImplementedError
 
     def accept(self, slot: int, event: Push) -> bool:
-        """Whether to deliver a row that was fetched back."""
+        """True if a fetched row is to be delivered."""
         return True
 
     def name(self, low: int, high: int) -> dict[str, Any]:
-        """first_id, last_id, since, until of a range of slots."""
+        """Return first_id, last_id, since, until of a range of slots."""
         raise NotImplementedError
 
     # -- the planner's side ----------------------------------------------------------------------------------------------
 
     def due(self) -> int | None:
-        """When the next page may be asked for, ns; None: nothing is wanted."""
+        """Time of the next request, ns; None: nothing is missing."""
         return self.not_before if self.holes else None
 
     def query(self, now: int) -> Query:
-        """The page to ask for now."""
+        """Return the next request."""
         low, high = self.holes.first
         if self._search is not None:
             return self.ask(self._search.at, self._search.low, now)
@@ -100,28 +99,27 @@ class Missing:
         return self.ask(self._unheld(self._window)[-1] + 1, self._window[0], now)
 
     def take(self, rows: list[Any], now: int) -> list[Event]:
-        """A page has come."""
+        """Apply the rows of a page."""
         try:
             page = self.read(rows, now)
         except FrameError as error:
             return self.fail("", str(error), now)
-        self._errors = 0
+        self._errors.reset()
         self.not_before = now
         if not self.holes:
-            return []  # what was asked for has come by itself
+            return []  # the missing rows have arrived by themselves
         return self._searched(page, now) if self._search is not None else self._paged(page, now)
 
     def fail(self, code: str, detail: str, now: int) -> list[Event]:
-        """The page could not be had. code: OKX's, "" if there was no answer."""
-        self._errors += 1
-        if code in REFUSALS or self._errors >= ERROR_TRIES:
-            self._errors = 0
+        """Apply a failed request. code: OKX's, "" without an answer."""
+        if code in REFUSALS or self._errors.tries + 1 >= ERROR_TRIES:
+            self._errors.reset()
             return self.give_up("refused" if code in REFUSALS else "unreachable", detail, now)
-        self.not_before = now + wait(self._errors, self._luck())
+        self.not_before = self._errors.next_at(now, self._luck())
         return []
 
     def give_up(self, reason: str, detail: str, now: int) -> list[Event]:
-        """The lowest hole will not be filled; what is held of it is delivered."""
+        """Give up the lowest hole, and deliver the rows held of it."""
         if not self.holes:
             return []
         low, high = self.holes.first
@@ -131,24 +129,24 @@ class Missing:
         return out
 
     def give_all_up(self, reason: str, now: int) -> list[Event]:
-        """Nothing more will be fetched."""
+        """Give up all holes."""
         out: list[Event] = []
         while self.holes:
             out += self.give_up(reason, "", now)
         return out
 
     def want(self, low: int, high: int, now: int) -> None:
-        """A new hole, to be filled from `now` on."""
+        """Add a hole, to be filled from `now` on."""
         if not self.holes:
             self.not_before = max(self.not_before, now)
         self.holes.add(low, high)
         if len(self.holes) > MOST_HOLES:
-            self.said += self.give_up("overflow", "", now)
+            self.pending += self.give_up("overflow", "", now)
         elif low < (self._search.low if self._search else self._window[0] if self._window else low):
-            self._begin_anew()  # in order: the lower hole first
+            self._begin_anew()  # the lower hole comes first
 
     def search(self) -> None:
-        """Find out where the lowest hole begins to have rows, before asking for any."""
+        """Search for the oldest row of the lowest hole before any page of it is requested."""
         self._begin_anew()
         low, high = self.holes.first
         self._search = _Search(low, high + 1, low, self.width)
@@ -156,7 +154,8 @@ class Missing:
     # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _begin_anew(self) -> None:
-        self._window, self._held, self._search, self._vain = None, {}, None, 0
+        self._window, self._held, self._search = None, {}, None
+        self._vain.reset()
 
     def _unheld(self, window: Range) -> list[int]:
         parts = self.holes.inside(*window)
@@ -164,7 +163,7 @@ class Missing:
 
     def _paged(self, page: dict[int, Push], now: int) -> list[Event]:
         if self._window is None or not self.holes.touches(*self._window):
-            self._begin_anew()  # the hole was filled otherwise, or a lower one came up, while the page was on its way
+            self._begin_anew()  # the hole was filled, or a lower one appeared, while the request was in flight
             return []
         fresh = [slot for slot in self._unheld(self._window) if slot in page]
         for slot in fresh:
@@ -172,11 +171,10 @@ class Missing:
         if not self._unheld(self._window):
             return self._deliver("", "")
         if fresh:
-            self._vain = 0
+            self._vain.reset()
             return []
-        self._vain += 1
-        if self._vain < TRIES:
-            self.not_before = now + wait(self._vain, self._luck())
+        if self._vain.tries + 1 < TRIES:
+            self.not_before = self._vain.next_at(now, self._luck())
             return []
         if self._held:
             return self._deliver("absent" if page else "expired", "")
@@ -200,14 +198,14 @@ class Missing:
             self._above = (lowest, page[lowest])
         begin = search.answer(lowest)
         if begin is None:
-            if search.vain:
-                self.not_before = now + wait(search.vain, self._luck())
+            if search.must_wait:
+                self.not_before = search.vain.next_at(now, self._luck())
             return []
         self._begin_anew()
         return self._write_off(low, begin - 1, "absent" if page else "expired", "") if begin > low else []
 
     def _deliver(self, reason: str, detail: str) -> list[Event]:
-        """The window's rows in order; what is missing among them is written off for this reason."""
+        """Return the window's rows in order; rows missing among them are written off for this reason."""
         assert self._window is not None
         low, high = self._window
         held = self._held
@@ -221,11 +219,11 @@ class Missing:
                 out += self._write_off(*lost, reason, detail)
                 lost = None
             out += self._recovered(slot - 1)
-            is_news = self.accept(slot, held[slot])
-            if is_news:
+            is_accepted = self.accept(slot, held[slot])
+            if is_accepted:
                 out.append(held[slot])
             first, _, count = self._run or (slot, slot, 0)
-            self._run = (first, slot, count + is_news)
+            self._run = (first, slot, count + is_accepted)
         if lost:
             out += self._write_off(*lost, reason, detail)
         self.holes.remove(low, high)
@@ -235,7 +233,7 @@ class Missing:
         return out
 
     def _recovered(self, last: int | None) -> list[Event]:
-        """Say what was fetched back, unless it goes on right after slot `last`."""
+        """Report the recovered run, unless it continues right after slot `last`."""
         run = self._run
         if run is None or run[1] == last:
             return []
@@ -254,38 +252,40 @@ class Missing:
 
 
 class _Search:
-    """Where the rows that are left begin, from slot `low` on and before `top`: a gallop upwards, then a bisection.
+    """Search for the oldest row from slot `low` up to `top`: with growing steps upwards, then by bisection.
 
-    An answer without rows may be a lie. It is believed at once on the way, but the end is confirmed `TRIES` times.
+    An answer without rows may be wrong. It is accepted during the search, but the result is confirmed by `TRIES` answers.
     """
 
     def __init__(self, low: int, top: int, floor: int, width: int) -> None:
         self.low = low
         self.top = top
-        self.vain = 0
-        self._floor = floor  # no row from low up to here
+        self.vain = page_backoff()  # answers without rows at the end of the search
+        self.must_wait = False
+        self._floor = floor  # no row from `low` up to here
         self._ceiling: int | None = None  # a row is here
         self._step = width * 4
 
     @property
     def at(self) -> int:
-        """The slot to ask for rows below of."""
+        """Slot below which rows are requested next."""
         if self._ceiling is None:
             return min(self.top, self._floor + self._step)
         return (self._floor + self._ceiling + 1) // 2
 
     def answer(self, lowest: int | None) -> int | None:
-        """The lowest row there is from `low` up to `at`. Returns the first slot that can be had, `top` if none; None: ask on."""
+        """Apply the lowest row found from `low` up to `at`. Returns the first slot with a row, `top` if none; None: continue."""
         at = self.at
         if lowest is not None:
-            self.vain = 0
+            self.vain.reset()
+            self.must_wait = False
             if lowest < self._floor:
                 self._floor = self.low  # some answer was wrong
             self._ceiling = lowest
             return lowest if lowest == self.low else None
         if at in (self._ceiling, self.top):
-            self.vain += 1
-            return at if self.vain >= TRIES else None
+            self.must_wait = True
+            return at if self.vain.tries + 1 >= TRIES else None
         self._floor = at
         self._step *= 4
         return None

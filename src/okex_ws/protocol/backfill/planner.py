@@ -1,9 +1,10 @@
-"""BackfillPlanner: decides which REST pages bring back what the stream missed, and when to ask for them. Sans-IO.
+"""BackfillPlanner: decides which REST pages to fetch for missing events, and when. Sans-IO.
 
-In: what a client is about to deliver (`feed`), and the answers of REST (`fetched`, `failed`). Out: what to deliver instead, the
-fetched events, and for what cannot be had an Unrecoverable with its exact range. Every trade id is delivered once.
-Trades follow their chain's Gap, and are checked by REST where a subscription begins anew in a quiet market; candles and funding
-settlements follow from what the pushes skip. Memory is bounded: ranges of ids, one page a subscription.
+In: the events that a client is about to deliver (`feed`), and answers of REST (`fetched`, `failed`). Out: the events to deliver
+instead, the fetched events, and an Unrecoverable with its exact range for events that cannot be fetched. Every trade id is
+delivered once. Missing trades follow from the Gap of their chain, and are checked by REST where a subscription begins again in a
+quiet market; candles and settlements follow from those that pushes skip. Memory is bounded: ranges of ids, one page a
+subscription.
 Source: docs-v5 REST "Rate limits" of each endpoint, per IP address.
 """
 
@@ -29,18 +30,18 @@ from okex_ws.events import (
     Trade,
     Unsubscribed,
 )
-from okex_ws.protocol.backfill.intervals import spans
+from okex_ws.protocol.backfill.intervals import intervals
 from okex_ws.protocol.backfill.missed_candles import KINDS, MissedCandles, MissedFunding
 from okex_ws.protocol.backfill.missed_trades import MissedTrades
 from okex_ws.protocol.backfill.missing import Query
 from okex_ws.protocol.pacing import SECOND, Window
 
 CHANNELS = ("trades", "trades-all", "candle", "funding-rate")
-"""What can be fetched back; `candle` stands for candles of any bar, of traded prices, mark prices and indices."""
+"""Channels that can be fetched; `candle` means candles of any length, of traded prices, mark prices and indices."""
 IN_FLIGHT = 4
-"""Pages asked for at once, of different subscriptions."""
+"""Requests in flight at most, of different subscriptions."""
 SLACK_S = 0.2
-"""Requests that leave evenly may arrive in a bunch."""
+"""Extra time for each limit: requests sent evenly may arrive close together."""
 BUSY = ("50011", "50013", "50040", "50061")
 
 _LIMITS = {
@@ -59,7 +60,7 @@ Missed = MissedTrades | MissedCandles | MissedFunding
 
 
 class PageRequest(msgspec.Struct, frozen=True):
-    """A request to carry out: GET /api/v5/`path`. Its `number` goes with the answer; `channel` is what it is for."""
+    """Request to GET /api/v5/`path`. Its answer carries its `number`; `channel` is the one it serves."""
 
     number: int
     path: str
@@ -68,10 +69,10 @@ class PageRequest(msgspec.Struct, frozen=True):
 
 
 class BackfillPlanner:
-    """Of one client.
+    """Backfill of one client.
 
-    channels: those of CHANNELS that are to be fetched back. since: ns UTC of the exchange, from which on everything is wanted;
-    None: from the first push on. luck: random numbers in [0, 1), to spread retries.
+    channels: those of CHANNELS to fetch. since: ns UTC of the exchange, time of the oldest event to fetch; None: the first push.
+    luck: random numbers in [0, 1), to spread retries.
     """
 
     def __init__(
@@ -80,56 +81,56 @@ class BackfillPlanner:
         self.channels = tuple(channels)
         unknown = [name for name in self.channels if name not in CHANNELS]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} cannot be fetched back; what can: {', '.join(CHANNELS)}")
+            raise ValueError(f"{unknown[0]!r} cannot be fetched back; these can be: {', '.join(CHANNELS)}")
         self._since = since
         self._luck = luck
         self._missed: dict[tuple[str, str], Missed | None] = {}
-        self._waiting: dict[tuple[str, str], Missed] = {}  # those that want, or are about to want, a page
+        self._waiting: dict[tuple[str, str], Missed] = {}  # those with a request to send, now or later
         self._in_flight: dict[int, tuple[Missed, Query]] = {}
         self._windows = {path: Window(limit, period + SLACK_S) for path, (limit, period) in _LIMITS.items()}
         self._paused: dict[str, int] = {}
         self._number = 0
 
-    # -- the stream's side -----------------------------------------------------------------------------------------------
+    # -- events of the stream --------------------------------------------------------------------------------------------
 
     def feed(self, events: list[Event], now: int) -> list[Event]:
-        """What a client is about to deliver → what to deliver instead; the same list, if nothing is to be changed."""
+        """Return the events to deliver instead of `events`; the same list if nothing changes."""
         changed: list[Event] | None = None
         for index, event in enumerate(events):
             if type(event) not in _KINDS or self._follows(event):
                 if changed is not None:
                     changed.append(event)
                 continue
-            keep, said = self._look(event, now) if type(event) is not Disconnected else (True, self._handed_over(event, now))
-            if changed is None and (said or not keep):
+            keep, more = self._apply(event, now) if type(event) is not Disconnected else (True, self._handed_over(event, now))
+            if changed is None and (more or not keep):
                 changed = events[:index]
             if changed is not None:
                 if keep:
                     changed.append(event)
-                changed += said
+                changed += more
         return events if changed is None else changed
 
     @property
     def duplicates(self) -> int:
-        """Pushes not delivered, as REST had been faster."""
+        """Number of pushes not delivered, because REST was faster."""
         return sum(missed.duplicates for missed in self._missed.values() if isinstance(missed, MissedTrades))
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is being fetched, nor about to be."""
+        """True if nothing is being fetched or waits for a fetch."""
         return not self._in_flight and all(missed.due() is None for missed in self._waiting.values())
 
     def stop(self, now: int) -> list[Event]:
-        """Nothing will be fetched any more: what is still missing is said."""
+        """Fetch nothing any more, and report everything still missing."""
         self._waiting.clear()
         self._in_flight.clear()
         known = [missed for missed in self._missed.values() if missed is not None]
         return [event for missed in known for event in _dated(missed.give_all_up("stopped", now), now)]
 
-    # -- REST's side -----------------------------------------------------------------------------------------------------
+    # -- requests and answers --------------------------------------------------------------------------------------------
 
     def deadline(self) -> int | None:
-        """When to call `next_page`, ns; None: not before something else happens."""
+        """Time of the next call of `next_page`, ns; None: not before another input."""
         if len(self._in_flight) >= IN_FLIGHT:
             return None
         times = [
@@ -140,7 +141,7 @@ class BackfillPlanner:
         return min(times, default=None)
 
     def next_page(self, now: int) -> PageRequest | None:
-        """The page to ask for now, if any; call until None. Each is answered by `fetched` or `failed`."""
+        """Return the next request, if any; call until None. Each is answered by `fetched` or `failed`."""
         if len(self._in_flight) >= IN_FLIGHT:
             return None
         for place, missed in list(self._waiting.items()):
@@ -153,7 +154,7 @@ class BackfillPlanner:
         return None
 
     def ask(self, channel: str, instrument: str, now: int) -> PageRequest:
-        """The next page of a subscription that wants one: what `next_page` chooses, or chose when it was recorded."""
+        """Return the next request of a subscription that `next_page` chose, now or when it was recorded."""
         missed = self._missed[channel, instrument]
         assert missed is not None
         query = missed.query(now)
@@ -164,14 +165,14 @@ class BackfillPlanner:
         return PageRequest(self._number, query.path, query.args, channel)
 
     def fetched(self, number: int, rows: list[Any], now: int) -> list[Event]:
-        """The rows of a page have come → events to deliver."""
+        """Apply the rows of a page and return the events to deliver."""
         known = self._in_flight.pop(number, None)
         if known is None:
             return []
         return self._after(known[0], known[0].take(rows, now), now)
 
     def failed(self, number: int, now: int, *, code: str = "", detail: str = "") -> list[Event]:
-        """A page could not be had. code: OKX's; detail: one line for people."""
+        """Apply a failed request. code: OKX's; detail: one line of text."""
         known = self._in_flight.pop(number, None)
         if known is None:
             return []
@@ -181,7 +182,7 @@ class BackfillPlanner:
         return self._after(missed, missed.fail(code, detail, now), now)
 
     def apply(self, kind: str, text: bytes, now: int) -> list[Event]:
-        """An input as it was recorded: ask, page, page-fail or end. Fed and told the same, a planner says the same."""
+        """Apply a recorded input: ask, page, page-fail or end. The same inputs give the same events."""
         what = msgspec.json.decode(text)
         match kind:
             case "ask":
@@ -197,14 +198,14 @@ class BackfillPlanner:
     # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _follows(self, event: Any) -> bool:
-        """The usual case, quickly: the very next trade."""
+        """Apply the usual case fast: a trade that directly follows the last one."""
         if type(event) is not Trade and type(event) is not SingleTrade:
             return False
         missed = self._missed.get((event.channel, event.instrument))
         return type(missed) is MissedTrades and missed.follows(event)
 
-    def _look(self, event: Any, now: int) -> tuple[bool, list[Event]]:
-        """Whether to deliver an event, and what to deliver after it."""
+    def _apply(self, event: Any, now: int) -> tuple[bool, list[Event]]:
+        """Apply an event. Returns if it is to be delivered, and the events to deliver after it."""
         key = event.instrument if hasattr(event, "instrument") else event.key
         place = (event.channel, key)
         try:
@@ -235,7 +236,7 @@ class BackfillPlanner:
         return keep, self._after(missed, [], now)
 
     def _handed_over(self, event: Disconnected, now: int) -> list[Event]:
-        """The predecessor is gone with all it had not said yet; what came from it meanwhile says nothing of its successor."""
+        """Check trades after a hand-over: the predecessor's unread rows are lost, and its last rows may be old."""
         out: list[Event] = []
         for missed in self._missed.values():
             if event.handed_over and isinstance(missed, MissedTrades) and missed.line == event.line:
@@ -244,30 +245,30 @@ class BackfillPlanner:
         return out
 
     def _begin(self, channel: str, key: str) -> Missed | None:
-        """What watches over a subscription; None: nothing can be fetched back there."""
+        """Return the state of a new subscription; None if nothing of it can be fetched."""
         what = (channel, key, self._luck, self._since)
         kind, word, bar = channel.partition("candle")
         stem = "candle" if word and kind in KINDS else channel
         if not key or stem not in self.channels:
             return None
         if stem == "candle":
-            return MissedCandles(*what) if spans(bar, 0) is not None else None
+            return MissedCandles(*what) if intervals(bar, 0) is not None else None
         return MissedFunding(*what) if stem == "funding-rate" else MissedTrades(*what)
 
     def _after(self, missed: Missed, events: list[Event], now: int) -> list[Event]:
-        if missed.said:
-            events, missed.said = [*events, *missed.said], []
-        if missed.due() is not None and not any(missed is asked for asked, _ in self._in_flight.values()):
+        if missed.pending:
+            events, missed.pending = [*events, *missed.pending], []
+        if missed.due() is not None and not any(missed is other for other, _ in self._in_flight.values()):
             self._waiting.setdefault((missed.channel, missed.instrument), missed)
         return _dated(events, now)
 
     def _ready_at(self, path: str, now: int) -> int:
-        """When OKX's limits allow a request of this path; `now`, if at once."""
+        """Time at which OKX's limits allow a request of this path; `now` if at once."""
         return max(self._windows[path].ready_at(now), self._paused.get(path, 0))
 
 
 def _dated(events: list[Event], now: int) -> list[Event]:
-    """News are said now; rows keep the instant their page came at."""
+    """Set the time of status events to now; rows keep the arrival time of their page."""
     for event in events:
         event.ts_recv = event.ts_recv or now
     return events

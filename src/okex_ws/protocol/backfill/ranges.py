@@ -1,4 +1,4 @@
-"""Ranges: sets of ints kept as a few disjoint ranges, so that a million missing ids cost two numbers."""
+"""Ranges: a set of ints kept as disjoint ranges, so that a million missing ids cost two numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ranges:
         self._highs: list[int] = []
 
     def __len__(self) -> int:
-        """How many ranges, not how many ints."""
+        """Number of ranges, not of ints."""
         return len(self._lows)
 
     def __iter__(self) -> Iterator[Range]:
@@ -27,11 +27,11 @@ class Ranges:
 
     @property
     def first(self) -> Range:
-        """The lowest range; there must be one."""
+        """Lowest range; there must be one."""
         return self._lows[0], self._highs[0]
 
     def add(self, low: int, high: int) -> None:
-        """Put every int from `low` to `high` in; nothing happens if there are none."""
+        """Add every int from `low` to `high`, if any."""
         if low > high:
             return
         begin = bisect_left(self._highs, low - 1)
@@ -42,7 +42,7 @@ class Ranges:
         self._highs[begin:end] = [high]
 
     def remove(self, low: int, high: int) -> None:
-        """Take every int from `low` to `high` out."""
+        """Remove every int from `low` to `high`."""
         begin = bisect_left(self._highs, low)
         end = bisect_right(self._lows, high)
         if low > high or begin >= end:
@@ -53,12 +53,12 @@ class Ranges:
         self._highs[begin:end] = [part[1] for part in kept]
 
     def touches(self, low: int, high: int) -> bool:
-        """Whether any int from `low` to `high` is in."""
+        """True if any int from `low` to `high` is in the set."""
         begin = bisect_left(self._highs, low)
         return begin < len(self._lows) and self._lows[begin] <= high
 
     def outside(self, low: int, high: int) -> list[Range]:
-        """The parts from `low` to `high` that are not in."""
+        """Return the parts from `low` to `high` that are not in the set."""
         parts: list[Range] = []
         for index in range(bisect_left(self._highs, low), bisect_right(self._lows, high)):
             if low < self._lows[index]:
@@ -69,12 +69,12 @@ class Ranges:
         return parts
 
     def inside(self, low: int, high: int) -> list[Range]:
-        """The parts from `low` to `high` that are in."""
+        """Return the parts from `low` to `high` that are in the set."""
         begin, end = bisect_left(self._highs, low), bisect_right(self._lows, high)
         return [(max(low, self._lows[index]), min(high, self._highs[index])) for index in range(begin, end)]
 
     def forget_lowest(self, most: int) -> list[Range]:
-        """Let the lowest ranges go until there are `most`; returns them."""
+        """Remove the lowest ranges until `most` are left; returns the removed ones."""
         surplus = max(0, len(self._lows) - most)
         gone = list(zip(self._lows[:surplus], self._highs[:surplus], strict=True))
         del self._lows[:surplus], self._highs[:surplus]

@@ -1,7 +1,7 @@
-"""Restart: what was traded between two runs of a recorder, by ids. Sans-IO.
+"""Restart: gaps of trade ids between two runs of a recorder. Sans-IO.
 
-In: what this run hears (`feed`), and, as soon as it is known, where the runs before it ended (`tell`). Out: for each instrument
-one Gap with the exact range, where the second of the two is heard.
+In: events of this run (`feed`), and the last ids of the runs before it, as soon as they are read (`apply`). Out: for each
+instrument one Gap with the exact range, as soon as both are known.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ Place = tuple[str, str]
 
 
 class Restart:
-    """Of one run. Only ids that are counted tell: dead dialects' skip."""
+    """Gaps before one run. Only trades with a count are used: ids of V1 and V3 skip."""
 
     def __init__(self) -> None:
-        self._before: dict[Place, int] = {}  # the id before the first that was heard
+        self._before: dict[Place, int] = {}  # id before the first one of this run
         self._known: dict[Place, int] = {}
 
     def apply(self, text: bytes, now: int) -> list[Event]:
-        """The last ids of the runs before, by channel and instrument, as JSON."""
+        """Apply the last ids of the runs before, by channel and instrument, as JSON."""
         known = msgspec.json.decode(text, type=dict[str, dict[str, int]])
         self._known = {(channel, name): last for channel, names in known.items() for name, last in names.items()}
         return [gap for place in self._before for gap in self._gap(place, now)]
 
     def feed(self, events: list[Event]) -> list[Event]:
-        """What was heard → what is to be said; the same list, if nothing is to be added."""
+        """Return `events` with gaps inserted; the same list if there are none."""
         for event in events:
-            if self._is_news(event):
-                return [said for each in events for said in (each, *self.after(each))]
+            if self._is_first(event):
+                return [found for each in events for found in (each, *self.after(each))]
         return events
 
     def after(self, event: Event) -> list[Event]:
-        """What is to be said after this event."""
-        if not self._is_news(event):
+        """Return the gaps to deliver after an event."""
+        if not self._is_first(event):
             return []
         count = event.count if isinstance(event, Trade) else 1
         if event.backfilled or not count:
@@ -47,8 +47,8 @@ class Restart:
         self._before[place] = event.trade_id - count
         return self._gap(place, event.ts_recv)
 
-    def _is_news(self, event: Event) -> TypeGuard[Trade | SingleTrade]:
-        """Whether this is a trade, and none was heard there before."""
+    def _is_first(self, event: Event) -> TypeGuard[Trade | SingleTrade]:
+        """True for the first trade of an instrument in this run."""
         return (type(event) is Trade or type(event) is SingleTrade) and (event.channel, event.instrument) not in self._before
 
     def _gap(self, place: Place, now: int) -> list[Event]:
