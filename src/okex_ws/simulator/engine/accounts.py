@@ -1,10 +1,10 @@
-"""Accounts: balances, positions, fees, leverage and margin of everyone who trades on the floor.
+"""Accounts: balances, positions, fees and leverage of all clients.
 
-Exact: sums, products and fees are Decimals without rounding; only quotients are rounded (`terms.MONEY`), once, and both
-sides of a trade are booked from the same figure. What one account gets another gives: the market's own account is the
-counterparty of whoever trades with the published book, fees go to the house, and profits are paid by the clearing
-account, which at any time owes exactly what open positions have not yet realised. Cross margin; nobody is liquidated:
-an account whose losses exceed its cash is overdrawn, and may only reduce. Times are int ns UTC.
+Sums, products and fees are exact Decimals; only quotients are rounded (`terms.MONEY`), once, and both sides of a trade
+are posted from the same figure. Money only moves between accounts: the market's account is the counterparty of trades
+with the published book, the house receives the fees, and the clearing account pays the profits, so it owes at any time
+exactly the unrealised part of the open positions. Cross margin; accounts are never liquidated: one whose losses exceed
+its cash is overdrawn and may only reduce. Times are int ns UTC.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Fees:
     derivative_taker: Decimal = Decimal("0.0005")
 
     def rate(self, *, spot: bool, maker: bool) -> Decimal:
-        """The rate of one side of a trade."""
+        """Return the rate of one side of a trade."""
         if spot:
             return self.spot_maker if maker else self.spot_taker
         return self.derivative_maker if maker else self.derivative_taker
@@ -42,7 +42,7 @@ NO_FEES = Fees(ZERO, ZERO, ZERO, ZERO)
 
 @dataclass(slots=True)
 class AccountBalance:
-    """One currency of one account: `cash` owned, `frozen` the part that open SPOT orders bind."""
+    """One currency of one account: the `cash`, and the part of it `frozen` by open SPOT orders."""
 
     currency: str
     cash: Decimal = ZERO
@@ -75,15 +75,15 @@ class AccountPosition:
 
     @property
     def realised(self) -> Decimal:
-        """What it has earned or cost in cash since it was opened."""
+        """Cash earned since the position was opened, negative for a loss."""
         return self.profit + self.fee + self.funding
 
     def copy(self) -> AccountPosition:
-        """The position as it is now."""
+        """Return a copy of the present state."""
         return AccountPosition(*_every_field(self))
 
     def trade(self, terms: InstrumentTerms, *, is_buy: bool, size: Decimal, value: Decimal, now: int) -> Decimal:
-        """Take a trade over; gives the profit it realises. Closing uses up the entry value in proportion."""
+        """Apply a trade and return the profit it realises. Closing uses up the entry value in proportion."""
         change, paid = (size, value) if is_buy else (-size, -value)
         held = self.size
         if held == ZERO:
@@ -105,7 +105,7 @@ class AccountPosition:
         return profit
 
     def unrealised(self, terms: InstrumentTerms, mark: Decimal) -> Decimal:
-        """Open profit at a price."""
+        """Return the open profit at a price."""
         worth = terms.value(mark, self.size)
         return self.cost - worth if terms.is_inverse else worth - self.cost
 
@@ -115,7 +115,7 @@ _every_field = attrgetter(*(each.name for each in fields(AccountPosition)))
 
 @dataclass(slots=True)
 class PositionChanged:
-    """A position as it became; size zero when it has been closed. cause: filled, funding_fee, set_leverage."""
+    """New state of a position; size zero after closing. cause: filled, funding_fee, set_leverage."""
 
     uid: str
     position: AccountPosition
@@ -124,17 +124,24 @@ class PositionChanged:
 
 @dataclass(slots=True)
 class Pending:
-    """What open orders of one instrument and position side add up to: sizes and values, bought and sold. Orders that
-    can only reduce bind nothing and are not counted.
-    """
+    """Sums of the open orders of one instrument and position side. Orders that can only reduce are not counted."""
 
     buy_size: Decimal = ZERO
     buy_value: Decimal = ZERO
     sell_size: Decimal = ZERO
     sell_value: Decimal = ZERO
 
+    def add(self, size: Decimal, value: Decimal, *, is_buy: bool) -> None:
+        """Add to the sums of buy or sell orders."""
+        if is_buy:
+            self.buy_size += size
+            self.buy_value += value
+        else:
+            self.sell_size += size
+            self.sell_value += value
+
     def opening_value(self, held: Decimal) -> Decimal:
-        """The value of that part which would open or enlarge a position, given the signed size held."""
+        """Return the value of the part that would open or enlarge a position, given the signed size held."""
         buys, sells = self.buy_value, self.sell_value
         if held < ZERO and self.buy_size:
             opening = max(ZERO, self.buy_size + held)
@@ -147,10 +154,10 @@ class Pending:
 
 @dataclass(slots=True)
 class TradingAccount:
-    """One client. position_mode: net_mode or long_short_mode. positions, leverages: by (instrument, position side),
-    flat positions too. open: pending orders by id; reducing: those of them, by instrument, that can only reduce a
-    position; known: all remembered orders by id; named: the latest of an instrument and client order id. `forgotten`
-    counts the orders and executions let go.
+    """Account of one client. position_mode: net_mode or long_short_mode. positions, leverages: by (instrument, position
+    side), flat positions too. open: pending orders by id; reducing: pending orders, by instrument, that can only reduce
+    a position; known: all kept orders by id; named: the latest of an instrument and client order id. forgotten: number
+    of orders and executions no longer kept.
     """
 
     uid: str
@@ -171,27 +178,27 @@ class TradingAccount:
     forgotten: int = 0
 
     def balance(self, currency: str) -> AccountBalance:
-        """One currency's balance, zero at first."""
+        """Return the balance of one currency, zero at first."""
         found = self.balances.get(currency)
         if found is None:
             found = self.balances[currency] = AccountBalance(currency)
         return found
 
     def pay(self, currency: str, amount: Decimal, now: int) -> None:
-        """Add to the cash of a currency; below zero takes away."""
+        """Add to the cash of a currency; a negative amount reduces it."""
         balance = self.balance(currency)
         balance.cash += amount
         balance.updated = now
 
     def held(self, instrument: str, side: str) -> Decimal:
-        """The signed size of a position."""
+        """Return the signed size of a position."""
         position = self.positions.get((instrument, side))
         return ZERO if position is None else position.size
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What a trade did to one side of it: fee (negative charged) and its currency, profit, the position it touched."""
+    """Effect of a trade on one side: fee (negative: charged) and its currency, profit, the position."""
 
     fee: Decimal
     fee_currency: str
@@ -200,8 +207,8 @@ class Leg:
 
 
 class AccountBooks:
-    """Everybody's money: clients by uid, and the exchange's three accounts: `outside` trades what the published book
-    offers, `house` earns the fees, `clearing` stands between those who have profits and those who have losses.
+    """Accounts of clients by uid, and three of the exchange: `outside` is the counterparty of trades with the published
+    book, `house` receives the fees, `clearing` pays profits and collects losses.
     """
 
     def __init__(self) -> None:
@@ -212,11 +219,11 @@ class AccountBooks:
         self._positions_opened = 0
 
     def everyone(self) -> list[TradingAccount]:
-        """All accounts there are."""
+        """Return all accounts."""
         return [*self.clients.values(), self.outside, self.house, self.clearing]
 
     def totals(self) -> dict[str, Decimal]:
-        """Cash per currency over all accounts: constant but for deposits."""
+        """Return the cash per currency over all accounts: constant but for deposits."""
         totals: dict[str, Decimal] = {}
         for account in self.everyone():
             for currency, balance in account.balances.items():
@@ -226,7 +233,7 @@ class AccountBooks:
     def position(
         self, account: TradingAccount, terms: InstrumentTerms, side: str, leverage: Decimal, now: int
     ) -> AccountPosition:
-        """The position of an account, flat at first."""
+        """Return the position of an account, flat at first."""
         found = account.positions.get((terms.instrument, side))
         if found is None:
             self._positions_opened += 1
@@ -243,7 +250,7 @@ class AccountBooks:
             )
         return found
 
-    def book(
+    def post(
         self,
         account: TradingAccount,
         terms: InstrumentTerms,
@@ -257,7 +264,7 @@ class AccountBooks:
         trade_id: int,
         now: int,
     ) -> Leg:
-        """Book one side of a trade; the other side is to be booked by the same price and size."""
+        """Post one side of a trade; the caller posts the other side with the same price and size."""
         rate = account.fees.rate(spot=terms.is_spot, maker=maker)
         value = terms.value(price, size)
         if terms.is_spot:
@@ -285,7 +292,7 @@ class AccountBooks:
     def fund(
         self, account: TradingAccount, position: AccountPosition, terms: InstrumentTerms, mark: Decimal, rate: Decimal, now: int
     ) -> Decimal:
-        """Settle funding of one position with the market: who is long pays a positive rate. Gives the amount."""
+        """Settle funding of one position with the market: long positions pay a positive rate. Returns the amount."""
         amount = -terms.value(mark, position.size) * rate
         account.pay(terms.settle, amount, now)
         self.outside.pay(terms.settle, -amount, now)

@@ -1,9 +1,9 @@
-"""Algo orders: stop-loss, take-profit and trigger orders that wait for a price and then become orders on the floor.
+"""Algo orders: stop-loss, take-profit and trigger orders, which place an order when a price is reached.
 
-In: what a client asks for, and `advance(now)` after every instant of the market. Out: AlgoOrders in their states, told
-through the desk. Kinds: conditional (one trigger), oco (two, the first wins), trigger. What is attached to an order begins
-to wait once that order has ended, for what has filled of it. Sources: OKX V5 docs, "Algo trading / Place algo order", "Algo
-orders channel", "POST / Place order" (attachAlgoOrds).
+In: algo orders, and `advance(now)` after every instant of the market. Out: changed AlgoOrders to `on_change`. Kinds:
+conditional (one trigger), oco (two triggers, the first one fires), trigger. An attached algo order becomes live when its
+order has ended, for the filled size. Sources: OKX V5 docs, "Algo trading / Place algo order", "Algo orders channel",
+"POST / Place order" (attachAlgoOrds).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _FROM_TRIGGER, _FROM_STOP = "6", "7"
 
 @dataclass(slots=True)
 class Trigger:
-    """A price to wait for. rises: fires at or above it, else at or below. price_type: last, mark or index.
+    """Trigger price. rises: fires at or above it, else at or below. price_type: last, mark or index.
 
-    order_price: of the order then placed, None for a market order. is_profit: take-profit rather than stop-loss.
+    order_price: price of the order to place, None for a market order. is_profit: take-profit rather than stop-loss.
     """
 
     price: Decimal
@@ -38,7 +38,7 @@ class Trigger:
 
 @dataclass(slots=True)
 class AlgoOrder:
-    """One algo order. size is None when it closes the whole position. actual_side: tp or sl, once fired."""
+    """One algo order. size is None if it closes the whole position."""
 
     algo_id: str
     client_algo_id: str
@@ -74,28 +74,28 @@ class AlgoOrders:
         self._on_change = on_change
         self.origins: dict[str, Origin] = {}
         self._waiting: dict[str, AlgoOrder] = {}
-        self._attached: dict[str, AlgoOrder] = {}  # by the order they belong to, as long as that is open
+        self._attached: dict[str, AlgoOrder] = {}  # by id of their order, while that is open
         self._known: dict[str, AlgoOrder] = {}
         self._count = 580_000_000_000_000_000
 
     def next_id(self) -> str:
-        """The id of the next algo order."""
+        """Return the id of the next algo order."""
         self._count += 1
         return str(self._count)
 
     def of(self, uid: str) -> list[AlgoOrder]:
-        """An account's algo orders, newest first."""
+        """Return an account's algo orders, newest first."""
         return [algo for algo in reversed(self._known.values()) if algo.uid == uid]
 
     def find(self, uid: str, algo_id: str, client_algo_id: str) -> AlgoOrder | None:
-        """One algo order by its id or the client's."""
+        """Return one algo order by its id or the client's."""
         for algo in self.of(uid):
             if algo.algo_id == algo_id or (not algo_id and algo.client_algo_id == client_algo_id):
                 return algo
         return None
 
     def place(self, algo: AlgoOrder, now: int) -> None:
-        """Let it wait. Raises ApiError 51065: the client's id is taken."""
+        """Make an algo order live. Raises ApiError 51065 if the client's id is taken."""
         if algo.client_algo_id and any(a.client_algo_id == algo.client_algo_id for a in self.of(algo.uid)):
             raise ApiError("51065", "algoClOrdId already exists.")
         self._waiting[algo.algo_id] = self._known[algo.algo_id] = algo
@@ -105,17 +105,17 @@ class AlgoOrders:
         self._on_change(algo, now)
 
     def attach(self, order: Order, algo: AlgoOrder) -> None:
-        """Let it wait for this order to end first."""
+        """Attach an algo order, which becomes live when this order ends."""
         algo.algo_id = self.next_id()
         self._attached[order.order_id] = algo
 
     def follow(self, order: Order, now: int) -> None:
-        """An order has changed: if it has ended, what is attached begins to wait, or is gone with what did not fill."""
+        """Make the algo order attached to an ended order live, or drop it if the order has no fill."""
         if order.is_open:
             return
         algo = self._attached.pop(order.order_id, None)
         if algo is not None:
-            algo.size = self._engine.left_of(order)
+            algo.size = self._engine.net_filled(order)
             algo.created = algo.updated = now
             if not algo.size:
                 return
@@ -126,13 +126,13 @@ class AlgoOrders:
                 self._change(algo, FAILED, now)
 
     def cancel(self, algo: AlgoOrder, now: int) -> None:
-        """Raises ApiError 51400 when it is not waiting."""
+        """Cancel a live algo order. Raises ApiError 51400 if it is not live."""
         if self._waiting.pop(algo.algo_id, None) is None:
             raise ApiError("51400", "Cancellation failed as the order has been filled, triggered, canceled or does not exist.")
         self._change(algo, CANCELED, now)
 
     def advance(self, now: int) -> None:
-        """Fire what the prices have reached."""
+        """Fire the algo orders whose prices are reached."""
         for algo in list(self._waiting.values()):
             for trigger in algo.triggers:
                 price = self._price(algo.instrument, trigger.price_type)

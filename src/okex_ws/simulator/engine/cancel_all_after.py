@@ -1,7 +1,8 @@
 """CancelAllAfterTimers: cancel-all-after, the timer that cancels an account's orders unless the client renews it in time.
 
-In: armings and the exchange's clock. Out: canceled orders (cancelSource 20). It belongs to the account, not to a line: a
-dropped connection cancels nothing. Source: OKX V5 docs, "POST / Cancel All After", "POST / Cancel All After (spread)".
+In: requests to arm, and the exchange's clock. Out: canceled orders (cancelSource 20). A timer belongs to the account, not
+to a connection: a lost connection cancels nothing. Source: OKX V5 docs, "POST /
+Cancel All After", "POST / Cancel All After (spread)".
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class CancelAllAfterTimers:
         return due
 
     def arm_spreads(self, uid: str, timeout_s: int, now: int) -> int:
-        """The same for spread orders, which `arm` leaves alone."""
+        """Cancel the account's spread orders, which `arm` does not touch; otherwise as `arm`."""
         if timeout_s == 0:
             self.armed_spreads.pop(uid, None)
             return 0

@@ -1,7 +1,6 @@
-"""Catalogue: what trades, as the exchange publishes it now: rows by name and by code, and what the market shows beside.
+"""Catalogue: the published reference rows by instId and by instIdCode, and the market figures that order rows carry.
 
-In: the exchange's reference rows. Out: rows, instruments by instIdCode, Facts. They are read once; `reread` is called when
-they have changed.
+The rows are read once; `reread` is called when they have changed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 from okex_ws.simulator.market.base import Market
 
-_TYPES = ("MARGIN", "SPOT", "SWAP", "FUTURES", "OPTION")  # SPOT after MARGIN: they share their names, and SPOT counts
+_TYPES = ("MARGIN", "SPOT", "SWAP", "FUTURES", "OPTION")  # SPOT after MARGIN: both have the same instIds, and the later row stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +50,13 @@ class Catalogue:
         self._rows: dict[str, dict[str, Any]] = {}
 
     def row(self, instrument: str) -> dict[str, Any] | None:
-        """The reference row of an instrument as it is now published."""
+        """Return the published reference row of an instrument."""
         if instrument not in self._rows:
             self.reread()
         return self._rows.get(instrument)
 
     def reread(self) -> None:
-        """Read the reference rows anew: something was listed, delisted or changed."""
+        """Read the reference rows again: an instrument was listed, delisted or changed."""
         self._rows.clear()
         self._codes.clear()
         for inst_type in _TYPES:
@@ -67,12 +66,12 @@ class Catalogue:
                     self._codes[row["instIdCode"]] = row["instId"]
 
     def family(self, instrument: str) -> str:
-        """The instFamily of an instrument, "" if it has none."""
+        """Return the instFamily of an instrument, "" if it has none."""
         row = self._rows.get(instrument) or (self.row(instrument) if instrument else None)
         return str(row["instFamily"]) if row else ""
 
     def figures(self, instrument: str, *, with_index: bool = False) -> MarketFigures:
-        """What the market shows of an instrument now."""
+        """Return the present market figures of an instrument."""
         row, market = self.row(instrument) or {}, self._market
         matches = market.matches(instrument)
         last = str(matches[-1]["px"]) if matches else ""
@@ -89,12 +88,12 @@ class Catalogue:
         return MarketFigures(scale, last, index)
 
     def by_code(self, code: int) -> str | None:
-        """The instrument with this instIdCode."""
+        """Return the instrument with this instIdCode."""
         if not self._codes:
             self.reread()
         return self._codes.get(code)
 
     def named_in(self, arg: dict[str, Any]) -> str:
-        """The instrument an element of a request seems to name, for faults; "" if it names none."""
+        """Return the instrument that a request element seems to name, for faults; "" if it names none."""
         code = str(arg.get("instIdCode") or "")
         return (self.by_code(int(code)) or "") if code.isdigit() else str(arg.get("instId") or arg.get("sprdId") or "")

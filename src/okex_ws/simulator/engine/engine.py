@@ -1,9 +1,9 @@
-"""Engine: where clients' orders trade, with one another and with the market's published book.
+"""Engine: trades clients' orders with one another and with the market's published book.
 
-In: `place`, `amend`, `cancel` and settings, and `advance(now)` after every instant of the market; out: what each call
-returns, ApiErrors, and the happenings to `take()`, in order. Sans-IO: `now` (ns UTC) is an argument. No JSON and none
-of OKX's short names: the faces translate. SPOT in cash; SWAP and FUTURES with cross margin, netted or long and short.
-Nobody is liquidated, nothing expires. The published market is not moved by what clients do.
+In: `place`, `amend`, `cancel` and settings, and `advance(now)` after every instant of the market. Out: return values,
+ApiErrors, and the changes to `take()`, in order. Sans-IO: `now` (ns UTC) is an argument. No JSON and none of OKX's short
+names: the dialects translate. SPOT in cash; SWAP and FUTURES with cross margin, netted or long and short. Accounts are
+not liquidated, contracts do not expire, and clients do not move the published market.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
-from okex_ws.simulator.engine import validation as entry
+from okex_ws.simulator.engine import validation
 from okex_ws.simulator.engine.accounts import (
     LONG,
     LONG_SHORT_MODE,
@@ -27,16 +27,10 @@ from okex_ws.simulator.engine.accounts import (
     TradingAccount,
 )
 from okex_ws.simulator.engine.funding import Funding
-from okex_ws.simulator.engine.lifecycle import EngineRules, Happening, OrderLifecycle, short_of
-from okex_ws.simulator.engine.matching import TradingBook
+from okex_ws.simulator.engine.lifecycle import EngineRules, Happening, OrderLifecycle
 from okex_ws.simulator.engine.orders import (
     AMENDED_BY_USER,
-    AMENDED_REDUCE_ONLY,
-    CANCELED,
     CANCELED_BY_USER,
-    CANCELED_FOK,
-    CANCELED_POST_ONLY,
-    FILLED,
     ZERO,
     BalanceChanged,
     Execution,
@@ -44,6 +38,7 @@ from okex_ws.simulator.engine.orders import (
     Order,
     OrderChanged,
 )
+from okex_ws.simulator.engine.placement import OrderPlacement
 from okex_ws.simulator.engine.prices import Prices
 from okex_ws.simulator.engine.terms import InstrumentTerms
 from okex_ws.simulator.errors import ApiError
@@ -72,7 +67,7 @@ DEFAULT_FUNDS: Mapping[str, Decimal] = {
     "ETH": Decimal(100),
     "USDC": Decimal(100_000),
 }
-"""What a funded account of the simulator begins with."""
+"""First funds of an account of the simulator."""
 
 _EXACT = Context(prec=60)
 """Wide enough that no sum or product of money is ever rounded."""
@@ -81,7 +76,7 @@ _AMEND_FAILED = "0"
 
 
 class Engine:
-    """One trading floor. instruments: whose reading of the reference rows counts (default: the market's)."""
+    """Engine of one exchange. instruments: source of the reference rows of an instType (default: the market)."""
 
     def __init__(
         self,
@@ -94,10 +89,12 @@ class Engine:
     ) -> None:
         self.rules = rules if rules is not None else EngineRules()
         self.now = now
-        self._readings = Prices(market, instruments if instruments is not None else market.instruments)
-        self._dealing = OrderLifecycle(market, self._readings, self.rules, seed)
-        self._funding = Funding(self._dealing, self._readings)
-        self.books = self._dealing.books
+        self._prices = Prices(market, instruments if instruments is not None else market.instruments)
+        self._lifecycle = OrderLifecycle(market, self._prices, self.rules, seed)
+        self._margins = self._lifecycle.margins
+        self._funding = Funding(self._lifecycle, self._prices)
+        self._placement = OrderPlacement(self._lifecycle, self._prices, self._funding)
+        self.books = self._lifecycle.books
         self.accounts: dict[str, TradingAccount] = self.books.clients
 
     # Accounts
@@ -110,41 +107,41 @@ class Engine:
         position_mode: str = NET_MODE,
         fees: Fees | None = None,
     ) -> TradingAccount:
-        """A new client with this money; raises ValueError when the uid is taken."""
+        """Open an account with these funds. Raises ValueError if the uid is taken."""
         if uid in self.accounts:
-            raise ValueError(f"there is an account {uid} already; choose another uid")
+            raise ValueError(f"account {uid} already exists; choose another uid")
         account = self.accounts[uid] = TradingAccount(uid, position_mode, fees if fees is not None else Fees())
         for currency, amount in balances.items():
             account.pay(currency, amount, self.now)
         return account
 
     def deposit(self, uid: str, currency: str, amount: Decimal, now: int) -> None:
-        """Money from outside."""
+        """Add money from outside."""
         self.accounts[uid].pay(currency, amount, now)
-        self._dealing.happenings.append(BalanceChanged(uid, (currency,), "transferred"))
+        self._lifecycle.happenings.append(BalanceChanged(uid, (currency,), "transferred"))
 
     def leverage(self, uid: str, instrument: str, position_side: str = NET) -> Decimal:
-        """The leverage in force."""
-        return self._dealing.leverage(self.accounts[uid], self._readings.terms(instrument), position_side)
+        """Return the leverage in force."""
+        return self._margins.leverage(self.accounts[uid], self._prices.terms(instrument), position_side)
 
     def set_leverage(self, uid: str, instrument: str, leverage: Decimal, now: int, *, position_side: str = NET) -> None:
-        """Set it, from 1 to what the instrument allows. Raises ApiError 51000, 59102 (too high), 59108 (margin)."""
+        """Set the leverage, from 1 to the instrument's maximum. Raises ApiError 51000, 59102 (too high), 59108 (margin)."""
         self.now = now
-        account, terms = self.accounts[uid], self._readings.terms(instrument)
-        if terms.instrument_type not in entry.DERIVATIVES:
-            raise entry.parameter("instId")
+        account, terms = self.accounts[uid], self._prices.terms(instrument)
+        if terms.instrument_type not in validation.DERIVATIVES:
+            raise validation.parameter("instId")
         if position_side not in ((LONG, SHORT) if account.position_mode == LONG_SHORT_MODE else (NET,)):
-            raise entry.parameter("posSide")
+            raise validation.parameter("posSide")
         if not leverage.is_finite() or leverage < 1:
-            raise entry.parameter("lever")
+            raise validation.parameter("lever")
         if terms.max_leverage is not None and leverage > terms.max_leverage:
             raise ApiError("59102", f"Leverage exceeds the maximum limit {terms.max_leverage}")
         with localcontext(_EXACT):
             key = (instrument, position_side)
             before = account.leverages.get(key)
-            is_lower = leverage < self._dealing.leverage(account, terms, position_side)
+            is_lower = leverage < self._margins.leverage(account, terms, position_side)
             account.leverages[key] = leverage
-            if is_lower and self._dealing.available(account, terms.settle, with_profit=True) < ZERO:
+            if is_lower and self._margins.available(account, terms.settle, with_profit=True) < ZERO:
                 if before is None:
                     del account.leverages[key]
                 else:
@@ -155,204 +152,75 @@ class Engine:
                 position.leverage = leverage
                 if position.size:
                     position.updated = now
-                    self._dealing.happenings.append(PositionChanged(uid, position.copy(), "set_leverage"))
-            self._dealing.happenings.append(BalanceChanged(uid, (terms.settle,), "set_leverage"))
+                    self._lifecycle.happenings.append(PositionChanged(uid, position.copy(), "set_leverage"))
+            self._lifecycle.happenings.append(BalanceChanged(uid, (terms.settle,), "set_leverage"))
 
     def set_position_mode(self, uid: str, mode: str) -> None:
-        """net_mode or long_short_mode. Raises ApiError 51000, 59000 while there are positions or orders."""
+        """Set net_mode or long_short_mode. Raises ApiError 51000, 59000 while there are positions or orders."""
         account = self.accounts[uid]
         if mode not in (NET_MODE, LONG_SHORT_MODE):
-            raise entry.parameter("posMode")
+            raise validation.parameter("posMode")
         if account.open or any(position.size for position in account.positions.values()):
             raise ApiError("59000", "Setting failed. Cancel any open orders, close positions, and stop trading bots first.")
         account.position_mode = mode
 
     def available(self, uid: str, currency: str, *, equity: bool = False) -> Decimal:
-        """What new orders may use: of cash alone (SPOT), or with the open profit (contracts). May be below zero."""
+        """Return the funds for new orders: cash alone (SPOT), or with open profit (contracts). May be below zero."""
         with localcontext(_EXACT):
-            return self._dealing.available(self.accounts[uid], currency, with_profit=equity)
+            return self._margins.available(self.accounts[uid], currency, with_profit=equity)
 
     def equity(self, uid: str, currency: str) -> Decimal:
-        """Cash and open profit."""
+        """Return cash plus open profit."""
         with localcontext(_EXACT):
             account = self.accounts[uid]
-            return account.balance(currency).cash + self._dealing.tied(account, currency)[2]
+            return account.balance(currency).cash + self._margins.contracts(account, currency)[2]
 
     def frozen(self, uid: str, currency: str) -> Decimal:
-        """What open orders bind of a currency, SPOT and contracts together."""
+        """Return the funds of a currency that open orders bind, SPOT and contracts together."""
         with localcontext(_EXACT):
             account = self.accounts[uid]
-            return account.balance(currency).frozen + self._dealing.tied(account, currency)[0]
+            return account.balance(currency).frozen + self._margins.contracts(account, currency)[0]
 
     def freeze(self, uid: str, currency: str, amount: Decimal) -> None:
-        """Money that an order elsewhere binds, such as a spread's; below zero lets it go."""
+        """Freeze money for an order outside the engine, such as a spread's; a negative amount releases it."""
         with localcontext(_EXACT):
             self.accounts[uid].balance(currency).frozen += amount
-        self._dealing.happenings.append(BalanceChanged(uid, (currency,), ""))
+        self._lifecycle.happenings.append(BalanceChanged(uid, (currency,), ""))
 
     def unrealised(self, position: AccountPosition) -> Decimal | None:
-        """Open profit by the mark price, None where none is known."""
+        """Return the open profit by the mark price, None without one."""
         with localcontext(_EXACT):
-            return self._dealing.unrealised(self._readings.known(position.instrument), position)
+            return self._margins.unrealised(self._prices.known(position.instrument), position)
 
     def margin(self, position: AccountPosition) -> Decimal:
-        """Initial margin of a position by the mark price, in its currency."""
+        """Return the initial margin of a position by the mark price, in its currency."""
         with localcontext(_EXACT):
-            terms = self._readings.known(position.instrument)
-            return self._dealing.margin(self.accounts[position.uid], terms, position)
+            terms = self._prices.known(position.instrument)
+            return self._margins.margin(self.accounts[position.uid], terms, position)
 
     def mark(self, instrument: str) -> Decimal | None:
-        """The mark price: the market's, else the middle of its book, else its last trade."""
-        return self._readings.mark(instrument)
+        """Return the mark price: the market's, else the mid price, else the last trade."""
+        return self._prices.mark(instrument)
 
-    def check_trades(self, instrument: str) -> None:
-        """Whether an instrument takes orders now; raises ApiError 51001, 51021, 51022, 51027."""
-        entry.check_state(self._readings.terms(instrument))
+    def check_tradable(self, instrument: str) -> None:
+        """Raise ApiError 51001, 51021, 51022 or 51027 if an instrument takes no orders now."""
+        validation.check_state(self._prices.terms(instrument))
 
-    def trades(self, instrument: str) -> bool:
-        """Whether what rests in an instrument that was asked for before may trade."""
-        return self._readings.trades(instrument)
+    def is_tradable(self, instrument: str) -> bool:
+        """True if resting orders of a known instrument may trade."""
+        return self._prices.is_tradable(instrument)
 
     def terms(self, instrument: str) -> InstrumentTerms:
-        """How an instrument trades; raises ApiError 51001."""
-        return self._readings.terms(instrument)
+        """Return the terms of an instrument. Raises ApiError 51001."""
+        return self._prices.terms(instrument)
 
     # Orders
 
     def place(self, uid: str, new: NewOrder, now: int) -> Order:
-        """Take an order and match it at once; raises ApiError."""
+        """Accept an order and match it at once. Raises ApiError."""
         self.now = now
         with localcontext(_EXACT):
-            return self._place(self.accounts[uid], new, now)
-
-    def _place(self, account: TradingAccount, new: NewOrder, now: int) -> Order:
-        terms = self._readings.terms(new.instrument)
-        entry.check_state(terms)
-        entry.check_words(new, terms, account)
-        counts_quote = entry.counts_quote(new, terms)
-        is_priced = new.order_type not in entry.UNPRICED
-        if is_priced:
-            if new.price is None:
-                raise ApiError("50014", "Parameter px can not be empty.")
-            entry.check_price(new.price, terms, new.side == "buy", self._readings.band(new.instrument))
-        if counts_quote:
-            entry.check_quote_amount(new.size, terms)
-        else:
-            entry.check_size(new.size, terms)
-            entry.check_most(new.size, new.price if is_priced else None, terms)
-        entry.check_counts(account, new.instrument, self.rules)
-        entry.check_name(account, new.client_order_id)
-        room = None if terms.is_spot else entry.reducible(account, new)
-        order = self._order(account, terms, new, now, counts_quote=counts_quote, only_reduces=room is not None)
-        asked = order.size
-        if room is not None and asked > room:
-            order.size = order.left = room
-        dealing = self._dealing
-        pit = dealing.pit(order.instrument)
-        self._require_funds(account, terms, order, pit)
-        dealing.open(account, order)
-        limit = self._limit(order)
-        if order.order_type == "post_only" and pit.next_offer(order.is_buy, limit) is not None:
-            dealing.finish(account, terms, order, CANCELED, now, CANCELED_POST_ONLY)
-            dealing.tell(order)
-            return order
-        if order.size != asked:
-            order.amend_source = AMENDED_REDUCE_ONLY
-            dealing.tell(order, amend_result="0")
-        dealing.tell(order)
-        if order.order_type == "fok" and not self._fills_at_once(order, pit, limit):
-            dealing.cancel(account, terms, order, now, CANCELED_FOK)
-            return order
-        self._trade_and_rest(account, terms, order, limit, now)
-        return order
-
-    def _order(
-        self, account: TradingAccount, terms: InstrumentTerms, new: NewOrder, now: int, *, counts_quote: bool, only_reduces: bool
-    ) -> Order:
-        side = "" if terms.is_spot else new.position_side or NET
-        target = ""
-        if terms.is_spot and new.order_type == "market":
-            target = "quote_ccy" if counts_quote else "base_ccy"
-        return Order(
-            order_id=self._dealing.new_order_id(),
-            uid=account.uid,
-            instrument=new.instrument,
-            instrument_type=terms.instrument_type,
-            side=new.side,
-            order_type=new.order_type,
-            size=new.size,
-            price=None if new.order_type in entry.UNPRICED else new.price,
-            trade_mode=new.trade_mode,
-            position_side=side,
-            reduce_only=new.reduce_only,
-            target_currency=target,
-            client_order_id=new.client_order_id,
-            tag=new.tag,
-            currency=new.currency,
-            self_trade=new.self_trade,
-            ban_amend=new.ban_amend,
-            leverage=None if terms.is_spot else self._dealing.leverage(account, terms, side),
-            created=now,
-            updated=now,
-            left=new.size,
-            counts_quote=counts_quote,
-            only_reduces=only_reduces,
-        )
-
-    def _limit(self, order: Order) -> Decimal | None:
-        """The worst price an order may trade at. An optimal_limit_ioc goes as far as the price band."""
-        if order.order_type != "optimal_limit_ioc":
-            return order.price
-        band = self._readings.band(order.instrument)
-        return None if band is None else band[0] if order.is_buy else band[1]
-
-    def _require_funds(self, account: TradingAccount, terms: InstrumentTerms, order: Order, pit: TradingBook) -> None:
-        """Whether the account can pay for an order; what is priced is bound from here on. Raises ApiError 51008."""
-        dealing = self._dealing
-        if order.price is not None:
-            dealing.require_funds(account, terms, order, order.price, order.left)
-        elif not terms.is_spot:
-            offer = pit.next_offer(order.is_buy, None)
-            price = offer.price if offer is not None else self._readings.mark(order.instrument)
-            if price is not None and price > ZERO:
-                dealing.require_funds(account, terms, order, price, order.left)
-                dealing.bind(account, terms, order, None, ZERO)
-        else:
-            currency = terms.quote if order.is_buy else terms.base
-            if self._market_need(order, pit) > dealing.available(account, currency, with_profit=False):
-                raise short_of(currency)
-
-    def _market_need(self, order: Order, pit: TradingBook) -> Decimal:
-        """What a SPOT market order gives away: exactly known, since it trades before anything can change."""
-        if order.is_buy == order.counts_quote:
-            return order.left
-        need, left = ZERO, order.left
-        for price, size in pit.reach(order.is_buy, None, order.uid, order.self_trade != "cancel_maker"):
-            if order.counts_quote:
-                part = min(size, left / price)
-                need, left = need + part, left - part * price
-            else:
-                part = min(size, left)
-                need, left = need + part * price, left - part
-            if left <= ZERO:
-                break
-        return need
-
-    def _fills_at_once(self, order: Order, pit: TradingBook, limit: Decimal | None) -> bool:
-        """Whether a fill-or-kill order finds its whole size."""
-        reach = pit.reach(order.is_buy, limit, order.uid, order.self_trade != "cancel_maker")
-        return sum((size for _, size in reach), ZERO) >= order.left
-
-    def _trade_and_rest(
-        self, account: TradingAccount, terms: InstrumentTerms, order: Order, limit: Decimal | None, now: int
-    ) -> None:
-        """Match, and let rest what may."""
-        self._dealing.match(account, terms, order, limit, now)
-        self._funding.follow(terms)
-        if order.is_open:
-            self._dealing.pit(order.instrument).rest(order)
-            if order.bound:
-                self._dealing.tell_bound(terms, order)
+            return self._placement.place(self.accounts[uid], new, now)
 
     def amend(
         self,
@@ -365,9 +233,10 @@ class Engine:
         request_id: str = "",
         cancel_on_fail: bool = False,
     ) -> Order:
-        """Change size (the total, filled part included; no more than is filled ends the order as filled) or price. Less
-        size keeps the place in the queue, anything else loses it. Raises ApiError 51500 (nothing to change), 51503
-        (done already), 51511 (post-only would take) and those of `place`; with cancel_on_fail the order is then canceled.
+        """Change the size (the total with the filled part; at most the filled size ends the order as filled) or the price.
+        A smaller size keeps the place in the queue, any other change loses it. Raises ApiError 51500 (nothing to
+        change), 51503 (ended), 51511 (post-only would take) and those of `place`; with cancel_on_fail the order is then
+        canceled.
         """
         self.now = now
         account = self.accounts[uid]
@@ -376,81 +245,34 @@ class Engine:
         if size in (None, order.size) and price in (None, order.price):
             raise ApiError("51500", "You must enter a price, quantity, or TP/SL.")
         with localcontext(_EXACT):
-            terms = self._readings.terms(order.instrument)
+            terms = self._prices.terms(order.instrument)
             try:
-                self._amend(account, terms, order, size, price, request_id, now)
+                self._placement.amend(account, terms, order, size, price, request_id, now)
             except ApiError:
                 if cancel_on_fail:
                     order.amend_source = AMENDED_BY_USER
-                    self._dealing.cancel(account, terms, order, now, _AMEND_FAILED, request_id=request_id, amend_result="1")
+                    self._lifecycle.cancel(account, terms, order, now, _AMEND_FAILED, request_id=request_id, amend_result="1")
                 raise
         return order
 
-    def _amend(
-        self,
-        account: TradingAccount,
-        terms: InstrumentTerms,
-        order: Order,
-        size: Decimal | None,
-        price: Decimal | None,
-        request_id: str,
-        now: int,
-    ) -> None:
-        dealing = self._dealing
-        entry.check_state(terms)
-        new_size = order.size if size is None else size
-        new_price = order.price if price is None else price
-        assert new_price is not None
-        source = AMENDED_BY_USER
-        if price is not None:
-            entry.check_price(new_price, terms, order.is_buy, self._readings.band(order.instrument))
-        if new_size <= order.filled:
-            if not new_size.is_finite() or new_size <= ZERO:
-                raise entry.parameter("newSz")
-            order.size, order.left, order.amend_source = order.filled, ZERO, source
-            dealing.finish(account, terms, order, FILLED, now)
-            dealing.tell(order, request_id=request_id, amend_result="0")
-            dealing.tell_bound(terms, order)
-            return
-        entry.check_size(new_size, terms)
-        entry.check_most(new_size, new_price, terms)
-        if order.only_reduces:
-            room = order.filled + abs(account.held(order.instrument, order.position_side))
-            if new_size > room:
-                new_size, source = room, _AMENDED_AND_SHRUNK
-        pit = dealing.pit(order.instrument)
-        if order.order_type == "post_only" and pit.next_offer(order.is_buy, new_price) is not None:
-            raise ApiError("51511", "Operation failed as the order price doesn't meet the requirement for Post Only orders")
-        dealing.require_funds(account, terms, order, new_price, new_size - order.filled)
-        keeps_place = new_price == order.price and new_size <= order.size
-        if not keeps_place:
-            pit.own(order).remove(order)
-        order.size, order.left, order.price = new_size, new_size - order.filled, new_price
-        order.amend_source, order.updated = source, now
-        dealing.tell(order, request_id=request_id, amend_result="0")
-        if keeps_place:
-            dealing.tell_bound(terms, order)
-        else:
-            self._trade_and_rest(account, terms, order, new_price, now)
-
     def cancel(self, uid: str, order: Order, now: int, *, source: str = CANCELED_BY_USER) -> Order:
-        """Cancel what is left. Raises ApiError 51400 when nothing is."""
+        """Cancel the rest of an order. Raises ApiError 51400 if it has ended."""
         self.now = now
         if not order.is_open:
             raise ApiError("51400", "Cancellation failed as the order has been filled, canceled or does not exist.")
         with localcontext(_EXACT):
-            terms = self._readings.known(order.instrument)
-            self._dealing.cancel(self.accounts[uid], terms, order, now, source)
+            terms = self._prices.known(order.instrument)
+            self._lifecycle.cancel(self.accounts[uid], terms, order, now, source)
         return order
 
-    def left_of(self, order: Order) -> Decimal:
-        """What an order has brought in, in whole lots: what filled, less the fee where that is taken from the coins bought."""
-        terms = self._readings.known(order.instrument)
+    def net_filled(self, order: Order) -> Decimal:
+        """Return the filled size in whole lots, less the fee where it is charged in the coins bought."""
+        terms = self._prices.known(order.instrument)
         gained = order.filled + (order.fee if terms.is_spot and order.is_buy else ZERO)
         return gained if terms.lot is None else gained // terms.lot * terms.lot
 
     def find(self, uid: str, instrument: str, *, order_id: str = "", client_order_id: str = "") -> Order | None:
-        """The order of this account and instrument; order_id wins; a client id used again finds the latest."""
+        """Return an order of this account and instrument. order_id has priority; a reused client id finds the latest."""
         account = self.accounts[uid]
         if order_id:
             order = account.known.get(order_id)
@@ -458,26 +280,26 @@ class Engine:
         return account.named.get((instrument, client_order_id)) if client_order_id else None
 
     def open_orders(self, uid: str) -> list[Order]:
-        """Pending orders, oldest first."""
+        """Return pending orders, oldest first."""
         return list(self.accounts[uid].open.values())
 
     def orders(self, uid: str) -> Sequence[Order]:
-        """Every remembered order, oldest first."""
+        """Return every kept order, oldest first."""
         return list(self.accounts[uid].known.values())
 
     def executions(self, uid: str) -> Sequence[Execution]:
-        """Every remembered execution, oldest first."""
+        """Return every kept execution, oldest first."""
         return self.accounts[uid].executions
 
     def settle(
         self, uid: str, instrument: str, *, is_buy: bool, price: Decimal, size: Decimal, is_maker: bool, now: int
     ) -> tuple[int, Leg]:
-        """Book a trade with the market that was agreed elsewhere, such as a leg of a spread: its id and what it did."""
+        """Post a trade with the market that was agreed elsewhere, such as a leg of a spread. Returns its id and effect."""
         self.now = now
         with localcontext(_EXACT):
-            return self._dealing.settle(
+            return self._lifecycle.settle(
                 self.accounts[uid],
-                self._readings.terms(instrument),
+                self._prices.terms(instrument),
                 is_buy=is_buy,
                 price=price,
                 size=size,
@@ -488,23 +310,23 @@ class Engine:
     # Time
 
     def deadline(self) -> int | None:
-        """The next instant at which the floor itself has something to do: a funding settlement."""
+        """Return the instant of the next funding settlement."""
         return self._funding.deadline()
 
     def advance(self, now: int) -> None:
-        """The market has come to `now`: resting orders meet what it has printed and published, due funding is settled."""
+        """Match resting orders with the market's trades and books until `now`, and settle due funding."""
         self.now = now
-        self._readings.forget()
+        self._prices.clear()
         with localcontext(_EXACT):
-            self._dealing.market_moved(now)
+            self._lifecycle.meet_market(now)
             self._funding.settle(now)
 
     def forget_instruments(self) -> None:
-        """Reference rows have changed between two instants of the market: read them anew."""
-        self._readings.reread()
+        """Read the reference rows again: they have changed between two instants of the market."""
+        self._prices.reread()
 
     def take(self) -> list[Happening]:
-        """What happened since the last call, in order."""
-        told = self._dealing.happenings[:]
-        self._dealing.happenings.clear()
-        return told
+        """Return the changes since the last call, in order."""
+        taken = self._lifecycle.happenings[:]
+        self._lifecycle.happenings.clear()
+        return taken

@@ -1,7 +1,7 @@
-"""OrderLifecycle: what happens to an order once it is taken: what it binds, whom it meets, what its fills move, how it ends.
+"""OrderLifecycle: matching, fills and the end of orders that validation has accepted.
 
-In: orders that entry has checked; out: happenings, in order, in `happenings`. The floor decides when; this file decides
-what follows. Every fill has a counterparty (accounts.Books), every change is told.
+In: accepted orders. Out: changes of orders, positions and balances, in order, in `happenings`. Every fill has a
+counterparty (AccountBooks).
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from okex_ws.simulator.engine.accounts import NET, AccountBooks, AccountPosition, Leg, Pending, PositionChanged, TradingAccount
+from okex_ws.simulator.engine.accounts import NET, AccountBooks, Leg, PositionChanged, TradingAccount
+from okex_ws.simulator.engine.margin import Margins
 from okex_ws.simulator.engine.matching import TradingBook
 from okex_ws.simulator.engine.orders import (
     AMENDED_REDUCE_ONLY,
@@ -28,9 +29,8 @@ from okex_ws.simulator.engine.orders import (
     OrderChanged,
 )
 from okex_ws.simulator.engine.prices import Prices
-from okex_ws.simulator.engine.terms import AVERAGE, InstrumentTerms, money
+from okex_ws.simulator.engine.terms import AVERAGE, InstrumentTerms
 from okex_ws.simulator.engine.validation import IMMEDIATE, UNPRICED
-from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import Market
 from okex_ws.simulator.seeded_random import SeededRandom
 
@@ -43,8 +43,8 @@ Happening = OrderChanged | BalanceChanged | PositionChanged
 
 @dataclass(frozen=True, slots=True)
 class EngineRules:
-    """Figures of the floor (OKX V5 docs, "Place order": 4000 pending orders per account, 500 per instrument, 1000
-    matches per taker). leverage: what an instrument begins with. remembered: finished orders, and executions, kept per
+    """Figures of the engine (OKX V5 docs, "Place order": 4000 pending orders per account, 500 per instrument, 1000 matches
+    per taker). leverage: the first leverage of an instrument. remembered: finished orders, and executions, kept per
     account.
     """
 
@@ -56,170 +56,52 @@ class EngineRules:
 
 
 class OrderLifecycle:
-    """The floor's inner works."""
+    """Orders of all accounts from acceptance to the end, and the trades between."""
 
-    def __init__(self, market: Market, readings: Prices, rules: EngineRules, seed: int) -> None:
+    def __init__(self, market: Market, prices: Prices, rules: EngineRules, seed: int) -> None:
         self.books = AccountBooks()
-        self.readings = readings
+        self.prices = prices
         self.rules = rules
+        self.margins = Margins(prices, rules.leverage)
         self.happenings: list[Happening] = []
-        self.pits: dict[str, TradingBook] = {}
+        self._trading_books: dict[str, TradingBook] = {}
         self._market = market
         self._trade_id = FIRST_TRADE_ID
         self._order_id = _FIRST_ORDER_ID + SeededRandom(seed).fork("order ids").below(10**15)
-        self._looked: set[str] = set()
+        self._refreshed: set[str] = set()
 
     def new_order_id(self) -> str:
-        """The next one: a higher number than all before."""
+        """Return the next order id, higher than all before."""
         self._order_id += 1
         return str(self._order_id)
 
-    # AccountBooks
-
-    def pit(self, instrument: str) -> TradingBook:
-        """The instrument's book of clients' orders, its view of the market no older than the last instant."""
-        pit = self.pits.get(instrument)
-        if pit is None:
+    def trading_book(self, instrument: str) -> TradingBook:
+        """Return the instrument's book of clients' orders, with the market as of its last instant."""
+        book = self._trading_books.get(instrument)
+        if book is None:
             self._market.follow(instrument)
-            pit = self.pits[instrument] = TradingBook(self._market, instrument)
-        elif instrument not in self._looked:
-            pit.external.refresh()
-        self._looked.add(instrument)
-        return pit
+            book = self._trading_books[instrument] = TradingBook(self._market, instrument)
+        elif instrument not in self._refreshed:
+            book.external.refresh()
+        self._refreshed.add(instrument)
+        return book
 
-    def market_moved(self, now: int) -> None:
-        """Resting orders against what the market has printed and published since the last time."""
-        self._looked.clear()
-        for instrument, pit in self.pits.items():
-            if pit.is_idle():
+    def meet_market(self, now: int) -> None:
+        """Match resting orders with the market's trades and books since the last call."""
+        self._refreshed.clear()
+        for instrument, book in self._trading_books.items():
+            if book.is_idle():
                 continue
-            self._looked.add(instrument)
-            if not self.readings.trades(instrument):
-                pit.pass_over_prints()  # what is printed or shown while it is suspended reaches nobody
+            self._refreshed.add(instrument)
+            if not self.prices.is_tradable(instrument):
+                book.skip_trades()  # trades and books of a suspended instrument fill no order
                 continue
-            terms = self.readings.known(instrument)
-            for fill in pit.fills():
+            terms = self.prices.known(instrument)
+            for fill in book.fills():
                 self.trade(terms, fill.order.price or ZERO, fill.size, None, fill.order, now)
 
-    # What orders bind
-
-    def bind(self, account: TradingAccount, terms: InstrumentTerms, order: Order, price: Decimal | None, left: Decimal) -> None:
-        """Let an order bind what `left` of it needs at a price: coins on SPOT, its value elsewhere; nothing at zero."""
-        if terms.is_spot:
-            need = ZERO if price is None else left * price if order.is_buy else left
-            if need != order.bound:
-                account.balance(terms.quote if order.is_buy else terms.base).frozen += need - order.bound
-                order.bound = need
-            return
-        if order.only_reduces:
-            return
-        value = ZERO if price is None or left == ZERO else terms.value(price, left)
-        pending = self.pending(account, order.instrument, order.position_side)
-        if order.is_buy:
-            pending.buy_size += left - order.bound_size
-            pending.buy_value += value - order.bound
-        else:
-            pending.sell_size += left - order.bound_size
-            pending.sell_value += value - order.bound
-        order.bound, order.bound_size = value, left
-
-    def pending(self, account: TradingAccount, instrument: str, side: str) -> Pending:
-        """The sums of an account's open orders in an instrument and position side."""
-        found = account.pending.get((instrument, side))
-        if found is None:
-            found = account.pending[instrument, side] = Pending()
-        return found
-
-    def leverage(self, account: TradingAccount, terms: InstrumentTerms, side: str) -> Decimal:
-        """What was set, else the rules' figure as far as the instrument allows it."""
-        chosen = account.leverages.get((terms.instrument, side))
-        if chosen is not None:
-            return chosen
-        return min(self.rules.leverage, terms.max_leverage or self.rules.leverage)
-
-    def order_margin(self, account: TradingAccount, terms: InstrumentTerms, side: str) -> Decimal:
-        """Margin and taker fee that open orders need for what they would open."""
-        pending = account.pending.get((terms.instrument, side))
-        if pending is None:
-            return ZERO
-        value = pending.opening_value(account.held(terms.instrument, side))
-        if value == ZERO:
-            return ZERO
-        fee = max(ZERO, value * account.fees.derivative_taker)
-        return money(value / self.leverage(account, terms, side) + fee)
-
-    def margin(self, account: TradingAccount, terms: InstrumentTerms, position: AccountPosition) -> Decimal:
-        """Initial margin of a position, by the mark price where there is one."""
-        if position.size == ZERO:
-            return ZERO
-        mark = self.readings.mark(terms.instrument)
-        value = abs(position.cost) if mark is None else terms.value(mark, abs(position.size))
-        return money(value / self.leverage(account, terms, position.side))
-
-    def unrealised(self, terms: InstrumentTerms, position: AccountPosition) -> Decimal | None:
-        """Open profit, None where no mark price is known."""
-        if position.size == ZERO:
-            return ZERO
-        mark = self.readings.mark(terms.instrument)
-        return None if mark is None else position.unrealised(terms, mark)
-
-    def tied(self, account: TradingAccount, currency: str) -> tuple[Decimal, Decimal, Decimal]:
-        """(open orders' margin, positions' margin, open profit) of the contracts settled in a currency."""
-        orders = positions = profit = ZERO
-        for instrument, side in account.pending:
-            terms = self.readings.known(instrument)
-            if terms.settle != currency:
-                continue
-            orders += self.order_margin(account, terms, side)
-            position = account.positions.get((instrument, side))
-            if position is not None and position.size:
-                positions += self.margin(account, terms, position)
-                profit += self.unrealised(terms, position) or ZERO
-        return orders, positions, profit
-
-    def available(self, account: TradingAccount, currency: str, *, with_profit: bool) -> Decimal:
-        """What new orders may use; open profit counts only for contracts, open loss always. Below zero: overdrawn."""
-        balance = account.balance(currency)
-        free = balance.cash - balance.frozen
-        if not account.pending:
-            return free
-        orders, positions, profit = self.tied(account, currency)
-        return free - orders - positions + (profit if with_profit else min(ZERO, profit))
-
-    def require_funds(self, account: TradingAccount, terms: InstrumentTerms, order: Order, price: Decimal, left: Decimal) -> None:
-        """Bind what the order needs; raises ApiError 51008, with what it bound before, when that is not there."""
-        if terms.is_spot:
-            before, held = order.bound, order.bound
-            currency = terms.quote if order.is_buy else terms.base
-            self.bind(account, terms, order, price, left)
-            if order.bound <= held or self.available(account, currency, with_profit=False) >= ZERO:
-                return
-            account.balance(currency).frozen += before - order.bound
-            order.bound = before
-        else:
-            side = order.position_side
-            needed = self.order_margin(account, terms, side)
-            value, size = order.bound, order.bound_size
-            self.bind(account, terms, order, price, left)
-            currency = terms.settle
-            if self.order_margin(account, terms, side) <= needed:
-                return
-            if self.available(account, currency, with_profit=True) >= ZERO:
-                return
-            pending = self.pending(account, order.instrument, side)
-            if order.is_buy:
-                pending.buy_value += value - order.bound
-                pending.buy_size += size - order.bound_size
-            else:
-                pending.sell_value += value - order.bound
-                pending.sell_size += size - order.bound_size
-            order.bound, order.bound_size = value, size
-        raise short_of(currency)
-
-    # An order's life
-
     def open(self, account: TradingAccount, order: Order) -> None:
-        """An order is pending from now on."""
+        """Register an order as pending."""
         account.known[order.order_id] = account.open[order.order_id] = order
         account.counts[order.instrument] = account.counts.get(order.instrument, 0) + 1
         if order.client_order_id:
@@ -231,9 +113,9 @@ class OrderLifecycle:
     def finish(
         self, account: TradingAccount, terms: InstrumentTerms, order: Order, state: str, now: int, source: str = ""
     ) -> None:
-        """An order trades no more; it frees what it bound."""
-        self.bind(account, terms, order, None, ZERO)
-        self.pits[order.instrument].own(order).remove(order)
+        """End an order and free the funds it binds."""
+        self.margins.bind(account, terms, order, None, ZERO)
+        self._trading_books[order.instrument].side_of(order).remove(order)
         del account.open[order.order_id]
         account.counts[order.instrument] -= 1
         account.live_names.discard(order.client_order_id)
@@ -261,31 +143,29 @@ class OrderLifecycle:
         request_id: str = "",
         amend_result: str = "",
     ) -> None:
-        """End an order unfilled, and tell."""
+        """Cancel the rest of an order and emit the change."""
         had_bound = order.bound
         self.finish(account, terms, order, CANCELED, now, source)
-        self.tell(order, request_id=request_id, amend_result=amend_result)
+        self.emit(order, request_id=request_id, amend_result=amend_result)
         if had_bound:
-            self.tell_bound(terms, order)
+            self.emit_frozen(terms, order)
 
-    def tell(self, order: Order, execution: Execution | None = None, *, request_id: str = "", amend_result: str = "") -> None:
-        """Say what an order has become; the source of an amendment is said once."""
+    def emit(self, order: Order, execution: Execution | None = None, *, request_id: str = "", amend_result: str = "") -> None:
+        """Emit the new state of an order; the source of an amendment is emitted once."""
         self.happenings.append(OrderChanged(order.uid, order.copy(), execution, request_id, amend_result))
         order.amend_source = ""
 
-    def tell_bound(self, terms: InstrumentTerms, order: Order) -> None:
-        """Say that what orders bind has changed."""
+    def emit_frozen(self, terms: InstrumentTerms, order: Order) -> None:
+        """Emit that the frozen funds of an order's currency have changed."""
         currency = terms.settle if not terms.is_spot or order.is_buy else terms.base
         self.happenings.append(BalanceChanged(order.uid, (currency,), ""))
 
-    # Trades
-
     def match(self, account: TradingAccount, terms: InstrumentTerms, order: Order, limit: Decimal | None, now: int) -> None:
-        """Trade an order with whatever is better than or at `limit`, and end it if it may not rest."""
-        pit = self.pit(order.instrument)
+        """Match an order with all offers at `limit` or better, and end it if it may not rest."""
+        book = self.trading_book(order.instrument)
         matches = 0
         while order.is_open and order.left > ZERO:
-            offer = pit.next_offer(order.is_buy, limit)
+            offer = book.next_offer(order.is_buy, limit)
             if offer is None:
                 break
             maker = offer.maker
@@ -303,25 +183,25 @@ class OrderLifecycle:
                 return
             matches += 1
             if maker is None:
-                pit.take_outside(order.is_buy, offer.price, size)
+                book.take_external(order.is_buy, offer.price, size)
             self.trade(terms, offer.price, size, order, maker, now)
         if order.is_open and order.order_type in IMMEDIATE:
-            self._end_immediate(account, terms, order, pit, now)
+            self._end_immediate(account, terms, order, book, now)
 
-    def _end_immediate(self, account: TradingAccount, terms: InstrumentTerms, order: Order, pit: TradingBook, now: int) -> None:
-        """A market order is done when it has its size, or its money buys no further lot; any other rest is canceled."""
+    def _end_immediate(self, account: TradingAccount, terms: InstrumentTerms, order: Order, book: TradingBook, now: int) -> None:
+        """End an immediate order: filled if a market order has its size or cannot buy another lot, else canceled."""
         if order.order_type == "market" and terms.is_spot and order.filled:
-            offer = pit.next_offer(order.is_buy, None)
+            offer = book.next_offer(order.is_buy, None)
             if order.left == ZERO or (offer is not None and affordable(order, offer.price, terms) == ZERO):
                 self.finish(account, terms, order, FILLED, now)
-                self.tell(order)
+                self.emit(order)
                 return
         self.cancel(account, terms, order, now, CANCELED_FOK if order.order_type == "fok" else CANCELED_IOC_REST)
 
     def trade(
         self, terms: InstrumentTerms, price: Decimal, size: Decimal, taker: Order | None, maker: Order | None, now: int
     ) -> None:
-        """One trade between a taker and a maker; None stands for the market."""
+        """Execute one trade between a taker and a maker; None is the market."""
         self._trade_id += 1
         first, second = taker or maker, maker if taker else None
         assert first is not None
@@ -329,7 +209,7 @@ class OrderLifecycle:
         if second is not None:
             self._side(terms, second, price, size, now, is_maker=True)
         else:
-            self.books.book(
+            self.books.post(
                 self.books.outside,
                 terms,
                 is_buy=not first.is_buy,
@@ -346,12 +226,12 @@ class OrderLifecycle:
                 if order is not None:
                     account = self.books.clients[order.uid]
                     if account.reducing.get(order.instrument):
-                        self._hold_to_position(account, terms, order.position_side, now)
+                        self._limit_to_position(account, terms, order.position_side, now)
 
     def _side(self, terms: InstrumentTerms, order: Order, price: Decimal, size: Decimal, now: int, *, is_maker: bool) -> None:
-        """Book one client's side of a trade and tell."""
+        """Post one client's side of a trade and emit the changes."""
         account = self.books.clients[order.uid]
-        leg = self.books.book(
+        leg = self.books.post(
             account,
             terms,
             is_buy=order.is_buy,
@@ -359,7 +239,7 @@ class OrderLifecycle:
             size=size,
             maker=is_maker,
             side=order.position_side or NET,
-            leverage=self.leverage(account, terms, order.position_side),
+            leverage=self.margins.leverage(account, terms, order.position_side),
             trade_id=self._trade_id,
             now=now,
         )
@@ -385,20 +265,20 @@ class OrderLifecycle:
             liquidity="M" if is_maker else "T",
             profit=leg.profit,
             at=now,
-            mark=self.readings.mark(order.instrument),
+            mark=self.prices.mark(order.instrument),
         )
         account.executions.append(execution)
         if len(account.executions) > self.rules.remembered:
             account.executions.popleft()
             account.forgotten += 1
-        # A SPOT market order is said to be filled by a last word of its own, without a trade (OKX V5, "Order channel").
+        # A SPOT market order becomes filled in a last push of its own, without a trade (OKX V5, "Order channel").
         if order.left == ZERO and not (terms.is_spot and order.order_type == "market"):
             self.finish(account, terms, order, FILLED, now)
         else:
             order.state = PARTIALLY_FILLED
             if order.order_type not in UNPRICED:
-                self.bind(account, terms, order, order.price, order.left)
-        self.tell(order, execution)
+                self.margins.bind(account, terms, order, order.price, order.left)
+        self.emit(order, execution)
         if leg.position is not None:
             self.happenings.append(PositionChanged(order.uid, leg.position.copy(), "filled"))
         currencies = (terms.base, terms.quote) if terms.is_spot else (terms.settle,)
@@ -415,10 +295,10 @@ class OrderLifecycle:
         is_maker: bool,
         now: int,
     ) -> tuple[int, Leg]:
-        """Book a trade with the market that was agreed elsewhere, in a net position; gives its id and what it did."""
+        """Post a trade with the market that was agreed elsewhere, in a net position. Returns its id and its effect."""
         self._trade_id += 1
-        leverage = self.leverage(account, terms, NET)
-        leg = self.books.book(
+        leverage = self.margins.leverage(account, terms, NET)
+        leg = self.books.post(
             account,
             terms,
             is_buy=is_buy,
@@ -430,7 +310,7 @@ class OrderLifecycle:
             trade_id=self._trade_id,
             now=now,
         )
-        self.books.book(
+        self.books.post(
             self.books.outside,
             terms,
             is_buy=not is_buy,
@@ -445,13 +325,13 @@ class OrderLifecycle:
         if leg.position is not None:
             self.happenings.append(PositionChanged(account.uid, leg.position.copy(), "filled"))
         if not terms.is_spot and account.reducing.get(terms.instrument):
-            self._hold_to_position(account, terms, NET, now)
+            self._limit_to_position(account, terms, NET, now)
         currencies = (terms.base, terms.quote) if terms.is_spot else (terms.settle,)
         self.happenings.append(BalanceChanged(account.uid, currencies, "filled"))
         return self._trade_id, leg
 
-    def _hold_to_position(self, account: TradingAccount, terms: InstrumentTerms, side: str, now: int) -> None:
-        """Orders that only reduce never exceed the position: they shrink with it and end with it."""
+    def _limit_to_position(self, account: TradingAccount, terms: InstrumentTerms, side: str, now: int) -> None:
+        """Shrink orders that can only reduce to the size of the position; cancel them without one."""
         held = account.held(terms.instrument, side)
         for order in list(account.reducing[terms.instrument].values()):
             if order.position_side != side or not order.is_open:
@@ -462,11 +342,11 @@ class OrderLifecycle:
             elif order.left > room:
                 order.left, order.size = room, order.filled + room
                 order.amend_source, order.updated = AMENDED_REDUCE_ONLY, now
-                self.tell(order, amend_result="0")
+                self.emit(order, amend_result="0")
 
 
 def affordable(order: Order, price: Decimal, terms: InstrumentTerms) -> Decimal:
-    """How much of an order may trade at a price: for an amount of quote currency the whole lots it pays for."""
+    """Return the size of an order that may trade at a price: for a quote amount, the whole lots it pays for."""
     if not order.counts_quote:
         return order.left
     if terms.lot is None:
@@ -475,11 +355,6 @@ def affordable(order: Order, price: Decimal, terms: InstrumentTerms) -> Decimal:
 
 
 def average_price(terms: InstrumentTerms, order: Order) -> Decimal:
-    """The average price of what has filled, rounded to AVERAGE."""
+    """Return the average price of the fills, rounded to AVERAGE."""
     price = order.filled / order.turnover if terms.is_inverse else order.turnover / order.filled
     return price.quantize(AVERAGE).normalize()
-
-
-def short_of(currency: str) -> ApiError:
-    """51008 about a currency."""
-    return ApiError("51008", f"Order failed. Insufficient {currency} balance in account")

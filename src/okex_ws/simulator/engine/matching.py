@@ -1,7 +1,7 @@
 """Matching: clients' resting orders of one instrument in price-time order, among the market's own liquidity.
 
-At one price the queue is one: an order that comes to rest joins behind what the market shows there (`ahead`), and
-behind every client's order that came before it. No money here: who pays what is the floor's affair.
+There is one queue at a price: an order that comes to rest joins behind the market's published size (`ahead`) and behind
+every earlier client's order. Accounts post the money.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class OrderQueues:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a taker meets next: so much at a price, from a client's order or (maker None) from the market."""
+    """Best offer to a taker: a price and a size, of a client's order or (maker None) of the market."""
 
     price: Decimal
     size: Decimal
@@ -86,81 +86,81 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class MatchedFill:
-    """What the market does to a resting order: so much, at the order's own price."""
+    """Fill of a resting order by the market, at the order's own price."""
 
     order: Order
     size: Decimal
 
 
 class TradingBook:
-    """One instrument's resting orders and the market's book around them."""
+    """Resting orders of one instrument, and the market's book around them."""
 
     def __init__(self, market: Market, instrument: str) -> None:
         self.external = ExternalBook(market, instrument)
         self.bids, self.asks = OrderQueues(BIDS), OrderQueues(ASKS)
-        self._behind: dict[str, Order] = {}  # orders that may have something of the market's own ahead of them
+        self._behind: dict[str, Order] = {}  # orders that may have size of the market ahead of them
         self._market = market
         self._instrument = instrument
-        self._prints_seen = 0
-        self._last_print = ""
+        self._trades_seen = 0
+        self._last_trade = ""
         self.external.refresh()
-        self.pass_over_prints()
+        self.skip_trades()
 
     def is_empty(self) -> bool:
-        """Whether no client's order rests here."""
+        """True if no client's order rests."""
         return not self.bids and not self.asks
 
     def is_idle(self) -> bool:
-        """Whether it is all the same what the market does: nothing rests here, nothing taken is remembered."""
-        return not self.bids and not self.asks and not self.external.is_depleted()
+        """True if the market's changes have no effect: no order rests and no taken size is kept."""
+        return not self.bids and not self.asks and not self.external.has_taken()
 
-    def own(self, order: Order) -> OrderQueues:
-        """The side in which an order rests."""
+    def side_of(self, order: Order) -> OrderQueues:
+        """Return the queues in which an order rests."""
         return self.bids if order.side == "buy" else self.asks
 
     def rest(self, order: Order) -> None:
-        """Let an order rest, behind what the market shows at its price."""
+        """Add an order to its queue, behind the market's published size."""
         assert order.price is not None
         if self.is_empty():
-            self.pass_over_prints()
-        side = self.own(order)
-        order.ahead = self.external.at(side.name, order.price)
+            self.skip_trades()
+        side = self.side_of(order)
+        order.ahead = self.external.size_at(side.name, order.price)
         if order.ahead > ZERO:
             self._behind[order.order_id] = order
         side.add(order)
 
     def next_offer(self, is_buy: bool, limit: Decimal | None) -> Offer | None:
-        """The best a taker can have now, at `limit` or better."""
+        """Return the best offer to a taker at `limit` or better, None if there is none."""
         side = self.asks if is_buy else self.bids
-        outside = self.external.best(side.name)
+        external = self.external.best(side.name)
         maker = side.best()
         if maker is None:
-            if outside is None:
+            if external is None:
                 return None
-            price, size = outside
+            price, size = external
             offer = Offer(price, size, None)
         else:
             assert maker.price is not None
             price = maker.price
-            if outside is not None and (outside[0] < price if is_buy else outside[0] > price):
-                offer = Offer(outside[0], outside[1], None)
-            elif outside is not None and outside[0] == price and maker.ahead > ZERO:
-                offer = Offer(price, min(maker.ahead, outside[1]), None)
+            if external is not None and (external[0] < price if is_buy else external[0] > price):
+                offer = Offer(external[0], external[1], None)
+            elif external is not None and external[0] == price and maker.ahead > ZERO:
+                offer = Offer(price, min(maker.ahead, external[1]), None)
             else:
                 offer = Offer(price, maker.left, maker)
         if limit is not None and (offer.price > limit if is_buy else offer.price < limit):
             return None
         return offer
 
-    def take_outside(self, is_buy: bool, price: Decimal, size: Decimal) -> None:
-        """A taker had this much of the market's own at a price: the queue moves up."""
+    def take_external(self, is_buy: bool, price: Decimal, size: Decimal) -> None:
+        """Take a size of the market at a price: the queue moves up."""
         side = self.asks if is_buy else self.bids
         self.external.take(side.name, price, size)
         _move_up(side.queue(price), size)
 
     def reach(self, is_buy: bool, limit: Decimal | None, taker: str, stops_at_own: bool) -> list[tuple[Decimal, Decimal]]:
-        """(price, size) that a taker of this account could have, best first, by price; its own orders are none of it,
-        and nothing behind them is either if `stops_at_own`.
+        """Return (price, size) that a taker of this account can reach, best first. The account's own orders are left out,
+        and so are all orders behind them if `stops_at_own`.
         """
         side = self.asks if is_buy else self.bids
         at: dict[Decimal, Decimal] = dict(self.external.walk(side.name))
@@ -173,7 +173,7 @@ class TradingBook:
                 if order.uid != taker:
                     total += order.left
                 elif stops_at_own:
-                    before = sum((o.left for o in _until(queue, order)), ZERO)
+                    before = sum((o.left for o in _before(queue, order)), ZERO)
                     total, end = before + min(order.ahead, at.get(price, ZERO)), price
                     break
             at[price] = total
@@ -189,27 +189,27 @@ class TradingBook:
         return found
 
     def fills(self) -> Iterator[MatchedFill]:
-        """What the market does to resting orders since the last time: its prints first, then its book. Each fill is
-        to be booked (which lowers `left` and may remove the order) before the next is asked for.
+        """Yield the market's fills of resting orders since the last call: by its trades first, then by its book. The caller
+        posts each fill (which lowers `left` and may remove the order) before it takes the next.
         """
-        for row in self._fresh_prints():
-            yield from self._printed(row["side"] == "buy", Decimal(row["px"]), Decimal(row["sz"]))
+        for row in self._new_trades():
+            yield from self._meet_trade(row["side"] == "buy", Decimal(row["px"]), Decimal(row["sz"]))
         if self.external.refresh():
             self._shorten_queues()
-            yield from self._crossed(self.bids)
-            yield from self._crossed(self.asks)
+            yield from self._meet_book(self.bids)
+            yield from self._meet_book(self.asks)
 
     def _shorten_queues(self) -> None:
-        """Nobody waits behind more than the market shows. What rests far away waits behind nothing, and costs nothing."""
+        """Reduce `ahead` to the market's published size. Orders with nothing ahead are not visited again."""
         for order in list(self._behind.values()):
             if order.is_open and order.ahead > ZERO:
                 assert order.price is not None
-                order.ahead = min(order.ahead, self.external.at(self.own(order).name, order.price))
+                order.ahead = min(order.ahead, self.external.size_at(self.side_of(order).name, order.price))
             else:
                 del self._behind[order.order_id]
 
-    def _printed(self, by_buyer: bool, price: Decimal, size: Decimal) -> Iterator[MatchedFill]:
-        """A public print: through an order's price it fills it; at its price it eats the queue ahead first."""
+    def _meet_trade(self, by_buyer: bool, price: Decimal, size: Decimal) -> Iterator[MatchedFill]:
+        """Apply a public trade: beyond an order's price it fills the order; at its price it reduces the queue ahead first."""
         side = self.asks if by_buyer else self.bids
         left = size
         for level, orders in side.reached(price):
@@ -234,33 +234,33 @@ class TradingBook:
             if left <= ZERO:
                 return
 
-    def _crossed(self, side: OrderQueues) -> Iterator[MatchedFill]:
-        """The market's book reaches resting orders: they trade at their own price, up to the size shown."""
+    def _meet_book(self, side: OrderQueues) -> Iterator[MatchedFill]:
+        """Fill resting orders that the market's book reaches, at their own price, up to the published size."""
         is_bid = side.name == BIDS
         while True:
             order = side.best()
-            outside = self.external.best(ASKS if is_bid else BIDS)
-            if order is None or outside is None or order.price is None:
+            external = self.external.best(ASKS if is_bid else BIDS)
+            if order is None or external is None or order.price is None:
                 return
-            price, size = outside
+            price, size = external
             if price > order.price if is_bid else price < order.price:
                 return
             part = min(size, order.left)
-            self.take_outside(is_bid, price, part)
+            self.take_external(is_bid, price, part)
             yield MatchedFill(order, part)
 
-    def pass_over_prints(self) -> None:
-        """Everything printed until now is the past."""
+    def skip_trades(self) -> None:
+        """Ignore all public trades until now."""
         matches = self._market.matches(self._instrument)
-        self._prints_seen = len(matches)
-        self._last_print = matches[-1]["tradeId"] if self._prints_seen else ""
+        self._trades_seen = len(matches)
+        self._last_trade = matches[-1]["tradeId"] if self._trades_seen else ""
 
-    def _fresh_prints(self) -> list[dict[str, Any]]:
-        """Prints since the last look, oldest first. The market's list may have been cut at its old end, and a
-        capture that loops says the same ids again: so length and id together tell where we were.
+    def _new_trades(self) -> list[dict[str, Any]]:
+        """Return the public trades since the last call, oldest first. Length and id together give the position: the market
+        may cut its list at the old end, and a capture that loops repeats its ids.
         """
         matches = self._market.matches(self._instrument)
-        seen, last, count = self._prints_seen, self._last_print, len(matches)
+        seen, last, count = self._trades_seen, self._last_trade, len(matches)
         if count == seen and (not count or matches[-1]["tradeId"] == last):
             return []
         if not 0 < seen <= count or matches[seen - 1]["tradeId"] != last:
@@ -268,18 +268,18 @@ class TradingBook:
             while last and seen and matches[seen - 1]["tradeId"] != last:
                 seen -= 1
             seen = seen if last else 0
-        self.pass_over_prints()
+        self.skip_trades()
         return list(matches[seen:])
 
 
 def _move_up(queue: Queue, size: Decimal) -> None:
-    """So much of the market's own, from the front of the queue, is gone."""
+    """Reduce `ahead` of all orders of a queue by a size of the market."""
     for order in queue.values():
         if order.ahead > ZERO:
             order.ahead = order.ahead - size if order.ahead > size else ZERO
 
 
-def _until(queue: Queue, end: Order) -> Iterator[Order]:
+def _before(queue: Queue, end: Order) -> Iterator[Order]:
     for order in queue.values():
         if order is end:
             return

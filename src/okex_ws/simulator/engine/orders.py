@@ -1,8 +1,8 @@
-"""Orders as the trading floor knows them: what a client asks for, what became of it, and what there is to tell.
+"""Orders of the engine: requests, states, fills and changes.
 
 Money, prices and sizes are Decimal, times int ns UTC. Sizes are base coins on SPOT (the quote amount itself for a
-market order counted in the quote currency) and contracts elsewhere. Words of the exchange's own alphabet (states,
-sources) are the texts OKX uses. Sources: OKX V5 docs, "Place order", "Order channel".
+market order counted in the quote currency) and contracts elsewhere. States and sources are OKX's texts. Sources: OKX V5
+docs, "Place order", "Order channel".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AMENDED_REDUCE_ONLY = "4"
 
 @dataclass(slots=True)
 class NewOrder:
-    """What a client asks for. side: buy, sell. order_type: limit, market, post_only, ioc, fok, optimal_limit_ioc.
+    """Request for an order. side: buy, sell. order_type: limit, market, post_only, ioc, fok, optimal_limit_ioc.
     trade_mode: cash (SPOT), cross. position_side: "", net, long, short. target_currency: base_ccy, quote_ccy (SPOT
     market orders; "" means quote for a buy, base for a sell). self_trade: cancel_maker, cancel_taker, cancel_both.
     """
@@ -53,12 +53,12 @@ class NewOrder:
 
 @dataclass(slots=True)
 class Order:
-    """An order the exchange took. `filled` counts base coins or contracts even when `size` is a quote amount;
-    `average_price` is None until something filled; `fee` is what was charged (never above zero), `rebate` what was
-    paid out (never below); `profit` is what its closing fills realised. The last eight are the floor's own: `left` may
-    still trade, in the unit of `size`; `turnover` is what average_price comes from; `ahead` is the market's size that
-    stands before it at its price; `only_reduces` says that it can open nothing, `counts_quote` that its size is an
-    amount of the quote currency; `bound` is the money (SPOT) or value it binds, for `bound_size`.
+    """Order that the exchange accepted. `filled` counts base coins or contracts even when `size` is a quote amount;
+    `average_price` is None before the first fill; `fee` is charged (never above zero), `rebate` paid out (never below);
+    `profit` is realised by its closing fills. The last seven fields are internal: `left` may still trade, in the unit of
+    `size`; `turnover` gives the average price; `ahead` is the market's size in front of it at its price;
+    `only_reduces`: it cannot open a position; `counts_quote`: its size is an amount of the quote currency; `bound` is
+    the money (SPOT) or value that it binds, for `bound_size`.
     """
 
     order_id: str
@@ -101,16 +101,16 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still trade."""
+        """True if it may still trade."""
         return self.state in (LIVE, PARTIALLY_FILLED)
 
     @property
     def is_buy(self) -> bool:
-        """Whether it buys."""
+        """True if it buys."""
         return self.side == "buy"
 
     def copy(self) -> Order:
-        """The order as it is now; later changes do not show in it."""
+        """Return a copy of the present state."""
         return Order(*_every_field(self))
 
 
@@ -132,9 +132,9 @@ BY_CLIENT = Origin()
 
 @dataclass(slots=True)
 class Execution:
-    """One fill of one client's order. The two sides of a trade share its trade_id, which no public print has. fee:
-    negative is charged, positive a rebate. liquidity: "T" taker, "M" maker. profit: realised by it. mark: the mark
-    price then, None where the market knows none.
+    """One fill of one client's order. Both sides of a trade share its trade_id, which no public trade has. fee: negative
+    if charged, positive for a rebate. liquidity: "T" taker, "M" maker. profit: realised by the fill. mark: the mark
+    price at that time, None without one.
     """
 
     order: Order = field(repr=False)
@@ -151,8 +151,8 @@ class Execution:
 
 @dataclass(slots=True)
 class OrderChanged:
-    """An order as it became: by a fill (`execution`), by a request (`request_id`; `amend_result` "0" done, "1" failed
-    and therefore canceled), or by the exchange. Its `cancel_source` and `amend_source` are this change's own.
+    """New state of an order after a fill (`execution`), a request (`request_id`; `amend_result` "0" done, "1" failed and
+    therefore canceled), or an act of the exchange. `cancel_source` and `amend_source` belong to this change.
     """
 
     uid: str
@@ -164,8 +164,8 @@ class OrderChanged:
 
 @dataclass(slots=True)
 class BalanceChanged:
-    """Money of these currencies moved or was bound or freed. cause: filled, funding_fee, transferred, or "" when only
-    what orders bind changed.
+    """Change of cash or frozen funds in some currencies. cause: filled, funding_fee, transferred, or "" when only frozen
+    funds changed.
     """
 
     uid: str

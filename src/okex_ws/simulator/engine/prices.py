@@ -1,4 +1,4 @@
-"""Prices: what the floor reads of the market beside its book, remembered until the market's next instant."""
+"""Prices: terms, marks, price bands and funding read from the market, cached until its next instant."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from okex_ws.simulator.engine import validation as entry
 from okex_ws.simulator.engine.orders import ZERO
 from okex_ws.simulator.engine.terms import InstrumentTerms, read_terms
+from okex_ws.simulator.engine.validation import CLOSED
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import MILLISECOND, Market
 from okex_ws.simulator.market.reference import type_of
@@ -20,8 +20,8 @@ Band = tuple[Decimal, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class FundingPrices:
-    """What the market says of funding: the next settlement (ns), the rate it is heading for, the settlement after that
-    and the rate last settled, where it says them.
+    """Funding figures of the market: the next settlement (ns), its expected rate, the settlement after that and the rate
+    last settled (None where the market has none).
     """
 
     due: int
@@ -31,7 +31,7 @@ class FundingPrices:
 
 
 class Prices:
-    """InstrumentTerms, mark prices, price bands and funding of every instrument. A figure the market does not know is None."""
+    """Terms, mark prices, price bands and funding of every instrument. A figure that the market lacks is None."""
 
     def __init__(self, market: Market, instruments: Callable[[str], list[dict[str, Any]]]) -> None:
         self._market = market
@@ -42,25 +42,25 @@ class Prices:
         self._marks: dict[str, Decimal | None] = {}
         self._bands: dict[str, Band | None] = {}
 
-    def forget(self) -> None:
-        """The market has moved on."""
+    def clear(self) -> None:
+        """Clear the cache: the market has advanced."""
         self._current.clear()
         self._marks.clear()
         self._bands.clear()
 
     def reread(self) -> None:
-        """Reference rows have changed: whether what rests may trade is to be known without asking for each at every instant."""
-        self.forget()
+        """Read the terms of all known instruments again: their reference rows have changed."""
+        self.clear()
         for instrument in list(self._terms):
             self._read_terms(instrument)
 
-    def trades(self, instrument: str) -> bool:
-        """Whether an instrument that was asked for before trades: it is listed, and in no state that refuses orders."""
+    def is_tradable(self, instrument: str) -> bool:
+        """True if a known instrument is listed and in no state that refuses orders."""
         known = self._terms.get(instrument)
-        return known is not None and known[1].state not in entry.CLOSED
+        return known is not None and known[1].state not in CLOSED
 
     def terms(self, instrument: str) -> InstrumentTerms:
-        """How an instrument trades now; raises ApiError 51001 when there is none of that name."""
+        """Return the present terms of an instrument. Raises ApiError 51001 if it is not listed."""
         if instrument not in self._current:
             self._read_terms(instrument)
         known = self._terms.get(instrument)
@@ -69,7 +69,7 @@ class Prices:
         return known[1]
 
     def known(self, instrument: str) -> InstrumentTerms:
-        """The terms an instrument had when it was last asked for: what its open orders and positions go by."""
+        """Return the last known terms of an instrument, which its open orders and positions use."""
         return self._known[instrument]
 
     def _read_terms(self, instrument: str) -> None:
@@ -84,16 +84,16 @@ class Prices:
         self._current.add(instrument)
 
     def mark(self, instrument: str) -> Decimal | None:
-        """The mark price: the market's own, else the middle of its book, else its last trade."""
+        """Return the mark price: the market's own, else the mid price, else the last trade."""
         if instrument not in self._marks:
             mark = self._read_mark(instrument)
             self._marks[instrument] = mark if mark is not None and mark > ZERO else None
         return self._marks[instrument]
 
     def _read_mark(self, instrument: str) -> Decimal | None:
-        said = _figure(self._row("mark-price", instrument), "markPx")
-        if said is not None:
-            return said
+        mark = _figure(self._row("mark-price", instrument), "markPx")
+        if mark is not None:
+            return mark
         book = self._market.book(instrument, 1)
         if book is not None and book["bids"] and book["asks"]:
             return (Decimal(book["bids"][0][0]) + Decimal(book["asks"][0][0])) / 2
@@ -101,7 +101,7 @@ class Prices:
         return Decimal(matches[-1]["px"]) if len(matches) else None
 
     def band(self, instrument: str) -> Band | None:
-        """Where prices of limit orders must lie."""
+        """Return the band in which prices of limit orders must lie."""
         if instrument not in self._bands:
             row = self._row("price-limit", instrument)
             highest, lowest = _figure(row, "buyLmt"), _figure(row, "sellLmt")
@@ -109,7 +109,7 @@ class Prices:
         return self._bands[instrument]
 
     def funding(self, instrument: str) -> FundingPrices | None:
-        """What the market says of funding now, None when it says nothing."""
+        """Return the present funding figures, None if the market has none."""
         row = self._row("funding-rate", instrument)
         rate, due = _figure(row, "fundingRate"), _figure(row, "fundingTime")
         if rate is None or due is None:
@@ -123,7 +123,7 @@ class Prices:
         )
 
     def _row(self, channel: str, instrument: str) -> dict[str, Any]:
-        """The newest row of a channel, empty when there is none."""
+        """Return the newest row of a channel, empty if there is none."""
         publication = self._market.snapshot(channel, instrument)
         rows = publication.rows if publication is not None else []
         return rows[-1] if rows and isinstance(rows[-1], dict) else {}

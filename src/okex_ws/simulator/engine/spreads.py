@@ -1,9 +1,9 @@
 """Spreads: orders on the difference of two instruments, filled by the spread's published book, booked as two trades.
 
-In: orders in the floor's words and `advance(now)` after every instant of the market. Out: SpreadOrders and SpreadFills
-told to the desk; each leg is booked on the floor. Buying a spread buys its second leg and sells its first. What rests
-binds what both legs need at their mark prices. Simpler than the floor: clients' spread orders do not meet one another,
-and an order that the account cannot pay for when it would fill is canceled. Sources: OKX V5 docs, "Spread trading".
+In: spread orders and `advance(now)` after every instant of the market. Out: changed SpreadOrders and SpreadExecutions to
+`on_change`; the engine posts each leg. Buying a spread buys its second leg and sells its first. Resting orders bind what
+both legs need at their mark prices. Clients' spread orders do not match one another, and an order that the account cannot
+pay for when it would fill is canceled. Sources: OKX V5 docs, "Spread trading".
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from okex_ws.simulator.engine.orders import (
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import Market
 
-_PARTLY = "partially_filled"
+_PARTIALLY_FILLED = "partially_filled"
 _KEPT = 10_000
-_NO_MONEY = "2"
+_INSUFFICIENT_FUNDS = "2"
 
 
 @dataclass(slots=True)
 class NewSpreadOrder:
-    """What a client asks for. order_type: limit, post_only, ioc, market; size counts base coins."""
+    """Request for a spread order. order_type: limit, post_only, ioc, market; size counts base coins."""
 
     spread: str
     side: str
@@ -46,11 +46,11 @@ class NewSpreadOrder:
 
 @dataclass(slots=True)
 class SpreadOrder:
-    """A spread order the exchange took. turnover: price times size of its fills; bound: money, by currency, while it rests."""
+    """Spread order that the exchange accepted. turnover: price times size of its fills; bound: frozen money by currency."""
 
     order_id: str
     uid: str
-    asked: NewSpreadOrder
+    new: NewSpreadOrder
     created: int
     updated: int
     size: Decimal
@@ -63,8 +63,8 @@ class SpreadOrder:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still trade."""
-        return self.state in (LIVE, _PARTLY)
+        """True if it may still trade."""
+        return self.state in (LIVE, _PARTIALLY_FILLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +123,26 @@ class Spreads:
         self._trade_count = 0
 
     def is_listed(self, spread: str) -> bool:
-        """Whether this spread trades here, and both its legs."""
+        """True if this spread is listed, and both its legs."""
         near, _, far = spread.partition("_")
         known = self._market.knows("sprd-books5", spread)
         return known and self._catalogue.row(near) is not None and self._catalogue.row(far) is not None
 
     def orders(self, uid: str) -> list[SpreadOrder]:
-        """An account's spread orders, newest first."""
+        """Return an account's spread orders, newest first."""
         return list(reversed(self._of(uid).orders.values()))
 
     def fills(self, uid: str) -> list[SpreadExecution]:
-        """An account's spread fills, newest first."""
+        """Return an account's spread fills, newest first."""
         return self._of(uid).fills[::-1]
 
     def find(self, uid: str, order_id: str, client_order_id: str) -> SpreadOrder | None:
-        """One order; the order id wins, a client id used again finds the latest."""
+        """Return one order. The order id has priority; a reused client id finds the latest."""
         account = self._of(uid)
         return account.orders.get(order_id) if order_id else account.names.get(client_order_id)
 
     def place(self, uid: str, new: NewSpreadOrder, now: int) -> SpreadOrder:
-        """Take an order and fill what crosses. Raises ApiError 51001, 51016, 51008, and 51022 while a leg is suspended."""
+        """Accept an order and fill what crosses. Raises ApiError 51001, 51016, 51008, and 51022 while a leg is suspended."""
         if not self.is_listed(new.spread):
             raise ApiError("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
         self._check_legs(new.spread)
@@ -165,7 +165,7 @@ class Spreads:
             self._end(order, CANCELED_POST_ONLY, now)
             return order
         self._on_change(order, None, "", now)
-        self._meet(order, book, now, is_maker=False)
+        self._match(order, book, now, is_maker=False)
         if order.is_open:
             if new.order_type in ("ioc", "market"):
                 self._end(order, CANCELED_IOC_REST, now)
@@ -178,10 +178,10 @@ class Spreads:
         """Change the total size or the price. Raises ApiError 51503, 51008, and 51022 while a leg is suspended."""
         if not order.is_open:
             raise ApiError("51503", "Your order has already been filled or canceled.")
-        self._check_legs(order.asked.spread)
+        self._check_legs(order.new.spread)
         total = order.size if size is None else max(size, order.filled)
         self._release(order)
-        if not self._can_pay(order.uid, order.asked.spread, order.asked.side == "buy", total - order.filled):
+        if not self._can_pay(order.uid, order.new.spread, order.new.side == "buy", total - order.filled):
             self._bind(order)
             raise ApiError("51008", "Order failed. Insufficient balance in account")
         order.size = total
@@ -193,12 +193,12 @@ class Spreads:
         self._bind(order)
         self._on_change(order, None, request_id, now)
         if order.is_open:
-            book = self._book(order.asked.spread)
+            book = self._book(order.new.spread)
             book.refresh()
-            self._meet(order, book, now, is_maker=False)
+            self._match(order, book, now, is_maker=False)
 
     def cancel(self, order: SpreadOrder, now: int, source: str = CANCELED_BY_USER) -> None:
-        """Raises ApiError 51401 when it has been canceled, 51402 when it is filled."""
+        """Cancel an order. Raises ApiError 51401 if it is canceled already, 51402 if it is filled."""
         if not order.is_open:
             is_done = order.state == FILLED
             how = "completed" if is_done else "canceled"
@@ -206,22 +206,22 @@ class Spreads:
         self._end(order, source, now)
 
     def cancel_all(self, uid: str, spread: str, now: int, source: str = CANCELED_BY_USER) -> None:
-        """Cancel what is open of one spread, or of all ("")."""
+        """Cancel the open orders of one spread, or of all ("")."""
         for order in list(self._resting.values()):
-            if order.uid == uid and spread in ("", order.asked.spread):
+            if order.uid == uid and spread in ("", order.new.spread):
                 self._end(order, source, now)
 
     def advance(self, now: int) -> None:
-        """Resting orders against the spreads' books as they are now published."""
+        """Match resting orders with the newly published spread books."""
         moved = {spread for spread, book in self._books.items() if book.refresh()} if self._resting else set()
         for order in list(self._resting.values()):
-            spread = order.asked.spread
-            if spread in moved and all(self._engine.trades(leg) for leg in spread.split("_")):
-                self._meet(order, self._books[spread], now, is_maker=True)
+            spread = order.new.spread
+            if spread in moved and all(self._engine.is_tradable(leg) for leg in spread.split("_")):
+                self._match(order, self._books[spread], now, is_maker=True)
 
     def _check_legs(self, spread: str) -> None:
         for leg in spread.split("_"):
-            self._engine.check_trades(leg)
+            self._engine.check_tradable(leg)
 
     def _of(self, uid: str) -> _SpreadAccount:
         return self._accounts.setdefault(uid, _SpreadAccount())
@@ -233,14 +233,14 @@ class Spreads:
         return self._books[spread]
 
     def _offer(self, order: SpreadOrder, book: ExternalBook) -> tuple[Decimal, Decimal] | None:
-        is_buy = order.asked.side == "buy"
+        is_buy = order.new.side == "buy"
         best = book.best(ASKS if is_buy else BIDS)
         if best is None or (order.price is not None and (best[0] > order.price if is_buy else best[0] < order.price)):
             return None
         return best
 
-    def _meet(self, order: SpreadOrder, book: ExternalBook, now: int, *, is_maker: bool) -> None:
-        """Fill what the book gives: a taker at the book's prices, a resting order at its own."""
+    def _match(self, order: SpreadOrder, book: ExternalBook, now: int, *, is_maker: bool) -> None:
+        """Fill an order from the book: a taker at the book's prices, a resting order at its own."""
         if self._offer(order, book) is None:
             return
         self._release(order)
@@ -248,21 +248,21 @@ class Spreads:
         self._bind(order)
 
     def _take(self, order: SpreadOrder, book: ExternalBook, now: int, *, is_maker: bool) -> None:
-        is_buy = order.asked.side == "buy"
+        is_buy = order.new.side == "buy"
         while order.is_open and (offer := self._offer(order, book)) is not None:
-            size = self._whole(order.asked.spread, min(offer[1], order.size - order.filled))
+            size = self._whole(order.new.spread, min(offer[1], order.size - order.filled))
             if not size:
                 book.take(ASKS if is_buy else BIDS, *offer)
                 continue
-            if not self._can_pay(order.uid, order.asked.spread, is_buy, size):
-                self._end(order, _NO_MONEY, now)
+            if not self._can_pay(order.uid, order.new.spread, is_buy, size):
+                self._end(order, _INSUFFICIENT_FUNDS, now)
                 return
             book.take(ASKS if is_buy else BIDS, offer[0], size)
             price = order.price if is_maker and order.price is not None else offer[0]
             self._fill(order, price, size, now, is_maker=is_maker)
 
     def _whole(self, spread: str, size: Decimal) -> Decimal:
-        """The part of a size that is whole lots in both legs."""
+        """Return the part of a size that is whole lots in both legs."""
         for leg in spread.split("_"):
             terms = self._engine.terms(leg)
             step = (terms.lot or Decimal(1)) * terms.face
@@ -270,7 +270,7 @@ class Spreads:
         return size
 
     def _needs(self, uid: str, spread: str, is_buy: bool, size: Decimal) -> list[tuple[str, Decimal, bool]] | None:
-        """(currency, coins or margin, whether open profit pays too) of each leg at its mark price; None where there is none."""
+        """Return (currency, coins or margin, True if open profit pays too) of each leg; None without a mark price."""
         needs = []
         for leg, buys in zip(spread.split("_"), (not is_buy, is_buy), strict=True):
             terms, mark = self._engine.terms(leg), self._engine.mark(leg)
@@ -290,11 +290,11 @@ class Spreads:
         )
 
     def _bind(self, order: SpreadOrder) -> None:
-        """What rests binds what its rest needs by now; what does not rest, nothing."""
+        """Bind the need of a resting order's rest."""
         if order.order_id not in self._resting:
             return
         left = order.size - order.filled
-        for currency, need, _ in self._needs(order.uid, order.asked.spread, order.asked.side == "buy", left) or []:
+        for currency, need, _ in self._needs(order.uid, order.new.spread, order.new.side == "buy", left) or []:
             order.bound[currency] = order.bound.get(currency, Decimal(0)) + need
             self._engine.freeze(order.uid, currency, need)
 
@@ -304,11 +304,11 @@ class Spreads:
         order.bound = {}
 
     def _fill(self, order: SpreadOrder, price: Decimal, size: Decimal, now: int, *, is_maker: bool) -> None:
-        """The first leg trades at its mark price, the second at that and the spread's price more."""
-        near, far = order.asked.spread.split("_")
+        """Execute one fill: the first leg at its mark price, the second at that plus the spread's price."""
+        near, far = order.new.spread.split("_")
         base = self._engine.mark(near)
         assert base is not None
-        is_buy = order.asked.side == "buy"
+        is_buy = order.new.side == "buy"
         legs = (
             self._leg(order.uid, near, not is_buy, base, size, now, is_maker=is_maker),
             self._leg(order.uid, far, is_buy, base + price, size, now, is_maker=is_maker),
@@ -317,7 +317,7 @@ class Spreads:
         order.filled += size
         order.turnover += price * size
         order.updated = now
-        order.state = FILLED if order.filled >= order.size else _PARTLY
+        order.state = FILLED if order.filled >= order.size else _PARTIALLY_FILLED
         if order.state == FILLED:
             self._resting.pop(order.order_id, None)
         fill = SpreadExecution(order, self._trade_count, price, size, "M" if is_maker else "T", now, legs)

@@ -1,6 +1,6 @@
-"""InstrumentTerms: how one instrument trades, read from its reference row: steps, limits, what a contract is worth.
+"""InstrumentTerms: steps, limits and contract value of one instrument, read from its reference row.
 
-A figure the row does not give is None and is not checked. Source: OKX V5 docs, "Get instruments".
+A figure that the row lacks is None and is not checked. Source: OKX V5 docs, "Get instruments".
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any
 from okex_ws.simulator.engine.orders import ZERO
 
 MONEY = Decimal("1e-16")
-"""The grain to which quotients of money are rounded, half to even; sums and products are never rounded."""
+"""Step to which quotients of money are rounded, half to even; sums and products are never rounded."""
 AVERAGE = Decimal("1e-8")
-"""The grain of average prices: they are for people to read, money goes by entry values."""
+"""Step of average prices. They are for display; money is computed from entry values."""
 
 DOLLARS = frozenset({"USD", "USDT", "USDC"})
 
 
 def money(amount: Decimal) -> Decimal:
-    """A quotient rounded to the grain of money."""
+    """Return a quotient rounded to MONEY."""
     return amount.quantize(MONEY)
 
 
 @dataclass(frozen=True, slots=True)
 class InstrumentTerms:
-    """face: what one contract is worth, in base coins (linear) or dollars (inverse); 1 on SPOT. settle: the currency
-    of profit and margin; on SPOT the quote currency. The max_…_amount are in dollars.
+    """Terms of one instrument. face: value of one contract in base coins (linear) or dollars (inverse); 1 on SPOT. settle:
+    the currency of profit and margin; on SPOT the quote currency. The max_…_amount are in dollars.
     """
 
     instrument: str
@@ -50,19 +50,19 @@ class InstrumentTerms:
     max_leverage: Decimal | None
 
     def value(self, price: Decimal, size: Decimal) -> Decimal:
-        """What so much is worth at a price, in `settle`. Rounded to MONEY for inverse contracts, else exact."""
+        """Return the value of a size at a price, in `settle`. Rounded to MONEY for inverse contracts, else exact."""
         if self.is_inverse:
             return money(size * self.face / price)
         return price * size * self.face
 
     def price_of(self, cost: Decimal, size: Decimal) -> Decimal:
-        """The price at which so much is worth `cost`, rounded to AVERAGE."""
+        """Return the price at which a size is worth `cost`, rounded to AVERAGE."""
         price = size * self.face / cost if self.is_inverse else cost / (size * self.face)
         return price.quantize(AVERAGE).normalize()
 
 
 def read_terms(row: Mapping[str, Any]) -> InstrumentTerms:
-    """The terms of a row of `public/instruments`."""
+    """Return the terms of a row of `public/instruments`."""
     instrument = str(row["instId"])
     kind = str(row["instType"])
     parts = instrument.split("-")
@@ -94,7 +94,7 @@ def read_terms(row: Mapping[str, Any]) -> InstrumentTerms:
 
 
 def _figure(row: Mapping[str, Any], name: str) -> Decimal | None:
-    """A positive number of the row; None where the row has none."""
+    """Return a positive number of the row, None if it has none."""
     try:
         number = Decimal(str(row.get(name) or ""))
     except InvalidOperation:

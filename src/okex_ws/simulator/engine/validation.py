@@ -1,7 +1,7 @@
-"""Entry: what an order must be to be taken: OKX's checks that need no money and no book, with its codes.
+"""Validation: OKX's checks of an order that need no money and no book, with its codes.
 
-In: what a client asks for and the instrument's terms; out: nothing, or an ApiError. Source: OKX V5 docs, "Error code /
-Trade class"; the sentences are OKX's in short.
+In: a new order and the instrument's terms. Out: nothing, or an ApiError. Source: OKX V5 docs, "Error code / Trade class";
+the messages are OKX's, shortened.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ CLOSED: Mapping[str, tuple[str, str]] = {
     "preopen": ("51021", "Contract to be listed"),
     "expired": ("51027", "Contract expired"),
 }
-"""States in which nothing trades, with what orders are refused by."""
+"""States without trading, each with the code and message that refuse an order."""
 
 
 class InstrumentLimits(Protocol):
-    """How many orders may be pending."""
+    """Limits of the number of pending orders."""
 
     @property
     def pending_per_account(self) -> int:
-        """Of one account."""
+        """Pending orders of one account."""
 
     @property
     def pending_per_instrument(self) -> int:
-        """Of one account in one instrument."""
+        """Pending orders of one account in one instrument."""
 
 
 NO_SUCH_MODE = "Parameter tdMode error: this simulator trades cash on spot and cross on derivatives; it has no isolated margin"
 
 
 def parameter(name: str) -> ApiError:
-    """51000 about one parameter, by OKX's name of it."""
+    """Return the error 51000 about a parameter, by its OKX name."""
     return ApiError("51000", f"Parameter {name} error")
 
 
 def check_state(terms: InstrumentTerms) -> None:
-    """Whether the instrument trades now."""
+    """Raise an ApiError if the instrument does not trade now."""
     refused = CLOSED.get(terms.state)
     if refused is not None:
         raise ApiError(*refused)
 
 
-def check_words(new: NewOrder, terms: InstrumentTerms, account: TradingAccount) -> None:
-    """Whether the request makes sense at all for this instrument and account."""
+def check_parameters(new: NewOrder, terms: InstrumentTerms, account: TradingAccount) -> None:
+    """Raise an ApiError if a parameter is invalid for this instrument and account."""
     if new.side not in ("buy", "sell"):
         raise parameter("side")
     if new.order_type not in ORDER_TYPES or (new.order_type == "optimal_limit_ioc" and terms.is_spot):
@@ -89,14 +89,14 @@ def check_words(new: NewOrder, terms: InstrumentTerms, account: TradingAccount) 
 
 
 def counts_quote(new: NewOrder, terms: InstrumentTerms) -> bool:
-    """Whether the size is an amount of the quote currency."""
+    """True if the size is an amount of the quote currency."""
     if not terms.is_spot or new.order_type != "market":
         return False
     return (new.target_currency or ("quote_ccy" if new.side == "buy" else "base_ccy")) == "quote_ccy"
 
 
 def check_price(price: Decimal, terms: InstrumentTerms, is_buy: bool, band: tuple[Decimal, Decimal] | None) -> None:
-    """Tick and band. band: (highest a buyer may bid, lowest a seller may ask), None where there is none."""
+    """Check tick and price band. band: (highest bid, lowest ask), None where there is none."""
     if not price.is_finite() or price <= ZERO:
         raise parameter("px")
     if terms.tick is not None and price % terms.tick:
@@ -109,7 +109,7 @@ def check_price(price: Decimal, terms: InstrumentTerms, is_buy: bool, band: tupl
 
 
 def check_size(size: Decimal, terms: InstrumentTerms) -> None:
-    """Lot and minimum of a size in base coins or contracts."""
+    """Check lot and minimum of a size in base coins or contracts."""
     if not size.is_finite() or size <= ZERO:
         raise parameter("sz")
     if terms.least is not None and size < terms.least:
@@ -120,8 +120,8 @@ def check_size(size: Decimal, terms: InstrumentTerms) -> None:
         raise ApiError("51121", f"Order quantity must be a multiple of the lot size {terms.lot}")
 
 
-def check_most(size: Decimal, price: Decimal | None, terms: InstrumentTerms) -> None:
-    """The most of a limit order, or (price None) of a market order whose size is in base coins or contracts."""
+def check_maximum(size: Decimal, price: Decimal | None, terms: InstrumentTerms) -> None:
+    """Check the maximum of a limit order, or (price None) of a market order in base coins or contracts."""
     if price is None:
         if terms.max_market_size is not None and size > terms.max_market_size and not terms.is_spot:
             raise ApiError("51202", f"Market order quantity exceeds the maximum {terms.max_market_size}")
@@ -134,7 +134,7 @@ def check_most(size: Decimal, price: Decimal | None, terms: InstrumentTerms) -> 
 
 
 def check_quote_amount(amount: Decimal, terms: InstrumentTerms) -> None:
-    """A market order's size in the quote currency."""
+    """Check the size of a market order in the quote currency."""
     if not amount.is_finite() or amount <= ZERO:
         raise parameter("sz")
     if terms.quote in DOLLARS and terms.max_market_amount is not None and amount > terms.max_market_amount:
@@ -142,22 +142,22 @@ def check_quote_amount(amount: Decimal, terms: InstrumentTerms) -> None:
 
 
 def check_counts(account: TradingAccount, instrument: str, limits: InstrumentLimits) -> None:
-    """Room for one more pending order."""
+    """Check that one more order may be pending."""
     if len(account.open) >= limits.pending_per_account:
         raise ApiError("51103", f"Pending orders reached the upper limit of {limits.pending_per_account}")
     if account.counts.get(instrument, 0) >= limits.pending_per_instrument:
         raise ApiError("51102", f"Pending orders of {instrument} reached the upper limit of {limits.pending_per_instrument}")
 
 
-def check_name(account: TradingAccount, client_order_id: str) -> None:
-    """A client order id must be free among the account's live orders."""
+def check_client_order_id(account: TradingAccount, client_order_id: str) -> None:
+    """Check that no live order of the account has this client order id."""
     if client_order_id in account.live_names:
         raise ApiError("51016", "Client order ID already exists.")
 
 
 def reducible(account: TradingAccount, new: NewOrder) -> Decimal | None:
-    """The most this order may trade when all it may do is reduce a position; None when it may open one. Raises
-    ApiError 51169 (no position), 51170 (wrong side), 51112 (more than is left to close).
+    """Return the maximum size of an order that can only reduce a position, None if it may open one. Raises ApiError 51169
+    (no position), 51170 (wrong side), 51112 (more than the rest to close).
     """
     is_buy = new.side == "buy"
     if account.position_mode == LONG_SHORT_MODE:

@@ -204,7 +204,7 @@ class OrderGateway:
 
 
 def _fill_in(answer: OrderAnswer, order: Order | SpreadOrder, op: Op) -> None:
-    asked = order.asked if isinstance(order, SpreadOrder) else order
+    asked = order.new if isinstance(order, SpreadOrder) else order
     answer.order_id, answer.client_order_id, answer.tag = order.order_id, asked.client_order_id, asked.tag
     if op.verb == "amend":
         answer.ts = order.created

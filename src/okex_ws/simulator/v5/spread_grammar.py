@@ -43,14 +43,14 @@ def order_row(order: SpreadOrder, fill: SpreadExecution | None = None, request_i
     """A spread order as `sprd-orders` pushes it and REST lists it; fees are told with its trades alone."""
     left = order.size - order.filled
     return {
-        "sprdId": order.asked.spread,
+        "sprdId": order.new.spread,
         "ordId": order.order_id,
-        "clOrdId": order.asked.client_order_id,
-        "tag": order.asked.tag,
+        "clOrdId": order.new.client_order_id,
+        "tag": order.new.tag,
         "px": plain(order.price),
         "sz": plain(order.size),
-        "ordType": order.asked.order_type,
-        "side": order.asked.side,
+        "ordType": order.new.order_type,
+        "side": order.new.side,
         "fillSz": plain(fill.size) if fill else "",
         "fillPx": plain(fill.price) if fill else "",
         "tradeId": str(fill.trade_id) if fill else "",
@@ -72,7 +72,7 @@ def order_row(order: SpreadOrder, fill: SpreadExecution | None = None, request_i
 
 def fill_row(fill: SpreadExecution) -> dict[str, Any]:
     """A fill as `sprd-trades` pushes it and REST lists it, with both legs."""
-    asked = fill.order.asked
+    asked = fill.order.new
     legs = [
         {
             "instId": leg.instrument,
@@ -124,7 +124,7 @@ def _listed(*, is_open: bool) -> Callable[[Call], Answer]:
             order
             for order in call.exchange.desk.spreads.orders(call.uid)
             if order.is_open is is_open
-            and query.get("sprdId", order.asked.spread) == order.asked.spread
+            and query.get("sprdId", order.new.spread) == order.new.spread
             and low < int(order.order_id) < high
         ]
         return [order_row(order) for order in chosen[: number(query, "limit", 100, 100)]]
@@ -137,7 +137,7 @@ def _trades(call: Call) -> Answer:
     chosen = [
         fill
         for fill in call.exchange.desk.spreads.fills(call.uid)
-        if query.get("sprdId", fill.order.asked.spread) == fill.order.asked.spread
+        if query.get("sprdId", fill.order.new.spread) == fill.order.new.spread
         and query.get("ordId", fill.order.order_id) == fill.order.order_id
     ]
     return [fill_row(fill) for fill in chosen[: number(query, "limit", 100, 100)]]
