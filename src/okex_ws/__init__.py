@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # type checkers and editors read these; at run time `_NAMES` 
     from okex_ws.client.sites import at as at
     from okex_ws.client.sites import local as local
     from okex_ws.client.sites import site as site
+    from okex_ws.client.status import ClientStatus as ClientStatus
     from okex_ws.client.stream import Policy as Policy
     from okex_ws.client.stream import Stream as Stream
     from okex_ws.client.trading import LoginRefusedError as LoginRefusedError
@@ -76,6 +77,7 @@ else:  # hidden from type checkers: with a module `__getattr__` they accept any 
         "client.orders": "NotTradingError",
         "client.rest": "Rest RestError",
         "client.sites": "Site SiteError at local site",
+        "client.status": "ClientStatus",
         "client.stream": "Policy Stream",
         "client.trading": "LoginRefusedError NotReadyError Trading",
         "errors": "OkexError",

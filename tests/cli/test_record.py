@@ -278,6 +278,9 @@ def test_metrics_are_served_on_this_machine(busy: Simulator, tmp_path: Path) -> 
         assert float(values["okex_ws_recorder_frames_total"]) > 0
         assert float(values["okex_ws_recorder_connections"]) >= 1
         assert "okex_ws_recorder_sink_sent_total" in values
+        assert float(values["okex_ws_recorder_received_bytes_total"]) > 0
+        assert re.search(r'^okex_ws_recorder_subscriptions\{state="live"\} [1-9]', text, re.M)
+        assert re.search(r'^okex_ws_recorder_latency_seconds\{quantile="0.99"\} ', text, re.M)
         assert recording.end(signal.SIGTERM)[0] == 143
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -24,6 +25,8 @@ from okex_ws.wire.channels import Subscription
 
 if TYPE_CHECKING:
     from okex_ws.recorder.recorder import Recorder
+
+T = TypeVar("T")
 
 _SINK_NAMES = (".jsonl", ".csv")
 _NO_FOLDER_NAMES = (".parquet", ".json", ".db", ".sqlite", ".sqlite3", ".gz", ".zst")
@@ -208,11 +211,26 @@ def _sum_up(recorder: Recorder, tally: Tally, progress: Progress) -> None:
         print(text, file=sys.stderr)
 
 
+def _in_this_thread(read: Callable[[], T]) -> Callable[[], T]:
+    """Return a function for other threads that calls `read` in this thread's event loop."""
+    loop, owner = asyncio.get_running_loop(), threading.get_ident()
+
+    async def reading() -> T:
+        return read()
+
+    def called() -> T:
+        if threading.get_ident() == owner:
+            return read()
+        return asyncio.run_coroutine_threadsafe(reading(), loop).result(5.0)
+
+    return called
+
+
 def _metrics(recorder: Recorder, progress: Progress, host: str, port: int) -> Any:
     from okex_ws.recorder.metrics import Metrics
 
     try:
-        served = Metrics(recorder.status, host=host, port=port)
+        served = Metrics(recorder.status, _in_this_thread(recorder.client.status), host=host, port=port)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise RunFailedError(f"cannot serve metrics on {host} port {port}: {reason}; choose another --metrics-port") from None

@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from okex_ws.client.client import Client, ClientOptions
 from okex_ws.client.sites import Site
+from okex_ws.client.status import ClientStatus
 from okex_ws.client.stream import Policy
 from okex_ws.events import Event
 from okex_ws.market import Instruments, Latest, OrderBook
@@ -148,6 +149,10 @@ class Blocking:
     def site(self) -> Site:
         """Where it is connected to."""
         return self._client.site
+
+    def status(self) -> ClientStatus:
+        """State of the client between two events, see Client.status."""
+        return self._do(self._client.status)
 
     def load_instruments(self, *types: str, family: str | None = None, timeout_s: float = 30.0) -> Instruments:
         """Fill the catalogue over REST, see Client.load_instruments. Raises RestError, TimeoutError."""

@@ -20,6 +20,7 @@ from okex_ws.client.hub import Hub
 from okex_ws.client.orders import NotTradingError, Ordering
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.sites import SITES, Site, SiteError
+from okex_ws.client.status import ClientStatus
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.dialects import dialect as spoken
 from okex_ws.dialects import named_in
@@ -318,6 +319,17 @@ class Client(Ordering):
     def connection_count(self) -> int:
         """Number of open connections."""
         return sum(len(driver.line.sessions) for driver in self._drivers.values())
+
+    def status(self) -> ClientStatus:
+        """Sockets, subscriptions, rate budgets, gaps, latency, streams and books at this moment."""
+        return self.hub.tracker.status(
+            self._clock.now(),
+            events=self.event_count,
+            connects=self.connects,
+            drivers=self._drivers.values(),
+            streams=self.hub.streams,
+            books=self.books,
+        )
 
     @property
     def events(self) -> int:

@@ -140,8 +140,8 @@ class Driver:
         tap: Tap | None = None,
     ) -> None:
         self.line = line
-        self.frames_in = 0
-        self.bytes_in = 0
+        self.frame_count = 0
+        self.byte_count = 0
         self.tap = tap
         self._now = clock.now
         self._clock = clock
@@ -256,8 +256,8 @@ class Driver:
         now = self._now()
         if now - self._armed_for > LATE:
             now = self._on_late()
-        self.frames_in += 1
-        self.bytes_in += len(data)
+        self.frame_count += 1
+        self.byte_count += len(data)
         if self.tap is not None:
             self.tap(now, self.line.name, number, "in", data)
         self._on_heard(number, self.line.receive(number, data, now))
@@ -266,8 +266,8 @@ class Driver:
         now = self._now()
         if now - self._armed_for > LATE:
             now = self._on_late()
-        self.frames_in += 1
-        self.bytes_in += len(data)
+        self.frame_count += 1
+        self.byte_count += len(data)
         if self.tap is not None:
             self.tap(now, self.line.name, number, *self.line.dialect.noted(data))
         self._on_heard(number, self.line.receive(number, data, now, is_binary=True))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from okex_ws.client.sanitize import one_line
+from okex_ws.client.status import StatusTracker
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.events import BookEvent, Candle, ConsumerFailed, Event, Instrument, StatusEvent, Ticker, Trade
 from okex_ws.market import Books, Instruments, Latest
@@ -30,6 +31,7 @@ class Hub:
         self.books = Books()
         self.latest = Latest()
         self.instruments = Instruments()
+        self.tracker = StatusTracker()
         self.event_count = 0
         self.is_paused = False
         self._made = 0
@@ -82,6 +84,7 @@ class Hub:
     def deliver(self, events: list[Event], distrust: Distrust) -> None:
         """Hand these over. A callback that reads a book or a latest value sees the state right after its event."""
         self.event_count += len(events)
+        self.tracker.recent.append(events[-1])
         plans = self._plans
         wrong: list[tuple[BookEvent, str]] = []
         for event in events:
@@ -148,6 +151,8 @@ class Hub:
             takers = (self.latest.apply,)
         elif issubclass(kind, Instrument):
             takers = (self.instruments.apply,)
+        elif issubclass(kind, StatusEvent):
+            takers = (self.tracker.apply,)
         callbacks = tuple((callback, name) for wanted, callback, name in self._callbacks if issubclass(kind, wanted))
         plan = self._plans[kind] = (is_book, takers, callbacks)
         return plan

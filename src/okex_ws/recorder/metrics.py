@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from okex_ws.client.status import ClientStatus
 from okex_ws.recorder.recorder import RecorderStatus
 
 COUNTERS = {
@@ -44,8 +45,9 @@ PREFIX = "okex_ws_recorder_"
 class _Reading(Collector):
     """Collector that reads the recorder's status once per scrape."""
 
-    def __init__(self, status: Callable[[], RecorderStatus]) -> None:
+    def __init__(self, status: Callable[[], RecorderStatus], client: Callable[[], ClientStatus]) -> None:
         self._status = status
+        self._client = client
 
     def collect(self) -> Iterator[Metric]:
         now = self._status()
@@ -66,14 +68,34 @@ class _Reading(Collector):
             for sink in now.sinks:
                 gauge.add_metric([sink.url], getattr(sink, name))
             yield gauge
+        yield from _client_metrics(self._client())
+
+
+def _client_metrics(now: ClientStatus) -> Iterator[Metric]:
+    states = GaugeMetricFamily(PREFIX + "subscriptions", "Subscriptions by state.", labels=["state"])
+    for state in ("pending", "live", "stale", "refused"):
+        states.add_metric([state], sum(item.state == state for item in now.subscriptions))
+    yield states
+    latency = GaugeMetricFamily(PREFIX + "latency_seconds", "Exchange's time stamp to our socket, recently.", labels=["quantile"])
+    if now.latency is not None:
+        latency.add_metric(["0.5"], now.latency.p50 / 1e9)
+        latency.add_metric(["0.99"], now.latency.p99 / 1e9)
+    yield latency
+    yield GaugeMetricFamily(PREFIX + "connects_left", "Connections that the rate limit allows now.", value=now.connects_left)
+    received = CounterMetricFamily(PREFIX + "received_bytes", "Bytes received, by line.", labels=["line"])
+    for line, count in {socket.line: socket.bytes for socket in now.sockets}.items():
+        received.add_metric([line], count)
+    yield received
 
 
 class Metrics:
     """HTTP server, from construction to the end of its `with`. port 0: a free one, see `url`. Raises OSError."""
 
-    def __init__(self, status: Callable[[], RecorderStatus], *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, status: Callable[[], RecorderStatus], client: Callable[[], ClientStatus], *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         registry = CollectorRegistry()
-        registry.register(_Reading(status))
+        registry.register(_Reading(status, client))
         self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         self.url = f"http://{host}:{self._server.server_port}/metrics"
 
