@@ -310,7 +310,7 @@ def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
         wrong += [f"{order.client_order_id}: open though halted" for order in world.exchange.floor.open_orders(DEMO_KEY.uid)]
         for ticket in trader.tickets:
             # What a former process sent is only looked for, and when that was is known no better than the clocks were.
-            has_left = ticket.last_sent_at > halted[-1].ts_recv if ticket.asked_at else ticket.attempts > 1
+            has_left = ticket.last_sent_at > halted[-1].ts_recv if ticket.submitted_at else ticket.attempts > 1
             if has_left and not isinstance(ticket.order, CancelOrder):
                 wrong.append(f"{ticket.kind} {ticket.order.client_order_id}: left after the kill switch was pressed")
     elif made.halts_at is not None:

@@ -294,7 +294,7 @@ class Trader:
         for ticket in tickets:
             future = self._waiting[ticket.number] = asyncio.get_running_loop().create_future()
             futures.append(future)
-            audit.asked(self._name, ticket.number, ticket.order, override, ticket.asked_at)
+            audit.asked(self._name, ticket.number, ticket.order, override, ticket.submitted_at)
         self._say()
         return [await future for future in futures]
 

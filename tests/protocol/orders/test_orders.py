@@ -480,6 +480,6 @@ def test_memory_is_bounded() -> None:
         desk.reply()
         desk.run(number)
     desk.run(2000)
-    assert len(desk.orders._shelf) == 0
-    assert desk.orders._shelf.requests == {}
+    assert len(desk.orders._index) == 0
+    assert desk.orders._index.requests == {}
     assert desk.orders.deadline() is None

@@ -1,6 +1,6 @@
-"""OKX's limits on order requests, kept by construction: each request is given the instant it may leave, or none.
+"""OrderBudget: OKX's limits on order requests. Each request gets the time at which it may be sent, or is refused.
 
-Limits are shared by WebSocket and REST, so whoever sends claims here first.
+WebSocket and REST share the limits, so every request claims here first.
 Source: docs-v5 "Place order" and its neighbours: 60 single requests per 2 s, 300 orders in batches per 2 s, each for new, amended
 and canceled orders apart, per instrument; 1,000 new and amended orders per 2 s and sub-account (50061), cancels exempt.
 """
@@ -14,17 +14,17 @@ from okex_ws.protocol.pacing import SECOND, Window
 from okex_ws.wire.orders import Kind, OrderRequest, kind_of
 
 PERIOD_S = 2.1
-"""OKX counts 2 s where requests arrive; the rest is for what the network squeezes together."""
+"""OKX counts 2 s at arrival; the rest covers requests that the network delivers close together."""
 SINGLE, BATCHED, ACCOUNT = 60, 300, 1000
 SPREAD, MASS, SPREAD_MASS = 20, 5, 10
 RESERVED = 6
-"""One cancel in so many is kept back for what is urgent: a kill switch must not wait behind a market maker."""
+"""One cancel of this number is reserved for urgent ones: a kill switch must not wait behind a market maker."""
 
 _Key = tuple[Kind, str, bool, bool]
 
 
 class BudgetError(OkexError):
-    """There is no room within the time a request may wait. wait_s: how long it would have had to."""
+    """The rate limit allows a request too late. wait_s: seconds that it would have to wait."""
 
     def __init__(self, wait_s: float, longest_s: float, what: str) -> None:
         super().__init__(f"{what} would have to wait {wait_s:.2f} s for OKX's rate limit, more than {longest_s:g} s")
@@ -32,7 +32,7 @@ class BudgetError(OkexError):
 
 
 class OrderBudget:
-    """Claims in order of arrival. longest_s: how long a request may wait for its turn before it is refused."""
+    """Budget in order of arrival. longest_s: longest time that a request may wait; with more it is refused."""
 
     def __init__(self, *, longest_s: float = 1.0) -> None:
         if not longest_s >= 0:
@@ -45,7 +45,7 @@ class OrderBudget:
         self._account_last = 0
 
     def claim(self, orders: Sequence[OrderRequest], now: int, *, urgent: bool = False) -> int:
-        """When these may leave, ns; `now` if at once. Raises BudgetError, and claims nothing."""
+        """Claim and return the time at which orders may be sent, ns; `now` if at once. Raises BudgetError, without a claim."""
         kind, is_batch = kind_of(orders[0]), len(orders) > 1
         counts: dict[str, int] = {}
         for order in orders:
@@ -76,11 +76,11 @@ class OrderBudget:
         return due
 
     def hold(self, kind: Kind, instrument: str, until: int) -> None:
-        """OKX found us too frequent all the same: nothing of this kind leaves before `until`. instrument "*": of any."""
+        """Send nothing of a kind before `until`, because OKX reported too many requests. instrument "*": of any."""
         self._held[kind, instrument] = max(until, self._held.get((kind, instrument), 0))
 
     def _ready(self, key: _Key, count: int, now: int) -> int:
-        # Never before what was claimed earlier: requests keep their order, and a window its uses sorted.
+        # Not before earlier claims: requests keep their order, and the uses of a window stay sorted.
         return max(self._window(key).ready_at(now, reserve=count - 1), self._last.get(key, 0))
 
     def _window(self, key: _Key) -> Window:

@@ -1,7 +1,7 @@
-"""Lookups: reading an order over REST until it is certain that it exists, or that it does not.
+"""Lookups: reads of an order over REST until it is certain that it exists, or that it does not.
 
-A request may reach OKX late. So `wire.absence` is asked for a verdict only by reads after the request's expiry, which is an
-instant of OKX's clock: read since the request left, as ours may be off by any amount.
+A request may reach OKX late. So `wire.absence` decides only by reads after the request's expiry, which is a time of OKX's clock.
+That clock is measured after the request is sent, because ours may be wrong by any amount.
 Source: docs-v5 "Get order details"; its spread twin.
 """
 
@@ -20,13 +20,13 @@ from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import MassCancel, PlaceOrder, lookup_query
 
 LATEST_ARRIVAL = SECOND
-"""How long after expTime the effect of a request may still show."""
+"""Time after expTime in which the effect of a request may still appear."""
 SLOW_S = 10.0
-"""Between reads once it was reported as UNKNOWN."""
+"""Seconds between reads of an order that was reported as UNKNOWN."""
 
 
 class LookupFinding(enum.Enum):
-    """What a read told."""
+    """Result of a read."""
 
     FOUND = "the order is there"
     ABSENT = "it is certain that there is none"
@@ -34,21 +34,21 @@ class LookupFinding(enum.Enum):
 
 
 class Lookups:
-    """When to read which ticket's order, and what to make of the answer. Reads of all tickets share OKX's limit."""
+    """Times of reads for each ticket's order, and the results of the answers. Reads of all tickets share OKX's limit."""
 
     def __init__(self, patience: Patience, clock: ServerClock) -> None:
         self._patience, self._clock = patience, clock
         self._reads = Window(50, 2.1)  # of OKX's 60 per 2 s
 
     def begin(self, ticket: Ticket, now: int) -> None:
-        """LookUpState for it, or at once if it is looked for already."""
+        """Begin to look an order up; a lookup under way reads at once."""
         if ticket.look is None:
             ticket.look = LookUpState(now, self._absence(ticket))
         elif not ticket.look.is_reading:
             ticket.look.at = now
 
     def read(self, ticket: Ticket, now: int) -> FetchOrder | None:
-        """The read that is due now; None when it has to wait, until `ticket.look.at`."""
+        """Return the read that is due now; None if it must wait until `ticket.look.at`."""
         look = ticket.look
         if look is None or look.is_reading or look.at > now:
             return None
@@ -56,21 +56,21 @@ class Lookups:
         if look.at > now:
             return None
         self._reads.take(now)
-        look.is_reading, look.asked_at = True, now
+        look.is_reading, look.read_at = True, now
         return FetchOrder(ticket.number, look.absence.path, look.absence.query)
 
     def needs_clock(self, ticket: Ticket) -> bool:
-        """Whether OKX's time has to be read before this one's expiry can be told."""
+        """True if OKX's time must be read before the expiry of a ticket can be decided."""
         return ticket.expires_at is not None and self._clock.measured_at < ticket.last_sent_at
 
-    def has_expired(self, ticket: Ticket, asked_at: int) -> bool:
-        """Whether what a read of `asked_at` does not show cannot come any more."""
+    def has_expired(self, ticket: Ticket, read_at: int) -> bool:
+        """True if an effect that a read of `read_at` does not show cannot come any more."""
         if ticket.expires_at is None:
             return True
-        return not self.needs_clock(ticket) and self._clock.surely(asked_at) >= ticket.expires_at + LATEST_ARRIVAL
+        return not self.needs_clock(ticket) and self._clock.surely(read_at) >= ticket.expires_at + LATEST_ARRIVAL
 
     def answered(self, ticket: Ticket, rows: list[Any] | None, code: str, now: int, *, is_found: bool) -> LookupFinding:
-        """What the answer to a read means: its rows, the order among them or not, or None and OKX's code, "" for no answer."""
+        """Apply the answer to a read: its rows, or None and OKX's code; "" without an answer."""
         look = ticket.look
         if look is None:
             return LookupFinding.AGAIN
@@ -84,20 +84,20 @@ class Lookups:
         if is_found:
             look.absence.found()
             return LookupFinding.FOUND
-        may_come = not self.has_expired(ticket, look.asked_at)
-        is_certain = look.absence.missed(rows, code, look.asked_at, grace=ns(self._patience.grace_s), may_come=may_come)
+        may_come = not self.has_expired(ticket, look.read_at)
+        is_certain = look.absence.missed(rows, code, look.read_at, grace=ns(self._patience.grace_s), may_come=may_come)
         return LookupFinding.ABSENT if is_certain else LookupFinding.AGAIN
 
     def _absence(self, ticket: Ticket) -> Absence:
         order = ticket.order
         assert not isinstance(order, MassCancel)
-        # An order that is only amended or canceled here may be of any age.
+        # An order that is amended or canceled here may have any age.
         made_ms = self._clock.at(ticket.first_sent_at) // (SECOND // 1000) if isinstance(order, PlaceOrder) else 0
         return Absence(order.instrument, lookup_query(order), is_spread=order.is_spread, made_ms=made_ms)
 
 
 def order_in(ticket: Ticket, rows: list[Any]) -> OwnOrder | None:
-    """This ticket's order among the rows that were read, None when it is not there or cannot be read."""
+    """Return this ticket's order among rows; None if it is absent or unreadable."""
     ours, theirs = ticket.order.client_order_id, ticket.order.order_id
     for row in rows:
         if isinstance(row, dict) and ((ours and row.get("clOrdId") == ours) or (not ours and row.get("ordId") == theirs)):

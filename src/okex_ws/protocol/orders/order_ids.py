@@ -1,7 +1,7 @@
-"""Client order ids that no other process, and no later run of this one, makes again.
+"""Client order ids that are unique among processes and runs.
 
-An id is a prefix drawn at random for this run, then a count in base 36: the count makes it unique within the run, the prefix
-among runs. 80 random bits: among a million runs the chance that any two share a prefix is below 1 in 10^12.
+An id is a random prefix of this run, then a count in base 36: the count makes it unique within the run, the prefix among runs.
+With 80 random bits the chance that any two of a million runs share a prefix is below 1 in 10^12.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LONGEST = 32
 
 
 class OrderIds:
-    """Ids of one run. bits: `PREFIX_BITS` random bits, passed in as luck is everywhere."""
+    """Ids of one run. bits: `PREFIX_BITS` random bits."""
 
     def __init__(self, bits: int) -> None:
         if not 0 <= bits < 1 << PREFIX_BITS:
@@ -23,13 +23,13 @@ class OrderIds:
         self.made = 0
 
     def next(self) -> str:
-        """The next id: letters and digits, at most 32."""
+        """Return the next id: letters and digits, at most 32."""
         self.made += 1
         return self.prefix + base36(self.made)
 
 
 def base36(number: int) -> str:
-    """A whole number in digits and small letters."""
+    """Return a whole number in digits and small letters."""
     digits = ""
     while True:
         number, digit = divmod(number, 36)

@@ -1,4 +1,4 @@
-"""The shelf of tickets: by their number, by the ids of their orders, by the requests that carried them."""
+"""OrderIndex: tickets by their number, by the ids of their orders, and by the requests that carried them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
 
 
 class OrderIndex:
-    """Every ticket that may still change. run: what tells this process from others, in the tickets' keys.
+    """Every ticket that may still change. run: name of this process in the tickets' keys.
 
-    unseen: new orders and amendments that may hold, and that neither a push nor a read has shown yet, by their tickets' numbers.
+    unseen: new orders and amendments that may be effective and that no push or read has shown yet, by their tickets' numbers.
     """
 
     def __init__(self, run: str) -> None:
@@ -32,10 +32,11 @@ class OrderIndex:
         return len(self._tickets)
 
     def get(self, number: int) -> Ticket | None:
+        """Return the ticket with this number."""
         return self._tickets.get(number)
 
     def open(self, order: OrderRequest, *, key: str = "", may_resend: bool = False) -> Ticket:
-        """A ticket for an order."""
+        """Make a ticket for an order."""
         number = next(self._numbers)
         ticket = self._tickets[number] = Ticket(number, key or f"{self._run}-{number}", order, may_resend=may_resend)
         for name in _names(order):
@@ -45,7 +46,7 @@ class OrderIndex:
         return ticket
 
     def request(self, tickets: list[Ticket]) -> SentRequest:
-        """A request that carries these."""
+        """Make a request that carries tickets."""
         request_id = f"o{next(self._request_numbers)}"
         request = self.requests[request_id] = SentRequest(request_id, tickets)
         for ticket in tickets:
@@ -53,17 +54,17 @@ class OrderIndex:
         return request
 
     def of(self, order: OwnOrder) -> list[Ticket]:
-        """The tickets that concern an order."""
+        """Return the tickets that concern an order."""
         tickets = self._by_id.get(order.client_order_id, []) if order.client_order_id else []
         others = self._by_id.get(order.order_id, [])
         return [*tickets, *(ticket for ticket in others if ticket not in tickets)]
 
     def knows(self, client_order_id: str) -> bool:
-        """Whether a ticket has this id."""
+        """True if a ticket has this id."""
         return client_order_id in self._by_id
 
     def forget(self, ticket: Ticket) -> None:
-        """Take it off, and the requests that carried nothing else."""
+        """Remove a ticket, and the requests that carried no other one."""
         if self._tickets.pop(ticket.number, None) is None:
             return
         self.unseen.pop(ticket.number, None)

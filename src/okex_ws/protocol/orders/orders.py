@@ -1,8 +1,8 @@
-"""Orders: requests in flight, each of which ends CONFIRMED, REJECTED or UNKNOWN, and none of which is ever guessed. Sans-IO.
+"""Orders: requests in flight; each of them ends CONFIRMED, REJECTED or UNKNOWN by proof, never by a guess. Sans-IO.
 
 The caller carries out `actions` in order and reports back; verdicts come as OrderResolved in `take_events`. A request whose
-answer is lost is never said again blindly: its order is read by its client order id until it is certain what happened. Only a
-cancel, which cannot do harm twice, is repeated; a new order only if its caller asked for that, and under the same id.
+answer is lost is not repeated blindly: its order is read by its client order id until the result is certain. Only a cancel is
+repeated, because it does no harm twice; a new order only if its caller allowed it, and under the same id.
 Source: docs-v5 "Place order" and its neighbours, "Order channel", "Error Code".
 """
 
@@ -13,20 +13,17 @@ from typing import Any
 
 import msgspec
 
-from okex_ws.events import Disconnected, Event, OrderRefused, OrderReplied, OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
+from okex_ws.events import Disconnected, Event, OrderReplied, OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
 from okex_ws.protocol.orders.budget import BudgetError, OrderBudget
+from okex_ws.protocol.orders.delivery import Delivery
 from okex_ws.protocol.orders.lookups import LookupFinding, Lookups, order_in
 from okex_ws.protocol.orders.order_ids import OrderIds
 from okex_ws.protocol.orders.order_index import OrderIndex
 from okex_ws.protocol.orders.tickets import (
     Action,
-    FetchInstrument,
     FetchOrderClock,
     Intent,
-    Outcome,
     Patience,
-    SendRest,
-    SendSocket,
     SentRequest,
     Ticket,
     WriteIntent,
@@ -45,6 +42,7 @@ from okex_ws.protocol.orders.verdicts import (
     of_answer,
     of_order,
     of_unchanged,
+    outcome,
     result_of,
     results_in,
 )
@@ -59,31 +57,26 @@ from okex_ws.wire.orders import (
     OrderError,
     OrderRequest,
     PlaceOrder,
-    endpoint_of,
-    goes_by_rest,
-    op_of,
     rest_request,
-    socket_request,
 )
 
-MS = SECOND // 1000
 MOST_OPEN = 2000
-"""Requests without a verdict at a time; more are refused."""
+"""Requests without a verdict at most; more are refused."""
 MOST_CANCELS = 4
-"""How often one cancel is said at most."""
+"""How often one cancel is sent at most."""
 PAUSE_UNAVAILABLE = 5 * SECOND
-"""How long new orders are refused here after OKX said that it takes none."""
+"""Time in which new orders are refused here after OKX reported that it takes none."""
 UNSEEN_FOR = 2 * SECOND
-"""What was accepted and no push tells of for so long is read: accepted is not done, and the push may have been lost."""
+"""Time without a push after which an accepted order is read: accepted is not done, and the push may be lost."""
 SETTLED_FOR = 30 * SECOND
-"""How long a verdict can still be corrected by what comes late."""
+"""Time in which late proof can still correct a verdict."""
 
 
 class Orders:
-    """Everything under way for one account.
+    """Order requests of one account.
 
-    can_send: whether a WebSocket endpoint could take an order right now; code_of: an instrument's instIdCode, None where it has
-    none; clock: OKX's, by which orders expire. is_halted: no new order leaves, not even one that waits for its turn.
+    can_send: True if a WebSocket endpoint can take an order now; code_of: an instrument's instIdCode, None if it has none; clock:
+    OKX's, by which orders expire. is_halted: no new order is sent, not even a waiting one.
     """
 
     HEARS = (OrderReplied, OrderUpdate, SpreadOrderUpdate, Disconnected)
@@ -101,17 +94,15 @@ class Orders:
         self.ids = ids
         self.budget = budget or OrderBudget()
         self.patience = patience
-        self.actions: list[Action] = []
         self.is_halted = False
         self.unavailable_until = 0
-        self._can_send, self._code_of = can_send, code_of
         self._clock = clock or ServerClock()
+        self._delivery = Delivery(can_send=can_send, code_of=code_of, clock=self._clock, expires_s=patience.expires_s)
         self._is_reading_clock = False
         self._events: list[Event] = []
         self._lookups = Lookups(patience, self._clock)
-        self._shelf = OrderIndex(ids.prefix)
-        self._refused_codes: dict[str, int | None] = {}  # by instrument: with that number only REST takes its orders
-        self._waiting: dict[str, list[SentRequest]] = {}  # by the instrument that is read anew
+        self._index = OrderIndex(ids.prefix)
+        self._waiting: dict[str, list[SentRequest]] = {}  # requests by the instrument that is fetched again
         self._timers = Timers()
         self._open = 0
         self._adopted: list[Ticket] = []
@@ -127,24 +118,24 @@ class Orders:
         may_resend: bool = False,
         refusal: tuple[str, str, str] | None = None,
     ) -> list[Ticket]:
-        """Ask for these, one request; a ticket for each. Raises OrderError for what cannot be said.
+        """Submit orders as one request; returns a ticket for each. Raises OrderError for an order that OKX has no request for.
 
-        Without a client order id a new order gets one. may_resend: a new order that certainly never arrived is said once more,
-        under the same id. urgent: a cancel that may use the reserve of the budget. refusal: why a guard lets none of them leave,
-        as (rule, reason, advice).
+        A new order without a client order id gets one. may_resend: send a new order once more, under the same id, if it certainly
+        never arrived. urgent: a cancel that may use the reserve of the budget. refusal: reason of pre-trade risk to send none of
+        them, as (rule, reason, advice).
         """
         named = [self._named(order) for order in orders]
-        rest_request(named)  # raises for what cannot be said
+        rest_request(named)  # raises OrderError
         fresh = [order.client_order_id for order in named if isinstance(order, PlaceOrder)]
         for name in fresh:
-            if self._shelf.knows(name) or fresh.count(name) > 1:
+            if self._index.knows(name) or fresh.count(name) > 1:
                 raise OrderError(f"client_order_id {name!r} is in use; give another, or none to get one")
-        tickets = [self._shelf.open(order, may_resend=may_resend) for order in named]
+        tickets = [self._index.open(order, may_resend=may_resend) for order in named]
         for ticket in tickets:
-            ticket.asked_at = now
-        request = self._shelf.request(tickets)
+            ticket.submitted_at = now
+        request = self._index.request(tickets)
         own, due = self._refusal(request, now), now
-        refusal = refusal or own  # a guard knows better why
+        refusal = refusal or own  # the reason of pre-trade risk is the better one
         if refusal is None:
             try:
                 due = self.budget.claim(named, now, urgent=urgent)
@@ -159,12 +150,12 @@ class Orders:
         return tickets
 
     def adopt(self, intents: Iterable[Intent], now: int) -> list[Ticket]:
-        """Take over what a former process wrote down and did not finish: it is looked for, and only cancels are said again."""
+        """Take over unfinished intents of a former process: their orders are looked up, and only cancels are repeated."""
         tickets = []
         for intent in intents:
             if intent.done or intent.order is None or isinstance(intent.order, MassCancel):
                 continue
-            ticket = self._shelf.open(intent.order, key=intent.key)
+            ticket = self._index.open(intent.order, key=intent.key)
             ticket.first_sent_at = ticket.last_sent_at = self._clock.ours(intent.sent_at)
             ticket.expires_at = intent.expires_at
             ticket.is_recorded, ticket.attempts = True, 1
@@ -177,91 +168,98 @@ class Orders:
         return tickets
 
     def refuse_waiting(self, rule: str, reason: str, advice: str, now: int, *, but: Container[int] = ()) -> None:
-        """Let none of the new orders leave that still wait for their turn. but: numbers of tickets that may all the same."""
-        for request in list(self._shelf.requests.values()):
+        """Refuse all new orders that still wait to be sent. but: numbers of tickets that are not refused."""
+        for request in list(self._index.requests.values()):
             first = request.tickets[0]
             if not request.via and not isinstance(first.order, (CancelOrder, MassCancel)) and first.number not in but:
                 self._refuse(request, rule, reason, advice, now)
 
     @property
     def unresolved(self) -> list[Ticket]:
-        """Tickets of which nothing final is known."""
-        return [ticket for ticket in self._shelf if ticket.is_open]
+        """Tickets without a final verdict."""
+        return [ticket for ticket in self._index if ticket.is_open]
 
     @property
     def left_open(self) -> list[Ticket]:
-        """What a former process left open and nothing was told of yet, not even that it is UNKNOWN. Nothing new before that."""
+        """Tickets of a former process without any verdict, not even UNKNOWN. No new order is sent before they have one."""
         return [ticket for ticket in self._adopted if ticket.outcome is None]
 
     @property
     def changing(self) -> Collection[PlaceOrder | AmendOrder]:
-        """New orders and amendments that may hold by now, and that nothing has shown yet."""
-        return self._shelf.unseen.values()
+        """New orders and amendments that may be effective, and that no push or read has shown yet."""
+        return self._index.unseen.values()
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is without a final verdict."""
+        """True if any ticket has no final verdict."""
         return self._open > 0
 
     def ticket(self, number: int) -> Ticket | None:
-        return self._shelf.get(number)
+        """Return the ticket with this number, if it is still known."""
+        return self._index.get(number)
+
+    @property
+    def actions(self) -> list[Action]:
+        """Actions to carry out, in order."""
+        return self._delivery.actions
 
     def take_actions(self) -> list[Action]:
-        """What is to be done now, in this order."""
-        actions, self.actions = self.actions, []
+        """Take the actions to carry out, in order."""
+        actions, self._delivery.actions = self._delivery.actions, []
         return actions
 
     def take_events(self) -> list[Event]:
-        """Verdicts and refusals, in order."""
+        """Take the verdicts and refusals, in order."""
         events, self._events = self._events, []
         return events
 
     def deadline(self) -> int | None:
-        """When to call `on_deadline`, ns; None: nothing is going on."""
+        """Time of the next `on_deadline`, ns; None: never."""
         return self._timers.next()
 
     def on_deadline(self, now: int) -> None:
-        """Time has passed."""
+        """Run the timers that are due at `now`."""
         self._timers.run(now)
 
-    # -- what comes back -------------------------------------------------------------------------------------------------
+    # -- events and answers ----------------------------------------------------------------------------------------------
 
     def feed(self, event: Event, now: int) -> None:
-        """Take any event; replies, own orders and lost connections mean something here."""
+        """Apply an event; replies, own orders and lost connections have an effect."""
         match event:
             case OrderReplied():
-                request = self._shelf.requests.get(event.request_id)
+                request = self._index.requests.get(event.request_id)
                 if request is not None:
                     self._replied(request, event.code, event.message, event.results, now)
             case OrderUpdate() | SpreadOrderUpdate():
                 self._seen(event, now, via="push")
             case Disconnected():
-                for request in list(self._shelf.requests.values()):
+                for request in list(self._index.requests.values()):
                     if request.answer_by and (request.line, request.connection) == (event.line, event.connection):
                         self._unanswered(request, "the connection was lost before OKX answered", now)
 
     def sent(self, request_id: str, line: str, connection: int) -> None:
-        """The request went out by that connection."""
-        request = self._shelf.requests.get(request_id)
+        """Record the connection that sent a request."""
+        request = self._index.requests.get(request_id)
         if request is not None:
             request.line, request.connection = line, connection
 
     def not_sent(self, request_id: str, now: int) -> None:
-        """The socket could not take it, nothing was said: it goes over REST."""
-        request = self._shelf.requests.get(request_id)
+        """Send a request over REST, because the socket could not take it."""
+        request = self._index.requests.get(request_id)
         if request is not None and request.via == "websocket":
-            self._send_rest(request, now)
+            self._delivery.send_rest(request)
+            self._await_answer(request, now)
 
     def not_recorded(self, request_id: str, reason: str, now: int) -> None:
-        """What the request is about could not be written down, so it must not be sent."""
-        request = self._shelf.requests.get(request_id)
+        """Refuse a request whose intents could not be written down."""
+        request = self._index.requests.get(request_id)
         if request is not None:
             request.via, request.answer_by = "here", None
             self._refuse(request, "intent-log", reason, "make room on the disk, then start again", now)
 
     def rest_answered(self, request_id: str, code: str, message: str, rows: list[Any], now: int) -> None:
-        """The answer to a POST: OKX's code, one row per order."""
-        request = self._shelf.requests.get(request_id)
+        """Apply the answer to a POST: OKX's code, one row per order."""
+        request = self._index.requests.get(request_id)
         if request is None:
             return
         try:
@@ -272,8 +270,8 @@ class Orders:
         self._replied(request, code, message, results, now)
 
     def rest_failed(self, request_id: str, code: str, reason: str, now: int, *, may_have_happened: bool) -> None:
-        """A POST without an answer that says what became of it, or with a refusal."""
-        request = self._shelf.requests.get(request_id)
+        """Apply a POST that was refused, or that has no answer and may have happened."""
+        request = self._index.requests.get(request_id)
         if request is not None and may_have_happened:
             self._note_unavailable(code, now)
             self._unanswered(request, reason, now)
@@ -281,21 +279,21 @@ class Orders:
             self._replied(request, code, reason, (), now)
 
     def looked_up(self, number: int, rows: list[Any] | None, code: str, now: int) -> None:
-        """The answer to a LookUp: its rows and code "0", or OKX's code, or neither when nobody answered."""
-        ticket = self._shelf.get(number)
+        """Apply the answer to a FetchOrder: its rows and code "0", or OKX's code, or neither without an answer."""
+        ticket = self._index.get(number)
         if ticket is None or ticket.look is None:
             return
         order = order_in(ticket, rows or [])
         if order is not None and self._is_another(ticket, order):
             order, code = None, "51603"  # OKX shows the latest order of an id
         finding = self._lookups.answered(ticket, rows, code, now, is_found=order is not None)
-        asked_at = ticket.look.asked_at
+        read_at = ticket.look.read_at
         if finding is LookupFinding.FOUND and order is not None:
-            order.ts_recv, order.backfilled = asked_at, True  # as old as the question, and news to everyone else too
+            order.ts_recv, order.backfilled = read_at, True  # as old as the request, and an event for others too
             self._events.append(order)
             self._seen(order, now, via="lookup", ticket=ticket)
             if ticket.is_open or ticket.rank < Rank.ORDER:
-                self._not_yet(ticket, order, asked_at, now)
+                self._not_yet(ticket, order, read_at, now)
         elif finding is LookupFinding.ABSENT and ticket.is_open:
             self._absent(ticket, now)
         if not ticket.is_open and (finding is LookupFinding.ABSENT or ticket.rank is Rank.ORDER):
@@ -304,12 +302,12 @@ class Orders:
             self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
 
     def instrument_read(self, instrument: str, now: int) -> None:
-        """Reference data of an instrument is fresh, or could not be had: what waited for it goes out once more."""
+        """Send the requests that waited for an instrument, which was fetched again or could not be."""
         for request in self._waiting.pop(instrument, []):
             self._leave(request, now)
 
     def clock_read(self) -> None:
-        """OKX's time was read, or could not be had."""
+        """End the reading of OKX's time, with or without success."""
         self._is_reading_clock = False
 
     # -- sending ---------------------------------------------------------------------------------------------------------
@@ -325,7 +323,7 @@ class Orders:
         self._open += len(request.tickets)
         first = request.tickets[0].order
         if self._open > MOST_OPEN:
-            return ("in-flight", f"{MOST_OPEN} requests are without a verdict already", "wait for some of them")
+            return ("in-flight", f"{MOST_OPEN} requests have no verdict yet", "wait for some of them")
         if isinstance(first, (CancelOrder, MassCancel)):
             return None
         if self.is_halted:
@@ -335,27 +333,16 @@ class Orders:
         return None
 
     def _refuse(self, request: SentRequest, rule: str, reason: str, advice: str, now: int) -> None:
-        """Nothing leaves: said for each order, and a verdict."""
+        """Refuse each open order of a request, with an event and a verdict."""
         request.via = request.via or "here"
         for ticket in request.tickets:
             if ticket.outcome is None:
-                order = ticket.order
-                self._events.append(
-                    OrderRefused(
-                        ts_recv=now,
-                        kind=ticket.kind,
-                        instrument=order.instrument,
-                        client_order_id=order.client_order_id,
-                        rule=rule,
-                        reason=reason,
-                        advice=advice,
-                    )
-                )
+                self._events.append(ticket.refused(rule, reason, advice, now))
                 self._settle(ticket, Proof(Verdict.REJECTED, rule, reason), Rank.ANSWER, now, via="here", advice=advice)
 
     def _leave(self, request: SentRequest, now: int) -> None:
-        """Its turn has come."""
-        # Once its caller was told UNKNOWN, nothing but a cancel is said any more.
+        """Send a request, whose turn has come."""
+        # After a verdict of UNKNOWN only cancels are sent.
         is_late = not isinstance(request.tickets[0].order, CancelOrder)
         tickets = [ticket for ticket in request.tickets if (ticket.outcome is None if is_late else ticket.is_open)]
         if not tickets or request.via == "here":
@@ -364,68 +351,27 @@ class Orders:
             self._refuse(request, "halted", "trading is halted", "resume trading first", now)
             return
         if any(ticket.is_overdue(now, ns(self.patience.expires_s)) for ticket in tickets):
-            self._refuse(request, "overdue", "it could not leave within its own expiry", "place it anew if still wanted", now)
+            self._refuse(request, "overdue", "it could not be sent before its expiry", "place it again if still wanted", now)
             return
-        expires_at = self._clock.at(now) + ns(self.patience.expires_s)
-        for ticket in tickets:
-            ticket.attempts += 1
-            ticket.first_sent_at, ticket.last_sent_at = ticket.first_sent_at or now, now
-            ticket.expires_at = expires_at if isinstance(ticket.order, (PlaceOrder, AmendOrder)) else None
-            ticket.answer = ""
-        self._record(tickets, request)
-        orders = [ticket.order for ticket in tickets]
-        codes = [self._code_of(order.instrument) for order in orders]
-        by_name = orders[0].is_spread or isinstance(orders[0], MassCancel)
-        is_addressable = by_name or all(
-            code is not None and code != self._refused_codes.get(order.instrument)
-            for order, code in zip(orders, codes, strict=True)
-        )
-        # A socket that seems alive may be dead: a cancel that had no effect is said the other way next.
-        is_other_way = isinstance(orders[0], (CancelOrder, MassCancel)) and tickets[0].attempts % 2 == 0
-        if is_addressable and not is_other_way and not goes_by_rest(orders) and self._can_send(endpoint_of(orders)):
-            request.via = "websocket"
-            op = op_of(orders)
-            data = socket_request(request.request_id, op, orders, codes, expires_at // MS)
-            self.actions.append(SendSocket(request.request_id, endpoint_of(orders), op, data))
-            self._await_answer(request, now)
-        else:
-            self._send_rest(request, now)
+        self._delivery.send(request, tickets, now)
+        self._await_answer(request, now)
         for ticket in tickets:
             if ticket.attempts == 1:
                 self._watch(ticket, now)
 
-    def _send_rest(self, request: SentRequest, now: int) -> None:
-        orders = [ticket.order for ticket in request.tickets if ticket.is_open]
-        request.via = "rest"
-        path, body = rest_request(orders)
-        expires_at = request.tickets[0].expires_at
-        self.actions.append(SendRest(request.request_id, path, body, None if expires_at is None else expires_at // MS))
-        self._await_answer(request, now)
-
     def _await_answer(self, request: SentRequest, now: int) -> None:
         due = request.answer_by = now + ns(self.patience.ack_within_s)
-        said = f"no answer within {self.patience.ack_within_s:g} s"
-        self._timers.at(due, lambda now: self._unanswered(request, said, now), lambda: request.answer_by == due)
+        reason = f"no answer within {self.patience.ack_within_s:g} s"
+        self._timers.at(due, lambda now: self._unanswered(request, reason, now), lambda: request.answer_by == due)
 
     def _again(self, ticket: Ticket, now: int) -> None:
-        """Say it once more: under the same id, so that it cannot happen twice."""
+        """Send a ticket once more: under the same id, so that it cannot happen twice."""
         try:
             due = self.budget.claim([ticket.order], now, urgent=True)
         except BudgetError:
             return
-        request, ticket.look = self._shelf.request([ticket]), None
+        request, ticket.look = self._index.request([ticket]), None
         self._timers.at(due, lambda now: self._leave(request, now))
-
-    def _record(self, tickets: list[Ticket], request: SentRequest) -> None:
-        intents = [
-            Intent(ticket.key, ticket.order, self._clock.at(ticket.first_sent_at), ticket.expires_at)
-            for ticket in tickets
-            if not isinstance(ticket.order, MassCancel)
-        ]
-        for ticket in tickets:
-            ticket.is_recorded = not isinstance(ticket.order, MassCancel)
-        if intents:
-            self.actions.append(WriteIntent(intents, request.request_id))
 
     # -- judging ---------------------------------------------------------------------------------------------------------
 
@@ -435,20 +381,19 @@ class Orders:
         refresh: dict[str, list[Ticket]] = {}
         for place, ticket in enumerate(request.tickets):
             result = result_of(ticket, place, results)
-            said = (result.code, result.message) if result is not None and (result.code or result.result) else (code, message)
+            answer = (result.code, result.message) if result is not None and (result.code or result.result) else (code, message)
             if result is not None and result.order_id:
                 ticket.order_id = result.order_id
             if result is not None and result.result is not None:
-                said = ("0" if result.result else code, message)
-            if self._judge(ticket, *said, request, now) is Next.REFRESH:
+                answer = ("0" if result.result else code, message)
+            if self._judge(ticket, *answer, request, now) is Next.REFRESH:
                 refresh.setdefault(ticket.order.instrument, []).append(ticket)
         for instrument, tickets in refresh.items():
-            again = self._shelf.request(tickets)
+            again = self._index.request(tickets)
             for ticket in tickets:
                 ticket.refreshes += 1
-            self._refused_codes[instrument] = self._code_of(instrument)
             self._waiting.setdefault(instrument, []).append(again)
-            self.actions.append(FetchInstrument(instrument))
+            self._delivery.refetch(instrument)
 
     def _judge(self, ticket: Ticket, code: str, message: str, request: SentRequest, now: int) -> Next:
         by_number = request.via == "websocket" and not ticket.order.is_spread
@@ -465,7 +410,7 @@ class Orders:
         elif step is Next.CONFIRMED:
             self._settle(ticket, Proof(Verdict.CONFIRMED), Rank.ANSWER, now, via=request.via)
         elif step is Next.REJECTED:
-            rank = Rank.ORDER if code == "51016" else Rank.ANSWER  # what is told of an order of that id is not about this one
+            rank = Rank.ORDER if code == "51016" else Rank.ANSWER  # pushes of that id concern another order
             self._settle(ticket, Proof(Verdict.REJECTED, code, message), rank, now, via=request.via)
         elif step is Next.LOOK and ticket.is_open:
             ticket.reason = message or lookup(code).meaning
@@ -482,8 +427,8 @@ class Orders:
                 self._look(ticket, now)
 
     def _seen(self, order: OwnOrder, now: int, *, via: str, ticket: Ticket | None = None) -> None:
-        """An order's state, pushed or read: what it proves for the tickets that concern it."""
-        concerned = [ticket] if ticket is not None else self._shelf.of(order)
+        """Apply an order's state, pushed or read, to the tickets that concern it."""
+        concerned = [ticket] if ticket is not None else self._index.of(order)
         for item in concerned:
             if item.order.instrument != order.instrument and not item.order.is_spread:
                 continue
@@ -495,34 +440,34 @@ class Orders:
                 self._settle(item, proof, Rank.ORDER, now, via=via, state=order.state)
 
     def _is_another(self, ticket: Ticket, order: OwnOrder) -> bool:
-        """Whether this order has the ticket's id and is not the one that it asked for."""
+        """True if an order has the ticket's id but is another order."""
         if not isinstance(ticket.order, PlaceOrder):
             return False
-        is_amended = any(isinstance(item.order, AmendOrder) for item in self._shelf.of(order))
+        is_amended = any(isinstance(item.order, AmendOrder) for item in self._index.of(order))
         return is_another(order, ticket.order, self._clock.at(ticket.first_sent_at), is_amended=is_amended)
 
-    def _not_yet(self, ticket: Ticket, order: OwnOrder, asked_at: int, now: int) -> None:
-        """The order is there, and what was asked of it does not show: in time that proves something too."""
+    def _not_yet(self, ticket: Ticket, order: OwnOrder, read_at: int, now: int) -> None:
+        """Apply an order that was read without the requested effect; after some time this is a proof too."""
         if ticket.look is None:
             return
         is_cancel = isinstance(ticket.order, CancelOrder)
         if ticket.is_open and is_cancel and not ticket.answer and ticket.attempts < MOST_CANCELS:
             self._again(ticket, now)
         elif not ticket.is_open and isinstance(ticket.order, AmendOrder) and self._is_amended_again(ticket, order):
-            ticket.look = None  # what it looks like now proves nothing
+            ticket.look = None  # its present state proves nothing
         else:
-            has_expired = self._lookups.has_expired(ticket, asked_at)
-            found = of_unchanged(ticket, order, asked_at, grace=ns(self.patience.grace_s), has_expired=has_expired)
+            has_expired = self._lookups.has_expired(ticket, read_at)
+            found = of_unchanged(ticket, order, read_at, grace=ns(self.patience.grace_s), has_expired=has_expired)
             if found is not None:
                 self._settle(ticket, *found, now, via="lookup", state=order.state)
 
     def _is_amended_again(self, ticket: Ticket, order: OwnOrder) -> bool:
-        others = (item for item in self._shelf.of(order) if isinstance(item.order, AmendOrder) and item is not ticket)
+        others = (item for item in self._index.of(order) if isinstance(item.order, AmendOrder) and item is not ticket)
         return order.request_id not in ("", getattr(ticket.order, "request_id", "")) or any(True for _ in others)
 
     def _absent(self, ticket: Ticket, now: int) -> None:
-        """It is certain that there is no such order."""
-        is_in_time = ticket.outcome is None and not self.is_halted  # once its caller was told UNKNOWN nothing leaves any more
+        """Settle a ticket whose order certainly does not exist."""
+        is_in_time = ticket.outcome is None and not self.is_halted  # after UNKNOWN nothing is sent any more
         if ticket.may_resend and ticket.attempts == 1 and is_in_time and isinstance(ticket.order, PlaceOrder):
             self._again(ticket, now)
             return
@@ -532,9 +477,9 @@ class Orders:
         self._settle(ticket, Proof(Verdict.REJECTED, code, f"{words}: {ticket.reason}"), Rank.ABSENCE, now, via="lookup")
 
     def _settle(self, ticket: Ticket, proof: Proof, rank: Rank, now: int, *, via: str, state: str = "", advice: str = "") -> None:
-        """A verdict, or a better one: only better proof corrects what was said before."""
+        """Set a verdict; an earlier one is replaced by better proof only."""
         if rank is Rank.ORDER:
-            self._shelf.unseen.pop(ticket.number, None)
+            self._index.unseen.pop(ticket.number, None)
         former = ticket.outcome
         if former is not None and former.verdict is not Verdict.UNKNOWN:
             if rank <= ticket.rank or former.verdict is proof.verdict:
@@ -543,26 +488,13 @@ class Orders:
         elif proof.verdict is not Verdict.UNKNOWN:
             self._open -= 1
         ticket.rank, ticket.look, ticket.is_late = rank, None, former is not None
-        ticket.outcome = Outcome(
-            verdict=proof.verdict,
-            kind=ticket.kind,
-            instrument=ticket.order.instrument,
-            client_order_id=ticket.order.client_order_id,
-            order_id=ticket.order_id,
-            code=proof.code,
-            reason=proof.reason,
-            advice=advice or (lookup(proof.code).advice if proof.code else ""),
-            via=via,
-            state=state,
-            sent_at=ticket.first_sent_at,
-            resolved_at=now,
-        )
+        ticket.outcome = outcome(ticket, proof, now, via=via, state=state, advice=advice)
         self._events.append(ticket.resolved(now))
         if proof.verdict is Verdict.REJECTED:
-            self._shelf.unseen.pop(ticket.number, None)
+            self._index.unseen.pop(ticket.number, None)
         if proof.verdict is not Verdict.UNKNOWN:
             if ticket.is_recorded:
-                self.actions.append(WriteIntent([Intent(ticket.key, done=True)]))
+                self._delivery.actions.append(WriteIntent([Intent(ticket.key, done=True)]))
             if proof.verdict is Verdict.CONFIRMED and rank < Rank.ORDER and not isinstance(ticket.order, MassCancel):
                 self._timers.at(now + UNSEEN_FOR, lambda now: self._look(ticket, now), lambda: ticket.rank < Rank.ORDER)
             self._forget_later(ticket, now)
@@ -588,24 +520,24 @@ class Orders:
             self._read_clock()
         action = self._lookups.read(ticket, now)
         if action is not None:
-            self.actions.append(action)
+            self._delivery.actions.append(action)
         elif ticket.look.at > now and not ticket.look.is_reading:
             self._timers.at(ticket.look.at, lambda now: self._read(ticket, now))
 
     def _read_clock(self) -> None:
         if not self._is_reading_clock:
             self._is_reading_clock = True
-            self.actions.append(FetchOrderClock())
+            self._delivery.actions.append(FetchOrderClock())
 
     def _watch(self, ticket: Ticket, now: int) -> None:
-        """Report it as UNKNOWN in good time, and give it up in the end."""
+        """Report a ticket as UNKNOWN after a while, and forget it in the end."""
 
         def report(now: int) -> None:
-            if ticket.answer in STALE_CODE:  # refused for its number, which could not be read anew: nothing happened
+            if ticket.answer in STALE_CODE:  # refused for its instIdCode, which could not be fetched: nothing happened
                 self._settle(ticket, Proof(Verdict.REJECTED, ticket.answer, ticket.reason), Rank.ANSWER, now, via="websocket")
                 return
             proof = Proof(Verdict.UNKNOWN, ticket.answer, ticket.reason)
-            advice = "do not send it again: an OrderResolved tells once it is known"
+            advice = "do not send it again: an OrderResolved follows once it is known"
             self._settle(ticket, proof, Rank.NOTHING, now, via="", advice=advice)
             if not isinstance(ticket.order, MassCancel):
                 self._look(ticket, now)
@@ -615,7 +547,7 @@ class Orders:
         self._timers.at(now + ns(self.patience.report_s), report, lambda: ticket.outcome is None)
 
     def _forget_later(self, ticket: Ticket, now: int) -> None:
-        """Up to a second later than need be, so that many are forgotten in one go."""
+        """Forget a ticket later, up to a second after its time, so that many are forgotten at once."""
         due = (now + SETTLED_FOR) // SECOND * SECOND + SECOND
         self._timers.at(due, lambda now: self._forget_settled(ticket, now))
 
@@ -629,4 +561,4 @@ class Orders:
         if ticket.is_open:
             self._open -= 1
         ticket.look = None
-        self._shelf.forget(ticket)
+        self._index.forget(ticket)

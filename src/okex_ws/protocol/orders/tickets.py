@@ -1,4 +1,4 @@
-"""Tickets: one order request each, from its call to its verdict; and what `Orders` wants done about them."""
+"""Tickets: one order request each, from its call to its verdict; and the actions that `Orders` requests for them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any
 
 import msgspec
 
-from okex_ws.events import OrderResolved, Verdict
+from okex_ws.events import OrderRefused, OrderResolved, Verdict
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.wire.absence import GRACE_S, Absence
 from okex_ws.wire.orders import AmendOrder, Kind, OrderRequest, PlaceOrder, kind_of
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long things about an order may take; seconds.
+    """Timeouts of an order, in seconds.
 
-    expires_s: OKX refuses a new or amended order that reaches it later than this after it was sent. ack_within_s: after this
-    without an answer the order is looked up. grace_s: how long OKX may not show an order that exists. report_s: after this an
-    order that is still not settled is reported as UNKNOWN. linger_s: how long it is looked for after that.
+    expires_s: OKX refuses a new or amended order that arrives later than this after it was sent. ack_within_s: without an answer
+    within this time the order is looked up. grace_s: time in which OKX may not show an order that exists. report_s: time after
+    which an unsettled order is reported as UNKNOWN. linger_s: time in which it is looked up in all.
     """
 
     expires_s: float = 5.0
@@ -28,10 +28,10 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How an order request ended.
+    """Result of an order request.
 
-    code, reason, advice: why it was rejected or is unknown; "" when confirmed. via: whatever told, websocket, rest, lookup or
-    push; here when nothing was sent. state: the order's, where it was read. sent_at, resolved_at: ns UTC by our clock.
+    code, reason, advice: why it was rejected or is unknown; "" when confirmed. via: source of the verdict: websocket, rest,
+    lookup or push; "here" if nothing was sent. state: the order's, where it was read. sent_at, resolved_at: ns UTC by our clock.
     """
 
     verdict: Verdict
@@ -53,15 +53,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LookUpState:
-    """Where the search for one order stands. at: when to read next."""
+    """State of the lookup of one order. at: time of the next read."""
 
-    __slots__ = ("absence", "asked_at", "at", "is_reading", "since")
+    __slots__ = ("absence", "at", "is_reading", "read_at", "since")
 
     def __init__(self, now: int, absence: Absence) -> None:
         self.since = now
         self.at = now
         self.is_reading = False
-        self.asked_at = 0
+        self.read_at = 0
         self.absence = absence
 
 
@@ -70,7 +70,6 @@ class Ticket:
 
     __slots__ = (
         "answer",
-        "asked_at",
         "attempts",
         "expires_at",
         "first_sent_at",
@@ -88,6 +87,7 @@ class Ticket:
         "reason",
         "refreshes",
         "requests",
+        "submitted_at",
     )
 
     def __init__(self, number: int, key: str, order: OrderRequest, *, may_resend: bool = False) -> None:
@@ -97,18 +97,18 @@ class Ticket:
         self.order_id = getattr(order, "order_id", "")
         self.may_resend = may_resend
         self.outcome: Outcome | None = None
-        self.rank = 0  # how good the proof of the outcome is, see `verdicts.Rank`
+        self.rank = 0  # strength of the outcome's proof, see `verdicts.Rank`
         self.attempts = 0
-        self.asked_at = 0
+        self.submitted_at = 0
         self.first_sent_at = self.last_sent_at = 0
-        self.expires_at: int | None = None  # by OKX's clock; after this it is taken no more
-        self.refreshes = 0  # how often its instIdCode was refused and read anew
+        self.expires_at: int | None = None  # by OKX's clock; later OKX refuses it
+        self.refreshes = 0  # how often its instIdCode was refused and fetched again
         self.is_recorded = False
         self.is_late = False
-        self.look: LookUpState | None = None  # while it is looked for
-        self.answer = ""  # the code of an answer that says: it did not happen, read why
-        self.reason = ""  # why it is not settled
-        self.requests: list[str] = []  # that carried it
+        self.look: LookUpState | None = None  # during a lookup
+        self.answer = ""  # code of an answer that it did not happen, until the order is read
+        self.reason = ""  # why it has no final verdict
+        self.requests: list[str] = []  # ids of the requests that carried it
 
     @property
     def kind(self) -> Kind:
@@ -116,16 +116,28 @@ class Ticket:
 
     @property
     def is_open(self) -> bool:
-        """True while nothing final is known of it."""
+        """True while it has no final verdict."""
         return self.outcome is None or self.outcome.verdict is Verdict.UNKNOWN
 
     def is_overdue(self, now: int, within: int) -> bool:
-        """Whether its price is of another time: this process stood still, or an instrument could not be read."""
+        """True if the request waited past its expiry: this process stood still, or an instrument could not be fetched."""
         waits_for_first_time = not self.attempts or self.refreshes > 0
-        return isinstance(self.order, (PlaceOrder, AmendOrder)) and waits_for_first_time and now - self.asked_at > within
+        return isinstance(self.order, (PlaceOrder, AmendOrder)) and waits_for_first_time and now - self.submitted_at > within
+
+    def refused(self, rule: str, reason: str, advice: str, now: int) -> OrderRefused:
+        """Return the event of its refusal before it is sent."""
+        return OrderRefused(
+            ts_recv=now,
+            kind=self.kind,
+            instrument=self.order.instrument,
+            client_order_id=self.order.client_order_id,
+            rule=rule,
+            reason=reason,
+            advice=advice,
+        )
 
     def resolved(self, now: int) -> OrderResolved:
-        """Its verdict as an event."""
+        """Return its verdict as an event."""
         made = self.outcome
         assert made is not None
         return OrderResolved(
@@ -147,7 +159,7 @@ class Ticket:
 
 
 class SentRequest:
-    """One frame, or one POST: a ticket, or a batch of them. answer_by: None before it is sent and once it is answered."""
+    """One frame or POST with one ticket or a batch. answer_by: None before it is sent and after its answer."""
 
     __slots__ = ("answer_by", "connection", "line", "request_id", "tickets", "via")
 
@@ -161,9 +173,9 @@ class SentRequest:
 
 
 class Intent(msgspec.Struct, omit_defaults=True):
-    """A ticket as it is written down before it is sent. key: unique among processes; done: nothing is left to find out.
+    """Record of a ticket, written before it is sent. key: unique among processes; done: True if it is settled.
 
-    sent_at, expires_at: ns by OKX's clock, since the next process may have another; after the latter OKX takes it no more.
+    sent_at, expires_at: ns by OKX's clock, because the next process may have another; after expires_at OKX refuses it.
     """
 
     key: str
@@ -174,14 +186,14 @@ class Intent(msgspec.Struct, omit_defaults=True):
 
 
 class WriteIntent(msgspec.Struct):
-    """Write these down, and be sure of it, before going on; else tell `Orders.not_recorded`, and do not send that request."""
+    """Action: write intents durably before the next action; on failure call `Orders.not_recorded` and do not send the request."""
 
     intents: list[Intent]
     request_id: str = ""
 
 
 class SendSocket(msgspec.Struct):
-    """Say this at an endpoint, then tell `Orders.sent` or `Orders.not_sent`."""
+    """Action: send a text at an endpoint, then call `Orders.sent` or `Orders.not_sent`."""
 
     request_id: str
     endpoint: str
@@ -190,7 +202,7 @@ class SendSocket(msgspec.Struct):
 
 
 class SendRest(msgspec.Struct):
-    """POST this, then tell `Orders.rest_answered` or `Orders.rest_failed`. expires_ms: by OKX's clock."""
+    """Action: POST a body, then call `Orders.rest_answered` or `Orders.rest_failed`. expires_ms: by OKX's clock."""
 
     request_id: str
     path: str
@@ -199,7 +211,7 @@ class SendRest(msgspec.Struct):
 
 
 class FetchOrder(msgspec.Struct):
-    """GET this, then tell `Orders.looked_up`."""
+    """Action: GET an order, then call `Orders.looked_up`."""
 
     ticket: int
     path: str
@@ -207,17 +219,18 @@ class FetchOrder(msgspec.Struct):
 
 
 class FetchInstrument(msgspec.Struct):
-    """Read an instrument's reference data anew, then tell `Orders.instrument_read`."""
+    """Action: fetch an instrument's reference data again, then call `Orders.instrument_read`."""
 
     instrument: str
 
 
 class FetchOrderClock(msgspec.Struct):
-    """Let the ServerClock measure OKX's time, then tell `Orders.clock_read`, whether it could or not."""
+    """Action: measure OKX's time with the ServerClock, then call `Orders.clock_read`, also after a failure."""
 
 
 Action = WriteIntent | SendSocket | SendRest | FetchOrder | FetchInstrument | FetchOrderClock
 
 
 def ns(seconds: float) -> int:
+    """Return seconds as ns."""
     return int(seconds * SECOND)

@@ -1,4 +1,4 @@
-"""Verdicts: what an answer, a push or a row that was read proves about an order request. Pure functions; None proves nothing.
+"""Verdicts: the proof that an answer, a push or a fetched row gives about an order request. Pure functions; None: no proof.
 
 Source: docs-v5 "Error Code", "Order channel" (amendResult), "Get order details".
 """
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from okex_ws.events import OrderResult, OrderUpdate, SpreadOrderUpdate, Verdict
-from okex_ws.protocol.orders.tickets import Ticket
+from okex_ws.protocol.orders.tickets import Outcome, Ticket
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.wire.codes import CodePolicy, lookup
 from okex_ws.wire.orders import AmendOrder, CancelOrder, PlaceOrder
@@ -19,25 +19,25 @@ from okex_ws.wire.orders import AmendOrder, CancelOrder, PlaceOrder
 OwnOrder = OrderUpdate | SpreadOrderUpdate
 
 STALE_CODE = ("51001", "50014")
-"""The instrument's number was not known: nothing was placed, and the number may be read anew."""
+"""OKX did not know the instIdCode: nothing was placed, and the code can be fetched again."""
 MOST_REFRESHES = 2
 UNAVAILABLE = ("50001", "50013")
-"""OKX takes no orders for now."""
+"""OKX takes no orders at present."""
 EXPIRED = ("50036", "50037")
-"""It came later than its expTime: by a network that held it up, or by a clock that is off."""
+"""The request arrived later than its expTime: the network delayed it, or a clock is wrong."""
 TOO_FREQUENT = ("50011", "50040", "50061", "60014")
 UNCLEAR = ("1", "2", "50004", "50026", "51054", "51149", "51412")
-"""Neither success nor failure, says OKX; 1 and 2 without a result for the order are no better."""
+"""Neither success nor failure by OKX's page; 1 and 2 without a result for the order are no better."""
 LATEST_CANCEL = 10 * SECOND
-"""A cancel has no expiry; how long one may be on its way before an order that still lives proves that it got lost."""
+"""Time after which a live order proves that a cancel, which has no expiry, was lost."""
 OTHERS_CLOCK = 10 * SECOND
-"""An order made earlier than this before we asked for it is another one of the same id."""
+"""An order created earlier than this before our request is another one with the same id."""
 ALREADY_DONE = ("51405",)
 FINAL = ("filled", "canceled", "mmp_canceled")
 
 
 class Rank(enum.IntEnum):
-    """How good a proof is: a better one corrects a verdict, a worse one never does."""
+    """Strength of a proof: a stronger one replaces a verdict, a weaker one never does."""
 
     NOTHING = 0
     ABSENCE = 1
@@ -46,16 +46,16 @@ class Rank(enum.IntEnum):
 
 
 class Next(enum.Enum):
-    """What an answer leads to."""
+    """Next step after an answer."""
 
     CONFIRMED = "accepted"
     REJECTED = "refused, and nothing happened"
-    LOOK = "its state has to be read"
-    REFRESH = "the instrument's number has to be read anew"
+    LOOK = "its state must be read"
+    REFRESH = "the instrument must be fetched again"
 
 
 class Proof(NamedTuple):
-    """What is proven, and in which words."""
+    """Proven verdict, with its code and reason."""
 
     verdict: Verdict
     code: str = ""
@@ -63,15 +63,15 @@ class Proof(NamedTuple):
 
 
 def results_in(rows: list[Any]) -> tuple[OrderResult, ...]:
-    """What a REST answer says of each order. Raises ValueError for rows that are none."""
+    """Return the result of each order in a REST answer. Raises ValueError for invalid rows."""
     if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a row that is no object")
+        raise ValueError("a row is not an object")
     known = [{name: value for name, value in row.items() if value not in ("", None)} for row in rows]
     return tuple(msgspec.convert(known, list[OrderResult], strict=False))
 
 
 def result_of(ticket: Ticket, place: int, results: tuple[OrderResult, ...]) -> OrderResult | None:
-    """The result of this ticket: by our id where the answer repeats it, else by its place: OKX keeps the order of a request."""
+    """Return a ticket's result: by our id if the answer repeats it, else by its place, as OKX keeps the order of a request."""
     ours = ticket.order.client_order_id
     if ours:
         for result in results:
@@ -81,34 +81,34 @@ def result_of(ticket: Ticket, place: int, results: tuple[OrderResult, ...]) -> O
 
 
 def of_answer(ticket: Ticket, code: str, *, by_number: bool) -> Next:
-    """What OKX's code for one order leads to. by_number: it was addressed by instIdCode."""
+    """Return the next step after OKX's code for one order. by_number: it was addressed by instIdCode."""
     if code == "0" or code in ALREADY_DONE:
         return Next.CONFIRMED
     if code in STALE_CODE and by_number and ticket.refreshes < MOST_REFRESHES:
         return Next.REFRESH
     if code == "51016" and isinstance(ticket.order, PlaceOrder) and ticket.attempts - ticket.refreshes == 1:
-        return Next.REJECTED  # it was never said before, so the order of that id is another one
+        return Next.REJECTED  # it was sent for the first time, so the order with that id is another one
     if code in UNCLEAR or code == "51410" or lookup(code).policy is CodePolicy.LOOK_UP:
         return Next.LOOK
     return Next.REJECTED
 
 
-def is_another(order: OwnOrder, wanted: PlaceOrder, asked_at: int, *, is_amended: bool) -> bool:
-    """Whether this is not the order of the same id that was asked for at `asked_at`, by OKX's clock: made earlier, or different.
+def is_another(order: OwnOrder, wanted: PlaceOrder, sent_at: int, *, is_amended: bool) -> bool:
+    """True if an order has the id of `wanted`, sent at `sent_at` by OKX's clock, but is another one: made earlier, or different.
 
-    is_amended: size and price may be others by now. Those of an order that somebody else may have amended prove nothing either.
+    is_amended: size and price may have changed. Those of an order that another client may have amended prove nothing either.
     """
-    if order.created_ms is not None and order.created_ms * (SECOND // 1000) < asked_at - OTHERS_CLOCK:
+    if order.created_ms is not None and order.created_ms * (SECOND // 1000) < sent_at - OTHERS_CLOCK:
         return True
     if order.side not in ("", wanted.side) or order.order_type not in ("", wanted.order_type):
         return True
-    if is_amended or order.updated_ms != order.created_ms or wanted.reduce_only:  # OKX lessens what only reduces
+    if is_amended or order.updated_ms != order.created_ms or wanted.reduce_only:  # OKX lowers the size of reduce-only orders
         return False
     return order.size not in (None, wanted.size) or (wanted.price is not None and order.price not in (None, wanted.price))
 
 
 def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None:
-    """What the order's own state proves. was_read: it was asked for, so what it does not show had not happened yet."""
+    """Return the proof of an order's own state. was_read: it was fetched, so an effect that it does not show had not happened."""
     if isinstance(ticket.order, PlaceOrder):
         return Proof(Verdict.CONFIRMED)
     if isinstance(ticket.order, AmendOrder):
@@ -120,10 +120,10 @@ def of_order(ticket: Ticket, order: OwnOrder, *, was_read: bool) -> Proof | None
     return None
 
 
-def of_unchanged(ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int, has_expired: bool) -> tuple[Proof, Rank] | None:
-    """What it proves that the order, read at `asked_at`, does not show what was asked of it; None while that may still come."""
+def of_unchanged(ticket: Ticket, order: OwnOrder, read_at: int, *, grace: int, has_expired: bool) -> tuple[Proof, Rank] | None:
+    """Return the proof of an order, read at `read_at`, without the requested effect; None while the effect may still come."""
     look = ticket.look
-    is_patient = look is not None and asked_at - look.since >= grace
+    is_patient = look is not None and read_at - look.since >= grace
     if not ticket.is_open:
         reason = f"accepted, and it had no effect; the order is {order.state}"
         return (Proof(Verdict.REJECTED, "", reason), Rank.ORDER) if is_patient else None
@@ -133,10 +133,28 @@ def of_unchanged(ticket: Ticket, order: OwnOrder, asked_at: int, *, grace: int, 
     if isinstance(ticket.order, AmendOrder) and has_expired:
         reason = f"never took effect: {ticket.reason}; the order is {order.state}"
         return Proof(Verdict.REJECTED, "", reason), Rank.ABSENCE
-    if isinstance(ticket.order, CancelOrder) and asked_at > ticket.last_sent_at + LATEST_CANCEL:
-        reason = f"had no effect, said {ticket.attempts} times; the order is {order.state}"
+    if isinstance(ticket.order, CancelOrder) and read_at > ticket.last_sent_at + LATEST_CANCEL:
+        reason = f"had no effect, sent {ticket.attempts} times; the order is {order.state}"
         return Proof(Verdict.REJECTED, "", reason), Rank.ABSENCE
     return None
+
+
+def outcome(ticket: Ticket, proof: Proof, now: int, *, via: str, state: str = "", advice: str = "") -> Outcome:
+    """Return the outcome of a ticket by a proof."""
+    return Outcome(
+        verdict=proof.verdict,
+        kind=ticket.kind,
+        instrument=ticket.order.instrument,
+        client_order_id=ticket.order.client_order_id,
+        order_id=ticket.order_id,
+        code=proof.code,
+        reason=proof.reason,
+        advice=advice or (lookup(proof.code).advice if proof.code else ""),
+        via=via,
+        state=state,
+        sent_at=ticket.first_sent_at,
+        resolved_at=now,
+    )
 
 
 def _of_amended(wanted: AmendOrder, order: OwnOrder, *, was_read: bool) -> Proof | None:
@@ -154,4 +172,4 @@ def _of_amended(wanted: AmendOrder, order: OwnOrder, *, was_read: bool) -> Proof
     return None
 
 
-_AMEND_RESULTS = {"-1": "not amended", "1": "not amended, and canceled for it", "2": "not amended, and canceled by OKX"}
+_AMEND_RESULTS = {"-1": "not amended", "1": "not amended, and canceled for that", "2": "not amended, and canceled by OKX"}
