@@ -19,7 +19,7 @@ CASES = [
     ("stream BTC-USDT --url wss://127.0.0.1 --rest-url ftp://x", "https://"),
     ("stream BTC-USDT --rest-url http://127.0.0.1", "goes with --url"),
     ("stream BTC-USDT --site mars", "global, eea, us"),
-    ("stream BTC-USDT --site us --url wss://ws.okx.com", "leave one out"),
+    ("stream BTC-USDT --site us --url wss://ws.okx.com", "omit one"),
     ("stream BTC-USDT --ca-file /nowhere/ca.pem", "--ca-file /nowhere/ca.pem"),
     ("stream BTC-USDT -c tradez", "did you mean trades"),
     ("stream BTC-USDT -c candle7m", "not a bar of candle"),

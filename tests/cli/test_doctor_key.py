@@ -10,9 +10,9 @@ import pytest
 from tests.support.looped import looped
 from tests.support.shell import Simulator, run
 
+from okex_ws.cli.api_errors import refusal_text
 from okex_ws.cli.doctor_key import check_key
 from okex_ws.cli.options import Target
-from okex_ws.cli.refusals import because
 from okex_ws.cli.report import DoctorReport
 from okex_ws.client.credentials import AccountKey, CredentialsError, NoKeyError
 from okex_ws.client.sites import Site
@@ -92,8 +92,8 @@ def test_a_key_of_the_other_environment(capsys: pytest.CaptureFixture[str]) -> N
 
     check()
     said = capsys.readouterr().out
-    assert "it is no key of live trading: set OKX_DEMO=1, or make one there" in said
-    assert "it is no key of demo trading: set OKX_DEMO=0, or make one there" in said
+    assert "this key does not belong to live trading: set OKX_DEMO=1, or create one there" in said
+    assert "this key does not belong to demo trading: set OKX_DEMO=0, or create one there" in said
 
 
 @looped
@@ -104,9 +104,9 @@ async def test_without_a_key_it_is_skipped_and_with_two_it_is_broken() -> None:
 
 def test_the_other_sites_are_named_for_a_key_that_does_not_exist() -> None:
     key = key_of(Site.okx("eea"))
-    text = because("60032", "60032 API key doesn't exist", Site.okx("eea"), key)
-    assert text == "60032 API key doesn't exist; it may be of another site (--site global or us) or not of live trading"
-    assert "of demo trading" in because("50119", "", Site.okx("us", demo=True), key)
+    text = refusal_text("60032", "60032 API key doesn't exist", Site.okx("eea"), key)
+    assert text == "60032 API key doesn't exist; it may belong to another site (--site global or us) or not to live trading"
+    assert "to demo trading" in refusal_text("50119", "", Site.okx("us", demo=True), key)
 
 
 def test_the_command_itself_without_a_key(venue: Simulator) -> None:

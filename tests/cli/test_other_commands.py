@@ -29,7 +29,7 @@ def test_price_and_time(venue: Simulator) -> None:
 def test_price_sums_up(venue: Simulator) -> None:
     done = run("price", "BTC-USDT", "--every", "1s", "--for", "4s", *venue.where)
     assert done.code == 0, done.err
-    assert re.search(r"^BTC-USDT: \d+ trades, [\d.]+ to [\d.]+, [+-][\d.]+ over all, size [\d.]+$", done.out, re.M), done.out
+    assert re.search(r"^BTC-USDT: \d+ trades, [\d.]+ to [\d.]+, [+-][\d.]+ in total, size [\d.]+$", done.out, re.M), done.out
 
 
 def test_price_without_an_exchange() -> None:
@@ -180,7 +180,7 @@ def test_a_full_disk_is_one_line(venue: Simulator) -> None:
         with Path("/dev/full").open("w") as full:
             done = subprocess.run([*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=CLEAN)
         assert done.returncode == 1, done.stderr
-        assert "okex-ws: cannot go on: no space left on device" in done.stderr.splitlines()
+        assert "okex-ws: cannot continue: no space left on device" in done.stderr.splitlines()
         assert "Traceback" not in done.stderr
         assert "Exception ignored" not in done.stderr
 
@@ -204,7 +204,7 @@ def test_doctor_does_not_call_its_own_haste_broken() -> None:
     with Simulator("--fault", "rest_error status=429 code=50011 target=*status*") as venue:
         done = run("doctor", "--for", "500ms", *venue.where)
     assert done.code == 0, done.out
-    assert re.search(r"^- status +not asked", done.out, re.M), done.out
+    assert re.search(r"^- status +not requested", done.out, re.M), done.out
     with Simulator("--fault", "refuse_connect status=429 path=business times=1") as venue:
         done = run("doctor", "--for", "500ms", *venue.where)
     assert done.code == 0, done.out

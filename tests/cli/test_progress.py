@@ -36,12 +36,12 @@ def test_the_status_fits_into_a_terminal(columns: int, tmp_path: Path, monkeypat
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     with Progress(cast(Any, recorder(tmp_path)), in_json=False) as progress:
-        progress.say("warning", "words " * 40)
+        progress.log("warning", "words " * 40)
         progress.tick()
     shown = re.split(r"\x1b\[[0-9;?]*[a-zA-Z]|[\r\n]", terminal.getvalue())  # the cursor's moves are not shown
     assert max(map(len, shown)) <= columns
     text = re.sub(r"\s+", " ", " ".join(shown))
     assert text.count("words ") == 40
-    for part in ("21 gaps, 170 fetched back, 3 unrecoverable", "2 disk errors, 2.0 kB waiting", "0 of 1 sinks up to date",
+    for part in ("21 gaps, 170 fetched, 3 unrecoverable", "2 disk errors, 2.0 kB waiting", "0 of 1 sinks up to date",
                  "123,456 events delivered, 70 s behind; sqlite:///rows.db: database is locked"):  # fmt: skip
         assert part in text

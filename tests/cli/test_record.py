@@ -172,7 +172,7 @@ def test_query_lists_tables_and_prints_answers(recorded: Path) -> None:
     done = here("query", "-d", str(recorded), "select 0.1::double + 0.2::double as total")
     assert done.out.split()[-1] == "0.3"
     done = here("query", "-d", str(recorded), "select * from range(150)")
-    assert done.err == "100 of 150 rows shown; --csv or --json gives all\n"
+    assert done.err == "100 of 150 rows shown; --csv or --json shows all\n"
 
 
 def test_gaps_says_that_there_are_none(recorded: Path) -> None:
@@ -291,7 +291,7 @@ def test_gaps_and_what_was_fetched_back(tmp_path: Path) -> None:
             code, err = recording.end(signal.SIGTERM)
             assert code == 143
             summary = json.loads(err.splitlines()[-1])["message"]
-            assert re.search(r"[1-9]\d* gaps?, [1-9]\d* rows fetched back", summary), summary
+            assert re.search(r"[1-9]\d* gaps?, [1-9]\d* rows fetched", summary), summary
         with Recording(tmp_path / "other", venue, "--no-backfill") as recording:
             recording.wait_for('"Gap"')
             assert recording.end(signal.SIGTERM)[0] == 143

@@ -110,7 +110,7 @@ def test_two_data_folders(tmp_path: Path) -> None:
     ("options", "fragment"),
     [
         (["--since", "yesterday"], "is not a time"),
-        (["--since", "2h", "--no-backfill"], "leave one out"),
+        (["--since", "2h", "--no-backfill"], "omit one"),
         (["--for", "never"], "is not a time"),
         (["--since", "2130-01-01"], "--since lies in the future"),
         (["--to", "rows.parquet"], "--to rows.parquet: name a folder, its tables are Parquet files"),
@@ -164,12 +164,12 @@ def test_a_query_that_is_none(busy: Simulator, tmp_path: Path) -> None:
     data = ["--data", str(tmp_path / "data")]
     assert_one_line(here("query", *data, "selec 1"), 2, "syntax error")
     assert_one_line(here("query", *data, "select * from trade"), 2, "no table trade here; there are: trades")
-    assert_one_line(here("query", *data, "select 1", "--csv", "--json"), 2, "leave one out")
+    assert_one_line(here("query", *data, "select 1", "--csv", "--json"), 2, "omit one")
     assert_one_line(here("query", *data, ""), 2, "the query is empty")
     assert_one_line(here("query", *data, "select 1; select 2", "--csv"), 2, "these are 2 queries; run one at a time")
     assert_one_line(here("export", "hftbacktest", "h.csv", "-i", "BTC-USDT", *data), 2, "write h.npz")
     assert_one_line(here("export", "tardis", "t.csv", "-i", "X", "--from", "1m", "--until", "2m", *data), 2, "before --until")
-    assert_one_line(here("export", "parquet", "x", *data), 2, "no export is called 'parquet'")
+    assert_one_line(here("export", "parquet", "x", *data), 2, "unknown format 'parquet'")
     assert_one_line(here("export", "tardis", "x.csv", *data), 2, "-i BTC-USDT")
     assert_one_line(here("export", "tardis", "/nowhere/x.csv", "-i", "BTC-USDT", *data), 2, "no folder /nowhere")
     assert_one_line(here("replay", str(tmp_path / "data"), "--speed", "0"), 2, "above 0")

@@ -18,8 +18,8 @@ from tests.support.shell import CLEAN, Result, Simulator, here, run
 
 from okex_ws import Client, Site, credentials
 from okex_ws.cli import app, order
+from okex_ws.cli.account_client import print_outcome
 from okex_ws.cli.options import AccountOptions
-from okex_ws.cli.signed_in import tell
 from okex_ws.client.credentials import AccountKey
 from okex_ws.client.kill_switch import press
 from okex_ws.client.trading import Trading
@@ -149,7 +149,7 @@ def test_a_price_far_off_the_market_does_not_leave_unless_that_is_meant(
     done = here(*far)
     assert (done.code, done.err) == (1, "")
     said = told(done)
-    assert (said["verdict"], said["sent"]) == ("REJECTED", "no, it was refused here")
+    assert (said["verdict"], said["sent"]) == ("REJECTED", "no, refused by this client")
     assert said["reason"].startswith("price 50000 is more than 5 % off ")
     assert said["advice"] == "look at the price again, or allow a larger price distance"
     meant = here(*far, "--price-distance", "30")
@@ -178,13 +178,13 @@ def test_an_outcome_that_is_not_known_is_never_called_anything_else(capsys: pyte
         reason="no answer\x1b[2J",
         advice="an OrderResolved tells",
     )
-    assert tell(lost) == 3
+    assert print_outcome(lost) == 3
     assert told(Result(3, capsys.readouterr().out, "")) == {
         "verdict": "UNKNOWN",
         "instrument": "BTC-USDT",
         "client order id": "w1",
         "reason": r"no answer\x1b[2J",
-        "advice": "it may have happened: look with okex-ws orders before sending it again",
+        "advice": "it may have happened: check with okex-ws orders before sending it again",
     }
 
 
@@ -210,7 +210,7 @@ def test_stopped_before_the_answer_it_says_that_it_may_have_happened_and_by_whic
     check()
     said = capsys.readouterr()
     assert said.out == ""
-    line = r"okex-ws: stopped before OKX answered: client order id w\w{17,31} may be there; look with okex-ws orders\n"
+    line = r"okex-ws: stopped before OKX answered: client order id w\w{17,31} may exist; check with okex-ws orders\n"
     assert re.fullmatch(line, said.err)
 
 
@@ -227,8 +227,8 @@ CASES = [
     ("cancel BTC-USDTX --id 5", "did you mean BTC-USDT?"),
     ("orders BTC-FOO", "unknown instrument"),
     ("orders BTC-USDTX --history", "did you mean BTC-USDT?"),
-    ("order buy BTC-USDT 100 --limit 50000", "not enough balance to buy 100 BTC-USDT: it is enough for "),
-    ("order sell BTC-USDT 1000 --market", "not enough balance to sell 1,000 BTC-USDT: it is enough for "),
+    ("order buy BTC-USDT 100 --limit 50000", "not enough balance to buy 100 BTC-USDT: enough for "),
+    ("order sell BTC-USDT 1000 --market", "not enough balance to sell 1,000 BTC-USDT: enough for "),
 ]
 
 
@@ -247,13 +247,13 @@ WORDS = [
     ("order buy BTC-USDT one --market", "size 'one' is no number"),
     ("order buy BTC-USDT nan --market", "size 'nan' is no number"),
     ("order buy BTC-USDT 1 --limit 1e999", "price '1e999' is no number"),
-    ("order hold BTC-USDT 1 --market", "'hold' is no side"),
-    ("order sell BTC-USDT -1.5 --market", "okex-ws: a number below zero means nothing here; see okex-ws order --help"),
+    ("order hold BTC-USDT 1 --market", "'hold' is not a side"),
+    ("order sell BTC-USDT -1.5 --market", "okex-ws: a negative number is not valid here; see okex-ws order --help"),
     ("order buy BTCUSDT 1 --market", "okex-ws: 'BTCUSDT' is not an OKX id; ids look like BTC-USDT"),
     ("cancel btc-usdt --all", "okex-ws: OKX writes ids in capitals; did you mean BTC-USDT?"),
     ("orders BTCUSDT", "okex-ws: 'BTCUSDT' is not an OKX id"),
-    ("order buy BTC-USD-261225-60000-C 1 --limit 0.05", "spot, swaps and futures can be ordered from here"),
-    ("order buy BTC-USDT_BTC-USDT-SWAP 1 --limit 1", "spot, swaps and futures can be ordered from here"),
+    ("order buy BTC-USD-261225-60000-C 1 --limit 0.05", "only spot, swaps and futures can be ordered by this command"),
+    ("order buy BTC-USDT_BTC-USDT-SWAP 1 --limit 1", "only spot, swaps and futures can be ordered by this command"),
     ("order buy BTC-USDT 1 --market --client-id no-hyphen", "letters and digits"),
     ("order buy BTC-USDT 1 --market --trade-mode lever", "modes are cash, cross, isolated"),
     ("order buy BTC-USDT 1 --market --position-side up", "long or short"),
@@ -289,7 +289,7 @@ def test_a_wrong_key_is_told_apart_from_a_wrong_place(
     refused(desk, {**desk.key, "OKX_API_SECRET": "another-secret"}, "50113 Invalid Sign; check the secret")
     refused(desk, {**desk.key, "OKX_API_PASSPHRASE": "another-phrase"}, "check the passphrase given when the key was made")
     refused(desk, demo_desk.key, "50101 APIKey does not match current environment")
-    refused(desk, desk.key | {"OKX_DEMO": "1"}, "it is no key of demo trading: set OKX_DEMO=0")
+    refused(desk, desk.key | {"OKX_DEMO": "1"}, "this key does not belong to demo trading: set OKX_DEMO=0")
     home = tmp_path / ".okx"
     home.mkdir()
     parts = zip(("api_key", "secret_key", "passphrase"), desk.key.values(), strict=True)
@@ -297,9 +297,11 @@ def test_a_wrong_key_is_told_apart_from_a_wrong_place(
     (home / "config.toml").chmod(0o600)
     nobody.setenv("HOME", str(tmp_path))
     of_file = here("account", "--profile", "mine", *desk.where)
-    assert_refused(of_file, f"it is no key of demo trading: write demo = false in the profile mine of {home}/config.toml")
+    assert_refused(
+        of_file, f"this key does not belong to demo trading: write demo = false in the profile mine of {home}/config.toml"
+    )
     live = {name: value for name, value in demo_desk.key.items() if name != "OKX_DEMO"}
-    refused(demo_desk, live, "it is no key of live trading: set OKX_DEMO=1")
+    refused(demo_desk, live, "this key does not belong to live trading: set OKX_DEMO=1")
 
 
 def test_nothing_of_all_that_was_sent(desk: Simulator) -> None:
@@ -332,7 +334,7 @@ def test_a_live_site_wants_a_word(nobody: pytest.MonkeyPatch) -> None:
     for name in ("OKX_API_KEY", "OKX_API_SECRET", "OKX_API_PASSPHRASE"):
         nobody.setenv(name, "of-nobody-at-all")
     done = here("order", "buy", "BTC-USDT", "1", "--market", "--site", "eea")
-    assert_refused(done, "this would go to OKX eea (live): add --yes, or type it at a terminal to be asked")
+    assert_refused(done, "this would go to OKX eea (live): add --yes, or run it in a terminal to confirm")
 
 
 @pytest.mark.parametrize(("answer", "sent"), [("y", True), ("n", False), ("", False)])
@@ -344,7 +346,7 @@ def test_at_a_terminal_it_asks_and_only_yes_means_yes(answer: str, sent: bool, n
     with os.fdopen(theirs, "r") as terminal:
         nobody.setattr("sys.stdin", terminal)
         os.write(ours, f"{answer}\n".encode())
-        assert order.agreed(AccountOptions(key.site, None, key), wish, None) is sent
+        assert order.is_confirmed(AccountOptions(key.site, None, key), wish, None) is sent
     os.close(ours)
 
 
@@ -382,14 +384,14 @@ def test_halt_stops_what_trades_cancels_everything_and_stays_until_resumed(
             done = await asyncio.to_thread(run, "halt", "--reason", "enough", *desk.where, **desk.key, HOME=str(tmp_path))
             switch = tmp_path / ".okx" / "okex-ws.halt"
             assert (done.code, done.err) == (0, "")
-            assert done.lines[0] == f"no new order leaves: {switch}"
+            assert done.lines[0] == f"no new orders are sent: {switch}"
             assert "open orders canceled at" in done.lines[1]
             halted = await anext(aiter(news))
             assert (halted.reason, halted.by) == ("enough", "file")
             refused = await client.place("BTC-USDT", "buy", "0.01", price="50000")
             assert (refused.verdict, refused.via) == (Verdict.REJECTED, "here")
             assert await client.rest.pending_orders() == []
-            assert here("halt", "--resume").out == f"trading may go on: {switch} is gone\n"
+            assert here("halt", "--resume").out == f"trading resumed: {switch} is removed\n"
             assert isinstance(await anext(aiter(news)), TradingResumed)
             again = await client.place("BTC-USDT", "buy", "0.01", price="50000")
             assert again.is_confirmed
@@ -403,17 +405,17 @@ def test_an_order_typed_while_halted_does_not_leave(desk: Simulator, tmp_path: P
     press(switch, "enough is enough")
     done = run("order", "buy", "BTC-USDT", "0.01", "--market", *desk.where, **desk.key, HOME=str(tmp_path))
     assert (done.code, done.out) == (1, "")
-    assert done.err == "okex-ws: trading is halted: enough is enough; nothing was sent; okex-ws halt --resume lets go\n"
+    assert done.err == "okex-ws: trading is halted: enough is enough; nothing was sent; run `okex-ws halt --resume` to resume\n"
 
 
 def test_without_a_key_the_switch_is_pressed_and_the_rest_is_said(tmp_path: Path, nobody: pytest.MonkeyPatch) -> None:
     switch = tmp_path / "switch"
     (tmp_path / "file").touch()
     done = here("halt", "--file", str(switch))
-    assert (done.code, done.out) == (1, f"no new order leaves: {switch}\n")
+    assert (done.code, done.out) == (1, f"no new orders are sent: {switch}\n")
     assert done.err.startswith("okex-ws: open orders were not canceled: no API key: set ")
     assert here("halt", "--file", str(switch), "--resume").code == 0
     assert here("halt", "--file", str(switch), "--resume").out == f"trading was not halted: there is no {switch}\n"
     blocked = here("halt", "--file", str(tmp_path / "file" / "switch"))
     assert (blocked.code, blocked.out) == (1, "")
-    assert "stop by hand what trades; open orders were not canceled: no API key" in blocked.err
+    assert "stop trading programs by hand; open orders were not canceled: no API key" in blocked.err

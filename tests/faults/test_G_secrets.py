@@ -325,8 +325,8 @@ def test_G9_the_doctor_warns_of_a_key_that_may_withdraw() -> None:
             parts = dict(zip(("OKX_API_KEY", "OKX_API_SECRET", "OKX_API_PASSPHRASE"), SECRETS, strict=True))
             where = ("--url", server.ws_url, "--rest-url", server.rest_url)
             done = await asyncio.to_thread(run, "doctor", "--for", "100ms", "-c", "tickers", *where, **parts)
-        assert "! may        read, trade, withdraw: whoever has this key can take the money away" in done.out
-        assert done.lines[-1] == "nothing is broken, 1 to look at"
+        assert "! may        read, trade, withdraw: anyone with this key can withdraw funds" in done.out
+        assert done.lines[-1] == "nothing is broken, 1 to check"
         assert is_silent(done.out + done.err)
 
     check()

@@ -78,14 +78,14 @@ def test_record_and_replay_and_verify(venue: Simulator, tmp_path: Path) -> None:
             "the nearest is swap/trade:BTC-USD-SWAP",
         ),
         (("stream", "btc-usdt", "--dialect", "v1", "--url", "ws://127.0.0.1:1"), "did you mean BTC-USDT?"),
-        (("record", "BTC-USDT", "--since", "2h", "--dialect", "v3", "--url", "ws://127.0.0.1:1"), "leave it out"),
+        (("record", "BTC-USDT", "--since", "2h", "--dialect", "v3", "--url", "ws://127.0.0.1:1"), "omit it"),
         (
             ("stream", "BTC-USDT", "-c", "ok_sub_futureusd_btc_trade_quarter", "--dialect", "v1", "--url", "ws://127.0.0.1:1"),
-            "no channel is of BTC-USDT, as ok_sub_futureusd_btc_trade_quarter names its instrument itself; leave it out",
+            "no channel uses BTC-USDT, since ok_sub_futureusd_btc_trade_quarter names its instrument itself; omit it",
         ),
         (
             ("stream", "ETH-USDT", "-c", "spot/ticker:BTC-USDT", "--dialect", "v3", "--url", "ws://127.0.0.1:1"),
-            "no channel is of ETH-USDT",
+            "no channel uses ETH-USDT",
         ),
         (("stream", "spot/trade:BTC-USDT", "--dialect", "v3", "--url", "ws://127.0.0.1:1"), "not an instrument"),
     ],
@@ -139,7 +139,7 @@ def test_a_capture_of_several_dialects_is_told_in_each_and_a_strange_one_is_name
     capture.write_text("\n".join([*lines, "not a capture", ""]))
     done = here("replay", str(capture), "--flat", "--json")
     assert [event["trade_id"] for event in map(json.loads, done.lines) if event["event"] == "Trade"] == [1, 7]
-    assert "has frames of dialect 'v9'; known are v5, v3, v1; the others are told" in done.err
+    assert "has frames of dialect 'v9'; known are v5, v3, v1; other frames are replayed" in done.err
     assert done.err.count("not a capture") == 1
     assert done.code == 1, "a line is damaged"
     capture.write_text(lines[2])

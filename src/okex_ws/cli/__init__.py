@@ -1,4 +1,4 @@
-"""In: words typed at a shell. Out: data on stdout, news and errors on stderr, an exit code.
+"""In: arguments of a shell command. Out: data on stdout, status and errors on stderr, an exit code.
 May import: everything; each command is a docstring, its options and a call into the library.
 The simulator is imported only by the commands that run one: it needs the extra `simulator`.
 """
@@ -13,7 +13,7 @@ import sys
 def main() -> None:
     """Entry point of the command `okex-ws`."""
     try:
-        # A KeyboardInterrupt in the midst of an import may be swallowed there; nothing is open yet, so end at once.
+        # An import may swallow a KeyboardInterrupt; nothing is open yet, so end at once.
         before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
         from okex_ws.cli.app import run
 

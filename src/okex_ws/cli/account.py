@@ -1,4 +1,4 @@
-"""`okex-ws account`: balances and positions as one picture, its time, and how far it can be trusted."""
+"""`okex-ws account`: balances and positions of one moment, with its time and quality."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import msgspec
 import typer
 
 from okex_ws.cli import options
+from okex_ws.cli.account_client import account_place, open_account
 from okex_ws.cli.errors import OK
-from okex_ws.cli.lines import clock, plain
-from okex_ws.cli.signed_in import kind_of_place, signed_in
+from okex_ws.cli.event_lines import clock, plain
 from okex_ws.cli.tables import exactly, show_balances, show_positions
 from okex_ws.client.client import Client
 from okex_ws.market.account import Account
 
 
 def account(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, with everything OKX tells.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with every field of OKX.")] = False,
     profile: options.Profile = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
@@ -26,7 +26,7 @@ def account(
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
 ) -> int:
-    """Show an account: balances, positions, how many orders are open, as of when, and whether that is LIVE.
+    """Show an account: balances, positions, number of open orders, the time of these values, and whether they are LIVE.
 
     Example: okex-ws account --demo
     """
@@ -35,7 +35,7 @@ def account(
 
 
 async def _show(place: options.AccountOptions, as_json: bool) -> int:
-    async with signed_in(place) as client:
+    async with open_account(place) as client:
         if as_json:
             print(_json(client.account, place))
         else:
@@ -47,7 +47,7 @@ def _print(client: Client, place: options.AccountOptions) -> None:
     held = client.account
     totals = held.money.totals
     equity = exactly(totals.total_equity if totals is not None else None, 2)
-    print(f"{kind_of_place(place)}: {held.quality}, as of {clock(held.as_of)}")
+    print(f"{account_place(place)}: {held.quality}, as of {clock(held.as_of)}")
     print(f"{equity} US dollars, {len(held.orders)} open order{'s' if len(held.orders) != 1 else ''}\n")
     show_balances(held.balances.values())
     show_positions(held.positions)

@@ -1,4 +1,4 @@
-"""The command `okex-ws`: its commands, and how their endings become one line and an exit code."""
+"""The command `okex-ws`: its subcommands, and the conversion of errors to one line and an exit code."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
-    """OKX (formerly OKEx) over its WebSocket: streams, prices, and an exchange on your desk to test against."""
+    """OKX (formerly OKEx) over its WebSocket: streams, prices, and a simulated exchange to test against."""
     if version:
         print(f"okex-ws {okex_ws.__version__}")
     elif context.invoked_subcommand is None:
@@ -79,7 +79,7 @@ def root(
 
 
 class _ReaderGoneError(Exception):
-    """Whoever read our stdout has had enough. Named anew, since click turns a BrokenPipeError into exit code 1."""
+    """The reader of stdout has ended. A class of our own, since click turns a BrokenPipeError into exit code 1."""
 
 
 def _until_reader_leaves(command: Callable[..., int]) -> Callable[..., int]:
@@ -120,16 +120,16 @@ for _command in _COMMANDS:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; returns its exit code. Nothing escapes as a traceback that is not a bug."""
-    _have_streams()
-    _tolerate_any_text()
+    """Run one command line; returns its exit code. Only bugs cause a traceback."""
+    _open_missing_streams()
+    _escape_unencodable()
     command = typer.main.get_command(app)
     try:
         ended = command.main(args=list(arguments), prog_name="okex-ws", standalone_mode=False)
         sys.stdout.flush()
         return ended if isinstance(ended, int) else OK
     except (BrokenPipeError, _ReaderGoneError):
-        _forget_stdout()
+        _discard_stdout()
         return OK
     except (BadInputError, SubscriptionError, SiteError, CredentialsError, OrderError) as error:
         return _say(str(error), BAD_INPUT)
@@ -141,14 +141,14 @@ def run(arguments: Sequence[str]) -> int:
         return _say(str(error), FAILED if isinstance(error, _recording_failures()) else BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except OSError as error:  # a full disk behind stdout, most often
-        _forget_stdout()
+    except OSError as error:  # most often a full disk behind stdout
+        _discard_stdout()
         reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
-        return _say(f"{error.filename or 'cannot go on'}: {reason}", FAILED)
+        return _say(f"{error.filename or 'cannot continue'}: {reason}", FAILED)
 
 
 def _recording_errors() -> tuple[type[Exception], ...]:
-    """What recordings and sinks raise; nothing, as long as no command has needed their extras."""
+    """Return the errors of recordings and sinks; empty until a command has imported their extras."""
     return tuple(getattr(sys.modules[name], kind) for name, kind in _RECORDING if name in sys.modules)
 
 
@@ -167,28 +167,28 @@ def _say_usage(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     message = str(getattr(error, "format_message", lambda: error)()).replace("\n", " ").rstrip(".")
     if re.match(r"-[\d.]", str(getattr(error, "option_name", ""))):
-        message = "a number below zero means nothing here"  # it was taken for an option
+        message = "a negative number is not valid here"  # click parsed it as an option
     where = f"; see {context.command_path} --help" if context is not None else ""
     return _say(f"{message}{where}", BAD_INPUT)
 
 
-def _have_streams() -> None:
-    """A stream the shell has closed (`>&-`) leads nowhere; a socket must not come to sit on its number."""
+def _open_missing_streams() -> None:
+    """Open a stream that the shell has closed (`>&-`) on /dev/null, so that no socket gets its number."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
 
 
-def _tolerate_any_text() -> None:
-    """What a terminal's encoding cannot show is shown escaped, not raised."""
+def _escape_unencodable() -> None:
+    """Escape characters that the terminal's encoding lacks, instead of raising an error."""
     for out in (sys.stdout, sys.stderr):
         if isinstance(out, io.TextIOWrapper):
             out.reconfigure(errors="backslashreplace")
 
 
-def _forget_stdout() -> None:
-    """The reader of our pipe is gone: let the interpreter's last flush go nowhere."""
+def _discard_stdout() -> None:
+    """Redirect stdout to /dev/null: the reader has ended, and the interpreter flushes at exit."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`okex-ws cancel`: one open order, or all of an instrument."""
+"""`okex-ws cancel`: cancels one open order, or all of an instrument."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_instruments, check_name
+from okex_ws.cli.account_client import ENDED_WITHIN_S, open_account, print_outcome, wait_until_final
 from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError
-from okex_ws.cli.signed_in import ENDED_WITHIN_S, became_final, signed_in, tell
+from okex_ws.cli.instrument_checks import check_instruments, check_name
 from okex_ws.client.client import Client
 from okex_ws.client.stream import Policy
 from okex_ws.events import OrderUpdate, Verdict
@@ -22,9 +22,9 @@ from okex_ws.wire.orders import MOST_IN_BATCH, CancelOrder
 
 def cancel(
     instrument: Annotated[str, typer.Argument(metavar="INSTRUMENT", help="E.g. BTC-USDT.")],
-    order_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The order with this id of OKX's.")] = None,
+    order_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The order with this OKX id.")] = None,
     client_order_id: Annotated[
-        str | None, typer.Option("--client-id", metavar="ID", help="The order with this id of yours.")
+        str | None, typer.Option("--client-id", metavar="ID", help="The order with this client order id.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every open order of the instrument.")] = False,
     audit: options.Audit = None,
@@ -35,7 +35,7 @@ def cancel(
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
 ) -> int:
-    """Cancel an open order, or all of an instrument; never asks. Exit codes as `okex-ws order`.
+    """Cancel an open order, or all of an instrument, without confirmation. Exit codes as `okex-ws order`.
 
     Example: okex-ws cancel BTC-USDT --all --demo
     """
@@ -51,29 +51,31 @@ def cancel(
 
 
 async def _cancel(place: options.AccountOptions, wish: CancelOrder, audit: Path | None) -> int:
-    async with signed_in(place, wish.instrument, audit=audit) as client:
+    async with open_account(place, wish.instrument, audit=audit) as client:
         await _check_known(client, wish.instrument)
         ids = {"order_id": wish.order_id} if wish.order_id else {"client_order_id": wish.client_order_id}
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="cancel")
         outcome = await client.cancel(wish.instrument, **ids)
-        await became_final(updates, outcome, ENDED_WITHIN_S)
-        return tell(outcome, client.account.orders.get(outcome.order_id))
+        await wait_until_final(updates, outcome, ENDED_WITHIN_S)
+        return print_outcome(outcome, client.account.orders.get(outcome.order_id))
 
 
 async def _cancel_all(place: options.AccountOptions, instrument: str, audit: Path | None) -> int:
-    async with signed_in(place, instrument, audit=audit) as client:
+    async with open_account(place, instrument, audit=audit) as client:
         await _check_known(client, instrument)
-        return tell_all(await cancel_open(client, [order for order in client.account.orders if order.instrument == instrument]))
+        return print_outcomes(
+            await cancel_open(client, [order for order in client.account.orders if order.instrument == instrument])
+        )
 
 
 async def _check_known(client: Client, instrument: str) -> None:
-    """Raises BadInputError, with the nearest name, for an instrument OKX does not list: nothing of it can be open."""
+    """Raise BadInputError, with the nearest name, for an instrument that OKX does not list."""
     if instrument not in client.instruments:
         await check_instruments(client, [subscription("trades", instrument)])
 
 
 async def cancel_open(client: Client, orders: list[OrderUpdate]) -> list[Outcome]:
-    """Cancel these, as many in a request as OKX takes; an outcome for each."""
+    """Cancel these orders, with as many per request as OKX accepts; returns one outcome each."""
     wishes = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in orders]
     outcomes: list[Outcome] = []
     for start in range(0, len(wishes), MOST_IN_BATCH):
@@ -81,11 +83,11 @@ async def cancel_open(client: Client, orders: list[OrderUpdate]) -> list[Outcome
     return outcomes
 
 
-def tell_all(outcomes: list[Outcome]) -> int:
-    """A line for each order that is not gone, and one for all; returns the exit code."""
+def print_outcomes(outcomes: list[Outcome]) -> int:
+    """Print a line for each order that is still open and a total; returns the exit code."""
     left = [outcome for outcome in outcomes if outcome.verdict is not Verdict.CONFIRMED]
     for outcome in left:
-        tell(outcome)
+        print_outcome(outcome)
     done = len(outcomes) - len(left)
     print(f"{done} of {len(outcomes)} open orders canceled" if outcomes else "no open order")
     if any(outcome.verdict is Verdict.UNKNOWN for outcome in left):

@@ -1,4 +1,4 @@
-"""`okex-ws compact`: fewer, larger files."""
+"""`okex-ws compact`: merges small files into larger ones."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ def compact(
     folder: options.Folder = options.DATA,
     table: Annotated[str, typer.Option("--table", metavar="NAME", help="Only this table.", show_default=False)] = "",
 ) -> int:
-    """Merge the many small files of a recording into few large ones; also while it is being made and read.
+    """Merge the many small files of a recording into few large ones; also during recording and queries.
 
-    A file that is not what was written is not merged: exit code 1.
+    A damaged file is not merged: exit code 1.
 
     Example: okex-ws compact ./data
     """
-    options.need_record_extra()
+    options.require_record_extra()
     from okex_ws.store.compact import compact as compacted
 
     try:
         done = compacted(folder, now=time.time_ns(), table=table)
     except OSError as error:
-        raise RunFailedError(f"{folder} cannot be compacted: {error.strerror or error}; nothing of it is lost") from None
-    left = f"; {done.left} old files are still being read and go next time" if done.left else ""
+        raise RunFailedError(f"{folder} cannot be compacted: {error.strerror or error}; no data is lost") from None
+    left = f"; {done.left} old files are still being read and are removed next time" if done.left else ""
     print(f"{done.merged} files merged into {done.made}, {done.removed} removed{left}")
     if done.refused:
-        raise RunFailedError(f"{'; '.join(done.refused)}; not merged, `okex-ws verify {folder}` tells more")
+        raise RunFailedError(f"{'; '.join(done.refused)}; not merged; see `okex-ws verify {folder}`")
     return OK

@@ -1,7 +1,7 @@
 """`okex-ws demo`: the whole project in half a minute, without a network.
 
-An exchange in this process, a real socket, a real client that is recorded; at the end its account is held against the exchange's
-ledger, and the recording is verified and asked.
+Runs a simulated exchange in this process, a real socket, and a real client that is recorded. At the end the client's counts are
+compared with the exchange's ledger, and the recording is verified and queried.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import FAILED, OK, BadInputError
-from okex_ws.cli.lines import EventLines, clock, coloured, number
-from okex_ws.cli.simulate import need_extra
+from okex_ws.cli.event_lines import EventLines, clock, coloured, number
+from okex_ws.cli.simulate import require_simulator_extra
 from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
 from okex_ws.client.sites import Site
@@ -51,16 +51,16 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which market.")] = 7,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="FAULT", help='Scripted trouble, e.g. "abort at=5s"; the demo then fails, as it should.'),
+        typer.Option("--fault", metavar="FAULT", help='Scripted fault, e.g. "abort at=5s"; the demo then fails, as intended.'),
     ] = None,
 ) -> int:
-    """Watch and record a simulated market over a real socket; then what was checked, and a question to the recording.
+    """Watch and record a simulated market over a real socket; then show the checks and a query of the recording.
 
     Needs no network.
 
     Example: okex-ws demo --for 15s
     """
-    need_extra()
+    require_simulator_extra()
     from okex_ws.simulator.faults import Faults
 
     try:
@@ -93,7 +93,7 @@ async def _watched(console: Console, server: Server, folder: Path, for_s: float)
     watch = Watch(client, for_s=for_s, within=recording)
     tape = DemoTape(watch, is_terminal=console.is_terminal)
     tape.timer = asyncio.get_running_loop().call_later(1.0, tape.tick)
-    code = await watch.run(tape.see)
+    code = await watch.run(tape.apply)
     tape.timer.cancel()
     checks = _checks(tape, client, server)
     console.print()
@@ -103,7 +103,7 @@ async def _watched(console: Console, server: Server, folder: Path, for_s: float)
 
 
 def _client(folder: Path, server: Server) -> tuple[Client, AbstractAsyncContextManager[None] | None]:
-    """The client to watch, and the recording of it if that is installed."""
+    """Return the client, and the recording of it if the extra is installed."""
     site = Site.at(server.ws_url, rest_url=server.rest_url)
     if not _can_record():
         return Client(site=site), None
@@ -129,7 +129,7 @@ def _can_record() -> bool:
 
 
 def _print_recording(console: Console, folder: Path) -> bool:
-    """Verify the recording and ask it; returns whether it is whole."""
+    """Verify and query the recording; returns True if it is complete."""
     if not _can_record():
         console.print("[dim]Nothing was recorded: pip install 'okex-websocket\\[record]' adds that.[/]")
         return True
@@ -149,7 +149,7 @@ def _print_recording(console: Console, folder: Path) -> bool:
 
 
 def _venue(seed: int, now: int, faults: Faults) -> Exchange:
-    """A market whose books carry OKX's old checksums, so that every change of the kept books is proved right."""
+    """Return a market whose books carry OKX's old checksums, so that every change of the client's books is verified."""
     from okex_ws.simulator.exchange import Exchange
     from okex_ws.simulator.market.seeded import SeededMarket
     from okex_ws.simulator.rules import Rules
@@ -159,7 +159,7 @@ def _venue(seed: int, now: int, faults: Faults) -> Exchange:
 
 
 class DemoTape:
-    """What goes by: a line a second for each instrument, and everything the summary needs."""
+    """Prints a line per second and instrument, and counts for the summary."""
 
     def __init__(self, watch: Watch, *, is_terminal: bool) -> None:
         self.counts: Counter[str] = Counter()
@@ -173,8 +173,8 @@ class DemoTape:
         self._before: dict[str, float] = {}
         self._news = EventLines(colour=is_terminal)
 
-    def see(self, event: Event) -> None:
-        """Take every event."""
+    def apply(self, event: Event) -> None:
+        """Add an event."""
         if isinstance(event, Push):
             self.counts[event.channel] += 1
             if not isinstance(event, Candle) and not event.backfilled:
@@ -191,7 +191,7 @@ class DemoTape:
                 print(line)
 
     def tick(self) -> None:
-        """Print where each instrument stands."""
+        """Print the prices of each instrument."""
         now = time.time_ns()
         try:
             for name in INSTRUMENTS:
@@ -221,7 +221,7 @@ class DemoTape:
 
 
 def _checks(tape: DemoTape, client: Client, server: Server) -> list[tuple[str, str, bool]]:
-    """(what, finding, passed): the client's account against the exchange's own ledger."""
+    """Return (check, result, passed): the client's counts against the exchange's ledger."""
     published: dict[str, set[int]] = {
         name: {trade for first, last, _ in rows for trade in range(first, last + 1)}
         for name, rows in server.exchange.ledger.trades.items()
@@ -262,7 +262,7 @@ def _print_summary(console: Console, tape: DemoTape, watch: Watch) -> None:
         cells = [f"{_share(late, p):.2f}" if late else "-" for p in (50, 90, 99)]
         table.add_row(channel, str(count), f"{count / max(watch.took_s, 0.1):.1f}", *cells)
     console.print(table)
-    console.print("[dim]Latency: from the exchange's time stamp to our socket.[/]\n")
+    console.print("[dim]Latency: from the exchange's time stamp to receipt at our socket.[/]\n")
 
 
 def _print_checks(console: Console, checks: list[tuple[str, str, bool]]) -> None:

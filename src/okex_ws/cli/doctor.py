@@ -1,4 +1,4 @@
-"""`okex-ws doctor`: what works between here and an exchange, step by step."""
+"""`okex-ws doctor`: checks the connection to an exchange, step by step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import msgspec
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.doctor_key import check_key
 from okex_ws.cli.errors import BadInputError
+from okex_ws.cli.instrument_checks import check_instruments
 from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, DoctorReport
 from okex_ws.cli.watch import Signals
 from okex_ws.client import probes
@@ -35,11 +35,11 @@ _TOO_OFTEN = "50011"
 
 def doctor(
     instruments: Annotated[
-        list[str] | None, typer.Argument(metavar="INSTRUMENT", help="Instruments to listen to. Without any: BTC-USDT.")
+        list[str] | None, typer.Argument(metavar="INSTRUMENT", help="Instruments to subscribe to. Default: BTC-USDT.")
     ] = None,
     channels: Annotated[
         list[str] | None,
-        typer.Option("--channel", "-c", metavar="CHANNEL", help="Channels to listen to. Without any: tickers, trades, books."),
+        typer.Option("--channel", "-c", metavar="CHANNEL", help="Channels to subscribe to. Default: tickers, trades, books."),
     ] = None,
     for_s: Annotated[
         float, typer.Option("--for", parser=options.duration, metavar="TIME", help="How long to listen.", show_default="3s")
@@ -51,9 +51,11 @@ def doctor(
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
 ) -> int:
-    """Check the way to an exchange: URL, port, DNS, TCP, TLS, WebSocket, clock, status, a few seconds of data; and your API key.
+    """Check the connection to an exchange: URL, port, DNS, TCP, TLS, WebSocket, clock, status, a few seconds of data; and your
+    API key.
 
-    The key is that of the environment or of ~/.okx/config.toml, if there is one: whether it is valid there, and what it may do.
+    The key is that of the environment or of ~/.okx/config.toml, if there is one: its validity at this site, and its
+    permissions.
 
     Example: okex-ws doctor --site eea
     """
@@ -96,16 +98,16 @@ async def _steps(
 
 async def _endpoint(report: DoctorReport, place: options.Target) -> None:
     site = place.site
-    report.say("ok", "URL", f"{site.websocket} and {site.rest} ({_which(site)})")
+    report.add("ok", "URL", f"{site.websocket} and {site.rest} ({_which(site)})")
     port = probes.place_of(site.websocket).port
     if port == RETIRED_PORT:
         bare = site.websocket.replace(f":{RETIRED_PORT}", "")
-        report.say("fail", "port", f"8443 was switched off by OKX on 2026-10-31; leave the port out: --url {bare}")
+        report.add("fail", "port", f"8443 was switched off by OKX on 2026-10-31; omit the port: --url {bare}")
     else:
-        report.say("ok", "port", f"{port}")
+        report.add("ok", "port", f"{port}")
     proxy = next((os.environ[name] for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY") if os.environ.get(name)), None)
     if proxy is not None and not site.is_local:
-        report.say("warn", "proxy", "the environment names a proxy; the steps below up to TLS go around it")
+        report.add("warn", "proxy", "the environment names a proxy; the steps below up to TLS bypass it")
 
 
 async def _network(report: DoctorReport, place: options.Target) -> None:
@@ -116,27 +118,27 @@ async def _network(report: DoctorReport, place: options.Target) -> None:
             if where.host not in named:
                 named.add(where.host)
                 found = await probes.addresses(where)
-                report.say("ok", "DNS", f"{where.host} is {', '.join(found[:4])}")
+                report.add("ok", "DNS", f"{where.host} is {', '.join(found[:4])}")
             took = await probes.tcp_ms(where, PATIENCE_S)
-            report.say("ok", f"TCP{name}", f"{where.host} port {where.port} answers in {took:.1f} ms")
+            report.add("ok", f"TCP{name}", f"{where.host} port {where.port} answers in {took:.1f} ms")
             if where.tls:
                 facts = await probes.tls_facts(where, _context(place), PATIENCE_S)
                 mark = "ok" if facts.days_left >= 14 else "warn"
-                report.say(mark, f"TLS{name}", f"{facts.version}, certificate of {facts.issuer}, {facts.days_left} days left")
+                report.add(mark, f"TLS{name}", f"{facts.version}, certificate of {facts.issuer}, {facts.days_left} days left")
             else:
-                report.say("skip", f"TLS{name}", "none: this machine only")
+                report.add("skip", f"TLS{name}", "none: this machine only")
             continue
         except socket.gaierror as error:
-            report.say("fail", "DNS", f"{where.host} cannot be resolved: {error.strerror}; check the name and the network")
+            report.add("fail", "DNS", f"{where.host} cannot be resolved: {error.strerror}; check the name and the network")
         except ssl.SSLCertVerificationError as error:
-            hint = "give its authority with --ca-file" if place.ca_file is None else "the --ca-file is of another authority"
-            report.say("fail", f"TLS{name}", f"the certificate is not trusted: {error.verify_message}; {hint}")
+            hint = "give its authority with --ca-file" if place.ca_file is None else "the --ca-file belongs to another authority"
+            report.add("fail", f"TLS{name}", f"the certificate is not trusted: {error.verify_message}; {hint}")
         except TimeoutError:
-            report.say(
+            report.add(
                 "fail", f"TCP{name}", f"{where.host} port {where.port} does not answer within {PATIENCE_S:.0f} s; a firewall?"
             )
         except OSError as error:
-            report.say("fail", f"TCP{name}", f"{where.host} port {where.port}: {_reason(error)}")
+            report.add("fail", f"TCP{name}", f"{where.host} port {where.port}: {_reason(error)}")
         report.unreachable.add(url)
 
 
@@ -147,19 +149,19 @@ async def _websocket(report: DoctorReport, place: options.Target) -> None:
     for endpoint in ("public", "business"):
         try:
             opened, answered = await _ping(place.site.url(endpoint), context)
-            report.say("ok", endpoint, f"WebSocket opens in {opened:.1f} ms, ping to pong {answered:.1f} ms")
+            report.add("ok", endpoint, f"WebSocket opens in {opened:.1f} ms, ping to pong {answered:.1f} ms")
             continue
         except TimeoutError:
-            report.say("fail", endpoint, f"no WebSocket, or no pong, within {PATIENCE_S:.0f} s")
+            report.add("fail", endpoint, f"no WebSocket, or no pong, within {PATIENCE_S:.0f} s")
         except OSError as error:
-            report.say("fail", endpoint, f"WebSocket: {_reason(error)}")
+            report.add("fail", endpoint, f"WebSocket: {_reason(error)}")
         report.unreachable.add(place.site.websocket)
 
 
 async def _ping(url: str, context: ssl.SSLContext | None) -> tuple[float, float]:
     try:
         return await probes.ping_ms(url, context, PATIENCE_S)
-    except probes.TooOftenError:  # somebody here just connected: no fault of the exchange's
+    except probes.TooOftenError:  # another connect from this address just before: no fault of the exchange
         await asyncio.sleep(CONNECT_PAUSE_S)
         return await probes.ping_ms(url, context, PATIENCE_S)
 
@@ -173,10 +175,10 @@ async def _rest(report: DoctorReport, place: options.Target) -> None:
         mark = "ok" if abs(offset) < 1_000 + doubt else "warn" if abs(offset) < _LOGIN_WINDOW_MS else "fail"
         text = f"this machine is {abs(offset):.0f} ms {'behind' if offset > 0 else 'ahead'} (± {doubt:.0f} ms)"
         advice = "; set the clock, logins fail beyond 30 s" if mark != "ok" else ""
-        report.say(mark, "clock", text + advice)
+        report.add(mark, "clock", text + advice)
         await _status(report, client.rest)
     except (RestError, TimeoutError) as error:
-        report.say("fail", "REST", f"{error or 'no answer'}; streams run without it, loading instruments does not")
+        report.add("fail", "REST", f"{error or 'no answer'}; streams run without it, loading instruments does not")
     finally:
         await client.close()
 
@@ -189,22 +191,24 @@ async def _status(report: DoctorReport, rest: Rest) -> None:
     except RestError as error:
         if error.status != 429 and error.code != _TOO_OFTEN:
             raise
-        report.say("skip", "status", "not asked: the exchange answers this once in 5 s, and somebody here just did")
+        report.add(
+            "skip", "status", "not requested: the exchange answers once in 5 s, and another program here just requested it"
+        )
         return
     open_ones = [row for row in rows if row.get("state") in ("scheduled", "ongoing", "pre_open")]
     for row in open_ones:
         mark = "ok" if row["state"] == "scheduled" else "warn"
-        report.say(mark, "status", f"{row['state']}: {row.get('title', '')} {row.get('href', '')}")
+        report.add(mark, "status", f"{row['state']}: {row.get('title', '')} {row.get('href', '')}")
     if not open_ones:
-        report.say("ok", "status", "no maintenance is announced or running")
+        report.add("ok", "status", "no maintenance is announced or running")
 
 
 async def _listen(report: DoctorReport, place: options.Target, items: list[Subscription], for_s: float) -> None:
     if place.site.websocket in report.unreachable:
-        report.say("skip", "data", "no WebSocket to listen to")
+        report.add("skip", "data", "no WebSocket to listen to")
         return
     fields = FieldWatch()
-    client = Client(site=place.site, ca_file=place.ca_file, tap=fields.see)
+    client = Client(site=place.site, ca_file=place.ca_file, tap=fields.check)
     seen: dict[str, int] = {}
     late: list[float] = []
     limit = asyncio.timeout(PATIENCE_S + for_s)
@@ -212,7 +216,7 @@ async def _listen(report: DoctorReport, place: options.Target, items: list[Subsc
 
     def note(event: Event) -> None:
         nonlocal is_heard
-        if isinstance(event, Subscribed) and not is_heard and not report.stop.is_set():  # a slow start is no silence
+        if isinstance(event, Subscribed) and not is_heard and not report.stop.is_set():  # a slow start does not count as silence
             is_heard = True
             limit.reschedule(asyncio.get_running_loop().time() + for_s)
         if isinstance(event, Push):
@@ -222,12 +226,12 @@ async def _listen(report: DoctorReport, place: options.Target, items: list[Subsc
         elif report.stop.is_set():
             return
         elif isinstance(event, Gap):
-            report.say("warn", "gap", f"{event.channel} {event.instrument}: {event.cause}")
+            report.add("warn", "gap", f"{event.channel} {event.instrument}: {event.cause}")
         elif isinstance(event, Disconnected):
-            report.say("fail", "connection", event.reason)
+            report.add("fail", "connection", event.reason)
         elif isinstance(event, Refused):
             advice = f"; {event.advice}" if event.advice else ""
-            report.say("fail", "refused", f"{event.channel} {event.key}: {event.code} {event.message.rstrip('.')}{advice}")
+            report.add("fail", "refused", f"{event.channel} {event.key}: {event.code} {event.message.rstrip('.')}{advice}")
 
     try:
         await check_instruments(client, items)
@@ -242,7 +246,7 @@ async def _listen(report: DoctorReport, place: options.Target, items: list[Subsc
             except TimeoutError:
                 report.stop.set()
     except BadInputError as error:
-        report.say("fail", "instrument", str(error))
+        report.add("fail", "instrument", str(error))
         return
     finally:
         await client.close()
@@ -255,29 +259,29 @@ def _describe(
     report: DoctorReport, seen: dict[str, int], late: list[float], fields: FieldWatch, items: list[Subscription], for_s: float
 ) -> None:
     counts = ", ".join(f"{seen.get(name, 0)} {name}" for name in dict.fromkeys(item.channel for item in items))
-    report.say("ok" if seen else "fail", "data", f"in {for_s:g} s: {counts}")
+    report.add("ok" if seen else "fail", "data", f"in {for_s:g} s: {counts}")
     if late:
         late.sort()
         middle = late[len(late) // 2]
         if abs(middle) > 3_600_000:
-            report.say("ok", "latency", f"unknown: the time stamps lie {middle / 86_400_000:.0f} days back, this is a recording")
+            report.add("ok", "latency", f"unknown: the time stamps lie {middle / 86_400_000:.0f} days back, this is a recording")
         else:
-            report.say("ok", "latency", f"median {middle:.1f} ms from the exchange's time stamp, clock offset included")
+            report.add("ok", "latency", f"median {middle:.1f} ms from the exchange's time stamp, clock offset included")
     for channel, names in sorted(fields.unknown.items()):
-        report.say("warn", "fields", f"new to this version on {channel}: {', '.join(sorted(names))} (ignored, harmless)")
+        report.add("warn", "fields", f"new to this version on {channel}: {', '.join(sorted(names))} (ignored, harmless)")
     if seen and not fields.unknown:
-        report.say("ok", "fields", "every field seen is known")
+        report.add("ok", "fields", "every received field is known")
 
 
 class FieldWatch:
-    """Compares the keys of raw rows with the wire names of their event classes. unknown: channel -> names."""
+    """Compares the keys of raw rows with the wire names of their event classes. unknown: channel → names."""
 
     def __init__(self) -> None:
         self.unknown: dict[str, set[str]] = {}
         self._known: dict[str, frozenset[str]] = {}
 
-    def see(self, now: int, line: str, connection: int, way: str, text: bytes) -> None:
-        """A tap for Client."""
+    def check(self, now: int, line: str, connection: int, way: str, text: bytes) -> None:
+        """Tap of the client: check one frame."""
         if way != "in" or not text.startswith(b"{"):
             return
         try:
@@ -311,7 +315,7 @@ def _which(site: Site) -> str:
         for known in table.values():
             if known.websocket == site.websocket:
                 return f"site {known.name}"
-    return "this machine" if site.is_local else "a URL of your own"
+    return "this machine" if site.is_local else "a custom URL"
 
 
 def _context(place: options.Target) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""The doctor's look at an API key: whether it is valid at this site, over REST and over WebSocket, and what it may do."""
+"""The doctor's check of an API key: its validity at this site, over REST and WebSocket, and its permissions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import ssl
 
 from okex_ws.cli import options
-from okex_ws.cli.refusals import because
+from okex_ws.cli.api_errors import refusal_text
 from okex_ws.cli.report import CONNECT_PAUSE_S, PATIENCE_S, DoctorReport
 from okex_ws.client import probes
 from okex_ws.client.client import Client
@@ -22,21 +22,21 @@ _MODES = {"1": "spot", "2": "futures", "3": "multi-currency margin", "4": "portf
 async def check_key(
     report: DoctorReport, place: options.Target, key: AccountKey | CredentialsError, context: ssl.SSLContext
 ) -> None:
-    """Say what the key is and may do. Nothing but a login and a read of the account's settings is sent."""
+    """Report the key's validity and permissions. Sends only a login and a read of the account's settings."""
     if isinstance(key, NoKeyError):
-        report.say("skip", "key", f"not checked: {key}")
+        report.add("skip", "key", f"not checked: {key}")
         return
     if isinstance(key, CredentialsError):
-        report.say("fail", "key", str(key))
+        report.add("fail", "key", str(key))
         return
     site = place.site
     kind = "demo trading" if site.demo else "live trading"
-    report.say("ok", "key", f"{key.api_key[:4]}… of {key.origin}, for {kind}")
+    report.add("ok", "key", f"{key.api_key[:4]}… of {key.origin}, for {kind}")
     if site.rest in report.unreachable and site.websocket in report.unreachable:
-        report.say("skip", "login", "neither REST nor WebSocket answers")
+        report.add("skip", "login", "neither REST nor WebSocket answers")
         return
     if site.rest not in report.unreachable and not await _ask_rest(report, place, key):
-        return  # what REST has refused, the login would be refused for too
+        return  # after a refusal by REST the login would be refused as well
     if site.websocket not in report.unreachable:
         await _log_in(report, site, key, context)
 
@@ -47,16 +47,16 @@ async def _ask_rest(report: DoctorReport, place: options.Target, key: AccountKey
         async with asyncio.timeout(PATIENCE_S):
             config = await client.rest.account_config()
     except RestError as error:
-        report.say("fail", "key", because(error.code, str(error), place.site, key))
+        report.add("fail", "key", refusal_text(error.code, str(error), place.site, key))
         return False
     except TimeoutError:
-        report.say("fail", "key", f"REST does not answer within {PATIENCE_S:.0f} s")
+        report.add("fail", "key", f"REST does not answer within {PATIENCE_S:.0f} s")
         return False
     finally:
         await client.close()
     mode = _MODES.get(str(config.get("acctLv", "")), "unknown mode")
-    sides = "long and short held apart" if config.get("posMode") == "long_short_mode" else "net positions"
-    report.say("ok", "account", f"{config.get('uid', '?')}, {mode}, {sides}")
+    sides = "long and short held separately" if config.get("posMode") == "long_short_mode" else "net positions"
+    report.add("ok", "account", f"{config.get('uid', '?')}, {mode}, {sides}")
     expires = not place.site.demo and not place.site.is_local
     _judge(report, str(config.get("perm", "")), str(config.get("ip", "")), expires=expires)
     return True
@@ -65,15 +65,15 @@ async def _ask_rest(report: DoctorReport, place: options.Target, key: AccountKey
 def _judge(report: DoctorReport, permissions: str, addresses: str, *, expires: bool) -> None:
     words = [_PERMISSIONS.get(word, word) for word in permissions.split(",") if word]
     if "withdraw" in words:
-        report.say(
-            "warn", "may", f"{', '.join(words)}: whoever has this key can take the money away; make one that cannot withdraw"
+        report.add(
+            "warn", "may", f"{', '.join(words)}: anyone with this key can withdraw funds; create one without this permission"
         )
     elif "trade" not in words:
-        report.say("warn", "may", f"{', '.join(words) or 'nothing that is known'}: orders will be refused")
+        report.add("warn", "may", f"{', '.join(words) or 'none known'}: orders will be refused")
     else:
-        report.say("ok", "may", ", ".join(words))
+        report.add("ok", "may", ", ".join(words))
     if not addresses and "trade" in words and expires:
-        report.say("warn", "addresses", "the key is bound to no IP address: OKX lets it expire after 14 days without use")
+        report.add("warn", "addresses", "the key is not bound to an IP address: it expires after 14 days without use")
 
 
 async def _log_in(report: DoctorReport, site: Site, key: AccountKey, context: ssl.SSLContext) -> None:
@@ -82,13 +82,13 @@ async def _log_in(report: DoctorReport, site: Site, key: AccountKey, context: ss
     try:
         answer = await probes.login(site.url("private"), key, secure, PATIENCE_S)
     except TimeoutError:
-        report.say("fail", "login", f"no answer within {PATIENCE_S:.0f} s")
+        report.add("fail", "login", f"no answer within {PATIENCE_S:.0f} s")
     except OSError as error:
-        report.say("fail", "login", str(error))
+        report.add("fail", "login", str(error))
     else:
         if answer.code == "0":
-            report.say("ok", "login", f"answered in {answer.took_ms:.1f} ms")
+            report.add("ok", "login", f"answered in {answer.took_ms:.1f} ms")
         else:
             known = lookup(answer.code)
             text = f"{answer.code} {answer.message.rstrip('.')}{f'; {known.advice}' if known.advice else ''}"
-            report.say("fail", "login", because(answer.code, text, site, key))
+            report.add("fail", "login", refusal_text(answer.code, text, site, key))

@@ -1,4 +1,4 @@
-"""`okex-ws export`: recordings in other people's formats."""
+"""`okex-ws export`: recordings in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ FORMATS = ("csv", "tardis", "hftbacktest")
 
 def export(
     form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(FORMATS)}.")],
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="What to write; .csv or .csv.gz, for hftbacktest .npz.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; .csv or .csv.gz, for hftbacktest .npz.")],
     data: options.Data = None,
-    sql: Annotated[str | None, typer.Option("--query", metavar="SQL", help="csv: what to export.")] = None,
+    sql: Annotated[str | None, typer.Option("--query", metavar="SQL", help="csv: the query to export.")] = None,
     kind: Annotated[
         str,
         typer.Option("--kind", metavar="KIND", help="tardis: trades, incremental_book_L2, or book_snapshot_N of N levels."),
     ] = "trades",
     instrument: Annotated[
-        str | None, typer.Option("--instrument", "-i", metavar="ID", help="tardis, hftbacktest: which instrument.")
+        str | None, typer.Option("--instrument", "-i", metavar="ID", help="tardis, hftbacktest: the instrument.")
     ] = None,
     channel: Annotated[str, typer.Option("--channel", "-c", metavar="CHANNEL", help="Which book.")] = "books",
     since: Annotated[
-        int | None, typer.Option("--from", parser=options.instant, metavar="WHEN", help="From then on, e.g. 2026-11-22 or 2h.")
+        int | None, typer.Option("--from", parser=options.instant, metavar="WHEN", help="First time, e.g. 2026-11-22 or 2h.")
     ] = None,
     until: Annotated[int | None, typer.Option("--until", parser=options.instant, metavar="WHEN", help="Before then.")] = None,
 ) -> int:
@@ -35,9 +35,9 @@ def export(
 
     Example: okex-ws export tardis trades.csv.gz --kind trades -i BTC-USDT --data ./data
     """
-    options.need_record_extra()
+    options.require_record_extra()
     if form not in FORMATS:
-        raise BadInputError(f"no export is called {form!r}; there are {', '.join(FORMATS)}")
+        raise BadInputError(f"unknown format {form!r}; formats: {', '.join(FORMATS)}")
     if form == "csv" and sql is None:
         raise BadInputError('csv exports a query: --query "select * from trades"')
     if form != "csv" and instrument is None:

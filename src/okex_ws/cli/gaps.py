@@ -1,4 +1,4 @@
-"""`okex-ws gaps`: what a recording is missing, and what became of it."""
+"""`okex-ws gaps`: the gaps of a recording and their recovery."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def gaps(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> int:
-    """List the holes a recorder noticed, what it fetched back (recovered), and what OKX no longer had (unrecoverable).
+    """List the gaps that a recorder detected, the data fetched later (recovered), and the data OKX no longer had
+    (unrecoverable).
 
-    first and last are trade ids, both included, or the sequences around a break in a book; since and until, UTC, what
-    was fetched back or cannot be lies between.
+    first and last are trade ids, both included, or the sequences around a break in a book; since and until, UTC, limit the
+    time of the data that was fetched or cannot be.
 
     Example: okex-ws gaps ./data -c trades
     """
-    options.need_record_extra()
+    options.require_record_extra()
     from okex_ws import store
 
     with store.open(*(folders or [options.DATA])) as opened:
@@ -48,5 +49,5 @@ def gaps(
         if not total:
             print("no gaps", file=sys.stderr)
         elif shown < total:
-            print(f"{shown} of {total} shown; --csv or --json gives all", file=sys.stderr)
+            print(f"{shown} of {total} shown; --csv or --json shows all", file=sys.stderr)
     return OK

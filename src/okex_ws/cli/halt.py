@@ -1,4 +1,4 @@
-"""`okex-ws halt`: the kill switch of whatever trades on this machine, and every open order of an account canceled."""
+"""`okex-ws halt`: the kill switch of all trading programs on this machine; also cancels every open order of an account."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
+from okex_ws.cli.account_client import account_place
+from okex_ws.cli.api_errors import refusal_text
 from okex_ws.cli.errors import OK, RunFailedError
-from okex_ws.cli.refusals import because
-from okex_ws.cli.signed_in import kind_of_place
 from okex_ws.client.client import Client
 from okex_ws.client.credentials import CredentialsError
 from okex_ws.client.kill_switch import HALT_FILE, press, release
@@ -21,18 +21,16 @@ from okex_ws.events import OrderUpdate
 from okex_ws.wire.orders import MOST_IN_BATCH
 
 ROUNDS = 5
-"""How often open orders are listed and canceled: what was on its way when the switch was pressed may show up a moment later."""
+"""Number of rounds of listing and canceling open orders: an order sent just before the halt may appear a moment later."""
 PAUSE_S = 0.5
 
 
 def halt(
-    resume: Annotated[bool, typer.Option("--resume", help="Let trading go on: take the switch back, send nothing.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume trading: remove the halt file, send nothing.")] = False,
     reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why; it is shown where orders are refused.")
+        str, typer.Option("--reason", metavar="TEXT", help="The reason, shown with refused orders.")
     ] = "okex-ws halt",
-    file: Annotated[
-        Path, typer.Option("--file", metavar="FILE", help="The file that programs which trade look for.")
-    ] = HALT_FILE,
+    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The halt file that trading programs watch.")] = HALT_FILE,
     profile: options.Profile = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
@@ -40,10 +38,11 @@ def halt(
     rest_url: options.RestUrl = None,
     ca_file: options.CaFile = None,
 ) -> int:
-    """Stop trading: no program on this machine that watches the file sends another new order, and all open orders are canceled.
+    """Stop trading: no program on this machine that watches the file sends a new order, and all open orders are canceled.
 
-    The file comes first and needs no key; it stays until --resume. Then every open order of the account is canceled over REST,
-    algo and spread orders excepted. Positions stay as they are. Never asks.
+    The file is written first and needs no key; it stays until --resume. Then every open order of the account is canceled over
+    REST,
+    except algo and spread orders. Positions do not change. No confirmation is requested.
 
     Example: okex-ws halt --reason "wrong prices"
     """
@@ -51,12 +50,12 @@ def halt(
     problem = ""
     try:
         if resume:
-            print(f"trading may go on: {path} is gone" if release(path) else f"trading was not halted: there is no {path}")
+            print(f"trading resumed: {path} is removed" if release(path) else f"trading was not halted: there is no {path}")
             return OK
         press(path, reason)
-        print(f"no new order leaves: {path}", flush=True)
+        print(f"no new orders are sent: {path}", flush=True)
     except OSError as error:
-        problem = f"{path}: {os.strerror(error.errno or 0).lower()}; stop by hand what trades"
+        problem = f"{path}: {os.strerror(error.errno or 0).lower()}; stop trading programs by hand"
     try:
         code = asyncio.run(_cancel_everything(options.account(profile, site, demo, url, rest_url, ca_file)))
     except CredentialsError as error:
@@ -75,24 +74,22 @@ async def _cancel_everything(place: options.AccountOptions) -> int:
                 await asyncio.sleep(PAUSE_S)
             left = await client.rest.pending_orders()
             if not left:
-                print(f"{len(canceled)} open orders canceled at {kind_of_place(place)}")
+                print(f"{len(canceled)} open orders canceled at {account_place(place)}")
                 return OK
             canceled |= {order.order_id for order in left}
             await _cancel(client, left)
     except RestError as error:
         raise RunFailedError(
-            f"open orders were not all canceled: {because(error.code, str(error), place.site, place.key)}"
+            f"open orders were not all canceled: {refusal_text(error.code, str(error), place.site, place.key)}"
         ) from None
     finally:
         await client.close()
-    raise RunFailedError(
-        f"{len(left)} orders are still open at {kind_of_place(place)}; look with okex-ws orders, and cancel again"
-    )
+    raise RunFailedError(f"{len(left)} orders are still open at {account_place(place)}; see okex-ws orders, and cancel again")
 
 
 async def _cancel(client: Client, orders: list[OrderUpdate]) -> None:
     for start in range(0, len(orders), MOST_IN_BATCH):
         batch = orders[start : start + MOST_IN_BATCH]
         body = [{"instId": order.instrument, "ordId": order.order_id} for order in batch]
-        # What one of them answers is told by the next list: gone, or still there.
+        # The next list shows the result of each request: the order is gone or still open.
         await client.rest.post("trade/cancel-batch-orders", body)

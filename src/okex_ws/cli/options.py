@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean: where to connect, what to subscribe to, for how long."""
+"""Options shared by several commands, and their values: site, subscriptions, durations."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from okex_ws.protocol.dialect import V5, Dialect
 from okex_ws.wire.channels import Channel, Subscription, SubscriptionError, channel, subscription
 
 DATA = Path("data")
-"""Where recordings are when nothing else is said."""
+"""Default folder of recordings."""
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def duration(text: str) -> float:
-    """Seconds of "10s", "500ms", "2m", "1h" or "10"."""
+    """Return the seconds of "10s", "500ms", "2m", "1h" or "10"."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|)\s*", str(text))
     if found is not None and not float(found[1]):
         raise typer.BadParameter(f"{text!r} must be above zero; write e.g. 10s, 500ms, 2m or 1h")
@@ -37,7 +37,7 @@ def duration(text: str) -> float:
 
 
 def instant(text: str) -> int:
-    """ns UTC of "2026-11-22", "2026-11-22T14:07:51.5Z", "10m" (that long ago) or a whole number of ns, ms or s since 1970."""
+    """Return ns UTC of "2026-11-22", "2026-11-22T14:07:51.5Z", "10m" (ago) or a whole number of ns, ms or s since 1970."""
     words = str(text).strip()
     if re.fullmatch(r"\d{9,19}", words):
         return int(words) * 10 ** (9 if len(words) < 12 else 6 if len(words) < 15 else 3 if len(words) < 18 else 0)
@@ -53,8 +53,8 @@ def instant(text: str) -> int:
     return (moment - _EPOCH) // datetime.timedelta(microseconds=1) * 1000
 
 
-def need_record_extra() -> None:
-    """Say which extra is missing, before the first import that needs it."""
+def require_record_extra() -> None:
+    """Raise an error naming the missing extra, before the first import that needs it."""
     for library in ("zstandard", "pyarrow", "duckdb"):
         if importlib.util.find_spec(library) is None:
             raise BadInputError(f"recordings need the library {library}: pip install 'okex-websocket[record]'")
@@ -63,14 +63,14 @@ def need_record_extra() -> None:
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="The data folder that `okex-ws record` wrote.", show_default="./data")
+    Path, typer.Argument(metavar="FOLDER", help="The data folder written by `okex-ws record`.", show_default="./data")
 ]
 Folders = Annotated[
-    list[Path] | None, typer.Argument(metavar="FOLDER", help="Data folders of `okex-ws record`. Without one: ./data.")
+    list[Path] | None, typer.Argument(metavar="FOLDER", help="Data folders of `okex-ws record`. Default: ./data.")
 ]
 Data = Annotated[
     list[Path] | None,
-    typer.Option("--data", "-d", metavar="FOLDER", help="Data folder; repeat to merge several. Without it: ./data."),
+    typer.Option("--data", "-d", metavar="FOLDER", help="Data folder; repeat to merge several. Default: ./data."),
 ]
 Instruments = Annotated[
     list[str] | None,
@@ -82,33 +82,33 @@ Channels = Annotated[
 ]
 Keys = Annotated[
     list[str] | None,
-    typer.Option("--key", "-k", metavar="NAME=VALUE", help="A further key of a channel by OKX's name, e.g. instType=FUTURES."),
+    typer.Option(
+        "--key", "-k", metavar="NAME=VALUE", help="An additional key of a channel by OKX's name, e.g. instType=FUTURES."
+    ),
 ]
-SiteName = Annotated[
-    str | None, typer.Option("--site", metavar="SITE", help=f"OKX's site: {', '.join(SITES)}. Without it: global.")
-]
+SiteName = Annotated[str | None, typer.Option("--site", metavar="SITE", help=f"OKX's site: {', '.join(SITES)}. Default: global.")]
 Profile = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME", help="A profile of ~/.okx/config.toml, instead of the environment's key."),
 ]
 Demo = Annotated[bool, typer.Option("--demo", help="OKX's demo trading environment.")]
 Url = Annotated[
-    str | None, typer.Option("--url", metavar="URL", help="Another place that speaks OKX V5, e.g. ws://127.0.0.1:18900.")
+    str | None, typer.Option("--url", metavar="URL", help="Another server that speaks OKX V5, e.g. ws://127.0.0.1:18900.")
 ]
 RestUrl = Annotated[
     str | None,
-    typer.Option("--rest-url", metavar="URL", help="The REST of --url. Without it: its host, on this machine the next port."),
+    typer.Option("--rest-url", metavar="URL", help="The REST URL for --url. Default: its host, on this machine the next port."),
 ]
 CaFile = Annotated[
     str | None, typer.Option("--ca-file", metavar="FILE", help="A certificate authority (PEM) to trust besides the system's.")
 ]
 Audit = Annotated[
     Path | None,
-    typer.Option("--audit", metavar="FILE", help="Add a line of JSON to this file for what is asked, and for how it ends."),
+    typer.Option("--audit", metavar="FILE", help="Append a JSON line to this file for each request and its outcome."),
 ]
 DialectName = Annotated[
     str | None,
-    typer.Option("--dialect", metavar="DIALECT", help="What --url speaks: v5, or OKEx's dead v3 or v1. Without it: v5."),
+    typer.Option("--dialect", metavar="DIALECT", help="Protocol of --url: v5, or OKEx's discontinued v3 or v1. Default: v5."),
 ]
 ForTime = Annotated[
     float | None, typer.Option("--for", parser=duration, metavar="TIME", help="End after this long: 10s, 500ms, 2m, 1h.")
@@ -116,18 +116,18 @@ ForTime = Annotated[
 
 
 class Target(NamedTuple):
-    """Where to connect and whom to trust there."""
+    """Site to connect to, and the certificate authorities to trust there."""
 
     site: Site
     ca_file: str | None
 
 
 def target(name: str | None, demo: bool, url: str | None, rest_url: str | None, ca_file: str | None) -> Target:
-    """The site the shared options mean. Raises BadInputError or SiteError."""
+    """Return the site of the shared options. Raises BadInputError or EndpointError."""
     if ca_file is not None:
         try:
             ssl.create_default_context().load_verify_locations(ca_file)
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # includes ssl.SSLError
             reason = "not a PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
             raise BadInputError(f"--ca-file {ca_file}: {reason}; give the PEM file of a certificate authority") from None
     if url is None:
@@ -135,12 +135,12 @@ def target(name: str | None, demo: bool, url: str | None, rest_url: str | None, 
             raise BadInputError("--rest-url goes with --url; with --site, REST is known")
         return Target(Site.okx(name or "global", demo=demo), ca_file)
     if name is not None:
-        raise BadInputError("--site and --url exclude each other; leave one out")
+        raise BadInputError("--site and --url exclude each other; omit one")
     return Target(Site.at(url, rest_url=rest_url, demo=demo), ca_file)
 
 
 def spoken(name: str | None, url: str | None) -> Dialect:
-    """The dialect the options mean. Raises BadInputError."""
+    """Return the dialect of the options. Raises BadInputError."""
     try:
         found = dialect(name or "v5")
     except ValueError as error:
@@ -153,7 +153,7 @@ def spoken(name: str | None, url: str | None) -> Dialect:
 def wanted(
     channels: Sequence[str], instruments: Sequence[str], keys: Iterable[str] = (), dialect: Dialect = V5
 ) -> list[Subscription]:
-    """Every channel for every instrument, checked. Raises SubscriptionError or BadInputError."""
+    """Return every channel for every instrument, checked. Raises SubscriptionError or BadInputError."""
     further = _pairs(keys)
     if dialect is not V5:
         return _wanted_of(dialect, channels, instruments, further)
@@ -171,7 +171,7 @@ def wanted(
         for key in instruments or (None,):
             items[subscription(name, key, **own)] = None
     if further.keys() - used:
-        # No channel asked for has such a key: the table words the error.
+        # No channel of the command has such a key: the channel table raises the error.
         subscription(channels[0], instruments[0] if instruments else None, **further)
     return list(items)
 
@@ -179,7 +179,7 @@ def wanted(
 def _wanted_of(
     dialect: Dialect, channels: Sequence[str], instruments: Sequence[str], further: dict[str, str]
 ) -> list[Subscription]:
-    """As `wanted`, in a dialect whose own names say the instrument too."""
+    """Return subscriptions as `wanted` does, in a dialect whose channel names include the instrument."""
     items: dict[Subscription, None] = {}
     for name in channels:
         says_it_all = name.lower().startswith("ok_") or name.endswith("_forecast_price") or ":" in name
@@ -190,12 +190,12 @@ def _wanted_of(
     idle = set(instruments) - {item.key for item in items}
     if idle:
         of = ", ".join(sorted(idle))
-        raise BadInputError(f"no channel is of {of}, as {channels[0]} names its instrument itself; leave it out")
+        raise BadInputError(f"no channel uses {of}, since {channels[0]} names its instrument itself; omit it")
     return list(items)
 
 
 class AccountOptions(NamedTuple):
-    """An account to work for: where it is, whom to trust there, its key."""
+    """Account of a command: its site, the certificate authorities to trust there, its key."""
 
     site: Site
     ca_file: str | None
@@ -205,12 +205,12 @@ class AccountOptions(NamedTuple):
 def account(
     profile: str | None, name: str | None, demo: bool, url: str | None, rest_url: str | None, ca_file: str | None
 ) -> AccountOptions:
-    """The account the shared options and the environment or a profile mean; a key goes to no site but its own.
+    """Return the account of the shared options and the environment or a profile; a key is sent only to its own site.
 
-    Raises CredentialsError, BadInputError or SiteError.
+    Raises CredentialsError, BadInputError or EndpointError.
     """
     if url is not None:
-        target(name, demo, url, rest_url, ca_file)  # what is wrong with the command line is said first
+        target(name, demo, url, rest_url, ca_file)  # errors of the command line are reported first
     key = credentials(profile, site=name, demo=demo or None)
     place = target(name, key.site.demo, url, rest_url, ca_file)
     return AccountOptions(place.site if url is not None else key.site, place.ca_file, key)
@@ -226,7 +226,7 @@ def target_for(
     dialect: Dialect = V5,
     profile: str | None = None,
 ) -> tuple[Target, AccountKey | None]:
-    """Where to get these, and the key if any of them needs a login: then the key's own site counts."""
+    """Return the site for these subscriptions, and the key if any of them needs a login: then the key's own site counts."""
     place = target(name, demo, url, rest_url, ca_file)
     guarded = next((item for item in items if dialect.needs_login(item)), None)
     if guarded is None:

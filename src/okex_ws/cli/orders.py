@@ -1,4 +1,4 @@
-"""`okex-ws orders`: an account's open orders, or those of the last days."""
+"""`okex-ws orders`: lists an account's open orders, or those of the last days."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_instruments, check_name
+from okex_ws.cli.account_client import account_place
+from okex_ws.cli.api_errors import refusal_error
 from okex_ws.cli.errors import OK
-from okex_ws.cli.lines import as_json as in_json
-from okex_ws.cli.refusals import ending
-from okex_ws.cli.signed_in import kind_of_place
+from okex_ws.cli.event_lines import as_json as in_json
+from okex_ws.cli.instrument_checks import check_instruments, check_name
 from okex_ws.cli.tables import show_orders
 from okex_ws.client.client import Client
 from okex_ws.client.rest import RestError
@@ -25,10 +25,12 @@ KINDS = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
 
 
 def orders(
-    instrument: Annotated[str | None, typer.Argument(metavar="INSTRUMENT", help="Of this one alone.")] = None,
+    instrument: Annotated[str | None, typer.Argument(metavar="INSTRUMENT", help="Only of this one.")] = None,
     history: Annotated[
         bool,
-        typer.Option("--history", help="The finished ones of the last 7 days instead; never filled, canceled ones: 2 hours."),
+        typer.Option(
+            "--history", help="Finished orders of the last 7 days instead; canceled ones without a fill: of the last 2 hours."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     profile: options.Profile = None,
@@ -50,7 +52,7 @@ def orders(
         for order in found:
             sys.stdout.write(in_json(order) + "\n")
     else:
-        show_orders(f"{'Finished' if history else 'Open'} orders at {kind_of_place(place)}", found)
+        show_orders(f"{'Finished' if history else 'Open'} orders at {account_place(place)}", found)
     return OK
 
 
@@ -66,9 +68,9 @@ async def _read(place: options.AccountOptions, instrument: str | None, history: 
     try:
         found = await (_finished(client, instrument) if history else client.rest.pending_orders(instrument))
         if instrument is not None and not found:
-            await check_instruments(client, [subscription("trades", instrument)])  # none, or no such instrument?
+            await check_instruments(client, [subscription("trades", instrument)])  # no orders, or an unknown instrument
         return found
     except RestError as error:
-        raise ending(error, place.site, place.key) from None
+        raise refusal_error(error, place.site, place.key) from None
     finally:
         await client.close()

@@ -1,4 +1,4 @@
-"""`okex-ws plan`: what some subscriptions cost, before anything is connected."""
+"""`okex-ws plan`: shows connections and limits of subscriptions, without connecting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def plan(
     channels: options.Channels = None,
     keys: options.Keys = None,
 ) -> int:
-    """Show which connections some subscriptions would use, and how much of OKX's limits.
+    """Show the connections that subscriptions would use, and their share of OKX's limits.
 
     Example: okex-ws plan BTC-USDT ETH-USDT -c trades -c books -c candle1m
     """

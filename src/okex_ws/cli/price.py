@@ -1,4 +1,4 @@
-"""`okex-ws price`: price and time every few seconds, as the 2018 demo printed them."""
+"""`okex-ws price`: prints price and time every few seconds, as the 2018 demo did."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import BAD_INPUT
-from okex_ws.cli.lines import EventLines, coloured, number
+from okex_ws.cli.event_lines import EventLines, coloured, number
+from okex_ws.cli.instrument_checks import check_instruments
 from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
 from okex_ws.events import Disconnected, Event, StatusEvent, Trade
@@ -23,7 +23,8 @@ from okex_ws.events import Disconnected, Event, StatusEvent, Trade
 def price(
     instruments: Annotated[list[str], typer.Argument(metavar="INSTRUMENT", help="Instruments, e.g. BTC-USDT.")],
     every_s: Annotated[
-        float, typer.Option("--every", parser=options.duration, metavar="TIME", help="How often to print.", show_default="3s")
+        float,
+        typer.Option("--every", parser=options.duration, metavar="TIME", help="Interval between prints.", show_default="3s"),
     ] = 3.0,
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after N prints.")] = None,
     for_s: options.ForTime = None,
@@ -55,7 +56,7 @@ def price(
         watch = Watch(client, for_s=for_s)
         board = Board(watch, list(dict.fromkeys(instruments)), decimals, every_s=every_s, count=count)
         board.start()
-        code = await watch.run(board.see)
+        code = await watch.run(board.apply)
         board.print_summary()
         if code != BAD_INPUT:
             print(watch.summary(), file=sys.stderr)
@@ -65,9 +66,9 @@ def price(
 
 
 class Board:
-    """Prices as they stand, printed on a timer; and what each did over the whole run.
+    """Current prices, printed on a timer, and their changes over the whole run.
 
-    decimals: of each instrument's tick, where known.
+    decimals: of each instrument's tick, if known.
     """
 
     def __init__(
@@ -88,11 +89,11 @@ class Board:
         self._last: dict[str, float] = {}
 
     def start(self) -> None:
-        """Begin to print: once every price is known, or after one interval."""
+        """Start printing: once every price is known, or after one interval."""
         self._wait(asyncio.get_running_loop().time() + self._every_s)
 
-    def see(self, event: Event) -> None:
-        """Take every event of the run."""
+    def apply(self, event: Event) -> None:
+        """Add an event of the run."""
         if isinstance(event, Trade):
             self._traded[event.instrument].add(event)
             self._is_down = False
@@ -112,7 +113,7 @@ class Board:
         self._timer = asyncio.get_running_loop().call_at(due, self._tick)
 
     def _begin(self) -> None:
-        """The first print need not wait for its turn."""
+        """Print at once for the first time."""
         self._has_begun = True
         if self._timer is not None:
             self._timer.cancel()
@@ -128,7 +129,7 @@ class Board:
         except BrokenPipeError:
             self._left = 0
         except OSError as error:
-            self._watch.fail(f"cannot go on: {os.strerror(error.errno or 0).lower()}")
+            self._watch.fail(f"cannot continue: {os.strerror(error.errno or 0).lower()}")
             return
         self._left -= 1
         if self._left <= 0:
@@ -150,7 +151,7 @@ class Board:
         return f"{name:<{width}}  {text:>12} {mark}  {time.strftime('%Y-%m-%d %H:%M:%S')}{down}"
 
     def print_summary(self) -> None:
-        """A line for each instrument that traded, on stdout."""
+        """Print a line for each instrument that traded, on stdout."""
         for name in self._instruments:
             seen = self._traded[name]
             if seen.count:
@@ -158,7 +159,7 @@ class Board:
                 change = self._text(name, abs(seen.last - seen.first))
                 sign = "+" if seen.last >= seen.first else "-"
                 size = number(round(seen.size, 8))
-                print(f"{name}: {seen.count} trades, {low} to {high}, {sign}{change} over all, size {size}")
+                print(f"{name}: {seen.count} trades, {low} to {high}, {sign}{change} in total, size {size}")
 
     def _text(self, name: str, value: float) -> str:
         decimals = self._decimals.get(name)
@@ -166,7 +167,7 @@ class Board:
 
 
 class _Traded:
-    """What one instrument did."""
+    """Trades of one instrument."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -176,7 +177,7 @@ class _Traded:
     def add(self, trade: Trade) -> None:
         if not self.count:
             self.first = trade.price
-        self.count += trade.count or 1  # None: a dead dialect does not say
+        self.count += trade.count or 1  # None: not in a legacy dialect
         self.size += trade.size
         self.last = trade.price
         self.low, self.high = min(self.low, trade.price), max(self.high, trade.price)

@@ -1,6 +1,6 @@
-"""How a recording is doing, in words and as JSON: log lines and the status of a Recorder.
+"""Progress of a recording as text and as JSON: log lines and the status of a Recorder.
 
-Rates are per second between two statuses. Everything goes to stderr.
+Rates are per second between two statuses. All output goes to stderr.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from okex_ws.cli.lines import EventLines, as_json, clock
+from okex_ws.cli.event_lines import EventLines, as_json, clock
 from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import StatusEvent
 
@@ -29,9 +29,9 @@ LIVE_EVERY_S = 0.5
 
 
 class Progress:
-    """Says what happens: log lines as they come, and `tick` where the recording stands.
+    """Prints log lines at once, and the status of the recording at every `tick`.
 
-    in_json: one JSON object a line. On a terminal the status changes in place.
+    in_json: one JSON object a line. On a terminal the status line is updated in place.
     """
 
     def __init__(self, recorder: Recorder, *, in_json: bool, every_s: float | None = None) -> None:
@@ -60,18 +60,18 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
-            self._live.transient = True  # the summary says how it ended
+            self._live.transient = True  # the summary reports how the run ended
             self._live.stop()
         logging.getLogger("okex_ws").removeHandler(self._handler)
 
-    def news(self, event: StatusEvent) -> None:
-        """What happened to a line."""
+    def log_event(self, event: StatusEvent) -> None:
+        """Log a status event."""
         text = as_json(event) if self.in_json else self._lines.line(event)
         if text is not None:
             self._write(text)
 
-    def say(self, level: str, text: str, **more: Any) -> None:
-        """A log line."""
+    def log(self, level: str, text: str, **more: Any) -> None:
+        """Print a log line."""
         now = time.time_ns()
         if self.in_json:
             self._write(msgspec.json.encode({"ts": now, "level": level, "message": text, **more}).decode())
@@ -79,7 +79,7 @@ class Progress:
             self._write(f"{clock(now)}  {level:<7}  {escaped(text)}")
 
     def tick(self) -> None:
-        """Where it stands now."""
+        """Print the present status."""
         before, now = self._before, self._recorder.status()
         self._before = now
         size, free = disk(self._recorder.journal.folder)
@@ -87,7 +87,7 @@ class Progress:
         text = ", ".join(parts)
         if self.in_json:
             fields = {**msgspec.to_builtins(now), "journal_bytes": size, "disk_free_bytes": free}
-            self.say("info", text, event="Status", status=fields)
+            self.log("info", text, event="Status", status=fields)
         elif self._live is None:
             self._write(f"{clock(now.now, ms=False)}  {text}")
         else:
@@ -109,7 +109,7 @@ class Progress:
 
 
 class _Handler(logging.Handler):
-    """The library's own log lines."""
+    """Handler of the library's own log records."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
@@ -117,12 +117,12 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name != "okex_ws.recorder" and record.levelno < logging.WARNING:
-            return  # of sockets: events say it better
-        self._progress.say(record.levelname.lower(), record.getMessage(), logger=record.name)
+            return  # about sockets: the events have more detail
+        self._progress.log(record.levelname.lower(), record.getMessage(), logger=record.name)
 
 
 def status_parts(before: RecorderStatus, now: RecorderStatus, size: int, free: int) -> list[str]:
-    """Rates, lag, sockets, gaps, disk, sinks."""
+    """Return rates, lag, sockets, gaps, disk and sinks as texts."""
     seconds = max((now.now - before.now) / 1e9, 1e-3)
     parts = [
         f"{(now.frames - before.frames) / seconds:,.0f} messages/s",
@@ -132,7 +132,7 @@ def status_parts(before: RecorderStatus, now: RecorderStatus, size: int, free: i
         f"{now.gaps} gap{'' if now.gaps == 1 else 's'}",
     ]
     if now.backfilled:
-        parts.append(f"{now.backfilled} fetched back")
+        parts.append(f"{now.backfilled} fetched")
     if now.unrecoverable:
         parts.append(f"{now.unrecoverable} unrecoverable")
     parts.append(f"journal {in_bytes(size)}, {in_bytes(free)} free")
@@ -145,7 +145,7 @@ def status_parts(before: RecorderStatus, now: RecorderStatus, size: int, free: i
 
 
 def _folded(head: str, parts: list[str], width: int) -> str:
-    """Parts after a head, in as many lines as the width asks for; broken between parts."""
+    """Join parts after a head, in lines of at most `width`; breaks are between parts."""
     lines = [head + parts[0]]
     for part in parts[1:]:
         if len(lines[-1]) + len(part) + 3 > width:  # with the comma that may follow
@@ -157,14 +157,14 @@ def _folded(head: str, parts: list[str], width: int) -> str:
 
 
 def sink_text(sink: Any) -> str:
-    """One line about one sink."""
+    """Return one line about a sink."""
     behind = f", {sink.behind_s:.0f} s behind" if sink.behind_s >= 1 else ""
     trouble = f"; {escaped(sink.error)}" if sink.error else ""
     return f"{sink.url}: {sink.state}, {sink.sent:,} events delivered{behind}{trouble}"
 
 
 def disk(folder: Path) -> tuple[int, int]:
-    """Bytes in a recorder's journal, bytes free beside it; 0 where the system does not tell."""
+    """Return the bytes of a recorder's journal and the free bytes on its disk; 0 if the system gives no number."""
     try:
         return sum(entry.stat().st_size for entry in os.scandir(folder)), shutil.disk_usage(folder).free
     except OSError:
@@ -172,7 +172,7 @@ def disk(folder: Path) -> tuple[int, int]:
 
 
 def in_bytes(count: int) -> str:
-    """1.2 GB."""
+    """Return a number of bytes as 1.2 GB."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

@@ -1,4 +1,4 @@
-"""`okex-ws query`: SQL over recordings."""
+"""`okex-ws query`: SQL queries of recordings."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import OK, BadInputError
-from okex_ws.cli.lines import number
+from okex_ws.cli.event_lines import number
 from okex_ws.cli.progress import in_bytes
 from okex_ws.client.sanitize import one_line as escaped
 
 if TYPE_CHECKING:
     from okex_ws.store import Store
 
-MOST_ROWS = 100
-"""Rows a terminal table shows."""
+MAX_ROWS = 100
+"""Maximum number of rows in a terminal table."""
 
 
 def query(
     sql: Annotated[
-        str | None, typer.Argument(metavar="QUERY", help="DuckDB SQL. Without it: which tables there are.", show_default=False)
+        str | None, typer.Argument(metavar="QUERY", help="DuckDB SQL. Default: list the tables.", show_default=False)
     ] = None,
     data: options.Data = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, every row.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, every row.")] = False,
 ) -> int:
-    """Ask a recording, also while it is being made: one view a table, no row twice; and gaps, connections, segments.
+    """Query a recording, also while it is written: one view per table without repeated rows; and gaps, connections, segments.
 
     Example: okex-ws query --data ./data "select instrument, count(*), sum(size) from trades group by all"
     """
-    options.need_record_extra()
+    options.require_record_extra()
     if as_csv and as_json:
-        raise BadInputError("--csv and --json exclude each other; leave one out")
+        raise BadInputError("--csv and --json exclude each other; omit one")
     from okex_ws import store
 
     with store.open(*(data or [options.DATA])) as opened:
@@ -45,12 +45,12 @@ def query(
             return OK
         total, shown = print_rows(opened, sql, as_csv=as_csv, as_json=as_json)
         if shown < total:
-            print(f"{shown} of {total} rows shown; --csv or --json gives all", file=sys.stderr)
+            print(f"{shown} of {total} rows shown; --csv or --json shows all", file=sys.stderr)
     return OK
 
 
 def print_rows(store: Store, sql: str, *parameters: Any, as_csv: bool = False, as_json: bool = False) -> tuple[int, int]:
-    """Print the answer of a query; returns how many rows there are, and how many were shown."""
+    """Print the result of a query; returns the number of rows, and the number shown."""
     if as_csv:
         count = store.write_csv(sys.stdout, sql, *parameters)
         return count, count
@@ -63,13 +63,13 @@ def print_rows(store: Store, sql: str, *parameters: Any, as_csv: bool = False, a
         return count, count
     answer = store.sql(sql, *parameters)
     if answer.num_columns:
-        shown = answer.slice(0, MOST_ROWS)
+        shown = answer.slice(0, MAX_ROWS)
         print_table(answer.column_names, [tuple(row.values()) for row in shown.to_pylist()])
-    return answer.num_rows, min(answer.num_rows, MOST_ROWS)
+    return answer.num_rows, min(answer.num_rows, MAX_ROWS)
 
 
 def print_table(heads: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
-    """A table on stdout; numbers to the right."""
+    """Print a table on stdout; numbers are right-aligned."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -100,7 +100,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return number(float(f"{value:.15g}"))  # what a sum of binary fractions adds behind them is no news
+        return number(float(f"{value:.15g}"))  # hide the rounding error of a sum of binary fractions
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ", timespec="milliseconds")
     if isinstance(value, list | dict):

@@ -1,4 +1,4 @@
-"""`okex-ws record`: a stream to disk, accounted for, and on to databases and brokers."""
+"""`okex-ws record`: records a stream to disk without silent losses, and forwards it to databases and brokers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import FAILED, OK, BadInputError, RunFailedError
+from okex_ws.cli.instrument_checks import check_instruments
 from okex_ws.cli.progress import Progress, sink_text
 from okex_ws.cli.watch import Signals, Tally
 from okex_ws.client.client import Client
@@ -41,7 +41,7 @@ def record(
         typer.Option(
             "--to",
             metavar="FOLDER|URL",
-            help="The data folder (without one: ./data), and further targets: sqlite:///file.db, postgresql://, redis://, "
+            help="The data folder (default: ./data), and additional sinks: sqlite:///file.db, postgresql://, redis://, "
             "nats://, file.jsonl, file.csv, -; repeat.",
         ),
     ] = None,
@@ -51,17 +51,17 @@ def record(
             "--since",
             parser=options.instant,
             metavar="WHEN",
-            help="Fetch trades, candles and funding from then on over REST, as far as OKX has them: 2026-11-22T14:00Z, 2h.",
+            help="Fetch trades, candles and funding from this time on over REST, as far as OKX has them: 2026-11-22T14:00Z, 2h.",
         ),
     ] = None,
-    no_backfill: Annotated[bool, typer.Option("--no-backfill", help="Do not fetch what was missed; only write it down.")] = False,
+    no_backfill: Annotated[bool, typer.Option("--no-backfill", help="Do not fetch missing data; only record the gaps.")] = False,
     flush_s: Annotated[
         float,
-        typer.Option("--flush", parser=options.duration, metavar="TIME", help="The most a crash may cost.", show_default="1s"),
+        typer.Option("--flush", parser=options.duration, metavar="TIME", help="The largest loss in a crash.", show_default="1s"),
     ] = 1.0,
     metrics_port: Annotated[
         int | None,
-        typer.Option("--metrics-port", min=0, max=65535, metavar="PORT", help="Prometheus metrics there; 0 picks a free port."),
+        typer.Option("--metrics-port", min=0, max=65535, metavar="PORT", help="Port of Prometheus metrics; 0 picks a free port."),
     ] = None,
     metrics_host: Annotated[
         str, typer.Option("--metrics-host", metavar="HOST", help="Address the metrics are served on.")
@@ -73,7 +73,7 @@ def record(
             "--status-every",
             parser=options.duration,
             metavar="TIME",
-            help="How often a log line says where it stands. On a terminal the status is always there.",
+            help="Interval of status log lines. A terminal shows the status all the time.",
             show_default="10s",
         ),
     ] = None,
@@ -86,24 +86,24 @@ def record(
     ca_file: options.CaFile = None,
     dialect: options.DialectName = None,
 ) -> int:
-    """Record a stream into a data folder: raw journal, tables, and a ledger of what is missing; and on to further targets.
+    """Record a stream into a data folder: raw journal, tables, and a ledger of gaps; and forward it to other sinks.
 
-    Ends by --for, Ctrl-C or SIGTERM with everything on disk. Exit code 1 when the disk took no more.
+    Ends after --for, or by Ctrl-C or SIGTERM, with everything on disk. Exit code 1 if the disk failed.
 
     Example: okex-ws record BTC-USDT ETH-USDT-SWAP -c trades -c books --to ./data
     """
-    options.need_record_extra()
+    options.require_record_extra()
     if metrics_port is not None and importlib.util.find_spec("prometheus_client") is None:
         raise BadInputError("--metrics-port needs its extra: pip install 'okex-websocket[metrics]'")
     if no_backfill and since is not None:
-        raise BadInputError("--since fetches over REST, --no-backfill forbids it; leave one out")
+        raise BadInputError("--since fetches over REST, --no-backfill forbids it; omit one")
     if since is not None and since > time.time_ns():
-        raise BadInputError("--since lies in the future: give a time that has passed, or leave it out")
+        raise BadInputError("--since lies in the future: give a past time, or omit it")
     folder, sinks = targets(to or [])
     options.target(site, demo, url, rest_url, ca_file)
     spoken = options.spoken(dialect, url)
     if since is not None and not spoken.has_rest:
-        raise BadInputError(f"--since fetches over REST, and nobody answers there in {spoken.name}; leave it out")
+        raise BadInputError(f"--since fetches over REST, which {spoken.name} does not have; omit it")
     items = options.wanted(channels or ["trades"], instruments or [], keys or [], spoken)
     place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken, profile)
     connection = {"site": place.site, "ca_file": place.ca_file, "credentials": key, "dialect": spoken.name}
@@ -113,7 +113,7 @@ def record(
 
 
 def targets(to: Sequence[str]) -> tuple[Path, list[str]]:
-    """The data folder and the sinks' URLs among the values of --to."""
+    """Return the data folder and the sinks' URLs among the values of --to."""
     is_sink = [text == "-" or "://" in text or text.endswith(_SINK_NAMES) for text in to]
     folders = [text for text, sink in zip(to, is_sink, strict=True) if not sink]
     for text in folders:
@@ -139,7 +139,7 @@ async def _record(
 ) -> int:
     from okex_ws.recorder.recorder import Recorder
 
-    async with Client(**connection) as asking:  # nothing is written for a name that does not exist
+    async with Client(**connection) as asking:  # nothing is written for an unknown instrument
         await check_instruments(asking, items)
     recorder = Recorder(folder, **recording, **connection)
     for item in items:
@@ -148,7 +148,7 @@ async def _record(
     recorder.client.on(Event, tally.note)
     began = time.monotonic()
     with Progress(recorder, in_json=in_json, every_s=status_s) as progress, ExitStack() as stack:
-        recorder.client.on(StatusEvent, lambda event: None if tally.is_ending else progress.news(event))
+        recorder.client.on(StatusEvent, lambda event: None if tally.is_ending else progress.log_event(event))
         if metrics is not None:
             stack.enter_context(_metrics(recorder, progress, *metrics))
         with Signals(tally.end):
@@ -171,7 +171,7 @@ async def _run(recorder: Recorder, tally: Tally, progress: Progress, for_s: floa
 
     try:
         async with recorder:
-            progress.say("info", f"recording into {recorder.folder} as {recorder.name}", folder=str(recorder.folder))
+            progress.log("info", f"recording into {recorder.folder} as {recorder.name}", folder=str(recorder.folder))
             ending = loop.call_later(for_s, tally.end, OK) if for_s is not None else None
             ticking = loop.call_later(min(1.0, progress.every_s), tick)
             try:
@@ -199,14 +199,14 @@ def _sum_up(recorder: Recorder, tally: Tally, progress: Progress) -> None:
         tally.fail(f"{stopped}{lost} records did not reach the disk{why}")
     for sink in now.sinks:
         if sink.error or sink.held:
-            progress.say("warning", f"{sink_text(sink)}; the next `okex-ws record` with it goes on there")
+            progress.log("warning", f"{sink_text(sink)}; the next `okex-ws record` with it continues there")
     try:
         stored = f"{stored_rows(recorder):,}"
-    except OSError:  # of a disk that takes no more, and gives nothing either
+    except OSError:  # for a disk that accepts no more bytes and cannot be read either
         stored = "uncounted"
     text = f"{tally.summary()}; {now.acknowledged:,} records and {stored} rows in {recorder.folder}"
     if progress.in_json:
-        progress.say("info", text, event="Summary")
+        progress.log("info", text, event="Summary")
     else:
         print(text, file=sys.stderr)
 
@@ -234,5 +234,5 @@ def _metrics(recorder: Recorder, progress: Progress, host: str, port: int) -> An
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise RunFailedError(f"cannot serve metrics on {host} port {port}: {reason}; choose another --metrics-port") from None
-    progress.say("info", f"metrics at {served.url}")
+    progress.log("info", f"metrics at {served.url}")
     return served

@@ -1,4 +1,4 @@
-"""`okex-ws replay`: a recording told again, as it was."""
+"""`okex-ws replay`: replays a recording."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 
 from okex_ws.cli import options
 from okex_ws.cli.errors import FAILED, OK, BadInputError
-from okex_ws.cli.lines import EventLines, as_json
+from okex_ws.cli.event_lines import EventLines, as_json
 from okex_ws.cli.watch import Signals
 from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import Event, Push, StatusEvent
@@ -34,21 +34,22 @@ def replay(
     ] = options.DATA,
     channels: options.Channels = None,
     speed: Annotated[float, typer.Option("--speed", metavar="X", help="Recorded seconds per second.")] = 1.0,
-    flat: Annotated[bool, typer.Option("--flat", help="As fast as it goes.")] = False,
+    flat: Annotated[bool, typer.Option("--flat", help="At full speed.")] = False,
     since: Annotated[
-        int | None, typer.Option("--from", parser=options.instant, metavar="WHEN", help="Show from then on; 2026-11-22T14:00Z.")
+        int | None,
+        typer.Option("--from", parser=options.instant, metavar="WHEN", help="Show events from this time on; 2026-11-22T14:00Z."),
     ] = None,
     until: Annotated[int | None, typer.Option("--until", parser=options.instant, metavar="WHEN", help="End there.")] = None,
     recorder: Annotated[str | None, typer.Option("--recorder", metavar="NAME", help="Only this recorder of the folder.")] = None,
-    in_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, news of the line among them.")] = False,
+    in_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, status events included.")] = False,
 ) -> int:
-    """Tell a recording again through the same code as live: the same events, gaps and disconnects at the same places.
+    """Replay a recording with the same code as live: the same events, gaps and disconnects in the same order.
 
-    Exit code 1 when part of it is damaged; what is lost is said on stderr.
+    Exit code 1 if part of it is damaged; losses are reported on stderr.
 
     Example: okex-ws replay ./data --speed 4 -c trades
     """
-    options.need_record_extra()
+    options.require_record_extra()
     if not 0 < speed < float("inf"):
         raise BadInputError(f"--speed {speed:g}: give a number above 0")
     if since is not None and until is not None and since >= until:
@@ -75,7 +76,7 @@ def _readers(source: Path, recorder: str | None) -> list[JournalReader]:
 
 
 def _readers_of(capture: Path) -> list[JournalReader]:
-    """One for each dialect the frames of a capture speak."""
+    """Return a reader for each dialect of the capture's frames."""
     from okex_ws.dialects import NAMES
     from okex_ws.journal import JournalReader, dialects_of
 
@@ -85,12 +86,12 @@ def _readers_of(capture: Path) -> list[JournalReader]:
         known = f"{capture} has frames of dialect {' and '.join(strange)}; known are {', '.join(NAMES)}"
         if len(strange) == len(found):
             raise BadInputError(known)
-        print(f"okex-ws: {escaped(known)}; the others are told", file=sys.stderr)
+        print(f"okex-ws: {escaped(known)}; other frames are replayed", file=sys.stderr)
     return [JournalReader(capture, dialect=name) for name in found if name in NAMES]
 
 
 class _Counts:
-    """What went by."""
+    """Counts of the replayed records and events."""
 
     def __init__(self) -> None:
         self.records = self.data = self.gaps = 0
@@ -128,7 +129,9 @@ async def _replay(
             show(place.event)
             shown += 1
     sys.stdout.flush()
-    problems = dict.fromkeys(problem for reader in readers for problem in reader.problems)  # of a capture each may have them
+    problems = dict.fromkeys(
+        problem for reader in readers for problem in reader.problems
+    )  # each reader of a capture may report them
     for problem in problems:
         print(f"okex-ws: {escaped(str(problem))}", file=sys.stderr)
     took = time.monotonic() - began
@@ -141,7 +144,9 @@ async def _replay(
 def _wanted(
     readers: list[JournalReader], channels: set[str], since: int | None, until: int | None, counts: _Counts
 ) -> Iterator[Played]:
-    """EventLines are known from their beginning only, so what is before `since` is replayed too, unseen, from a checkpoint on."""
+    """Yield the selected events. Lines need their history, so records before `since` are replayed without output from a
+    checkpoint on.
+    """
     from okex_ws.dialects import dialect as spoken
     from okex_ws.journal import Record
     from okex_ws.replay import Replay, played
@@ -173,7 +178,7 @@ def _json_line(event: Event) -> None:
 
 
 class _ReplayLines:
-    """Data to stdout, news to stderr."""
+    """Writes data to stdout, status events to stderr."""
 
     def __init__(self) -> None:
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
@@ -182,11 +187,11 @@ class _ReplayLines:
 
     def __call__(self, event: Event) -> None:
         line = self._out.line(event)
-        is_news = isinstance(event, StatusEvent)
-        if is_news:
+        is_status = isinstance(event, StatusEvent)
+        if is_status:
             line = self._news.line(event)
         if line is not None:
-            (sys.stderr if is_news else sys.stdout).write(line + "\n")
+            (sys.stderr if is_status else sys.stdout).write(line + "\n")
 
 
 def _of(count: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""`okex-ws simulate`: a small OKX on this machine."""
+"""`okex-ws simulate`: a simulated OKX on this machine."""
 
 from __future__ import annotations
 
@@ -31,43 +31,41 @@ def simulate(
         int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="WebSocket port; 0 picks a free one.")
     ] = 18900,
     rest_port: Annotated[
-        int, typer.Option("--rest-port", min=0, max=65535, metavar="PORT", help="REST port; 0: the next after --port.")
+        int, typer.Option("--rest-port", min=0, max=65535, metavar="PORT", help="REST port; 0: the port after --port.")
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Same seed, same market and same trouble.")] = 7,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Same seed: same market and same faults.")] = 7,
     instruments: Annotated[
-        list[str] | None, typer.Option("--instrument", "-i", metavar="ID", help="Trade this instead of the usual set; repeat.")
+        list[str] | None, typer.Option("--instrument", "-i", metavar="ID", help="Trade this instead of the default set; repeat.")
     ] = None,
-    rate: Annotated[float, typer.Option("--rate", metavar="X", help="Order flow, times the usual.")] = 1.0,
+    rate: Annotated[float, typer.Option("--rate", metavar="X", help="Order flow relative to the default.")] = 1.0,
     capture: Annotated[
         Path | None, typer.Option("--capture", metavar="FILE", help="Serve a recording (JSON lines with `raw`) instead.")
     ] = None,
     conn: Annotated[
-        str | None, typer.Option("--conn", metavar="NAME", help="Which connection of the recording; without it the first.")
+        str | None, typer.Option("--conn", metavar="NAME", help="Connection of the recording. Default: the first.")
     ] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin the recording again at its end.")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="Start the recording again at its end.")] = False,
     speed: Annotated[float, typer.Option("--speed", metavar="X", help="Exchange seconds per real second.")] = 1.0,
-    tls: Annotated[bool, typer.Option("--tls", help="wss:// and https:// with a throw-away certificate authority.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="wss:// and https:// with a temporary certificate authority.")] = False,
     faults: Annotated[
         list[str] | None,
         typer.Option(
-            "--fault", metavar="FAULT", help='Scripted trouble, e.g. "drop channel=books action=update every=50"; repeatable.'
+            "--fault", metavar="FAULT", help='Scripted fault, e.g. "drop channel=books action=update every=50"; repeatable.'
         ),
     ] = None,
-    list_faults: Annotated[
-        bool, typer.Option("--list-faults", help="Print every kind of fault and its options, and end.")
-    ] = False,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="Print every kind of fault and its options.")] = False,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Play demo trading: a demo key, x-simulated-trading, other instrument codes.")
+        bool, typer.Option("--demo", help="Simulate demo trading: a demo key, x-simulated-trading, other instrument codes.")
     ] = False,
     host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to bind.")] = "127.0.0.1",
-    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Allow a --host that others can reach.")] = False,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Allow a --host that other machines can reach.")] = False,
     for_s: options.ForTime = None,
 ) -> int:
-    """Run a simulated OKX: WebSocket and REST, a market that trades, a funded account, faults on request.
+    """Run a simulated OKX: WebSocket and REST, an active market, a funded account, faults on request.
 
     Example: okex-ws simulate --seed 7 --fault "drop channel=books action=update every=50"
     """
-    need_extra()
+    require_simulator_extra()
     from okex_ws.simulator.faults import Faults
 
     if list_faults:
@@ -76,7 +74,7 @@ def simulate(
     try:
         script = Faults.parse(faults or [])
     except ValueError as error:
-        raise BadInputError(f"--fault: {error}; --list-faults shows them all") from None
+        raise BadInputError(f"--fault: {error}; --list-faults lists them") from None
     _check(conn=conn, loop=loop, capture=capture, rate=rate, speed=speed, instruments=instruments)
     if capture:
         venue = _capture_venue(capture, conn, loop, seed, script, demo)
@@ -87,7 +85,7 @@ def simulate(
     try:
         server = Server(venue, host, port, rest_port, tls=tls, speed=speed, allow_remote=allow_remote)
     except ValueError:
-        raise BadInputError(f"--host {host} can be reached by others; add --allow-remote if that is meant") from None
+        raise BadInputError(f"--host {host} can be reached by other machines; add --allow-remote to permit this") from None
     return asyncio.run(_serve(server, for_s))
 
 
@@ -104,7 +102,7 @@ async def _serve(server: Server, for_s: float | None) -> int:
         ports = f"{server.port}" + (f" or {server.rest_port}" if server.rest_port else "")
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise RunFailedError(f"cannot listen on {server.host} port {ports}: {reason}; choose another with --port") from None
-    except RuntimeError as error:  # --tls without trustme
+    except RuntimeError as error:  # --tls without the library trustme
         raise BadInputError(str(error)) from None
     try:
         with Signals(end):
@@ -136,22 +134,22 @@ def _welcome(server: Server) -> list[str]:
     exports = [f"  export {name}={value}" for name, value in zip(KEY_VARIABLES, values, strict=True)]
     if key.demo:
         exports.append("  export OKX_DEMO=1")
-    trials = _trials(server.exchange.market)
-    needs_login = any(channel(name).login for name, _ in trials if name)
+    examples = _example_subscriptions(server.exchange.market)
+    needs_login = any(channel(name).login for name, _ in examples if name)
     lines += ["", "Try:"] + (exports if needs_login else [])
-    lines += [f"  okex-ws {words} {site}" for _, words in trials]
+    lines += [f"  okex-ws {words} {site}" for _, words in examples]
     if not needs_login:
         balances = server.exchange.floor.accounts[key.uid].balances.values()
         funds = ", ".join(f"{balance.cash:f} {balance.currency}" for balance in balances)
         kind = "a demo trading account" if key.demo else "an account"
         lines += ["", f"To trade, or see private channels: the key of {kind} that holds {funds}:", *exports]
         lines += [f"  okex-ws {words} {site}" for words in _orders(server.exchange)]
-    lines += ["", "Ctrl-C ends it."]
+    lines += ["", "Ctrl-C stops it."]
     return lines
 
 
 def _orders(exchange: Exchange) -> list[str]:
-    """Commands that trade: an order that rests at the best price of what trades first, and a look at the account."""
+    """Return example commands: an order that rests at the best price of the first tradable instrument, and the account."""
     for row in (row for kind in ("SPOT", "SWAP") for row in exchange.instruments(kind)):
         book = exchange.market.book(row["instId"], 1)
         if book is not None and book["bids"] and row["minSz"]:
@@ -159,23 +157,23 @@ def _orders(exchange: Exchange) -> list[str]:
     return ["account"]
 
 
-def _trials(market: object) -> list[tuple[str, str]]:
-    """(channel, words for the command) that this market is sure to answer."""
+def _example_subscriptions(market: object) -> list[tuple[str, str]]:
+    """Return (channel, arguments) that this market certainly answers."""
     from okex_ws.simulator.market.captures import CaptureMarket
 
     if not isinstance(market, CaptureMarket):
         seeded = cast("SeededMarket", market)
         first = next((row["instId"] for kind in ("SPOT", "SWAP") for row in seeded.instruments(kind)), "BTC-USDT")
         return [("trades", f"stream {first} -c trades -c books"), ("tickers", f"price {first}")]
-    served = {address: pushes for address, pushes in market.streams().items() if _can_be_asked_for(*address)}
+    served = {address: pushes for address, pushes in market.streams().items() if _is_subscribable(*address)}
     if not served:
         return [("instruments", "stream SPOT -c instruments")]
     name, key = max(served, key=lambda address: (not channel(address[0]).login, served[address]))
     return [(name, f"stream {key} -c {name}")]
 
 
-def _can_be_asked_for(name: str, key: str) -> bool:
-    """Whether a channel's name and main key say all that a subscription needs today."""
+def _is_subscribable(name: str, key: str) -> bool:
+    """True if a channel's name and main key are sufficient for a subscription."""
     try:
         return bool(key) and bool(subscription(name, key))
     except SubscriptionError:
@@ -221,7 +219,7 @@ def _capture_venue(
         raise BadInputError(f"--capture {capture}: {error.strerror}") from None
     except ValueError as error:
         raise BadInputError(f"--capture {capture}: {error}") from None
-    # A recording keeps the checksums it was made with.
+    # A recording keeps its original checksums.
     return lambda now: Exchange(
         CaptureMarket(text, start=now, conn=conn, loop=loop),
         seed=seed,
@@ -243,8 +241,8 @@ def _check(
             raise BadInputError(f"{name} {value:g}: give a number above 0")
 
 
-def need_extra() -> None:
-    """Say which extra is missing, before the first import that needs it."""
+def require_simulator_extra() -> None:
+    """Raise an error naming the missing extra, before the first import that needs it."""
     try:
         import h11  # noqa: F401 - only to see whether it is there
     except ImportError:
@@ -259,5 +257,5 @@ def _print_faults() -> None:
     for kind, text in kinds.items():
         print(f"{kind:<{width}}  {text}")
     print(f"\nWhen it strikes: {' '.join(f'{name}=' for name in SELECTORS)}")
-    print("Times are from the start (10s, 250ms); nth and every count per connection; channel and instrument may hold *.")
+    print("Times are from the start (10s, 250ms); nth and every count per connection; channel and instrument may contain *.")
     print("action= is snapshot or update of a book, the state of an order push, and order, amend or cancel of a request.")

@@ -1,4 +1,4 @@
-"""`okex-ws stream`: events as lines."""
+"""`okex-ws stream`: prints events as lines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import check_instruments
 from okex_ws.cli.errors import BAD_INPUT, FAILED, OK
-from okex_ws.cli.lines import EventLines, as_json
+from okex_ws.cli.event_lines import EventLines, as_json
+from okex_ws.cli.instrument_checks import check_instruments
 from okex_ws.cli.watch import Watch
 from okex_ws.client.client import Client
 from okex_ws.events import Event, StatusEvent
@@ -23,10 +23,10 @@ def stream(
     instruments: options.Instruments = None,
     channels: options.Channels = None,
     keys: options.Keys = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, news of the line among them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, status events included.")] = False,
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after N data events.")] = None,
     for_s: options.ForTime = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there was a gap or a stale channel.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 after a gap or a stale channel.")] = False,
     profile: options.Profile = None,
     site: options.SiteName = None,
     demo: options.Demo = False,
@@ -35,7 +35,7 @@ def stream(
     ca_file: options.CaFile = None,
     dialect: options.DialectName = None,
 ) -> int:
-    """Print events as they arrive, one line each: data on stdout, news of the line and a summary on stderr.
+    """Print events as they arrive, one line each: data on stdout, status events and a summary on stderr.
 
     Example: okex-ws stream BTC-USDT ETH-USDT -c trades -c books --for 10s
     """
@@ -69,7 +69,7 @@ def _json_line(event: Event) -> None:
 
 
 class _StreamLines:
-    """Writes data to stdout and news to stderr, each coloured if it is a terminal."""
+    """Writes data to stdout and status events to stderr, coloured on a terminal."""
 
     def __init__(self, watch: Watch, items: list[Subscription]) -> None:
         self._watch = watch
@@ -82,9 +82,9 @@ class _StreamLines:
         self._news = EventLines(colour=sys.stderr.isatty() and not plain)
 
     def __call__(self, event: Event) -> None:
-        is_news = isinstance(event, StatusEvent)
+        is_status = isinstance(event, StatusEvent)
         line = self._out.line(event)
-        if is_news:
+        if is_status:
             line = self._news.line(event)
-        if line is not None and not (is_news and self._watch.is_ending):  # what ends the run is said at its end
-            (sys.stderr if is_news else sys.stdout).write(line + "\n")
+        if line is not None and not (is_status and self._watch.is_ending):  # the reason of the end is reported at the end
+            (sys.stderr if is_status else sys.stdout).write(line + "\n")

@@ -1,6 +1,6 @@
-"""Tables of what an account holds, for people: numbers in full, right-aligned, and "-" for what is not known.
+"""Tables of an account's contents as text: complete numbers, right-aligned, "-" for unknown values.
 
-A terminal too narrow for a table gets a paragraph for each row instead.
+On a terminal too narrow for a table each row becomes a paragraph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WIDEST = 400
 
 
 def exactly(value: Decimal | None, decimals: int | None = None) -> str:
-    """A number with thousands apart, without exponent and idle zeros; "-" when it is not known."""
+    """Return a number with thousands separators, without exponent and trailing zeros; "-" if unknown."""
     if value is None:
         return "-"
     if decimals is not None:
@@ -32,9 +32,9 @@ def exactly(value: Decimal | None, decimals: int | None = None) -> str:
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str]) -> None:
-    """A table on stdout; `right` names the columns of numbers. Without rows: one line that says so.
+    """Print a table on stdout; `right` names the columns of numbers. Without rows: one line.
 
-    Nothing is ever cut off to fit: half an id or number is worse than more lines.
+    No cell is ever cut off: half an id or number is worse than more lines.
     """
     from rich import box
     from rich.console import Console
@@ -64,7 +64,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, r
 
 
 def paragraph(columns: Sequence[str], row: Sequence[str], width: int) -> list[str]:
-    """A row as lines of at most this width: its first cell, then names and values; those not known are left out."""
+    """Return a row as lines of at most this width: its first cell, then names and known values."""
     pairs = [
         f"{name} {cell}".replace(" ", "\N{NO-BREAK SPACE}")
         for name, cell in zip(columns[1:], row[1:], strict=True)
@@ -75,7 +75,7 @@ def paragraph(columns: Sequence[str], row: Sequence[str], width: int) -> list[st
 
 
 def show_balances(balances: Iterable[Balance]) -> None:
-    """Currencies by worth, the largest first."""
+    """Print currencies by value, the largest first."""
     rows = [
         (
             each.currency,
@@ -91,7 +91,7 @@ def show_balances(balances: Iterable[Balance]) -> None:
 
 
 def show_positions(positions: Iterable[PositionUpdate]) -> None:
-    """Open positions; sizes are contracts, negative when short."""
+    """Print open positions; sizes are contracts, negative if short."""
     rows = [
         (
             each.instrument,
@@ -111,7 +111,7 @@ def show_positions(positions: Iterable[PositionUpdate]) -> None:
 
 
 def show_orders(title: str, orders: Iterable[OrderUpdate]) -> None:
-    """Orders, the latest first."""
+    """Print orders, the latest first."""
     rows = [
         (
             time.strftime("%m-%d %H:%M:%S", time.localtime(each.created_ms // 1000)) if each.created_ms else "-",
@@ -133,7 +133,7 @@ def show_orders(title: str, orders: Iterable[OrderUpdate]) -> None:
 
 
 def facts(rows: Iterable[tuple[str, Any]]) -> None:
-    """Names and values, one a line, on stdout; what is empty is left out."""
+    """Print names and values, one a line, on stdout; empty values are omitted."""
     shown = [(name, str(value)) for name, value in rows if value not in ("", None)]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:

@@ -1,4 +1,4 @@
-"""`okex-ws verify`: is a recording whole."""
+"""`okex-ws verify`: checks that a recording is complete."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def verify(
 ) -> int:
     """Check a recording: every chain of trades and books, the ledgers, every checksum, and the tables against the journal.
 
-    Exit code 1 when anything is missing that no ledger explains, is there twice, or is damaged.
+    Exit code 1 if rows are missing without an explanation in a ledger, repeated, or damaged.
 
     Example: okex-ws verify ./data
     """
-    options.need_record_extra()
+    options.require_record_extra()
     from rich.console import Console
 
     from okex_ws.recorder.audit import audit
@@ -42,7 +42,7 @@ def verify(
 
 
 def print_audit(console: Console, done: Audit, *, most: int | None = _SHOWN) -> None:
-    """Findings by kind, then what was looked at, then the verdict."""
+    """Print findings by kind, then what was checked, then the verdict."""
     from rich.markup import escape
 
     report = done.report
@@ -64,7 +64,7 @@ def print_audit(console: Console, done: Audit, *, most: int | None = _SHOWN) -> 
     bad = {kind: totals[kind] for kind in _COLOURS if totals[kind]}
     if report.is_clean:
         rest = f", {totals['explained']} explained by the ledger" if totals["explained"] else ""
-        rest += f"; {totals['gone']} gone, as if deleted: what is here is whole" if totals["gone"] else ""
-        console.print(f"[green]✓[/] clean: no unexplained hole, nothing twice, nothing damaged{rest}")
+        rest += f"; {totals['gone']} gone, as if deleted: the rest is complete" if totals["gone"] else ""
+        console.print(f"[green]✓[/] clean: no unexplained hole, no repetition, no damage{rest}")
     else:
         console.print(f"[red]✗[/] not clean: {', '.join(f'{kind} {count}' for kind, count in bad.items())}")

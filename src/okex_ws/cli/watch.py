@@ -1,4 +1,4 @@
-"""Tally: what a command has seen of a client, and when that is enough. Watch: one run of a client that ends by it."""
+"""Tally: counts of a client's events, and the condition to end. Watch: one run of a client with a Tally."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _INPUT_FAULTS = (CodePolicy.FATAL, CodePolicy.BUG, CodePolicy.ROUTE, CodePolicy.
 
 
 class Tally:
-    """In: every event of a client, by `note`. Out: counts, and the run's ending as an exit code, told to `on_end`.
+    """In: every event of a client, by `note`. Out: counts, and the exit code of the run, passed to `on_end`.
 
-    count: end after so many data events. fetched_back, unrecoverable: of gaps, where somebody fills them.
+    count: end after this number of data events. fetched_back, unrecoverable: results of backfills.
     """
 
     def __init__(self, client: Client, *, count: int | None = None, on_end: Callable[[], None] = lambda: None) -> None:
@@ -47,23 +47,23 @@ class Tally:
 
     @property
     def is_ending(self) -> bool:
-        """True once the run is decided."""
+        """True once the run is ending."""
         return self._ended is not None
 
     def end(self, code: int, why: str = "") -> None:
-        """Stop after the event at hand; the first word counts."""
+        """End after the current event; the first call counts."""
         if self._ended is None:
             self._ended = code
             self.failure = why or self.failure
         self._on_end()
 
     def fail(self, why: str) -> None:
-        """Whatever was said before: the run has failed."""
+        """Mark the run as failed, whatever it was before."""
         self._ended, self.failure = FAILED, why
         self._on_end()
 
     def note(self, event: Event) -> None:
-        """Count an event; the last of them may end the run."""
+        """Count an event; it may end the run."""
         if isinstance(event, Push):
             self.data += 1
             self.seen[type(event).__name__] += 1
@@ -83,11 +83,11 @@ class Tally:
             self._note_refusal(event)
 
     def summary(self) -> str:
-        """One line: how long, how much of what, and what went wrong."""
+        """Return one line: duration, counts, and problems."""
         kinds = ", ".join(f"{count} {name}" for name, count in self.seen.most_common())
         trouble = [f"{self.gaps} gap{'s' if self.gaps != 1 else ''}"]
         if self.fetched_back:
-            trouble.append(f"{self.fetched_back:,} rows fetched back")
+            trouble.append(f"{self.fetched_back:,} rows fetched")
         if self.unrecoverable:
             trouble.append(f"{self.unrecoverable} unrecoverable")
         if self.stale:
@@ -97,7 +97,7 @@ class Tally:
         return f"{self.took_s:.1f} s, {self.data} events{f' ({kinds})' if kinds else ''}, {', '.join(trouble)}"
 
     def verdict(self) -> int:
-        """The exit code; what went wrong is said on stderr."""
+        """Return the exit code; a failure is printed on stderr."""
         code = OK if self._ended is None else self._ended
         if code == OK and not self.connections:
             code = FAILED
@@ -132,8 +132,9 @@ class Tally:
 class Watch(Tally):
     """In: a client with subscriptions, not yet started. Out: every event to `show`, in order; then an exit code.
 
-    for_s: end after so many seconds; count: after so many data events. within: what starts and closes the client, when it is
-    not the watch itself.
+    for_s: end after this many seconds; count: after this number of data events. within: context that starts and closes the
+    client,
+    if the watch does not.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class Watch(Tally):
         self._within = within or client
 
     async def run(self, show: Callable[[Event], None]) -> int:
-        """Connect, show, end; returns the exit code."""
+        """Connect, show events, end; returns the exit code."""
         loop = asyncio.get_running_loop()
         began = time.monotonic()
         timer = loop.call_later(self._for_s, self.end, OK) if self._for_s is not None else None
@@ -168,7 +169,7 @@ class Watch(Tally):
                         if not len(stream) or shown >= _SHOWN_AT_ONCE:
                             shown = 0
                             sys.stdout.flush()
-                            # A stream that never runs dry would keep timers and signals waiting.
+                            # A stream with events at all times would keep timers and signals waiting.
                             await asyncio.sleep(0)
             finally:
                 self.took_s = time.monotonic() - began
@@ -178,7 +179,9 @@ class Watch(Tally):
 
 
 class Signals:
-    """SIGINT and SIGTERM as one call in the loop; a second one interrupts whatever blocks. Off the main thread: nothing."""
+    """Calls a function in the loop on SIGINT and SIGTERM; a second signal interrupts any blocking call. Off the main thread:
+    no-op.
+    """
 
     def __init__(self, on_signal: Callable[[int], None]) -> None:
         self._on_signal = on_signal

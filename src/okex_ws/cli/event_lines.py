@@ -1,6 +1,6 @@
-"""Events as lines: readable ones for people, JSON ones for machines.
+"""Events as lines: readable text for people, JSON for machines.
 
-What the exchange wrote is escaped before it reaches a terminal.
+Text from the exchange is escaped before it reaches a terminal.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _QUIET = (Subscribed, Unsubscribed)
 
 
 def number(value: float | None) -> str:
-    """A number without exponent and without a trailing .0; "-" when it is not known."""
+    """Return a number without exponent and without a trailing .0; "-" if unknown."""
     if value is None:
         return "-"
     text = repr(float(value))
@@ -58,20 +58,20 @@ def number(value: float | None) -> str:
 
 
 def clock(ns: int, *, ms: bool = True) -> str:
-    """Local time of day, HH:MM:SS.mmm."""
+    """Return the local time of day, HH:MM:SS.mmm."""
     text = time.strftime("%H:%M:%S", time.localtime(ns // 1_000_000_000))
     return f"{text}.{ns // 1_000_000 % 1000:03d}" if ms else text
 
 
 def coloured(text: str, colour: str, on: bool) -> str:
-    """ANSI colour, if wanted."""
+    """Return the text in an ANSI colour if `on`."""
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if on else text
 
 
 class EventLines:
-    """Text lines. Keeps books of its own, so that a line shows the best prices as of its event, not as of now.
+    """Events as text lines. Keeps its own books, so that a line shows the best prices at its event, not the present ones.
 
-    colour: whether to use ANSI. kinds, instruments: what the first columns must have room for.
+    colour: use ANSI. kinds, instruments: values that the first columns must have room for.
     """
 
     def __init__(self, *, colour: bool, kinds: Iterable[str] = (), instruments: Iterable[str] = ()) -> None:
@@ -82,7 +82,7 @@ class EventLines:
         self._price_width = 10
 
     def line(self, event: Event) -> str | None:
-        """One line for an event; None for what people need not see. Events must all come by, in order."""
+        """Return one line for an event; None for events that are not shown. Every event must be passed, in order."""
         self._books.apply(event)
         if isinstance(event, StatusEvent):
             return None if isinstance(event, _QUIET) else self._news(event)
@@ -125,7 +125,7 @@ class EventLines:
         if isinstance(event, Refused) or (isinstance(event, Disconnected) and event.fatal):
             colour = "red"
         kind = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
-        return f"{self._paint(clock(event.ts_recv), 'dim')}  {self._paint(f'{kind:<12}', colour)} {escaped(news(event))}"
+        return f"{self._paint(clock(event.ts_recv), 'dim')}  {self._paint(f'{kind:<12}', colour)} {escaped(status_text(event))}"
 
     def _price(self, value: float | None) -> str:
         text = number(value)
@@ -136,8 +136,8 @@ class EventLines:
         return coloured(text, colour, self.colour)
 
 
-def news(event: StatusEvent) -> str:
-    """What happened to the line, in words; not yet escaped."""
+def status_text(event: StatusEvent) -> str:
+    """Return a status event in words, not escaped."""
     match event:
         case Connected():
             return f"{event.line} to {event.url}" + (" (takes over without a gap)" if event.handover else "")
@@ -148,22 +148,22 @@ def news(event: StatusEvent) -> str:
             return f"{event.line} {event.reason}{f' ({event.code})' if event.code != 1006 else ''}{then}"
         case Refused():
             advice = f"; {event.advice}" if event.advice else ""
-            again = "; will be asked again" if event.will_retry else ""
+            again = "; will be requested again" if event.will_retry else ""
             return f"{event.channel} {event.key} {event.code} {event.message.rstrip('.')}{advice}{again}".strip()
         case Gap(first_id=int()):
             return f"{event.channel} {event.instrument} trades {event.first_id} to {event.last_id} are missing ({event.cause})"
         case Gap():
             after = "" if event.last_sequence is None else f" after sequence {event.last_sequence}"
-            return f"{event.channel} {event.instrument}{after} ({event.cause}): stale until its next image"
+            return f"{event.channel} {event.instrument}{after} ({event.cause}): stale until its next snapshot"
         case Recovered(first_id=int()):
-            return f"{event.channel} {event.instrument} trades {event.first_id} to {event.last_id} are fetched back"
+            return f"{event.channel} {event.instrument} trades {event.first_id} to {event.last_id} were fetched"
         case Recovered():
-            return f"{event.channel} {event.instrument} {clock(event.since)} to {clock(event.until)} is fetched back"
+            return f"{event.channel} {event.instrument} {clock(event.since)} to {clock(event.until)} was fetched"
         case Unrecoverable():
             ids = f"trades {'…' if event.first_id is None else event.first_id} to {event.last_id}"
             what = ids if event.last_id is not None else f"{clock(event.since)} to {clock(event.until)}"
             because = f"{event.reason}, {event.detail}" if event.detail else event.reason
-            return f"{event.channel} {event.instrument} {what} cannot be fetched back ({because})"
+            return f"{event.channel} {event.instrument} {what} cannot be fetched ({because})"
         case Stale():
             return f"{event.channel} {event.key} silent for {event.silent_s:.0f} s ({event.cause})"
         case Resumed():
@@ -175,19 +175,21 @@ def news(event: StatusEvent) -> str:
         case Unrecognized():
             return event.raw[:120].decode(errors="backslashreplace")
         case Dropped():
-            return f"{event.count} events, {event.total} in all: {event.consumer} was too slow"
+            return f"{event.count} events, {event.total} in total: {event.consumer} was too slow"
         case ConsumerFailed():
             return f"{event.consumer}: {event.error}"
     return " ".join(f"{name}={_short(value)}" for name, value in _own_fields(event))
 
 
 def as_json(event: Event) -> str:
-    """One JSON object on one line, pure ASCII: event (the class), ts_recv, ts_event, then our field names; levels are numbers."""
+    """Return one JSON object on one line, pure ASCII: event (the class), ts_recv, ts_event, then our field names; levels are
+    numbers.
+    """
     fields: dict[str, Any] = {"event": type(event).__name__, "ts_recv": event.ts_recv, "ts_event": event.ts_event}
     for name in event.__struct_fields__:
         if name == "ts_recv" or name in _BOOK_RAWS:
             continue
-        # Two classes have a field called `event` themselves: it gives way to the class name.
+        # Two classes have a field named `event`; the class name replaces it.
         fields["event_" if name == "event" else name] = plain(getattr(event, name))
     if isinstance(event, BookEvent):
         fields["bids"], fields["asks"] = event.bids, event.asks
@@ -201,7 +203,7 @@ def _unicode_escape(found: re.Match[str]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can say it, fields by our names."""
+    """Return a value as JSON types, fields by our names."""
     if isinstance(value, msgspec.Struct):
         return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, bytes):

@@ -1,4 +1,4 @@
-"""Signed in: a client of one account that is ready, or one line about why it is not; and what is said about its orders."""
+"""A ready client of one account, or a one-line reason for its failure; and the outcomes of its orders in words."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from okex_ws.cli import options
-from okex_ws.cli.checking import list_of
+from okex_ws.cli.api_errors import refusal_error, refusal_text
 from okex_ws.cli.errors import FAILED, OK, UNKNOWN, BadInputError, RunFailedError
-from okex_ws.cli.refusals import because, ending
+from okex_ws.cli.instrument_checks import list_of
 from okex_ws.cli.tables import exactly, facts
 from okex_ws.client.audit import log as audit_log
 from okex_ws.client.client import Client
@@ -28,13 +28,13 @@ from okex_ws.protocol.risk.limits import Limits
 
 READY_WITHIN_S = 20.0
 ENDED_WITHIN_S = 3.0
-"""How long to wait for the end of an order that cannot rest."""
+"""Seconds to wait for the final state of an order that cannot rest."""
 _EXIT = {Verdict.CONFIRMED: OK, Verdict.REJECTED: FAILED, Verdict.UNKNOWN: UNKNOWN}
 
 
 @contextlib.contextmanager
 def _audited(file: Path | None) -> Iterator[None]:
-    """The audit goes to the end of this file, or nowhere: what a command has to say is on stdout. Raises OSError."""
+    """Write the audit log to this file, or discard it: stdout is for the command's result. Raises OSError."""
     handler = logging.FileHandler(file, encoding="utf-8") if file is not None else logging.NullHandler()
     level = audit_log.level
     audit_log.addHandler(handler)
@@ -48,28 +48,29 @@ def _audited(file: Path | None) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def signed_in(
+async def open_account(
     place: options.AccountOptions, *instruments: str, orders: bool = False, limits: Limits = Limits(), audit: Path | None = None
 ) -> AsyncIterator[Client]:
-    """A client that is logged in and whose account is known. Raises BadInputError or RunFailedError before anything is ordered.
+    """Yield a client that is logged in and knows its account. Raises BadInputError or RunFailedError before any order.
 
-    instruments: of which kinds reference data is needed. orders: whether it sends new ones, which the halt file stops. audit: a
-    file for what is asked and how it ends.
+    instruments: reference data of their types is loaded. orders: True if new orders are sent; the halt file then stops them.
+    audit: a
+    file for requests and their outcomes.
     """
     kinds = dict.fromkeys(kind[0] for name in instruments if (kind := list_of(name)) is not None)
     types = tuple(kind for kind in kinds if kind != "OPTION")
-    # An order that rests shall stay when this command ends: nobody is there to renew a switch.
+    # A resting order must outlive this command, which could not renew a cancel-all-after timer.
     halt_file = HALT_FILE if orders else None
     trading = Trading(instrument_types=types, halt_file=halt_file, cancel_all_after_s=None, limits=limits)
     client = Client(site=place.site, ca_file=place.ca_file, credentials=place.key, keep_books=False, trading=trading)
     try:
-        await asked(client, place)
+        await account_settings(client, place)
         with _audited(audit):
             async with client:
                 try:
                     await client.ready(READY_WITHIN_S)
                 except LoginRefusedError as error:
-                    raise BadInputError(because("", str(error), place.site, place.key)) from None
+                    raise BadInputError(refusal_text("", str(error), place.site, place.key)) from None
                 except NotReadyError as error:
                     raise RunFailedError(f"{place.site.websocket}: {error}") from None
                 yield client
@@ -77,24 +78,24 @@ async def signed_in(
         await client.close()
 
 
-async def asked(client: Client, place: options.AccountOptions) -> dict[str, Any]:
-    """The account's settings; a key that is not valid here fails on them, in words."""
+async def account_settings(client: Client, place: options.AccountOptions) -> dict[str, Any]:
+    """Return the account's settings; raises an error in words if the key is not valid here."""
     try:
         return await client.rest.account_config()
     except RestError as error:
-        raise ending(error, place.site, place.key) from None
+        raise refusal_error(error, place.site, place.key) from None
 
 
-def kind_of_place(place: options.AccountOptions) -> str:
-    """Where the account is, in words."""
+def account_place(place: options.AccountOptions) -> str:
+    """Return the site of the account in words."""
     site = place.site
     if site.is_local or site.name == "custom":
         return site.websocket
     return f"OKX {site.name.removesuffix(' demo')} ({'demo trading' if site.demo else 'live'})"
 
 
-async def became_final(updates: Stream[OrderUpdate | Dropped], outcome: Outcome, within_s: float) -> None:
-    """Wait for the push that an accepted order has ended; not longer than this, since it may as well rest."""
+async def wait_until_final(updates: Stream[OrderUpdate | Dropped], outcome: Outcome, within_s: float) -> None:
+    """Wait for the push of an accepted order's final state, for a limited time, since the order may rest."""
     if outcome.verdict is not Verdict.CONFIRMED or outcome.state in FINAL:
         return
     with contextlib.suppress(TimeoutError):
@@ -104,8 +105,8 @@ async def became_final(updates: Stream[OrderUpdate | Dropped], outcome: Outcome,
                     return
 
 
-def tell(outcome: Outcome, order: OrderUpdate | None = None) -> int:
-    """How an order request ended, on stdout; returns the exit code."""
+def print_outcome(outcome: Outcome, order: OrderUpdate | None = None) -> int:
+    """Print the outcome of an order request on stdout; returns the exit code."""
     print(outcome.verdict.name)
     facts(
         [
@@ -113,8 +114,8 @@ def tell(outcome: Outcome, order: OrderUpdate | None = None) -> int:
             ("order id", outcome.order_id),
             ("client order id", outcome.client_order_id),
             ("reason", _reason(outcome)),
-            ("advice", _what_now(outcome) or outcome.advice),
-            ("sent", "no, it was refused here" if outcome.via == "here" else ""),
+            ("advice", _unknown_advice(outcome) or outcome.advice),
+            ("sent", "no, refused by this client" if outcome.via == "here" else ""),
             ("state", _state(order) if order is not None else outcome.state),
         ]
     )
@@ -125,10 +126,10 @@ def _reason(outcome: Outcome) -> str:
     return outcome.reason if outcome.via == "here" else f"{outcome.code} {outcome.reason}".strip()
 
 
-def _what_now(outcome: Outcome) -> str:
+def _unknown_advice(outcome: Outcome) -> str:
     if outcome.verdict is not Verdict.UNKNOWN:
         return ""
-    return "it may have happened: look with okex-ws orders before sending it again"
+    return "it may have happened: check with okex-ws orders before sending it again"
 
 
 def _state(order: OrderUpdate) -> str:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from okex_ws import events
-from okex_ws.cli.lines import EventLines, as_json, number
+from okex_ws.cli.event_lines import EventLines, as_json, number
 from okex_ws.client.sanitize import one_line as escaped
 from okex_ws.events import Event
 from okex_ws.wire.channels import CHANNELS

@@ -1,4 +1,4 @@
-"""Checking instrument names against the exchange's own lists before anything is asked for."""
+"""Checks of instrument names against the exchange's lists, before any subscription or order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INDEX_CHANNELS = ("index-tickers", "index-candle")
 
 
 def list_of(instrument: str) -> tuple[str, str | None] | None:
-    """The list an id should be in, as (type, family), by its form; None when the form says nothing."""
+    """Return the (type, family) of the list for an instrument id, by its form; None if the form is unknown."""
     parts = instrument.split("-")
     if "_" in instrument or not all(parts):
         return None
@@ -32,7 +32,7 @@ def list_of(instrument: str) -> tuple[str, str | None] | None:
 
 
 def check_name(instrument: str) -> None:
-    """Raises BadInputError for what no instrument can be called."""
+    """Raise BadInputError for a text that cannot be an instrument name."""
     try:
         subscription("trades", instrument)
     except SubscriptionError as error:
@@ -40,13 +40,13 @@ def check_name(instrument: str) -> None:
 
 
 async def check_instruments(client: Client, items: Iterable[Subscription]) -> dict[str, Instrument]:
-    """Look every instrument up over REST, for at most `WITHIN_S` seconds; what REST does not answer is not judged.
+    """Look up every instrument over REST within `WITHIN_S` seconds; instruments that REST does not answer for are not checked.
 
-    Returns reference data of the ids found; none where a dead dialect is spoken. Raises BadInputError naming the unknown ones and
-    the nearest known.
+    Returns reference data of the known ids; none for a legacy dialect. Raises BadInputError naming the unknown ids and
+    the nearest known ones.
     """
     if not client.dialect.has_rest:
-        return {}  # nobody to ask
+        return {}  # there is no REST to ask
     wanted = dict.fromkeys(
         value for item in items if not item.channel.startswith(_INDEX_CHANNELS) for name, value in item.args if name == "instId"
     )
@@ -58,7 +58,7 @@ async def check_instruments(client: Client, items: Iterable[Subscription]) -> di
                 rows = await client.rest.instruments(kind, family=family)
                 known[kind, family] = {row.instrument: row for row in rows}
     except (RestError, TimeoutError, ValueError):
-        pass  # the stream itself will tell
+        pass  # the stream itself reports the error
     found: dict[str, Instrument] = {}
     unknown = []
     for name in wanted:

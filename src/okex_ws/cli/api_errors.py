@@ -1,4 +1,4 @@
-"""What OKX answers to a key or an order, in words that say what to change."""
+"""Messages for refused keys and requests, with their remedy."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _OTHER_ENVIRONMENT = ("50101",)
 _TO_CHANGE = (CodePolicy.FATAL, CodePolicy.BUG)
 
 
-def because(code: str, text: str, site: Site, key: AccountKey) -> str:
-    """A refusal of a key, and what of site and environment may be wrong about it."""
+def refusal_text(code: str, text: str, site: Site, key: AccountKey) -> str:
+    """Return the reason of a refused key, and the likely wrong site or environment."""
     here = "demo trading" if site.demo else "live trading"
     if code in _OTHER_ENVIRONMENT:
         other = f"write demo = {str(not site.demo).lower()} in the {key.origin}"
         if key.origin == "the environment":
             other = f"set OKX_DEMO={'0' if site.demo else '1'}"
-        return f"{text}; it is no key of {here}: {other}, or make one there"
+        return f"{text}; this key does not belong to {here}: {other}, or create one there"
     if code in _UNKNOWN_THERE and not site.is_local:
         others = " or ".join(name for name in SITES if not site.name.startswith(name))
-        return f"{text}; it may be of another site (--site {others}) or not of {here}"
+        return f"{text}; it may belong to another site (--site {others}) or not to {here}"
     return text
 
 
-def ending(error: RestError, site: Site, key: AccountKey) -> BadInputError | RunFailedError:
-    """How a command ends that was refused over REST: bad input if something has to be changed, else a failure."""
+def refusal_error(error: RestError, site: Site, key: AccountKey) -> BadInputError | RunFailedError:
+    """Return the error of a command refused over REST: BadInputError if the user must change something, else RunFailedError."""
     to_change = bool(error.code) and lookup(error.code).policy in _TO_CHANGE
-    return (BadInputError if to_change else RunFailedError)(because(error.code, str(error), site, key))
+    return (BadInputError if to_change else RunFailedError)(refusal_text(error.code, str(error), site, key))
