@@ -196,7 +196,7 @@ def _okex(port: int, *, iterate: bool) -> None:
             await done.wait()
             if iterate:
                 consuming.cancel()
-            frames = next(iter(client._drivers.values())).frame_count
+            frames = next(iter(client._connections.drivers.values())).frame_count
             gaps = client.gaps if hasattr(client, "gaps") else 0
             tops = sorted(
                 (book.channel, book.instrument, (book.best_bid.price, book.best_ask.price))

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import msgspec
 import zstandard
 
+from okex_ws.core.core import NOBODY, ClientCore
 from okex_ws.dialects import dialect
 from okex_ws.errors import OkexError
 from okex_ws.protocol.backfill.planner import BackfillPlanner
@@ -42,9 +43,6 @@ from okex_ws.wire.requests import Sealed
 from okex_ws.wire.sign import Credentials
 
 SUFFIX = ".checkpoint"
-NOBODY = Credentials("replay", "replay", "replay")
-"""Stands for the key of a line that had one: what it signs is sent nowhere."""
-
 _ROOMS = ("events", "legacy", "protocol", "wire")
 _LARGEST = 64 << 20
 _SCALARS = frozenset((types.NoneType, bool, int, float, str, bytes))
@@ -65,12 +63,21 @@ _UNREADABLE = (
 
 
 class Standing(NamedTuple):
-    """All that says what will be said next. connects: OKX's connect limit, which the lines share."""
+    """The state of a core that decides what follows. connects: OKX's connect limit, which the lines share."""
 
     lines: dict[str, Line]
     connects: Window
     planner: BackfillPlanner | None
-    restart: Restart
+    restart: Restart | None
+
+    @classmethod
+    def of(cls, core: ClientCore) -> Standing:
+        """Return the state of a core, not copied."""
+        return cls(core.lines, core.connects, core.planner, core.restart)
+
+    def restore(self, core: ClientCore) -> None:
+        """Give this state to a core."""
+        core.lines, core.connects, core.planner, core.restart = self
 
 
 class Checkpoint(NamedTuple):

@@ -234,12 +234,12 @@ def test_with_every_50th_update_lost_no_broken_book_is_served_and_all_recover_in
     publish = world.client.publish
     read: dict[Any, int] = {}
 
-    def published(events: list[Event], line: Any) -> None:
+    def published(events: list[Event]) -> None:
         for key, wire in world.client.wires.items():
             for data in wire.frames[read.get(key, 0) :]:
                 witness.arrived(data)
             read[key] = len(wire.frames)
-        publish(events, line)
+        publish(events)
         witness.check()
 
     world.client.publish = published  # type: ignore[method-assign]  # the door every frame goes through

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 from tests.support.looped import closed_port, looped, rest_of, until
 from tests.support.waiting import attended
@@ -16,7 +14,6 @@ from okex_ws import Client, Event, Gap, Site, Trade
 from okex_ws.client.backfill import Backfill
 from okex_ws.client.stream import Stream
 from okex_ws.events import Candle, Recovered, Unrecoverable
-from okex_ws.protocol.backfill.planner import BackfillPlanner
 from okex_ws.replay import Replay
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
@@ -55,7 +52,7 @@ def served(*faults: str, past_s: int = 0, rate: float = 5) -> Server:
 async def backfilled(server: Server, rest_url: str = "", **options: Any) -> AsyncIterator[tuple[Client, Backfill, Stream[Event]]]:
     """A started client of this server whose trades are backfilled, and a stream of all it says."""
     client = Client(
-        site=Site.at(server.ws_url, rest_url=rest_url or server.rest_url), backoff_s=(0.01, 0.05), tap=options.get("tap")
+        site=Site.at(server.ws_url, rest_url=rest_url or server.rest_url), backoff_s=(0.01, 0.05), tap=options.pop("tap", None)
     )
     backfill = Backfill(client, seed=1, **options)
     client.subscribe("trades", BTC)
@@ -198,15 +195,7 @@ async def test_what_was_recorded_says_the_same_when_it_is_told_again() -> None:
         live += await rest_of(stream)
     kinds = {record.kind for record in records if record.line == "backfill"}
     assert kinds == {"backfill", "ask", "page", "end"}
-    lines, planner, again = Replay(), BackfillPlanner(), list[Event]()
-    for record in records:
-        if record.kind == "backfill":
-            settings = msgspec.json.decode(record.text)
-            luck = random.Random(f"{settings['seed']} backfill").random
-            planner = BackfillPlanner(channels=settings["channels"], since=settings["since"], luck=luck)
-        elif record.line == "backfill":
-            again += planner.apply(record.kind, record.text, record.ts)
-        elif events := lines.feed(record):
-            again += planner.feed(events, events[0].ts_recv)
+    replay = Replay()
+    again = [event for record in records for event in replay.feed(record)]
     assert again == live
     assert [event for event in again if isinstance(event, Trade) and event.backfilled]

@@ -41,9 +41,9 @@ async def leave(client: Client, consumer: asyncio.Task[None] | None, port: int) 
         await asyncio.wait([consumer])
     assert client_tasks() == []
     assert sockets_to(port) == 0
-    for driver in client._drivers.values():
+    for driver in client._connections.drivers.values():
         assert driver._timer is None
-        assert not driver._connections
+        assert not driver._tasks
         assert driver.line.next_deadline is None
 
 
@@ -178,7 +178,7 @@ async def test_A19_leaving_a_peer_that_does_not_take_what_it_is_sent() -> None:
         stream = client.stream()
         client.start()
         await until(stream, Connected)
-        transport = client._drivers["public/0"]._listeners[1].transport
+        transport = client._connections.drivers["public/0"]._listeners[1].transport
         assert transport is not None
         transport.send(WSMsgType.TEXT, bytes(30_000_000))
         await leave(client, None, server.port)
@@ -366,7 +366,7 @@ async def test_A18_a_long_turn_of_the_loop_in_which_messages_come_is_no_standsti
         async with following(client) as stream:
             last = (await until(stream, Trade)).trade_id
             client.on(Event, heard.append)
-            [driver] = client._drivers.values()
+            [driver] = client._connections.drivers.values()
             for trade_id in range(last + 1, last + 60):
                 client._clock.offset += 1_000_000_000
                 driver.on_text(1, json.dumps(trade(trade_id), separators=(",", ":")).encode())

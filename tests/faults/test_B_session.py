@@ -12,6 +12,7 @@ from tests.support.talk import Talker, book, exchange
 from tests.support.virtual import START, World
 
 from okex_ws import BookSnapshot, BookUpdate, Credentials, Gap, Trade
+from okex_ws.core.inputs import BookInvalidated
 from okex_ws.events import (
     ConnectionCount,
     Disconnected,
@@ -312,9 +313,9 @@ def test_B7_an_hour_of_churn_over_three_thousand_subscriptions_keeps_every_limit
     assert world.client.all(Refused) == []
     busy = lines["public/0"].sessions[1]
     assert busy.outbox.budget.left(world.now) >= 60, "the reserve for recovery is kept"
-    gaps = lines["public/0"].resync(subscription("books", "BTC-USDT"), world.now, "checksum")
-    assert [type(gap) for gap in gaps] == [Gap]
-    world.client.publish(gaps, lines["public/0"])
+    item = subscription("books", "BTC-USDT")
+    world.client.feed(BookInvalidated(line="public/0", arg=item.arg, cause="checksum"))
+    assert [(gap.cause, gap.instrument) for gap in world.client.gaps] == [("checksum", "BTC-USDT")]
     assert Resumed in [type(event) for event in world.run(1)], "a book is renewed at once all the same"
     world.run(20)
     held = sum(len(line.subscriptions) for line in world.exchange.conversations)

@@ -59,7 +59,7 @@ async def read_on(stream: Stream[Event], seen: list[Event], *conditions: Callabl
 
 def keep_little_in_the_kernel(client: Client) -> None:
     """Small receive buffers: what the kernel holds for a paused socket is read at once when reading goes on."""
-    for driver in client._drivers.values():
+    for driver in client._connections.drivers.values():
         for listener in driver._listeners.values():
             assert listener.transport is not None
             handle = listener.transport.underlying_transport.get_extra_info("socket")

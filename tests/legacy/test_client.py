@@ -39,7 +39,7 @@ def test_a_client_does_not_trade_in_a_dead_dialect() -> None:
 )
 def test_it_connects_to_the_path_it_is_given_else_to_the_dialects_own(name: str, site: str, url: str) -> None:
     client = okex_ws.connect("BTC-USDT", channels=["trades", "books5"], site=site, dialect=name)
-    assert [driver.line.url for driver in client._drivers.values()] == [url], "one connection for all"
+    assert [client._url_of(shard) for shard in client.core.plan.shards] == [url], "one connection for all"
     assert {str(item) for item in client.subscriptions} == {"trades BTC-USDT", "books5 BTC-USDT"}
     client.unsubscribe("trades", "BTC-USDT")
     assert [str(item) for item in client.subscriptions] == ["books5 BTC-USDT"]

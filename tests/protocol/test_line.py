@@ -24,7 +24,7 @@ def line(*items: Subscription, **options: Any) -> Line:
 def opened(*items: Subscription, **options: Any) -> Line:
     made = line(*items, **options)
     made.start(T0)
-    assert made.actions == [Dial(1)]
+    assert made.actions == [Dial(1, "public/0")]
     made.actions.clear()
     made.opened(1, T0)
     return made
@@ -53,7 +53,7 @@ def test_it_dials_once_asked_and_says_what_stands() -> None:
     assert made.next_deadline is None
     made.start(T0)
     made.start(T0)
-    assert made.actions == [Dial(1)]
+    assert made.actions == [Dial(1, "public/0")]
     assert made.opened(1, at(0.1)) == [Connected(ts_recv=at(0.1), line="public/0", url="wss://okx", connection=1)]
     assert requested(made) == [("subscribe", ["trades"])]
 
@@ -138,7 +138,7 @@ def test_subscribing_and_unsubscribing_during_a_handover_reach_both_connections(
     made = opened(TRADES, BOOKS)
     requested(made)
     made.receive(1, NOTICE, at(1))
-    assert made.actions == [Dial(2)]
+    assert made.actions == [Dial(2, "public/0")]
     made.opened(2, at(1.1))
     assert requested(made, 2) == [("subscribe", ["trades", "books"])]
     made.subscribe([TICKERS], at(1.5))
@@ -161,7 +161,7 @@ def test_a_handover_ends_with_one_connection_that_carries_everything() -> None:
     assert [len(events) for events in both] == [1, 0], "nothing twice"
     events = made.on_deadline(at(4))
     assert [(event.code, event.handed_over) for event in events if isinstance(event, Disconnected)] == [(1000, True)]
-    assert made.actions == [HangUp(1, 1000, "")]
+    assert made.actions == [HangUp(1, 1000, "", "public/0")]
     assert made.receive(1, trade(3), at(4.1)) == []
     assert [event.trade_id for event in made.receive(2, trade(3), at(4.2))] == [3]  # type: ignore[attr-defined]
 
@@ -170,7 +170,7 @@ def test_stopped_it_hangs_up_and_stays_away() -> None:
     made = opened(TRADES)
     events = made.stop(at(1))
     assert Disconnected in kinds(events)
-    assert made.actions == [HangUp(1, 1000, "")]
+    assert made.actions == [HangUp(1, 1000, "", "public/0")]
     assert made.next_deadline is None
     made.actions.clear()
     made.on_deadline(at(100))

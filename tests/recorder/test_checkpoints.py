@@ -250,7 +250,7 @@ def busy(pushes: int) -> Replay:
 
 
 def standing_of(replay: Replay) -> Standing:
-    return Standing(replay.lines, replay._connects, replay._planner, replay._restart)
+    return replay.standing
 
 
 def calls_of_a_freeze(pushes: int) -> int:
@@ -313,7 +313,7 @@ def left_behind(folder: Path, count: int, *, checkpoint: int, committed: int) ->
             for i, event in enumerate(replay.feed(Record(n, ts, "public/0", conn, kind, text, 1))):
                 tables.add(event, n, i)
         if n == checkpoint:
-            content = frozen(Standing(replay.lines, replay._connects, replay._planner, replay._restart))
+            content = frozen(replay.standing)
             checkpoints.write(writer.folder, n, ts, content)
         if n % 1_000 == 0:
             writer.flush(ts)

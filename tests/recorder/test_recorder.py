@@ -267,10 +267,9 @@ async def test_a_long_turn_of_the_loop_holds_neither_journal_nor_tables_up(tmp_p
         recorder._loop = asyncio.get_running_loop()
         heard = 0
         for heard, (ts, text) in enumerate(messages(300_000), 1):
-            recorder._tap(ts, "public/0", 1, "in", text)
-            recorder._on_event(
-                Trade(instrument="BTC-USDT", trade_id=heard, price=1, size=1, side="buy", ts_ms=ts // 10**6, ts_recv=ts)
-            )
+            number = recorder.received(ts, "public/0", 1, "in", text)
+            trade = Trade(instrument="BTC-USDT", trade_id=heard, price=1, size=1, side="buy", ts_ms=ts // 10**6, ts_recv=ts)
+            recorder.emitted(number, [trade])
             if recorder.tables.committed > 3_000:
                 break
         assert 3_000 < recorder.tables.committed <= recorder.journal.acknowledged < heard
@@ -348,9 +347,9 @@ async def test_E3_a_full_disk_is_said_once_and_again_now_and_then(tmp_path: Path
         for step, (ts, text) in zip(range(seconds * 100), texts, strict=False):
             now = ts + step * 9_000_000 if not now else now + 10_000_000
             if step % 10 == 0:
-                recorder._tap(now, "public/0", 1, "in", text)
+                number = recorder.received(now, "public/0", 1, "in", text)
                 trade = Trade(instrument="BTC-USDT", trade_id=step, price=1, size=1, side="buy", ts_ms=now // 10**6, ts_recv=now)
-                recorder._on_event(trade)
+                recorder.emitted(number, [trade])
             recorder._advance(now)
             for under_way in (recorder._storing, recorder._tabling):
                 if under_way is not None:

@@ -15,6 +15,7 @@ from tests.soak.workers import workers
 from tests.support.fixed_market import FixedMarket
 from tests.support.virtual import MS, START, World
 
+from okex_ws.core.inputs import BackfillStopped, PageFailed, PageFetched
 from okex_ws.events import Event, Gap, Subscribed, Trade, Unrecoverable
 from okex_ws.protocol.backfill.planner import BackfillPlanner, PageRequest
 from okex_ws.protocol.pacing import SECOND
@@ -48,6 +49,7 @@ class Fetching:
     ) -> None:
         self.world = world
         self.planner = BackfillPlanner(luck=SeededRandom("backfill luck").uniform, **planner)
+        world.client.core.planner = self.planner
         self.pages: list[tuple[int, PageRequest]] = []
         self.answers: Counter[str] = Counter()
         self.keeps_s = keeps_s
@@ -59,22 +61,16 @@ class Fetching:
         self._armed_for: int | None = None
         world.client.publish = self._publish  # type: ignore[method-assign]
 
-    def _publish(self, events: list[Event], line: Any) -> None:
-        self._deliver(self.planner.feed(events, self.world.now), line)
+    def _publish(self, events: list[Event]) -> None:
+        self._deliver(events)
         self.poke()
 
-    def say(self, events: list[Event]) -> None:
-        """Events that came by REST."""
-        line = next(iter(self.world.client.lines.values()))
-        if events:
-            self._deliver(events, line)
-
     def stop(self) -> None:
-        self.say(self.planner.stop(self.world.now))
+        self.world.client.feed(BackfillStopped())
 
     def poke(self) -> None:
         world = self.world
-        while (page := self.planner.next_page(world.now)) is not None:
+        while (page := world.client.core.next_page(world.now)) is not None:
             self.pages.append((world.now, page))
             second = (world.now - START) / SECOND
             if any(begin <= second < end for begin, end in self._partitions):
@@ -109,11 +105,11 @@ class Fetching:
         return ts * MS >= begins
 
     def _take(self, page: PageRequest, rows: list[Any]) -> None:
-        self.say(self.planner.fetched(page.number, rows, self.world.now))
+        self.world.client.feed(PageFetched(number=page.number, rows=rows))
         self.poke()
 
     def _fail(self, page: PageRequest, code: str, detail: str) -> None:
-        self.say(self.planner.failed(page.number, self.world.now, code=code, detail=detail))
+        self.world.client.feed(PageFailed(number=page.number, code=code, detail=detail))
         self.poke()
 
 
@@ -206,8 +202,7 @@ def run(seed: int, seconds: float = RUN_S) -> tuple[World, Fetching]:
     else:
         world.run(seconds - begin)
         world.run(150) if harm == "unreachable" else None
-    for line in world.client.lines.values():
-        world.client.publish(line.stop(world.now), line)
+    world.client.stop()
     fetching.stop()
     return world, fetching
 

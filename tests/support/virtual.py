@@ -1,7 +1,7 @@
 """A client and an exchange joined in memory on one virtual clock: both are sans-IO, so ten minutes take a second.
 
-What stands between them is a network with latency, in order per connection and direction. `VirtualClient` does what
-`client.Client` does with sockets: carries out what lines want, keeps books, fetches images; every decision is the library's own.
+Between them is a network with latency, in order per connection and direction. `VirtualClient` is the same `ClientCore` that runs
+over sockets, in a shell of a few lines: it carries effects out on the virtual network, and decides nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +12,26 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from okex_ws.events import BookEvent, Event, Gap, StatusEvent
-from okex_ws.market import Books, Latest
-from okex_ws.protocol.line import Dial, Failure, HangUp, Line
-from okex_ws.protocol.pacing import SECOND, connects_per_ip
-from okex_ws.protocol.plan import Plan
-from okex_ws.protocol.session import FetchClock, Timing
+from okex_ws.core.core import ClientCore
+from okex_ws.core.effects import Dial, FetchBook, FetchClock, HangUp, SendText
+from okex_ws.core.inputs import (
+    BookFetched,
+    ClockMeasured,
+    DialFailed,
+    Input,
+    LineStarted,
+    Opened,
+    SocketClosed,
+    TextReceived,
+    TimerFired,
+)
+from okex_ws.events import Event, Gap, StatusEvent
+from okex_ws.protocol.pacing import SECOND
 from okex_ws.simulator.exchange import Exchange, Refusal
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.v5.connection import Abort, Close, Freeze, Text, V5Connection
 from okex_ws.wire.channels import Subscription, subscription
-from okex_ws.wire.frames import book_image
 
 START = 1_790_000_000 * SECOND
 MS = SECOND // 1000
@@ -107,7 +115,7 @@ class World:
 class Wire:
     """One WebSocket between the two, with latency."""
 
-    def __init__(self, world: World, line: Line, number: int) -> None:
+    def __init__(self, world: World, line: str, number: int) -> None:
         self.world, self.line, self.number = world, line, number
         self.client = world.client
         self.talk: V5Connection | None = None
@@ -118,25 +126,26 @@ class Wire:
 
     def dial(self) -> None:
         world = self.world
-        answer = world.exchange.open("/ws/v5/" + self.line.name.split("/")[0], world.there)
+        answer = world.exchange.open("/ws/v5/" + self.line.split("/")[0], world.there)
         if isinstance(answer, Refusal):
             wait = answer.headers.get("Retry-After", "")
-            failure = Failure(f"HTTP {answer.status}", retry_after_s=float(wait) if wait.isdigit() else 0.0)
-            world.after(world.latency, lambda: self._failed(failure))
+            seconds = float(wait) if wait.isdigit() else 0.0
+            failed = DialFailed(line=self.line, connection=self.number, reason=f"HTTP {answer.status}", retry_after_s=seconds)
+            world.after(world.latency, lambda: self._failed(failed))
             return
         self.talk = answer
         answer.wake = lambda: self.world.after(0, self._carry)
         world.after(world.latency, self._opened)
 
-    def _failed(self, failure: Failure) -> None:
-        if not self._is_asleep(lambda: self._failed(failure)):
-            self._tell(self.line.failed(self.number, failure, self.world.now))
+    def _failed(self, failed: DialFailed) -> None:
+        if not self._is_asleep(lambda: self._failed(failed)):
+            self.client.feed(failed)
 
     def _opened(self) -> None:
         if self._is_asleep(self._opened):
             return
         if self.is_open:
-            self._tell(self.line.opened(self.number, self.world.now))
+            self.client.feed(Opened(line=self.line, connection=self.number))
         self._carry()
 
     def _carry(self) -> None:
@@ -158,7 +167,7 @@ class Wire:
         if not self.is_open or self._is_asleep(lambda: self._arrive(data)):
             return
         self.frames.append(data)
-        self._tell(self.line.receive(self.number, data, self.world.now))
+        self.client.feed(TextReceived(line=self.line, connection=self.number, data=data))
 
     def send(self, data: bytes) -> None:
         self.sent.append(data)
@@ -168,7 +177,7 @@ class Wire:
     def closed(self, code: int, reason: str) -> None:
         if self.is_open and not self._is_asleep(lambda: self.closed(code, reason)):
             self.is_open = False
-            self._tell(self.line.closed(self.number, code, reason, self.world.now))
+            self.client.feed(SocketClosed(line=self.line, connection=self.number, code=code, reason=reason))
 
     def hang_up(self) -> None:
         self.is_open = False
@@ -182,43 +191,46 @@ class Wire:
             self.client.missed.append(act)
         return self.client.is_asleep or self.client.is_gone
 
-    def _tell(self, events: list[Event]) -> None:
-        self.client.publish(events, self.line)
-
 
 class VirtualClient:
-    """Lines by the library's plan, driven by the world. `events` is everything that came out, in order."""
+    """A ClientCore driven by the world. `events` is everything that came out, in order."""
 
-    def __init__(self, world: World, *, seed: int, timing: Timing = Timing(), credentials: Any = None, **line: Any) -> None:
+    def __init__(self, world: World, *, seed: int, **options: Any) -> None:
         self.world = world
         self.events: list[Event] = []
-        self.books = Books()
-        self.latest = Latest()
-        self.lines: dict[str, Line] = {}
+        self.core = ClientCore(seeded=lambda text: SeededRandom(text).uniform, seed=seed, **options)
         self.wires: dict[tuple[str, int], Wire] = {}
         self.dials: list[int] = []
         self.is_asleep = False
         self.is_gone = False  # its process was killed
         self.missed: list[Callable[[], None]] = []
-        self.trader: Any = None  # hears every event, and has deadlines of its own: see tests.support.virtual_trading
+        self.trader: Any = None  # gets every event, and has deadlines of its own: see tests.support.virtual_trading
         self.on_event: Callable[[Event], None] | None = None
-        self._plan = Plan()
-        self._connects = connects_per_ip()
-        self._luck = SeededRandom(f"luck {seed}").uniform
-        self._options = {"timing": timing, "credentials": credentials, **line}
+        self.books, self.latest, self.lines = self.core.books, self.core.latest, self.core.lines
+        self.core.start(world.now)
+
+    # -- what is wanted --------------------------------------------------------------------------------------------------
 
     def subscribe(self, channel: str, *keys: str) -> None:
-        for key in keys:
-            self.want(subscription(channel, key))
+        self.publish(self.core.subscribe([subscription(channel, key) for key in keys], self.world.now))
+        self.settle()
 
     def want(self, item: Subscription) -> None:
-        shard = self._plan.place(item)
-        line = self.lines.get(shard.name)
-        if line is None:
-            line = self.lines[shard.name] = Line(shard.name, luck=self._luck, connects=self._connects, **self._options)
-            line.start(self.world.now)
-        line.subscribe([item], self.world.now)
-        self.settle(line)
+        self.publish(self.core.subscribe([item], self.world.now))
+        self.settle()
+
+    def unsubscribe(self, channel: str, *keys: str) -> None:
+        self.publish(self.core.unsubscribe([subscription(channel, key) for key in keys], self.world.now))
+        self.settle()
+
+    def start_line(self, name: str, items: Iterable[Subscription]) -> None:
+        """A line beside those of the plan."""
+        self.feed(LineStarted(line=name, args=[item.arg for item in items], seed=name))
+
+    def stop(self) -> None:
+        """End every line, as a client that is closed."""
+        self.publish(self.core.stop(self.world.now))
+        self.settle()
 
     def kill(self) -> None:
         """The process is gone from one instant to the next; the system closes its sockets."""
@@ -226,18 +238,42 @@ class VirtualClient:
         for wire in self.wires.values():
             wire.hang_up()
 
-    def unsubscribe(self, channel: str, *keys: str) -> None:
-        for key in keys:
-            item = subscription(channel, key)
-            shard = self._plan.remove(item)
-            assert shard is not None
-            self.lines[shard.name].unsubscribe([item], self.world.now)
-            self.settle(self.lines[shard.name])
+    # -- the shell -------------------------------------------------------------------------------------------------------
+
+    def feed(self, item: Input) -> None:
+        """Something happens now."""
+        self.publish(self.core.feed(item, self.world.now))
+        self.settle()
+
+    def publish(self, events: list[Event]) -> None:
+        for event in events:
+            if self.on_event is not None:
+                self.on_event(event)
+            self.events.append(event)
+            if self.trader is not None:
+                self.events += self.trader.hear(event)
+
+    def settle(self) -> None:
+        """Carry effects out on the virtual network."""
+        for effect in self.core.effects():
+            match effect:
+                case SendText(line=line, connection=number, data=data):
+                    self.wires[line, number].send(data)
+                case Dial(line=line, number=number):
+                    self.dials.append(self.world.now)
+                    wire = self.wires[line, number] = Wire(self.world, line, number)
+                    self.world.after(self.world.latency, wire.dial)
+                case HangUp(line=line, number=number):
+                    self.wires[line, number].hang_up()
+                case FetchClock():
+                    self._fetch_time(effect)
+                case FetchBook():
+                    self._fetch_book(effect)
 
     def deadline(self) -> int | None:
         if self.is_asleep or self.is_gone:
             return None
-        dues = [line.next_deadline for line in self.lines.values()]
+        dues = [line.next_deadline for line in self.core.lines.values()]
         if self.trader is not None:
             dues.append(self.trader.deadline())
         return min((due for due in dues if due is not None), default=None)
@@ -245,68 +281,36 @@ class VirtualClient:
     def on_deadline(self) -> None:
         if self.is_gone:
             return
-        for line in self.lines.values():
+        for name, line in list(self.core.lines.items()):
             due = line.next_deadline
             if due is not None and due <= self.world.now and not self.is_asleep:
-                self.publish(line.on_deadline(self.world.now), line)
+                self.feed(TimerFired(line=name))
         if self.trader is not None and not self.is_asleep and not self.is_gone:
             self.trader.on_deadline()
 
-    def publish(self, events: list[Event], line: Line) -> None:
-        extra: list[Event] = []
-        for event in events:
-            self.latest.apply(event)
-            trouble = self.books.apply(event)
-            if trouble is not None:
-                assert isinstance(event, BookEvent)
-                for gap in line.resync(subscription(event.channel, event.instrument), self.world.now, trouble):
-                    self.books.apply(gap)
-                    extra.append(gap)
-            if self.on_event is not None:
-                self.on_event(event)
-            self.events.append(event)
-            if self.trader is not None:
-                self.events += self.trader.hear(event)
-        self.events += extra
-        for wish in line.take_fetches():
-            self._fetch(wish, line)
-        self.settle(line)
+    def _fetch_book(self, effect: FetchBook) -> None:
+        item = effect.subscription
 
-    def settle(self, line: Line) -> None:
-        while line.actions:
-            match line.actions.pop(0):
-                case Dial(number=number):
-                    self.dials.append(self.world.now)
-                    wire = self.wires[line.name, number] = Wire(self.world, line, number)
-                    self.world.after(self.world.latency, wire.dial)
-                case HangUp(number=number):
-                    self.wires[line.name, number].hang_up()
-        for number in line.sessions:
-            for data in line.bytes_to_send(number):
-                self.wires[line.name, number].send(data)
+        def answered(body: Any) -> None:
+            self.feed(BookFetched(line=effect.line, arg=item.arg, rows=body["data"] if body["code"] == "0" else []))
 
-    def _fetch(self, wish: Any, line: Line) -> None:
+        self._get(f"/api/v5/market/books?instId={item.key}&sz={effect.depth}", answered)
+
+    def _fetch_time(self, effect: FetchClock) -> None:
+        asked = self.world.now
+
+        def answered(body: Any) -> None:
+            server_ms = int(body["data"][0]["ts"]) if body["code"] == "0" else None
+            self.feed(ClockMeasured(line=effect.line, server_ms=server_ms, asked=asked))
+
+        self._get("/api/v5/public/time", answered)
+
+    def _get(self, target: str, answered: Callable[[Any], None]) -> None:
         world = self.world
-        if isinstance(wish, FetchClock):
-            self._fetch_time(line)
-            return
-        item = wish.subscription
 
         def ask() -> None:
-            reply = world.exchange.rest("GET", f"/api/v5/market/books?instId={item.key}&sz={wish.depth}", {}, b"", world.there)
-            body = json.loads(reply.body)
-            image = book_image(body["data"], item) if body["code"] == "0" else None
-            world.after(world.latency, lambda: self.publish(line.book_fetched(item, image, world.now), line))
-
-        world.after(world.latency, ask)
-
-    def _fetch_time(self, line: Line) -> None:
-        world, asked = self.world, self.world.now
-
-        def ask() -> None:
-            reply = json.loads(world.exchange.rest("GET", "/api/v5/public/time", {}, b"", world.there).body)
-            server_ms = int(reply["data"][0]["ts"]) if reply["code"] == "0" else None
-            world.after(world.latency, lambda: self.publish(line.clock_measured(server_ms, asked, world.now), line))
+            body = json.loads(world.exchange.rest("GET", target, {}, b"", world.there).body)
+            world.after(world.latency, lambda: answered(body))
 
         world.after(world.latency, ask)
 

@@ -203,7 +203,7 @@ class Trader:
                             orders.not_sent(request_id, world.now)
                         else:
                             orders.sent(request_id, line.name, number)
-                            self.client.settle(line)
+                            self.client.settle()
                         self.on_step("after the send")
                     case SendRest():
                         self._post(action)

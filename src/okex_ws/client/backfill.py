@@ -1,10 +1,10 @@
-"""Backfill: what a Client's lines missed comes back over REST, in the client's own stream.
+"""Backfill: fetches back over REST what a client missed, into the client's own stream.
 
     client = Client(); client.subscribe("trades", "BTC-USDT")
     async with client, Backfill(client, since=...):
-        async for event in client: ...          # event.backfilled tells which were fetched
+        async for event in client: ...          # event.backfilled is True for what was fetched
 
-Every decision is `protocol.backfill.Planner`'s; this carries its requests out and hands over what it says.
+`protocol.backfill.BackfillPlanner`, inside the client's core, decides everything; this class carries its requests out.
 """
 
 from __future__ import annotations
@@ -14,53 +14,48 @@ import random
 from collections.abc import Iterable
 from typing import Any, Self
 
-import msgspec
-
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
-from okex_ws.client.connection import Tap
 from okex_ws.client.hub import log
 from okex_ws.client.log_throttle import LogThrottle
 from okex_ws.client.rest import RestError
 from okex_ws.client.sanitize import one_line
-from okex_ws.events import BookEvent, Event
+from okex_ws.core.inputs import BackfillStarted, BackfillStopped, Input, PageFailed, PageFetched
 from okex_ws.protocol.backfill.planner import CHANNELS, BackfillPlanner, PageRequest
 from okex_ws.protocol.pacing import SECOND
 
 HELD_UP_S = 0.1
-"""How often to look whether a consumer that had no more room has some."""
+"""Interval of looking whether a full consumer has room again."""
 
 
 class Backfill:
-    """Of one client; make it before the client starts, so that it sees everything from the first event on.
+    """Backfill of one client. Make it before the client starts, so that the planner sees everything from the first event on.
 
-    channels: of `protocol.backfill.CHANNELS`. since: ns UTC; everything from then on is wanted, None: from the first push on.
-    seed: of the jitter of retries. tap: sees what the planner is told besides the lines' events, as line "backfill", of kinds
-    backfill (its settings), ask, page, page-fail, end; with the lines' own records, a replay says the same.
-    As a context manager it goes inside the client's: at its end it says what could not be fetched any more.
+    channels: of `protocol.backfill.planner.CHANNELS`. since: ns UTC; everything from then on is wanted; None: from the first push
+    on. seed: of the jitter of retries. As a context manager it goes inside the client's, and at its end reports what is missing.
     """
 
     def __init__(
-        self,
-        client: Client,
-        *,
-        channels: Iterable[str] = CHANNELS,
-        since: int | None = None,
-        seed: int | None = None,
-        tap: Tap | None = None,
+        self, client: Client, *, channels: Iterable[str] = CHANNELS, since: int | None = None, seed: int | None = None
     ) -> None:
-        seed = random.SystemRandom().getrandbits(32) if seed is None else seed
-        luck = random.Random(f"{seed} backfill").random  # noqa: S311  # jitter, not a secret
-        self.planner = BackfillPlanner(channels=channels, since=since, luck=luck)
-        self._settings: dict[str, Any] = {"channels": self.planner.channels, "since": since, "seed": seed}
-        self._tap = tap
         self._client = client
+        self._connections = client._connections
+        self._core = client.core
+        seed = random.SystemRandom().getrandbits(32) if seed is None else seed
+        self._started = BackfillStarted(channels=list(channels), since=since, seed=seed)
+        self._core.planner = self._core.make_planner(self._started)
         self._clock = Clock()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._fetches: set[asyncio.Task[None]] = set()
-        self._alarm = LogThrottle()
-        client.hub.gate = self._pass
+        self._throttle = LogThrottle()
+        client.after_publish = self._look
+
+    @property
+    def planner(self) -> BackfillPlanner:
+        """The planner that decides."""
+        assert self._core.planner is not None
+        return self._core.planner
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -72,31 +67,28 @@ class Backfill:
     def start(self) -> None:
         """Begin to fetch."""
         if self._task is None:
-            self._note("backfill", **self._settings)
+            self._feed(self._started)
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Stop fetching, and say what is still missing."""
+        """Stop fetching, and report what is still missing."""
         tasks = [task for task in (self._task, *self._fetches) if task is not None]
         self._task = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._say(self.planner.stop(self._note("end")))
+        self._feed(BackfillStopped())
 
-    def _pass(self, events: list[Event]) -> list[Event]:
-        """What the client is about to deliver goes by the planner first: a push that REST has outrun must not get by."""
-        if events:
-            events = self.planner.feed(events, events[0].ts_recv)
+    def _look(self) -> None:
+        """Wake the task if the planner wants a page."""
         if not self.planner.is_idle:
             self._wake.set()
-        return events
 
     async def _run(self) -> None:
         while True:
             self._wake.clear()
             is_held_up = self._client.hub.is_paused  # a slow consumer gets no further pages
-            while not is_held_up and (page := self._next_page()) is not None:
+            while not is_held_up and (page := self._core.next_page(self._clock.now())) is not None:
                 task = asyncio.get_running_loop().create_task(self._fetch(page))
                 self._fetches.add(task)
                 task.add_done_callback(self._fetches.discard)
@@ -110,43 +102,20 @@ class Backfill:
             except TimeoutError:
                 pass
 
-    def _next_page(self) -> PageRequest | None:
-        now = self._clock.now()
-        page = self.planner.next_page(now)
-        if page is not None:
-            self._note("ask", now, channel=page.channel, instrument=page.args["instId"])
-        return page
-
     async def _fetch(self, page: PageRequest) -> None:
         args: dict[str, Any] = page.args
         try:
             rows = await self._client.rest.get(page.path, **args)
         except RestError as error:
-            code, detail = error.code, one_line(str(error))
-            now = self._note("page-fail", number=page.number, code=code, detail=detail)
-            if self._alarm.fails(detail.rpartition(f"{page.path}: ")[2], detail, now):
+            detail = one_line(str(error))
+            if self._throttle.fails(detail.rpartition(f"{page.path}: ")[2], detail, self._clock.now()):
                 log.warning("backfill: %s", detail)
-            events = self.planner.failed(page.number, now, code=code, detail=detail)
+            self._feed(PageFailed(number=page.number, code=error.code, detail=detail))
         else:
-            if self._alarm.ends():
+            if self._throttle.ends():
                 log.warning("backfill: REST answers again")  # as loud as what it puts an end to
-            now = self._note("page", number=page.number, rows=rows)
-            events = self.planner.fetched(page.number, rows, now)
-        self._say(events)
+            self._feed(PageFetched(number=page.number, rows=rows))
         self._wake.set()
 
-    def _note(self, kind: str, now: int = 0, **what: Any) -> int:
-        """Let the tap see an input; returns the instant it happens at."""
-        now = now or self._clock.now()
-        if self._tap is not None:
-            self._tap(now, "backfill", 0, kind, msgspec.json.encode(what))
-        return now
-
-    def _say(self, events: list[Event]) -> None:
-        if events:
-            self._client.hub.deliver(events, _trust)
-
-
-def _trust(event: BookEvent, cause: str) -> list[Event]:
-    """No book comes from here."""
-    return []
+    def _feed(self, item: Input) -> None:
+        self._connections.feed(item)

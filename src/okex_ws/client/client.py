@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 from okex_ws.client.clock import Clock
-from okex_ws.client.connection import Driver, Tap
+from okex_ws.client.connection import Connections, Driver
 from okex_ws.client.credentials import AccountKey
 from okex_ws.client.hub import Hub
 from okex_ws.client.orders import NotTradingError, Ordering
@@ -22,16 +22,17 @@ from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.sites import SITES, Site, SiteError
 from okex_ws.client.status import ClientStatus
 from okex_ws.client.stream import Policy, Stream
+from okex_ws.core.core import ClientCore
+from okex_ws.core.effects import FetchBook, FetchClock
+from okex_ws.core.inputs import BookFetched, ClockMeasured, Input, Observer, Tap, Tapped
 from okex_ws.dialects import dialect as spoken
 from okex_ws.dialects import named_in
 from okex_ws.events import Dropped, Event
 from okex_ws.market import Books, Instruments, Latest, OrderBook
 from okex_ws.market.books import deepest
-from okex_ws.protocol.line import Line
-from okex_ws.protocol.pacing import connects_per_ip
-from okex_ws.protocol.plan import Plan, Shard
+from okex_ws.protocol.plan import Shard
 from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.protocol.session import FetchBook, FetchClock, Timing
+from okex_ws.protocol.session import Timing
 from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.sign import Credentials
 
@@ -100,6 +101,7 @@ class Client(Ordering):
         open_within_s: float = 10.0,
         seed: int | None = None,
         tap: Tap | None = None,
+        observer: Observer | None = None,
         dialect: str = "v5",
         trading: Trading | None = None,
     ) -> None:
@@ -127,22 +129,36 @@ class Client(Ordering):
         if there not in (None, dialect):
             wrong = f"{self.site.websocket} is where {there} is spoken, not {dialect}"
             raise SiteError(f"{wrong}; say dialect {there}, or leave the path out")
-        self.hub = Hub(keep_books=keep_books, pause=self._pause, resume=self._resume)
+        self.hub = Hub(pause=lambda: self._connections.pause(), resume=lambda: self._connections.resume())
         self._credentials = credentials
         is_plain = self.site.websocket.startswith("ws://") and self.site.rest.startswith("http://")
         self._ssl = None if is_plain and ca_file is None else _trusting(ca_file)  # loading what is trusted takes 20 ms
-        self._proxy = proxy
-        self._timing = timing or self.dialect.timing
-        self._stale_after_s = stale_after_s
-        self._backoff_s = backoff_s
-        self._open_within_s = open_within_s
-        self._seed = random.SystemRandom().getrandbits(32) if seed is None else seed
-        self._tap = tap
         self._clock = Clock()
         self._server_clock = ServerClock()
-        self.connects = connects_per_ip()
-        self._plan = Plan(self.dialect.endpoint_of)
-        self._drivers: dict[str, Driver] = {}
+        self.core = ClientCore(
+            seeded=lambda text: random.Random(text).random,  # noqa: S311  # jitter, not secrets
+            seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
+            dialect=self.dialect,
+            url_of=self._url_of,
+            credentials=credentials,
+            timing=timing,
+            stale_after_s=stale_after_s,
+            backoff_s=backoff_s,
+            server_clock=self._server_clock,
+            keeps_books=keep_books,
+            observer=Tapped(tap) if tap is not None else observer,
+        )
+        self._connections = Connections(
+            self.core,
+            clock=self._clock,
+            publish=self._publish,
+            fetch=lambda effect: self._spawn(self._fetch(effect)),
+            ssl_context=self._ssl,
+            proxy=proxy,
+            open_within_s=open_within_s,
+        )
+        self.after_publish: Callable[[], None] | None = None
+        """Called after each publication; the backfill looks whether it has something to fetch."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._rest: Rest | None = None
         self._is_running = False
@@ -180,8 +196,8 @@ class Client(Ordering):
                 self._spawn(work())
             self._deferred.clear()
             self._spawn(asyncio.to_thread(importlib.import_module, "httpx"))  # slow, and wanted in a hurry when it is wanted
-            for driver in self._drivers.values():
-                driver.start(self._seed)
+            self._connections.emit(self.core.start(self._clock.now()))
+            self._connections.carry_out()
             if self._trader is not None:
                 self._trader.start()
 
@@ -191,7 +207,7 @@ class Client(Ordering):
         if self._trader is not None:
             await self._trader.leave()
             self._trader.close()
-        await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
+        await self._connections.close()
         self.hub.close()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         if tasks:  # a callback may finish what it holds, within reason
@@ -213,27 +229,27 @@ class Client(Ordering):
         connections and survive reconnects.
         """
         items = self._items(channel, keys, args)
-        wanted: dict[str, list[Subscription]] = {}
-        for item in items:
-            wanted.setdefault(self._driver(self._plan.place(item)).line.name, []).append(item)
-        for name, group in wanted.items():
-            self._drivers[name].subscribe(group)
+        self._connections.emit(self.core.subscribe(items, self._clock.now()))
+        if self._is_running:
+            self._connections.carry_out()
         return items
 
     def unsubscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
-        """Want these no more."""
+        """Remove subscriptions."""
         items = self._items(channel, keys, args)
-        for item in items:
-            shard = self._plan.remove(item)
-            if shard is not None:
-                self._drivers[shard.name].unsubscribe([item])
-                self.books.forget(item.key, item.channel)
+        self._connections.emit(self.core.unsubscribe(items, self._clock.now()))
+        if self._is_running:
+            self._connections.carry_out()
         return items
 
     @property
     def subscriptions(self) -> list[Subscription]:
         """Everything wanted."""
-        return [item for shard in self._plan.shards for item in shard.subscriptions]
+        return [item for shard in self.core.plan.shards for item in shard.subscriptions]
+
+    def feed(self, item: Input) -> None:
+        """Feed an input of the core that comes from the client's owner, and publish its events."""
+        self._connections.feed(item)
 
     # -- events out ------------------------------------------------------------------------------------------------------
 
@@ -291,42 +307,37 @@ class Client(Ordering):
         self.hub.off(callback)
 
     @property
-    def lines(self) -> dict[str, Line]:
-        """Every line by its name, for who writes down where they stand."""
-        return {name: driver.line for name, driver in self._drivers.items()}
-
-    @property
     def books(self) -> Books:
         """All order books kept."""
-        return self.hub.books
+        return self.core.books
 
     @property
     def latest(self) -> Latest:
         """Last trade, ticker and candle of each instrument."""
-        return self.hub.latest
+        return self.core.latest
 
     @property
     def instruments(self) -> Instruments:
         """Reference data, after `load_instruments`."""
-        return self.hub.instruments
+        return self.core.instruments
 
     @property
     def event_count(self) -> int:
         """Number of events so far."""
-        return self.hub.event_count
+        return self.core.event_count
 
     @property
     def connection_count(self) -> int:
         """Number of open connections."""
-        return sum(len(driver.line.sessions) for driver in self._drivers.values())
+        return sum(len(line.sessions) for line in self.core.lines.values())
 
     def status(self) -> ClientStatus:
         """Sockets, subscriptions, rate budgets, gaps, latency, streams and books at this moment."""
         return self.hub.tracker.status(
             self._clock.now(),
             events=self.event_count,
-            connects=self.connects,
-            drivers=self._drivers.values(),
+            connects=self.core.connects,
+            drivers=self._connections.drivers.values(),
             streams=self.hub.streams,
             books=self.books,
         )
@@ -381,46 +392,21 @@ class Client(Ordering):
         make = self.dialect.subscription
         return [make(channel, key, **args) for key in keys] or [make(channel, None, **args)]
 
-    def _driver(self, shard: Shard) -> Driver:
-        driver = self._drivers.get(shard.name)
-        if driver is None:
-            line = Line(
-                shard.name,
-                url=self.site.url_of(self.dialect.path) if self.dialect.path else self.site.url(shard.endpoint),
-                luck=random.Random(f"{self._seed} {shard.name}").random,  # noqa: S311  # jitter, not secrets
-                connects=self.connects,
-                credentials=self._credentials,
-                timing=self._timing,
-                stale_after_s=self._stale_after_s,
-                backoff_s=self._backoff_s,
-                dialect=self.dialect,
-                server_clock=self._server_clock,
-            )
-            driver = Driver(
-                line,
-                clock=self._clock,
-                publish=self._publish,
-                fetch=lambda wish, driver: self._spawn(self._fetch(wish, driver)),
-                overloaded=self._split,
-                ssl_context=self._ssl_for(line.url),
-                proxy=self._proxy,
-                open_within_s=self._open_within_s,
-                tap=self._tap,
-            )
-            self._drivers[shard.name] = driver
-            if self.hub.is_paused:
-                driver.pause()
-            if self._is_running:
-                driver.start(self._seed)
-        return driver
+    def _url_of(self, shard: Shard) -> str:
+        return self.site.url_of(self.dialect.path) if self.dialect.path else self.site.url(shard.endpoint)
 
-    def _ssl_for(self, url: str) -> ssl.SSLContext | None:
-        return self._ssl if url.startswith("wss://") else None
-
-    def _publish(self, events: list[Event], driver: Driver) -> None:
+    def _publish(self, events: list[Event]) -> None:
         if self._trader is not None:
+            known = set(map(id, events))
             events = self._trader.hear(events)
-        self.hub.publish(events, driver.distrust)
+            self.core.add_own([event for event in events if id(event) not in known])
+        self.hub.publish(events)
+        if self.after_publish is not None:
+            self.after_publish()
+
+    def _publish_own(self, events: list[Event]) -> None:
+        self.core.add_own(events)
+        self.hub.publish(events)
 
     def _trade(self, settings: Trading) -> None:
         from okex_ws.client.trading import PRIVATE, SPREADS, Trader  # here, because a client that only listens has no use for it
@@ -436,7 +422,7 @@ class Client(Ordering):
             instruments=self.instruments,
             books=self.books,
             latest=self.latest,
-            publish=lambda events: self.hub.publish(events, lambda book, trouble: []),
+            publish=self._publish_own,
             spawn=self._spawn,
             now=self._clock.now,
             server_clock=self._server_clock,
@@ -447,8 +433,8 @@ class Client(Ordering):
             self.subscribe("instruments", kind)  # ticks, lots and states change while one trades
 
     def _trading_driver(self, endpoint: str) -> Driver | None:
-        """The connection that can take an order right now, if any."""
-        for name, driver in self._drivers.items():
+        """Return the connection that can take an order right now, if any."""
+        for name, driver in self._connections.drivers.items():
             if name.startswith(endpoint) and driver.line.trading_session() is not None:
                 return driver
         return None
@@ -460,37 +446,17 @@ class Client(Ordering):
             except Exception as error:
                 self.hub.report(name, error, event.ts_recv)
 
-    def _pause(self) -> None:
-        for driver in self._drivers.values():
-            driver.pause()
-
-    def _resume(self) -> None:
-        for driver in self._drivers.values():
-            driver.resume()
-
-    async def _fetch(self, wish: FetchBook | FetchClock, driver: Driver) -> None:
-        if isinstance(wish, FetchClock):
+    async def _fetch(self, effect: FetchBook | FetchClock) -> None:
+        if isinstance(effect, FetchClock):
             server_ms, asked = None, self._clock.now()
             with contextlib.suppress(RestError):
                 server_ms = await self.rest.time_ms()
-            driver.clock_measured(server_ms, asked)
+            self._connections.feed(ClockMeasured(line=effect.line, server_ms=server_ms, asked=asked))
             return
         rows: list[Any] = []
         with contextlib.suppress(RestError):
-            rows = await self.rest.book_rows(wish.subscription.key, wish.depth)
-        driver.book_fetched(wish.subscription, rows)
-
-    def _split(self, driver: Driver) -> None:
-        """OKX says a connection carries too much: half of it moves to a new one, with what is known of its continuity."""
-        driver.line.is_overloaded = False
-        shard = next(item for item in self._plan.shards if item.name == driver.line.name)
-        items = list(shard.subscriptions)
-        moving = items[len(items) // 2 :] if len(items) > 1 else []
-        shard.is_closed = True
-        for item in moving:
-            del shard.subscriptions[item]
-            driver.hand_over(item, self._driver(self._plan.place(item)))
-        driver.settle()
+            rows = await self.rest.book_rows(effect.subscription.key, effect.depth)
+        self._connections.feed(BookFetched(line=effect.line, arg=effect.subscription.arg, rows=rows))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

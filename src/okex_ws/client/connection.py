@@ -1,7 +1,7 @@
-"""Driver: one Line driven over real sockets: dials, feeds, sends, keeps its timer.
+"""Connections: the sockets and timers of a ClientCore. Sockets and timers become inputs; the core's effects become I/O.
 
-picows underneath. It hands over frames, so texts in several frames are joined here; it does not speak permessage-deflate, so
-none is offered. Redirects are not followed: credentials go to the host they were meant for, and nowhere else.
+picows is the WebSocket library. It hands over frames, so messages of several frames are joined here. It does not speak
+permessage-deflate, so none is offered. Redirects are not followed: credentials go to no host but the one they were meant for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import socket
 import ssl
 import urllib.request
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,32 +23,24 @@ from okex_ws.client.clock import Clock
 from okex_ws.client.connect_limiter import CONNECT_LIMITER
 from okex_ws.client.sanitize import one_line
 from okex_ws.client.sites import is_loopback
-from okex_ws.events import BookEvent, Event
-from okex_ws.protocol.line import Dial, Failure, HangUp, Line
-from okex_ws.protocol.session import FetchBook, FetchClock
-from okex_ws.wire.channels import Subscription
-from okex_ws.wire.frames import MAX_FRAME, book_image
+from okex_ws.core.core import ClientCore
+from okex_ws.core.effects import Dial, FetchBook, FetchClock, HangUp, SendText
+from okex_ws.core.inputs import DialFailed, Input, Opened, ReadingResumed, SocketClosed, TimerFired
+from okex_ws.events import Event
+from okex_ws.protocol.line import Failure, Line
+from okex_ws.wire.frames import MAX_FRAME
 
 log = logging.getLogger("okex_ws")
 log.addHandler(logging.NullHandler())
 
 CLOSE_WITHIN_S = 1.0
-"""How long a peer may take to answer a goodbye before it is cut off."""
+"""Longest wait for the answer to a close frame."""
 LATE = 1_000_000_000
-"""How late a timer may be while messages come, ns; then the next message sees to it."""
-
-Tap = Callable[[int, str, int, str, bytes], None]
-"""Sees everything a line is told, before it is told: now (ns), line, connection, kind, text.
-
-Kinds "in" and "out" are text frames, untouched; "deflated" is the text in a binary frame that deflates back to it, "binary" any
-other binary frame as it was; the others are the line's further inputs, their text a small JSON object:
-start, stop, subscribe, unsubscribe, send, open, fail, close, timer, excuse, resync, image, clock, hand_over. Told the same, a
-Line says the same.
-"""
+"""Lateness of a timer, ns, from which the next message fires it."""
 
 
 class _SocketListener(WSListener):
-    """One socket. Joins fragments, notes the close code, passes whole texts on."""
+    """One socket. Joins fragments, keeps the close code, passes whole messages on."""
 
     def __init__(self, driver: Driver, number: int) -> None:
         self.driver = driver
@@ -90,7 +81,7 @@ class _SocketListener(WSListener):
         self.driver.on_closed(self.number, self.code, self.reason)
 
     def hang_up(self, code: int, reason: str) -> None:
-        """Say goodbye and close; a peer that does not answer is cut off."""
+        """Send a close frame and close; cut off a peer that does not answer."""
         transport = self.transport
         if transport is None or transport.is_disconnected:
             return
@@ -118,138 +109,115 @@ class _SocketListener(WSListener):
             (self.driver.on_binary if self._is_binary else self.driver.on_text)(self.number, data)
 
 
-class Driver:
-    """Owns the sockets and the timer of one Line, and decides nothing.
+class Connections:
+    """Carries out the effects of a core, and feeds it what sockets and timers bring. It decides nothing.
 
-    publish: gets every event of the line, in order. fetch: asked for what REST has. overloaded: told that OKX closed the
-    connection because it carries too much. tap: sees every input. ssl_context: None for the machine's own trust.
-    open_within_s: how long TCP, TLS and the upgrade together may take.
+    publish: takes the events of each input, in order. fetch: carries out a FetchBook or FetchClock over REST. ssl_context: None
+    trusts what the machine trusts. open_within_s: longest time for TCP, TLS and the upgrade together.
     """
 
     def __init__(
         self,
-        line: Line,
+        core: ClientCore,
         *,
         clock: Clock,
-        publish: Callable[[list[Event], Driver], None],
-        fetch: Callable[[FetchBook | FetchClock, Driver], None],
-        overloaded: Callable[[Driver], None],
+        publish: Callable[[list[Event]], None],
+        fetch: Callable[[FetchBook | FetchClock], None],
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         open_within_s: float = 10.0,
-        tap: Tap | None = None,
     ) -> None:
+        self.core = core
+        self.drivers: dict[str, Driver] = {}
+        self.clock = clock
+        self.publish = publish
+        self.ssl_context = ssl_context
+        self.proxy = proxy
+        self.open_within_s = open_within_s
+        self.is_paused = False
+        self.is_closing = False
+        self._fetch = fetch
+
+    def feed(self, item: Input) -> None:
+        """Feed an input that happens now, publish its events, carry out what follows."""
+        try:
+            self.emit(self.core.feed(item, self.clock.now()))
+        finally:  # whatever a consumer does, the lines go on
+            self.carry_out()
+
+    def emit(self, events: list[Event]) -> None:
+        """Publish events, if there are any."""
+        if events:
+            self.publish(events)
+
+    def carry_out(self) -> None:
+        """Dial, hang up, send and fetch what the core requests, then arm the timers."""
+        for effect in self.core.effects():
+            match effect:
+                case SendText(line=name):
+                    self._driver(name).send_text(effect)
+                case Dial(line=name, number=number):
+                    self._driver(name).dial(number)
+                case HangUp(line=name, number=number, code=code, reason=reason):
+                    self._driver(name).hang_up(number, code, reason)
+                case _:
+                    self._fetch(effect)
+        if not self.is_closing:
+            for name in self.core.lines:
+                self._driver(name).arm()
+
+    async def close(self) -> None:
+        """Hang up, and wait until sockets and tasks are gone."""
+        self.is_closing = True
+        self.emit(self.core.stop(self.clock.now()))
+        self.carry_out()
+        await asyncio.gather(*(driver.close() for driver in self.drivers.values()))
+
+    def pause(self) -> None:
+        """Stop reading: a consumer has no more room."""
+        self.is_paused = True
+        for driver in self.drivers.values():
+            driver.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self.is_paused = False
+        for name, driver in self.drivers.items():
+            driver.resume_reading()
+            self.feed(ReadingResumed(line=name))
+
+    def _driver(self, name: str) -> Driver:
+        driver = self.drivers.get(name)
+        if driver is None or driver.line is not self.core.lines[name]:
+            driver = self.drivers[name] = Driver(self, self.core.lines[name])
+        return driver
+
+
+class Driver:
+    """The sockets and the timer of one line."""
+
+    def __init__(self, connections: Connections, line: Line) -> None:
         self.line = line
         self.frame_count = 0
         self.byte_count = 0
-        self.tap = tap
-        self._now = clock.now
-        self._clock = clock
-        self._publish = publish
-        self._fetch = fetch
-        self._overloaded = overloaded
-        self._ssl = ssl_context
-        self._proxy = proxy if proxy is not None else _proxy_from_environment(line.url)
-        self._open_within_s = open_within_s
+        self._connections = connections
+        self._core = connections.core
+        self._now = connections.clock.now
+        self._publish = connections.publish
+        is_secure = line.url.startswith("wss://")
+        self._ssl = connections.ssl_context if is_secure else None
+        self._proxy = connections.proxy if connections.proxy is not None else _proxy_from_environment(line.url)
         self._listeners: dict[int, _SocketListener] = {}
-        self._connections: dict[int, asyncio.Task[None]] = {}  # from the dial to the end of the socket
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # from the dial to the end of the socket
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0
-        self._is_paused = False
-        self._is_closing = False
-        self._is_started = False
-
-    def start(self, seed: int = 0) -> None:
-        self._is_closing, self._is_started = False, True
-        now = self._note("start", **self.line.settings, seed=seed)
-        self.line.start(now)
-        self.settle()
-
-    async def close(self) -> None:
-        """Hang up and wait until sockets and tasks are gone."""
-        self._is_closing = True
-        self._emit(self.line.stop(self._note("stop")))
-        self.settle()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for number, task in self._connections.items():
-            if number not in self._listeners:
-                task.cancel()  # still dialling
-        if self._connections:  # whoever was told goodbye is cut off in good time
-            await asyncio.wait(self._connections.values(), timeout=1.5 * CLOSE_WITHIN_S)
-
-    def pause(self) -> None:
-        """Stop reading: a consumer wants no more for now."""
-        self._is_paused = True
-        for listener in self._listeners.values():
-            if listener.transport is not None:
-                listener.transport.underlying_transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read on."""
-        self._is_paused = False
-        for listener in self._listeners.values():
-            if listener.transport is not None:
-                listener.transport.underlying_transport.resume_reading()
-        self.line.reset_timeouts(self._note("excuse"))
-        self.settle()
-
-    def subscribe(self, items: list[Subscription]) -> None:
-        """Want these."""
-        if self._is_started:
-            self.line.subscribe(items, self._note("subscribe", args=[item.arg for item in items]))
-            self.settle()
-        else:
-            self.line.subscribe(items, self._now())  # "start" will name them
-
-    def unsubscribe(self, items: list[Subscription]) -> None:
-        """Want these no more."""
-        self.line.unsubscribe(items, self._note("unsubscribe", args=[item.arg for item in items]))
-        self.settle()
-
-    def send(self, request_id: str, op: str, data: bytes) -> int | None:
-        """Say an order request now; the number of the connection it went by, None if none could carry it."""
-        note = self._note("send", id=request_id, op=op, text=data.decode())
-        number = self.line.send(request_id, op, data, note)
-        if number is not None:
-            self._send(number)
-        return number
-
-    def distrust(self, event: BookEvent, cause: str) -> list[Event]:
-        """Ask for a new image of a book that is wrong; returns the Gap it says, which is not published here."""
-        asked = (item for item in self.line.subscriptions if (item.channel, item.key) == (event.channel, event.instrument))
-        item = next(asked, None)
-        if item is None:
-            return []  # nobody asked for it
-        return self.line.resync(item, self._note("resync", arg=item.arg, cause=cause), cause)
-
-    def book_fetched(self, item: Subscription, rows: list[Any]) -> None:
-        """The rows REST gave for a FetchBook, none if it had none to give."""
-        now = self._note("image", arg=item.arg, rows=rows)
-        self._emit(self.line.book_fetched(item, book_image(rows, item, now), now))
-        self.settle()
-
-    def clock_measured(self, server_ms: int | None, asked: int) -> None:
-        """What OKX said its time was to a question that left at `asked`; None if it said nothing."""
-        now = self._note("clock", server_ms=server_ms, asked=asked)
-        self._emit(self.line.clock_measured(server_ms, asked, now))
-        self.settle()
-
-    def hand_over(self, item: Subscription, to: Driver) -> None:
-        """Another line takes a subscription over, with what is known of its continuity."""
-        self.line.hand_over(item, to.line, self._note("hand_over", arg=item.arg, to=to.line.name))
-        to.settle()
 
     # -- from the sockets ------------------------------------------------------------------------------------------------
 
     def on_opened(self, number: int, listener: _SocketListener) -> None:
         self._listeners[number] = listener
-        try:
-            self._emit(self.line.opened(number, self._note("open", number)))
-        finally:  # whatever a consumer does, the line goes on
-            self.settle()
-        if self._is_paused and listener.transport is not None:
+        self._connections.feed(Opened(line=self.line.name, connection=number))
+        if self._connections.is_paused and listener.transport is not None:
             listener.transport.underlying_transport.pause_reading()
 
     def on_text(self, number: int, data: bytes) -> None:
@@ -258,9 +226,7 @@ class Driver:
             now = self._on_late()
         self.frame_count += 1
         self.byte_count += len(data)
-        if self.tap is not None:
-            self.tap(now, self.line.name, number, "in", data)
-        self._on_heard(number, self.line.receive(number, data, now))
+        self._after_frame(number, self._core.receive_text(self.line, number, data, now))
 
     def on_binary(self, number: int, data: bytes) -> None:
         now = self._now()
@@ -268,64 +234,77 @@ class Driver:
             now = self._on_late()
         self.frame_count += 1
         self.byte_count += len(data)
-        if self.tap is not None:
-            self.tap(now, self.line.name, number, *self.line.dialect.noted(data))
-        self._on_heard(number, self.line.receive(number, data, now, is_binary=True))
+        self._after_frame(number, self._core.receive_binary(self.line, number, data, now))
 
-    def _on_heard(self, number: int, events: list[Event]) -> None:
-        line = self.line
+    def _after_frame(self, number: int, events: list[Event]) -> None:
         if events:
-            self._publish(events, self)
+            self._publish(events)
+        line = self.line
         session = line.sessions.get(number)
         if session is None or session.to_send or session.fetches or line.actions or session.next_deadline < self._armed_for:
-            self.settle()
+            self._connections.carry_out()
 
     def on_closed(self, number: int, code: int, reason: str) -> None:
         self._listeners.pop(number, None)
-        try:
-            self._emit(self.line.closed(number, code, reason, self._note("close", number, code=code, reason=reason)))
-        finally:
-            self.settle()
+        self._connections.feed(SocketClosed(line=self.line.name, connection=number, code=code, reason=reason))
+
+    # -- to the sockets --------------------------------------------------------------------------------------------------
+
+    def dial(self, number: int) -> None:
+        """Open a socket, in a task that lives as long as the socket."""
+        task = asyncio.get_running_loop().create_task(self._connect(number))
+        self._tasks[number] = task
+        task.add_done_callback(lambda _: self._tasks.pop(number, None))
 
     def hang_up(self, number: int, code: int, reason: str) -> None:
+        """Close a socket, if it is open."""
         listener = self._listeners.get(number)
         if listener is not None:
             listener.hang_up(code, reason)
 
-    # -- to the sockets --------------------------------------------------------------------------------------------------
+    def send(self, request_id: str, op: str, data: bytes) -> int | None:
+        """Send an order request now; return the connection that carries it, None if none can."""
+        number = self._core.send(self.line, request_id, op, data, self._now())
+        if number is not None:
+            self._connections.carry_out()
+        return number
 
-    def settle(self) -> None:
-        """Carry out what the line wants: dials, hang-ups, texts, the next deadline."""
-        line = self.line
-        actions, line.actions = line.actions, []
-        for action in actions:
-            match action:
-                case Dial(number=number):
-                    self._start(number)
-                case HangUp(number=number, code=code, reason=reason):
-                    self.hang_up(number, code, reason)
-        for number in line.sessions:
-            self._send(number)
-        for wish in line.take_fetches():
-            self._fetch(wish, self)
-        if line.is_overloaded:
-            self._overloaded(self)
-        self._arm()
-
-    def _send(self, number: int) -> None:
-        messages = self.line.bytes_to_send(number)
-        listener = self._listeners.get(number)
-        if not messages or listener is None or listener.transport is None:
+    def send_text(self, effect: SendText) -> None:
+        """Send a text over an open socket."""
+        listener = self._listeners.get(effect.connection)
+        if listener is None or listener.transport is None:
             return
-        for message in messages:
-            if self.tap is not None:
-                self.tap(self._now(), self.line.name, number, "out", message)
-            with contextlib.suppress(ConnectionError):  # on_closed will tell
-                listener.transport.send(WSMsgType.TEXT, message)
+        self._core.sent(effect, self._now())
+        with contextlib.suppress(ConnectionError):  # on_closed reports it
+            listener.transport.send(WSMsgType.TEXT, effect.data)
 
-    def _arm(self) -> None:
-        if self._is_closing:
-            return
+    def pause_reading(self) -> None:
+        """Read nothing more from the sockets."""
+        for listener in self._listeners.values():
+            if listener.transport is not None:
+                listener.transport.underlying_transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read from the sockets again."""
+        for listener in self._listeners.values():
+            if listener.transport is not None:
+                listener.transport.underlying_transport.resume_reading()
+
+    async def close(self) -> None:
+        """Cancel the timer and dials; wait until every socket is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for number, task in self._tasks.items():
+            if number not in self._listeners:
+                task.cancel()  # still dialling
+        if self._tasks:  # a peer that does not answer the close is cut off in good time
+            await asyncio.wait(self._tasks.values(), timeout=1.5 * CLOSE_WITHIN_S)
+
+    # -- the timer -------------------------------------------------------------------------------------------------------
+
+    def arm(self) -> None:
+        """Set the timer to the line's deadline."""
         deadline = self.line.next_deadline
         if self._timer is not None:
             if deadline is not None and deadline == self._armed_for:
@@ -339,56 +318,39 @@ class Driver:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._clock.correct()
-        if self._is_paused:
-            # A consumer holds us up: silence on the socket is our own doing, not the server's.
+        self._connections.clock.correct()
+        if self._connections.is_paused:
+            # A consumer has no room: silence on the socket is our own doing, not the server's.
             self._timer = asyncio.get_running_loop().call_later(0.1, self._on_timer)
             return
-        try:
-            self._emit(self.line.on_deadline(self._note("timer")))
-        finally:
-            self.settle()
+        self._connections.feed(TimerFired(line=self.line.name))
 
     def _on_late(self) -> int:
-        """All that has piled up in a socket comes in one turn of the loop, in which no timer fires; returns the instant now."""
-        if self._timer is not None and not self._is_paused:
+        """Fire an overdue timer before the next message; return the instant now. The loop fires none while it reads a backlog."""
+        if self._timer is not None and not self._connections.is_paused:
             self._timer.cancel()
             self._on_timer()
         return self._now()
 
-    def _emit(self, events: list[Event]) -> None:
-        if events:
-            self._publish(events, self)
-
-    def _note(self, kind: str, number: int = 0, **what: Any) -> int:
-        """Let the tap see an input; returns the instant it happens at."""
-        now = self._now()
-        if self.tap is not None:
-            self.tap(now, self.line.name, number, kind, msgspec.json.encode(what))
-        return now
-
-    def _start(self, number: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._connect(number))
-        self._connections[number] = task
-        task.add_done_callback(lambda _: self._connections.pop(number, None))
+    # -- dialling --------------------------------------------------------------------------------------------------------
 
     async def _connect(self, number: int) -> None:
-        """One connection from the dial to the end of its socket."""
+        """Run one connection from the dial to the end of its socket."""
         listener = _SocketListener(self, number)
+        open_within_s = self._connections.open_within_s
         try:
             transport = await self._dial(listener)
             if listener.transport is not None:
-                with contextlib.suppress(Exception):  # what picows refused is told by on_closed
+                with contextlib.suppress(Exception):  # on_closed reports what picows refused
                     await transport.wait_disconnected()
                 return
             failure = Failure(f"{_host(self.line.url)} closed the connection instead of answering the upgrade")
         except Exception as error:  # whatever it is, a line that waits for this dial for ever would be worse
-            failure = _failure(error, self.line.url, self._open_within_s)
+            failure = _failure(error, self.line.url, open_within_s)
         finally:
             if listener.transport is None and listener.sock is not None:
                 await _give_up(listener.sock)
-        self._emit(self.line.failed(number, failure, self._note("fail", number, **msgspec.structs.asdict(failure))))
-        self.settle()
+        self._connections.feed(DialFailed(line=self.line.name, connection=number, **msgspec.structs.asdict(failure)))
 
     async def _dial(self, listener: _SocketListener) -> WSTransport:
         async def open_socket(address: WSParsedURL) -> socket.socket:
@@ -398,7 +360,7 @@ class Driver:
 
         while (wait_s := CONNECT_LIMITER.take(urlsplit(self.line.url).netloc)) > 0:  # noqa: ASYNC110  # other threads set no event here
             await asyncio.sleep(wait_s)
-        async with asyncio.timeout(self._open_within_s):
+        async with asyncio.timeout(self._connections.open_within_s):
             transport, _ = await ws_connect(
                 lambda: listener,
                 self.line.url,

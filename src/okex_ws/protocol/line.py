@@ -32,17 +32,19 @@ KEY_IS_DEAD = (4001, 4007)
 
 
 class Dial(msgspec.Struct):
-    """Open connection `number`."""
+    """Open connection `number` of a line."""
 
     number: int
+    line: str
 
 
 class HangUp(msgspec.Struct):
-    """Close connection `number` with this code and reason."""
+    """Close connection `number` of a line with this code and reason."""
 
     number: int
     code: int
     reason: str
+    line: str
 
 
 class Failure(msgspec.Struct):
@@ -131,7 +133,7 @@ class Line:
         self._dial_at = self._dialling = None
         events: list[Event] = []
         for number in list(self.sessions):
-            self.actions.append(HangUp(number, 1000, ""))
+            self.actions.append(HangUp(number, 1000, "", self.name))
             events += self.closed(number, 1000, "closed by us", now)
         # Nothing late can come any more: what is missing now is lost.
         return [*events, *(verdict for chain in self.chains.all() for verdict in chain.conclude(now))]
@@ -215,7 +217,7 @@ class Line:
     def opened(self, number: int, now: int) -> list[Event]:
         """Connection `number` stands: its Session begins."""
         if number != self._dialling:
-            self.actions.append(HangUp(number, 1000, ""))
+            self.actions.append(HangUp(number, 1000, "", self.name))
             return []
         self._dialling = None
         self._was_open = True
@@ -336,7 +338,7 @@ class Line:
         events: list[Event] = []
         for number, session in list(self.sessions.items()):
             if session.ending is not None:
-                self.actions.append(HangUp(number, session.ending.code, session.ending.reason))
+                self.actions.append(HangUp(number, session.ending.code, session.ending.reason, self.name))
                 events += self.closed(number, session.ending.code, session.ending.reason, now)
         primary = self.sessions.get(self._primary or 0)
         is_idle = self._dialling is None and self._dial_at is None
@@ -358,7 +360,7 @@ class Line:
         old = self._primary or 0
         events = self._take_over(now)
         self.sessions.pop(old, None)
-        self.actions.append(HangUp(old, 1000, ""))
+        self.actions.append(HangUp(old, 1000, "", self.name))
         return [*events, self._lost(old, 1000, "handed over", now, retry_s=None, handed_over=True)]
 
     def _take_over(self, now: int) -> list[Event]:
@@ -381,7 +383,7 @@ class Line:
             self._dial_at = None
             self._number += 1
             self._dialling = self._number
-            self.actions.append(Dial(self._number))
+            self.actions.append(Dial(self._number, self.name))
 
     def _wait_s(self, now: int, at_least_s: float) -> float:
         wait_s = max(self._backoff.next_s(self._luck()), at_least_s)

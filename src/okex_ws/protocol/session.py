@@ -80,10 +80,13 @@ class FetchBook(msgspec.Struct):
 
     subscription: Subscription
     depth: int
+    line: str
 
 
 class FetchClock(msgspec.Struct):
     """OKX's time is to be asked for over REST and handed to `clock_measured`: a login was found too old or too new."""
+
+    line: str
 
 
 class Session:
@@ -411,7 +414,7 @@ class Session:
         error = ErrorFrame("", frame.code, frame.message, "")
         policy = lookup(frame.code).policy
         if policy is CodePolicy.CLOCK and self.outbox.log_in_after_clock():
-            self.fetches.append(FetchClock())
+            self.fetches.append(FetchClock(self.line))
             return [self._refused("login", "", error, now, will_retry=True)]
         if policy in (CodePolicy.RETRY, CodePolicy.BACK_OFF) and self.outbox.log_in_later(now):
             # Only the login is tried again: what needs none goes on over this connection.
@@ -577,7 +580,7 @@ class Session:
                 and not self._snapshots.is_hopeless(item)
             ):
                 self._snapshots.fetching(item, now)
-                self.fetches.append(FetchBook(item, REST_BOOKS[item.channel]))
+                self.fetches.append(FetchBook(item, REST_BOOKS[item.channel], self.line))
             else:
                 self._plan_resync(item, now)
                 renewal = self._renewals.get(item)

@@ -23,6 +23,7 @@ from okex_ws.client.backfill import Backfill
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.client.log_throttle import LogThrottle
+from okex_ws.core.inputs import EarlierRunsKnown
 from okex_ws.events import Event, Gap, Push, Trade, Unrecoverable
 from okex_ws.journal import INCOMING, Batch, FolderLock, JournalError, JournalWriter
 from okex_ws.protocol.backfill.restart import Restart
@@ -108,14 +109,13 @@ class Recorder:
                 segment_bytes=segment_bytes,
             )
             self.tables = TableWriter(folder, self.name, flush_s=table_flush_s)
-            self.client = make_client(tap=self._tap, seed=seed, **options)
+            self.client = make_client(observer=self, seed=seed, **options)
+            self.client.core.restart = Restart()
             may_ask = fetches_back and self.client.dialect.has_rest
-            self.backfill = Backfill(self.client, since=since, seed=seed, tap=self._tap) if may_ask else None
+            self.backfill = Backfill(self.client, since=since, seed=seed) if may_ask else None
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
-        self.client.on(Event, self._on_event)
-        self._restart = Restart()
         self._n = self._i = 0
         self._failed: str = ""
         self._is_stopping = False
@@ -211,33 +211,35 @@ class Recorder:
 
     # -- from the client -------------------------------------------------------------------------------------------------
 
-    def _tap(self, now: int, line: str, conn: int, kind: str, text: bytes) -> None:
+    def received(self, now: int, line: str, connection: int, kind: str, text: bytes) -> int:
+        """Write an input of the client's core to the journal; return its number."""
         if self._failed:
-            return
-        if now >= self._look_at and kind in INCOMING:  # all that came before has been heard, and its events are in the tables
+            return self._n
+        if now >= self._look_at and kind in INCOMING:  # the events of all that came before are in the tables
             self._advance(now, is_hurried=True)
         try:
-            self._n = self.journal.write(now, line, conn, kind, text)
+            self._n = self.journal.write(now, line, connection, kind, text)
         except JournalError as error:
-            # What cannot be written must not be passed on as recorded: stop, and say so.
+            # What cannot be written must not be passed on as recorded: stop, and report it.
             self._failed = f"recording stopped: {error}"
             self.stop()
-            return
+            return self._n
         self._i = 0
         if now > self._latest:
             self._latest = now
         self._frames += kind in INCOMING
+        return self._n
 
-    def _on_event(self, event: Event) -> None:
-        self._note(event)
-        for gap in self._restart.after(event):
-            self._note(gap)
-
-    def _note(self, event: Event) -> None:
+    def emitted(self, number: int, events: list[Event]) -> None:
+        """Add the events of a record to the tables."""
         if self._failed:
             return
-        self.tables.add(event, self._n, self._i)
-        self._i += 1
+        for event in events:
+            self.tables.add(event, number, self._i)
+            self._i += 1
+            self._count(event)
+
+    def _count(self, event: Event) -> None:
         if isinstance(event, Push):
             self._rows += 1
             self._backfilled += event.backfilled
@@ -320,9 +322,8 @@ class Recorder:
         if abs(now - self._checkpoint_at) < self._checkpoint_ns:
             return None
         self._checkpoint_at = now
-        planner = self.backfill.planner if self.backfill is not None else None
         try:
-            frozen = checkpoints.freeze(checkpoints.Standing(self.client.lines, self.client.connects, planner, self._restart))
+            frozen = checkpoints.freeze(checkpoints.Standing.of(self.client.core))
         except checkpoints.CheckpointError as error:
             log.debug("no checkpoint: %s", error)  # a restart takes longer, nothing else
             return None
@@ -354,10 +355,7 @@ class Recorder:
         with self._noting("ends of earlier recorders", self._clock.now()):
             known = await asyncio.to_thread(last_trades, self.folder, self.name)
             if known and is_whole:
-                now, text = self._clock.now(), msgspec.json.encode(known)
-                self._tap(now, "restart", 0, "known", text)
-                for event in self._restart.apply(text, now):
-                    self._note(event)
+                self.client.feed(EarlierRunsKnown(known=known))
 
     def _older(self) -> list[Path]:
         folder = self.folder / "journal"
