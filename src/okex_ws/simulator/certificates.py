@@ -1,6 +1,6 @@
-"""Certificates: a throw-away authority for wss:// on the loopback. In: host names. Out: an SSLContext and a CA file.
+"""Certificates: a temporary authority for wss:// on the loopback. In: host names. Out: an SSLContext and a CA file.
 
-The keys live in a temporary folder of the running server and go with it; nothing is added to the system's trust.
+The keys are in a temporary folder, removed with the server; nothing is added to the system's trust.
 Needs the package trustme (extra `simulator`).
 """
 
@@ -14,7 +14,7 @@ DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Certificates:
-    """A new authority and one server certificate for these names; `close()` removes its files.
+    """New authority and one server certificate for these names; `close()` removes its files.
 
     ca_file: PEM of the authority, for clients to trust. context: for the server's sockets (TLS 1.2 or newer).
     """

@@ -1,7 +1,7 @@
-"""Spoiling: what the push faults do to a frame. In: a push as a plain message. Out: the message or bytes, spoilt.
+"""Corruption: the effect of the push faults on a frame. In: a push as a plain message. Out: the changed message or bytes.
 
-Sources: the shapes are OKX V5's (and, for the foreign ones, OKEX V3's and V1's); the wrongs are the fault catalogue's
-rows C1 to C8 and D7 to D20.
+Sources: the shapes are OKX V5's (and, for foreign frames, OKEX V3's and V1's); the faults are rows C1 to C8 and D7 to D20
+of the fault catalogue.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Message = dict[str, Any]
 
 @dataclass(slots=True)
 class CorruptionContext:
-    """What a spoiler may know: the fault, its dice, and the full published book of the instrument (None: no book)."""
+    """Context of a corruption: the fault, its random numbers, and the full published book of the instrument (None: no book)."""
 
     fault: Fault
-    dice: SeededRandom
+    random: SeededRandom
     book: Callable[[], Message | None]
 
 
@@ -42,8 +42,8 @@ def _is_book(message: Message) -> bool:
     return isinstance(rows, list) and bool(rows) and isinstance(rows[0], dict) and "asks" in rows[0] and "bids" in rows[0]
 
 
-def _crossed(message: Message, scene: CorruptionContext) -> None:
-    book = scene.book()
+def _crossed(message: Message, context: CorruptionContext) -> None:
+    book = context.book()
     if not _is_book(message) or not book or not book["asks"]:
         return
     asks = book["asks"]
@@ -53,7 +53,7 @@ def _crossed(message: Message, scene: CorruptionContext) -> None:
 
 
 def _emptied(sides: tuple[str, ...]) -> Callable[[Message, CorruptionContext], None]:
-    def spoil(message: Message, scene: CorruptionContext) -> None:
+    def corrupt(message: Message, context: CorruptionContext) -> None:
         if not _is_book(message):
             return
         row = message["data"][0]
@@ -61,22 +61,22 @@ def _emptied(sides: tuple[str, ...]) -> Callable[[Message, CorruptionContext], N
             if message.get("action") != "update":
                 row[side] = []
                 continue
-            known = scene.book() or {"asks": [], "bids": []}
+            known = context.book() or {"asks": [], "bids": []}
             levels = {str(level[0]): level for level in (*known[side], *row[side])}
             ordered = sorted(levels.values(), key=lambda level: Decimal(level[0]), reverse=side == "bids")
             row[side] = [_level(level[0], "0", level) for level in ordered]
 
-    return spoil
+    return corrupt
 
 
-def _one_sided(message: Message, scene: CorruptionContext) -> None:
-    _emptied((scene.fault.options["side"],))(message, scene)
+def _one_sided(message: Message, context: CorruptionContext) -> None:
+    _emptied((context.fault.options["side"],))(message, context)
 
 
-def _foreign_levels(message: Message, scene: CorruptionContext) -> None:
+def _foreign_levels(message: Message, context: CorruptionContext) -> None:
     if not _is_book(message):
         return
-    book = scene.book() or {}
+    book = context.book() or {}
     for side in ("asks", "bids"):
         levels = message["data"][0][side]
         known = book.get(side) or levels
@@ -84,20 +84,20 @@ def _foreign_levels(message: Message, scene: CorruptionContext) -> None:
             levels.append(_level(_off_tick(str(known[-1][0])), "0", known[-1]))
 
 
-def _checksum_wrong(message: Message, scene: CorruptionContext) -> None:
+def _checksum_wrong(message: Message, context: CorruptionContext) -> None:
     if _is_book(message) and "checksum" in message["data"][0]:
-        message["data"][0]["checksum"] = -1 - scene.dice.below(1 << 31)
+        message["data"][0]["checksum"] = -1 - context.random.below(1 << 31)
 
 
-def _back(message: Message, scene: CorruptionContext) -> None:
-    shift = scene.fault.options["seconds"] // 1_000_000
+def _back(message: Message, context: CorruptionContext) -> None:
+    shift = context.fault.options["seconds"] // 1_000_000
     for row in message["data"]:
         if isinstance(row, dict) and "ts" in row:
             row["ts"] = str(int(row["ts"]) - shift)
 
 
-def _extra_field(message: Message, scene: CorruptionContext) -> None:
-    name = scene.fault.options["name"]
+def _extra_field(message: Message, context: CorruptionContext) -> None:
+    name = context.fault.options["name"]
     message[name] = {"new": True}
     for row in message["data"]:
         if isinstance(row, dict):
@@ -106,8 +106,8 @@ def _extra_field(message: Message, scene: CorruptionContext) -> None:
             row.append("unheard of")
 
 
-def _missing_field(message: Message, scene: CorruptionContext) -> None:
-    name = scene.fault.options["name"]
+def _missing_field(message: Message, context: CorruptionContext) -> None:
+    name = context.fault.options["name"]
     message.pop(name, None)
     for row in message.get("data", ()):
         if isinstance(row, dict):
@@ -117,8 +117,8 @@ def _missing_field(message: Message, scene: CorruptionContext) -> None:
 _BAD_TYPES = ("null_data", "dict_data", "text_data", "short_level", "long_level", "empty_price", "number_price")
 
 
-def _bad_types(message: Message, scene: CorruptionContext) -> None:
-    what = scene.fault.options["what"] or scene.dice.choice(_BAD_TYPES if _is_book(message) else _BAD_TYPES[:3])
+def _bad_types(message: Message, context: CorruptionContext) -> None:
+    what = context.fault.options["what"] or context.random.choice(_BAD_TYPES if _is_book(message) else _BAD_TYPES[:3])
     if what == "null_data":
         message["data"] = None
     elif what == "dict_data":
@@ -153,19 +153,19 @@ CORRUPTIONS: dict[str, Callable[[Message, CorruptionContext], None]] = {
     "missing_field": _missing_field,
     "bad_types": _bad_types,
 }
-"""Kind -> what it does to the message, in place."""
+"""Kind -> function that changes the message in place."""
 
 HEALED = frozenset({"one_sided", "empty_book"})
-"""Kinds after which the next push of the subscription is a full snapshot, so that the book becomes true again."""
+"""Kinds after which the next push of the subscription is a full snapshot, which restores the book."""
 
 
 def truncated(payload: bytes, fault: Fault) -> bytes:
-    """The frame cut short: `bytes` of it, half by default."""
+    """Return the first `bytes` of a frame, half of it by default."""
     return payload[: fault.options["bytes"] or len(payload) // 2]
 
 
 def corrected_candle(message: Message) -> Message | None:
-    """A closed candle told again with another close price; None if the message holds no closed candle."""
+    """Return a closed candle with another close price; None if the message has no closed candle."""
     rows = [list(row) for row in message["data"] if isinstance(row, list) and row[-1] == "1"]
     if not rows:
         return None
@@ -175,7 +175,7 @@ def corrected_candle(message: Message) -> Message | None:
 
 
 def _restated_order(message: Message) -> Message:
-    """An order push told again with a later uTime, as OKX may do."""
+    """Return an order push with a later uTime, as OKX may send it."""
     rows = [{**row, "uTime": str(int(row["uTime"]) + 1)} for row in message["data"]]
     return {**message, "data": rows}
 
@@ -184,36 +184,36 @@ REPEATS: dict[str, Callable[[Message], Message | None]] = {
     "candle_correction": corrected_candle,
     "restated_order": _restated_order,
 }
-"""Faults that tell a push again afterwards, somehow changed; None where there is nothing to tell."""
+"""Kind -> function that returns a changed repetition of a push, None for none."""
 
 
-def _garbage(message: Message, scene: CorruptionContext) -> bytes:
-    size = scene.fault.options["bytes"]
-    if scene.fault.options["utf8"]:
-        return bytes(32 + scene.dice.below(95) for _ in range(size))
-    return b"\xff" + bytes(scene.dice.below(256) for _ in range(max(0, size - 1)))
+def _garbage(message: Message, context: CorruptionContext) -> bytes:
+    size = context.fault.options["bytes"]
+    if context.fault.options["utf8"]:
+        return bytes(32 + context.random.below(95) for _ in range(size))
+    return b"\xff" + bytes(context.random.below(256) for _ in range(max(0, size - 1)))
 
 
-def _unknown_channel(message: Message, scene: CorruptionContext) -> bytes:
+def _unknown_channel(message: Message, context: CorruptionContext) -> bytes:
     return msgspec.json.encode({"arg": {**message["arg"], "channel": "brand-new-channel"}, "data": [{"x": "1", "ts": "0"}]})
 
 
-def _wrong_dialect(message: Message, scene: CorruptionContext) -> bytes:
+def _wrong_dialect(message: Message, context: CorruptionContext) -> bytes:
     instrument = message["arg"].get("instId", "BTC-USDT")
-    if scene.fault.options["version"] == 1:
+    if context.fault.options["version"] == 1:
         pair = instrument.lower().replace("-", "_")
         return msgspec.json.encode([{"binary": 0, "channel": f"ok_sub_spot_{pair}_ticker", "data": {"last": "1"}}])
     return msgspec.json.encode({"table": "spot/ticker", "data": [{"instrument_id": instrument, "last": "1"}]})
 
 
-def _big_frame(message: Message, scene: CorruptionContext) -> bytes:
+def _big_frame(message: Message, context: CorruptionContext) -> bytes:
     head, tail = b'{"arg":{"channel":"instruments","instType":"SPOT"},"data":[{"instId":"', b'"}]}'
-    size: int = scene.fault.options["size"]
+    size: int = context.fault.options["size"]
     return head + b"X" * max(0, size - len(head) - len(tail)) + tail
 
 
-def _inject(message: Message, scene: CorruptionContext) -> bytes:
-    return str(scene.fault.options["text"]).encode("utf-8", "surrogatepass")
+def _inject(message: Message, context: CorruptionContext) -> bytes:
+    return str(context.fault.options["text"]).encode("utf-8", "surrogatepass")
 
 
 EXTRA_FRAMES: dict[str, Callable[[Message, CorruptionContext], bytes]] = {
@@ -223,4 +223,4 @@ EXTRA_FRAMES: dict[str, Callable[[Message, CorruptionContext], bytes]] = {
     "big_frame": _big_frame,
     "inject": _inject,
 }
-"""Kind -> the frame it adds before the push that set it off; the push itself goes out untouched."""
+"""Kind -> function that returns a frame to send before the push; the push itself is not changed."""

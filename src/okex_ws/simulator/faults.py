@@ -1,9 +1,8 @@
 """Faults: scripted, seeded trouble. In: `Faults.parse(["drop channel=books nth=50", ...])` or `Fault("drop", nth=50)`.
 
-Out: a `ActiveFaults` that the exchange asks, at each stage, which faults strike now. What a stroke does is done where it
-happens (conversation.py, spoiling.py, exchange.py, order_talk.py, clerk.py, the REST faces). Times are written in seconds
-("10s", "250ms", "2m", 1.5) counted from the exchange's start and kept as int ns. The rows named in brackets are those of
-the project's fault catalogue.
+Out: ActiveFaults, which returns at each stage the faults that are due. The code of each stage applies them: the
+connections, `corruption`, the exchange, the order gateways, REST. Times are in seconds ("10s", "250ms", "2m", 1.5) from
+the exchange's start and kept as int ns. The rows in brackets belong to the project's fault catalogue.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _UNITS = (("ms", 1e6), ("us", 1e3), ("ns", 1.0), ("s", 1e9), ("m", 60e9), ("h", 
 
 
 def nanoseconds(value: Any) -> int:
-    """A duration as ns: a number of seconds, or a text such as "10s", "250ms", "2m", "1h"."""
+    """Return a duration in ns: from a number of seconds, or a text such as "10s", "250ms", "2m", "1h"."""
     if isinstance(value, str):
         for unit, factor in _UNITS:
             if value.endswith(unit):
@@ -57,10 +56,10 @@ def _bad_deflate(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One kind of fault: where it strikes, one line of help, its options (name -> (reader, default)).
+    """One kind of fault: its stage, one line of help, its options (name -> (reader, default)).
 
-    lasting: given `at` alone it goes on for good. needs: only frames with this trait (book, linked, update, snapshot,
-    checksum, stamped, closed_candle, order) are struck and counted.
+    lasting: given `at` alone, the fault never ends. needs: only frames with this trait (book, linked, update, snapshot,
+    checksum, stamped, closed_candle, order) are affected and counted.
     """
 
     stage: str
@@ -76,7 +75,7 @@ def _kind(
     return FaultKind(stage, line, options, lasting, needs)
 
 
-_WHOM = (str, "all")
+_WHICH_CONNECTIONS = (str, "all")
 
 KINDS: dict[str, FaultKind] = {
     "refuse_connect": _kind(
@@ -93,12 +92,12 @@ KINDS: dict[str, FaultKind] = {
         "send a close frame [A7 B14]",
         code=(_count, 1001),
         reason=(str, ""),
-        whom=_WHOM,
+        whom=_WHICH_CONNECTIONS,
     ),
-    "abort": _kind("line", "reset TCP without a close frame [A5 A6]", whom=_WHOM),
-    "freeze": _kind("line", "half-open: stop reading and writing, keep TCP [A8]", whom=_WHOM),
+    "abort": _kind("line", "reset TCP without a close frame [A5 A6]", whom=_WHICH_CONNECTIONS),
+    "freeze": _kind("line", "half-open: stop reading and writing, keep TCP [A8]", whom=_WHICH_CONNECTIONS),
     "die_after_frames": _kind("line", "reset TCP after this many pushes [A12]", frames=(_count, 1)),
-    "notice": _kind("line", "announce a service upgrade (64008), close notice_s later [A13]", whom=_WHOM),
+    "notice": _kind("line", "announce a service upgrade (64008), close notice_s later [A13]", whom=_WHICH_CONNECTIONS),
     "kick_all": _kind("line", "reset every connection at once [A14]"),
     "ignore_ping": _kind("ping", "do not answer text pings [A10]", lasting=True),
     "drop_ack": _kind("ack", "lose an ack; channel=login for logins [B1 B10]"),
@@ -128,7 +127,7 @@ KINDS: dict[str, FaultKind] = {
     ),
     "ts_back": _kind("push", "one exchange time stamp that jumps back [D19]", needs="stamped", seconds=(nanoseconds, 10 * 10**9)),
     "candle_correction": _kind("push", "repeat a closed candle with another close price [D20]", needs="closed_candle"),
-    "extra_field": _kind("push", "fields nobody has heard of [C6]", name=(str, "surprise")),
+    "extra_field": _kind("push", "add unknown fields [C6]", name=(str, "surprise")),
     "missing_field": _kind(
         "push", "leave a field out: arg, data, ts, seqId, prevSeqId, checksum ... [C7]", name=(str, "prevSeqId")
     ),
@@ -148,37 +147,39 @@ KINDS: dict[str, FaultKind] = {
         "push", "add a frame of random bytes, not UTF-8 unless utf8=1 [C1 C2]", bytes=(_count, 64), utf8=(_count, 0)
     ),
     "inject": _kind("push", "add a frame of this text [C1 C3 C4]", text=(str, "")),
-    "unknown_channel": _kind("push", "add a push of a channel nobody has heard of [C6]"),
+    "unknown_channel": _kind("push", "add a push of an unknown channel [C6]"),
     "wrong_dialect": _kind("push", "add a frame as OKEX V3 or V1 sent it [B17]", version=(_count, 3)),
     "big_frame": _kind("push", "add a frame of this many bytes [C8]", size=(_count, 1_200_000)),
     "overtaken": _kind("push", "hold one push back while later ones pass [F7]", seconds=(nanoseconds, 10**9)),
     "restated_order": _kind("push", "repeat an order push with a later uTime [F8]", needs="order"),
-    "order_lost": _kind("order", "a request about orders never arrives; drop=1: the line dies too [F3]", drop=(_count, 0)),
-    "order_then_drop": _kind("order", "obey a request about orders, then reset the line instead of an ack [F1]"),
+    "order_lost": _kind(
+        "order", "a request about orders never arrives; drop=1: and the connection is reset [F3]", drop=(_count, 0)
+    ),
+    "order_then_drop": _kind("order", "execute a request about orders, then reset the connection instead of an ack [F1]"),
     "order_answer": _kind(
         "order",
-        "answer a request about orders with an error; obey=0: and do not obey it [F2 F12 F23]",
+        "answer a request about orders with an error; obey=0: without executing it [F2 F12 F23]",
         code=(str, "50004"),
         status=(_count, 503),
         obey=(_count, 1),
     ),
     "slow_order": _kind(
         "order",
-        "a request about orders is this long on its way; inside=1: in the exchange [F16]",
+        "a request about orders takes this long on its way; inside=1: in the exchange [F16]",
         seconds=(nanoseconds, 10**9),
         inside=(_count, 0),
     ),
     "order_refused": _kind(
         "item",
-        "refuse one order, amend or cancel with this sCode; obey=1: though it is obeyed [F2 F10 F11 F12 F18]",
+        "refuse one order, amend or cancel with this sCode; obey=1: although it is executed [F2 F10 F11 F12 F18]",
         code=(str, "51008"),
         obey=(_count, 0),
     ),
-    "amend_fails": _kind("item", "accept an amend, then tell that it failed (amendResult -1 or 1) [F10]"),
+    "amend_fails": _kind("item", "accept an amend, then report that it failed (amendResult -1 or 1) [F10]"),
     "code_unknown": _kind("item", "refuse the instIdCode that the exchange itself publishes: 51001 [F10]", lasting=True),
     "hide_order": _kind(
         "lookup",
-        "an order is not found (51603) by its first lookups on REST; seconds=: only while it is that young [F4]",
+        "an order is not found (51603) by its first lookups on REST; seconds=: only up to this age [F4]",
         lookups=(_count, 3),
         seconds=(nanoseconds, 0),
     ),
@@ -192,7 +193,7 @@ KINDS: dict[str, FaultKind] = {
     "clock_skew": _kind(
         "clock", "the exchange's clock is off by this, either way [B12 F21]", lasting=True, seconds=(nanoseconds, 35 * 10**9)
     ),
-    "key_deleted": _kind("market", "delete an API key: its lines close with 4007 (at=) [B14]", api_key=(str, "*")),
+    "key_deleted": _kind("market", "delete an API key: its connections close with 4007 (at=) [B14]", api_key=(str, "*")),
     "seq_reset": _kind("mint", "restart an instrument's sequence ids low, as after maintenance [D3]"),
     "instrument_change": _kind(
         "market",
@@ -207,7 +208,7 @@ KINDS: dict[str, FaultKind] = {
     "stale_rest_book": _kind("rest", "a REST book older than the stream [D13]", seconds=(nanoseconds, 5 * 10**9)),
     "rest_error": _kind(
         "rest",
-        "a REST error of an endpoint (target=trade/* or a last word): HTTP status and OKX code [D16]",
+        "a REST error of an endpoint (target=trade/* or the last part of a path): HTTP status and OKX code [D16]",
         status=(_count, 429),
         code=(str, "50011"),
         target=(str, "*"),
@@ -239,10 +240,10 @@ SELECTORS: dict[str, Callable[[Any], Any]] = {
     "repeat": nanoseconds,
     "times": _count,
 }
-"""What any fault may say about when it strikes. channel and instrument may hold "*"; nth and every count per
-connection; at, for and repeat are times from the exchange's start; times bounds the strokes on the whole exchange. action:
-of a book push snapshot or update, of an order push the order's state, of an account push snapshot or event_update, of a
-request about orders order, amend, cancel or mass-cancel. path: one of PATHS."""
+"""Selectors of every fault: when it applies. channel and instrument may contain "*"; nth and every count per connection;
+at, for and repeat are times from the exchange's start; times limits the applications on the whole exchange. action: of a
+book push snapshot or update, of an order push the order's state, of an account push snapshot or event_update, of a request
+about orders order, amend, cancel or mass-cancel. path: one of PATHS."""
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
@@ -252,10 +253,10 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 
 class Fault:
-    """One fault: a kind, selectors and the kind's options; unknown words raise ValueError naming the nearest one.
+    """One fault: a kind, selectors and the kind's options. Unknown words raise ValueError with the nearest known one.
 
-    Given nth, or at alone on a kind that does not last, it strikes once unless `times` says otherwise; given no
-    selector of time or count at all it strikes at every chance.
+    With nth, or with at alone on a kind that does not last, it applies once unless `times` is given; without a selector
+    of time or count it applies every time.
     """
 
     __slots__ = (
@@ -292,7 +293,7 @@ class Fault:
             try:
                 value = reader(value)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"fault {kind!r}: {name}={value!r} is no good: {error}") from error
+                raise ValueError(f"fault {kind!r}: {name}={value!r} is invalid: {error}") from error
             if name in known.options:
                 self.options[name] = value
             else:
@@ -310,23 +311,19 @@ class Fault:
         self.times: int | None = chosen["times"]
         if kind == "die_after_frames" and self.nth is None:
             self.nth = max(1, self.options["frames"])
-        elif self.times is None and self.lasts is None and self.repeat is None and not self._every_line:
+        elif self.times is None and self.lasts is None and self.repeat is None and kind != "die_after_frames":
             counted = self.every is not None or self.probability is not None
             if self.nth is not None or (self.at is not None and not counted and not known.lasting):
                 self.times = 1
 
     @property
-    def _every_line(self) -> bool:
-        return self.kind == "die_after_frames"
-
-    @property
     def stage(self) -> str:
-        """Where it strikes: open, hold, line, ping, ack, push, mint, market, rest, order, item, lookup, service or clock."""
+        """Stage of the exchange at which it applies, such as open, line, ack, push, rest, order or clock."""
         return KINDS[self.kind].stage
 
     @property
     def is_timed(self) -> bool:
-        """True if the clock sets it off, not a frame."""
+        """True if a time triggers it, not a frame."""
         counted = self.nth is not None or self.every is not None or self.probability is not None
         return self.at is not None and not counted and self.stage in ("line", "market")
 
@@ -351,7 +348,7 @@ class Fault:
 
 
 class Faults(Sequence[Fault]):
-    """A script of faults; holds no state, so that one script can drive any number of exchanges."""
+    """Script of faults. It has no state, so one script can serve any number of exchanges."""
 
     def __init__(self, faults: Iterable[Fault | str] = ()) -> None:
         self._faults = tuple(Fault.parse(f) if isinstance(f, str) else f for f in faults)
@@ -363,7 +360,7 @@ class Faults(Sequence[Fault]):
 
     @staticmethod
     def kinds() -> dict[str, str]:
-        """FaultKind -> one line of help with its options."""
+        """Return kind -> one line of help with its options."""
         listed = {}
         for name, kind in KINDS.items():
             options = " ".join(f"{option}=" for option in kind.options)
@@ -381,12 +378,12 @@ class Faults(Sequence[Fault]):
 
 
 class ActiveFaults:
-    """The faults of one exchange at work: counters and dice. `start` is the exchange's (ns)."""
+    """Faults of one exchange with their counters and random numbers. `start` is the exchange's (ns)."""
 
     def __init__(self, faults: Iterable[Fault], seed: int, start: int) -> None:
         self.start = start
         self._faults = tuple(faults)
-        self._dice = SeededRandom(seed).fork("faults")
+        self._random = SeededRandom(seed).fork("faults")
         self._stages: dict[str, list[int]] = {}
         for index, fault in enumerate(self._faults):
             if not fault.is_timed:
@@ -396,19 +393,19 @@ class ActiveFaults:
         self._used = [0] * len(self._faults)
 
     def has(self, stage: str) -> bool:
-        """True if any fault could ever strike at this stage by a frame or a request."""
+        """True if a frame or a request can trigger any fault at this stage."""
         return stage in self._stages
 
     def timed(self) -> list[tuple[int, Fault]]:
-        """The faults the clock sets off, with their first instant (ns)."""
+        """Return the faults that a time triggers, with their first instant (ns)."""
         return [(self.start + (fault.at or 0), fault) for fault in self._faults if fault.is_timed]
 
     def random(self, fault: Fault, line: int) -> SeededRandom:
-        """The fault's own random numbers on this line."""
+        """Return the fault's own random numbers on this connection."""
         return self._stream(self._faults.index(fault), line)
 
     def use(self, fault: Fault) -> bool:
-        """Use up one of a timed fault's strokes; False when there are none left."""
+        """Count one application of a timed fault; False if none is left."""
         index = self._faults.index(fault)
         if fault.times is not None and self._used[index] >= fault.times:
             return False
@@ -430,11 +427,11 @@ class ActiveFaults:
         only: Collection[str] | None = None,
         also: str = "",
     ) -> list[Fault]:
-        """The faults that strike this frame or request of this line (0: no line), counting it. also: V5's name of the channel."""
+        """Count a frame or request of a connection (0: none) and return the faults that apply. also: V5's name of the channel."""
         indexes = self._stages.get(stage)
         if not indexes:
             return []
-        struck: list[Fault] = []
+        due: list[Fault] = []
         for index in indexes:
             fault = self._faults[index]
             if (
@@ -456,8 +453,8 @@ class ActiveFaults:
             if not self._chance(index, fault, line):
                 continue
             self._used[index] += 1
-            struck.append(fault)
-        return struck
+            due.append(fault)
+        return due
 
     def _chance(self, index: int, fault: Fault, line: int) -> bool:
         if fault.nth is not None or fault.every is not None:
@@ -471,10 +468,10 @@ class ActiveFaults:
     def _stream(self, index: int, line: int) -> SeededRandom:
         stream = self._streams.get((index, line))
         if stream is None:
-            stream = self._streams[index, line] = self._dice.fork(f"{index}/{line}")
+            stream = self._streams[index, line] = self._random.fork(f"{index}/{line}")
         return stream
 
 
 def _is_target(path: str, pattern: str) -> bool:
-    """Whether a REST endpoint is meant: by its path behind /api/v5/, or by the last word of it."""
+    """True if a pattern matches a REST endpoint: its path behind /api/v5/, or the last part of it."""
     return fnmatchcase(path, pattern) or fnmatchcase(path.rpartition("/")[2], pattern)

@@ -1,7 +1,7 @@
-"""TruthLedger: the exchange's own truth, which no client sees: what was published and which faults were applied.
+"""TruthLedger: the exchange's own record, which no client sees, of publications and applied faults.
 
-In: every trade aggregate and book sequence step as the exchange publishes it, every fault as it strikes. Out: plain
-lists to compare a client's account of the day with. Times are ns UTC.
+In: every published trade aggregate and book sequence step, every applied fault. Out: plain lists to compare a client's
+data with. Times are ns UTC.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class FaultApplied:
-    """One stroke of one fault. conn_id, channel and key are "" where they do not apply."""
+    """One application of a fault. conn_id, channel and key are "" where they have no meaning."""
 
     ts: int
     kind: str
@@ -25,7 +25,7 @@ class FaultApplied:
 
 @dataclass(slots=True)
 class Traffic:
-    """What one conversation was sent: data pushes and their bytes, and what faults kept from it."""
+    """Traffic of one connection: data pushes, pushes dropped by faults, requests, and the close reason."""
 
     pushes: int = 0
     dropped: int = 0
@@ -35,11 +35,13 @@ class Traffic:
 
 @dataclass(slots=True)
 class TruthLedger:
-    """trades: instrument -> (first_id, last_id, ts) of every aggregate published, whether or not anybody got it,
-    from the first subscription to the instrument's `trades` on. books: (channel, instrument) -> (prev_seq, seq) of
-    every update and keep-alive minted while watched (a connection's ids lie `Exchange.seq_shift` higher when the rules
-    give each its own). faults: every stroke in order. traffic: conn_id -> Traffic.
-    At most `limit` entries are kept per list; `forgotten` counts the oldest ones let go.
+    """Record of one exchange.
+
+    trades: instrument -> (first_id, last_id, ts) of every published aggregate, received or not, from the first
+    subscription to the instrument's `trades` on. books: (channel, instrument) -> (prev_seq, seq) of every update and
+    keep-alive while watched (if the rules give each connection its own ids, they are shifted by a constant). faults:
+    every application in order. traffic: conn_id -> Traffic. At most `limit` entries are kept per list; `forgotten`
+    counts the dropped oldest ones.
     """
 
     limit: int = 250_000
@@ -50,7 +52,7 @@ class TruthLedger:
     forgotten: int = 0
 
     def note_trades(self, instrument: str, rows: Iterable[dict[str, Any]], ts: int) -> None:
-        """Enter the aggregates of one publication on `trades`."""
+        """Record the aggregates of one publication on `trades`."""
         entries = self.trades.setdefault(instrument, [])
         for row in rows:
             last = int(row["tradeId"])
@@ -58,13 +60,13 @@ class TruthLedger:
         self._trim(entries)
 
     def note_step(self, channel: str, instrument: str, previous: int, seq: int) -> None:
-        """Enter one step of a sequence chain."""
+        """Record one step of a sequence chain."""
         entries = self.books.setdefault((channel, instrument), [])
         entries.append((previous, seq))
         self._trim(entries)
 
     def note_fault(self, fault: FaultApplied) -> None:
-        """Enter one stroke of a fault."""
+        """Record one application of a fault."""
         self.faults.append(fault)
         self._trim(self.faults)
 

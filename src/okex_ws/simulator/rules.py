@@ -1,7 +1,7 @@
-"""Rules: the figures and habits of the exchange, each a switch whose default is what OKX documents.
+"""Rules: limits, times and behaviour of the exchange, each with the value that OKX documents as its default.
 
-Times are seconds, sizes bytes. Sources: OKX V5 docs, "Connect", "Subscribe", "Error code / WebSocket"; a habit that
-OKX does not document, or documents twice in different ways, can be switched both ways here.
+Times are seconds, sizes bytes. Sources: OKX V5 docs, "Connect", "Subscribe", "Error code / WebSocket". Behaviour that OKX
+does not document, or documents in two ways, has a switch.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ CONNECTION_LIMITED: Mapping[str, int] = {
     "liquidation-warning": 30,
     "account-greeks": 30,
 }
-"""Connections per channel and account, over which channel-conn-count-error ends a subscription (OKX 2024-11-08)."""
+"""Most connections per channel and account; channel-conn-count-error ends further subscriptions (OKX 2024-11-08)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key the exchange knows: what a login or a signed request must match. Invented values only.
+    """API key of the exchange, for logins and signed requests. Invented values only.
 
-    uid: the account it opens; several keys may open one. tier: the VIP level. demo: a key of demo trading, which the
-    production side does not know, and the other way round. permissions: as account/config lists them. level: the
-    account's (2 futures, 4 portfolio margin). funds: what the account begins with (None: the floor's DEFAULT_FUNDS).
+    uid: its account; several keys may share one. tier: the VIP level. demo: a key of demo trading, unknown to the
+    production side, and the reverse. permissions: as in account/config. level: the account's (2 futures, 4 portfolio
+    margin). funds: first funds of the account (None: the engine's DEFAULT_FUNDS).
     """
 
     key: str
@@ -43,15 +43,15 @@ class ApiKey:
 
 
 DEMO_KEY = ApiKey("simulator-key", "NOT-A-REAL-SECRET", "simulator-passphrase")
-"""The key every exchange knows unless it is given others: one of production, which the simulator plays by default."""
+"""Default key of every exchange, for production trading, which the simulator plays by default."""
 
 DEMO_TRADING_KEY = ApiKey("simulator-demo-key", "NOT-A-REAL-SECRET", "simulator-passphrase", uid="45", demo=True)
-"""Its twin for demo trading: refused by an exchange that plays production, and the one to use with Rules(demo=True)."""
+"""Default key of demo trading, for Rules(demo=True). An exchange that plays production refuses it."""
 
 
 @dataclass(slots=True)
 class Rules:
-    """All switches. A limit of 0 is off."""
+    """Limits, times and switches of one exchange. A limit of 0 is off."""
 
     connects_per_s: int = 3
     requests_per_hour: int = 480
@@ -60,7 +60,7 @@ class Rules:
     max_args_bytes: int = 65_536
     max_subscriptions: int = 0  # close 4009; the number is unpublished
     idle_close_s: float = 30.0
-    idle_means: Literal["quiet", "unsubscribed"] = "quiet"  # one probe saw subscribed quiet lines live on
+    idle_means: Literal["quiet", "unsubscribed"] = "quiet"  # one probe saw subscribed quiet connections stay open
     notice_s: float = 60.0
     book_keepalive_s: float = 60.0
     control_ping_s: float = 0.0
@@ -84,13 +84,13 @@ class Rules:
     account_interval_s: float = 5.0  # account and positions are pushed again this often
     account_merge_s: float = 0.05  # events of so long go into one push
     account_page: int = 20  # currencies or positions per page of a snapshot; OKX does not say how many
-    unfilled_kept_s: float = 7200.0  # how long an order that was canceled without a fill can be read
-    v1_ping_close_s: float = 300.0  # without a V1 ping, whatever is pushed
-    v1_first_trades: int = 24  # rows of a trade channel's first push: the one size that was recorded
-    v3_requests_per_hour: int = 240  # subscribe, unsubscribe and login of one V3 line; no page that says it survives
+    unfilled_kept_s: float = 7200.0  # time in which an order canceled without a fill can be read
+    v1_ping_close_s: float = 300.0  # without a V1 ping, even with pushes
+    v1_first_trades: int = 24  # rows of a trade channel's first push: the only recorded size
+    v3_requests_per_hour: int = 240  # subscribe, unsubscribe and login of one V3 connection; the page with this figure is gone
     conn_count_limits: Mapping[str, int] = field(default_factory=lambda: dict(CONNECTION_LIMITED))
 
     def at_speed(self, speed: float) -> Rules:
-        """The same patience with clients, whose time does not run faster when the market's does."""
+        """Return rules whose times towards clients stay the same in real time when the market runs at this speed."""
         names = ("idle_close_s", "v1_ping_close_s", "notice_s", "control_ping_s", "login_window_s", "account_interval_s")
         return replace(self, **{name: getattr(self, name) * speed for name in names})

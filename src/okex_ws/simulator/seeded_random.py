@@ -1,8 +1,8 @@
-"""SeededRandom: a tiny seeded generator (splitmix64), the same numbers on every platform and in every process.
+"""SeededRandom: a small seeded generator (splitmix64) with the same numbers on every platform and in every process.
 
 Only integer and basic floating arithmetic is used, so no result depends on a platform's maths library.
-`fork(label)` gives an independent stream that depends on the seed and the label alone, never on how many
-numbers were drawn before: one more draw in one place does not change the fate of another.
+`fork(label)` returns an independent stream that depends on the seed and the label alone, not on the numbers drawn before:
+one more draw in one place changes no other place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STEPS = 4096
 
 
 def _text_seed(text: str) -> int:
-    """FNV-1a of the UTF-8 bytes: `hash()` of a text differs between processes."""
+    """Return FNV-1a of the UTF-8 bytes: `hash()` of a text differs between processes."""
     state = _FNV_OFFSET
     for byte in text.encode():
         state = ((state ^ byte) * _FNV_PRIME) & _MASK
@@ -28,7 +28,7 @@ def _text_seed(text: str) -> int:
 
 
 def _minus_log(x: float) -> float:
-    """-ln(x) for 0 < x <= 1 by halving and the atanh series: basic arithmetic only."""
+    """Return -ln(x) for 0 < x <= 1 by halving and the atanh series: basic arithmetic only."""
     halvings = 0
     while x < 0.5:
         x *= 2.0
@@ -46,7 +46,7 @@ EXPONENTIAL: tuple[float, ...] = tuple(_minus_log((i + 0.5) / _STEPS) for i in r
 
 
 class SeededRandom:
-    """A stream of random numbers owned by one seed (an int, or a text such as a label)."""
+    """Stream of random numbers of one seed (an int, or a text such as a label)."""
 
     __slots__ = ("_seed", "_state")
 
@@ -55,34 +55,34 @@ class SeededRandom:
         self._state = self._seed
 
     def bits(self) -> int:
-        """The next 64 random bits."""
+        """Return the next 64 random bits."""
         self._state = z = (self._state + _GOLDEN) & _MASK
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
         return z ^ (z >> 31)
 
     def below(self, n: int) -> int:
-        """An int in 0 .. n-1; n must be positive and well under 2**64 (the bias is n / 2**64)."""
+        """Return an int in 0 .. n-1; n must be positive and well under 2**64 (the bias is n / 2**64)."""
         if n <= 0:
             raise ValueError(f"below({n}): the bound must be positive")
         return (self.bits() * n) >> 64
 
     def uniform(self) -> float:
-        """A float in [0, 1) with 53 random bits."""
+        """Return a float in [0, 1) with 53 random bits."""
         return (self.bits() >> 11) * (1.0 / (1 << 53))
 
     def chance(self, p: float) -> bool:
-        """True with probability p."""
+        """Return True with probability p."""
         return self.uniform() < p
 
     def choice(self, options: Sequence[T]) -> T:
-        """One of the options, each equally likely."""
+        """Return one of the options, each equally likely."""
         return options[self.below(len(options))]
 
     def exponential(self, mean: float) -> float:
-        """A waiting time of this mean; never zero, at most about nine times the mean."""
+        """Return a waiting time of this mean; never zero, at most about nine times the mean."""
         return mean * EXPONENTIAL[self.bits() >> 52]
 
     def fork(self, label: str) -> SeededRandom:
-        """An independent stream named by the label."""
+        """Return the independent stream of a label."""
         return SeededRandom(_text_seed(f"{self._seed}/{label}"))
