@@ -37,7 +37,7 @@ bench: $(READY)
 soak: $(READY) servers
 	$(BIN)/python -m tests.soak.run 1 1000
 	$(BIN)/python -m tests.soak.backfill 0 1000
-	$(BIN)/python -m tests.soak.floor 1 1000000
+	$(BIN)/python -m tests.soak.engine 1 1000000
 	$(BIN)/python -m tests.soak.orders steps 100000
 	$(BIN)/python -m tests.soak.orders 1 100000
 	OKEX_WS_KILL_LOOPS=1000 $(BIN)/pytest --timeout=7200 -m "long or loops"

@@ -1,4 +1,4 @@
-"""Queues: a naive matcher to check the trading floor's against: every price is a list of pieces, first come first.
+"""Queues: a naive matcher to check the trading engine's against: every price is a list of pieces, first come first.
 
 A piece is the market's own ([None, size]) or a client's order ([its id, size]). Nothing is indexed or counted ahead;
 whatever is asked is found by walking lists. SPOT only, nobody short of money.
@@ -40,7 +40,7 @@ class Queues:
         self.shown: dict[bool, dict[Decimal, Decimal]] = {True: {}, False: {}}
 
     def place(self, order: Order, new: NewOrder) -> Fills:
-        """An order the floor has taken: what it must have traded."""
+        """An order the engine has taken: what it must have traded."""
         buys = new.side == "buy"
         price = new.price if new.price is not None else Decimal("Infinity") if buys else ZERO
         resting = Resting(order.order_id, order.uid, buys, price, new.size, ZERO, new.order_type, new.self_trade)
@@ -57,7 +57,7 @@ class Queues:
         self._drop(order)
 
     def amend(self, order_id: str, size: Decimal | None, price: Decimal | None) -> Fills:
-        """An amendment the floor has taken."""
+        """An amendment the engine has taken."""
         order = self.orders[order_id]
         new_size = order.size if size is None else size
         if new_size <= order.filled:

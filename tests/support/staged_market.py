@@ -1,4 +1,4 @@
-"""A staged market for the trading floor's tests: books, prints, marks, bands and funding are what a test sets.
+"""A staged market for the trading engine's tests: books, prints, marks, bands and funding are what a test sets.
 
 Four instruments: BTC-USDT and ETH-USDT in coins, BTC-USDT-SWAP linear (0.01 BTC a contract), BTC-USD-SWAP inverse (100
 dollars a contract); tick 0.1, lot 0.01, least 0.01, unless a test changes the rows.
@@ -21,7 +21,7 @@ Levels = Sequence[tuple[str, str]]
 
 
 class StagedMarket:
-    """Implements Market as far as the floor looks at it."""
+    """Implements Market as far as the engine looks at it."""
 
     def __init__(self) -> None:
         self.start = START
@@ -30,8 +30,8 @@ class StagedMarket:
             for name in INSTRUMENTS
         }
         self.books: dict[str, dict[str, Any]] = {name: {"asks": [], "bids": [], "ts": "0"} for name in INSTRUMENTS}
-        self.tapes: dict[str, list[dict[str, Any]]] = {name: [] for name in INSTRUMENTS}
-        self.said: dict[tuple[str, str], dict[str, Any]] = {}
+        self.trades: dict[str, list[dict[str, Any]]] = {name: [] for name in INSTRUMENTS}
+        self.figures: dict[tuple[str, str], dict[str, Any]] = {}
         self.followed: list[str] = []
         self.reads = 0
         self._shown: dict[tuple[str, str], dict[Decimal, Decimal]] = {}
@@ -46,23 +46,23 @@ class StagedMarket:
         for name, levels in sides.items():
             self._shown[instrument, name] = {Decimal(price): Decimal(size) for price, size in levels}
 
-    def print(self, instrument: str, side: str, price: str, size: str) -> None:
+    def add_trade(self, instrument: str, side: str, price: str, size: str) -> None:
         """Publish a trade; side is the taker's."""
-        tape = self.tapes[instrument]
-        ids = {"instId": instrument, "tradeId": str(1 + len(tape)), "source": "0", "ts": stamp(START)}
-        tape.append({**ids, "px": price, "sz": size, "side": side})
+        trades = self.trades[instrument]
+        ids = {"instId": instrument, "tradeId": str(1 + len(trades)), "source": "0", "ts": stamp(START)}
+        trades.append({**ids, "px": price, "sz": size, "side": side})
 
     def set_mark(self, instrument: str, price: str) -> None:
         """Say a mark price."""
-        self.said["mark-price", instrument] = {"instId": instrument, "markPx": price}
+        self.figures["mark-price", instrument] = {"instId": instrument, "markPx": price}
 
     def set_band(self, instrument: str, highest: str, lowest: str) -> None:
         """Say a price band."""
-        self.said["price-limit", instrument] = {"instId": instrument, "buyLmt": highest, "sellLmt": lowest}
+        self.figures["price-limit", instrument] = {"instId": instrument, "buyLmt": highest, "sellLmt": lowest}
 
     def set_funding(self, instrument: str, rate: str, due: int, settled: str = "") -> None:
         """Say a funding rate; the settlement after `due` is eight hours later."""
-        self.said["funding-rate", instrument] = {
+        self.figures["funding-rate", instrument] = {
             "fundingRate": rate,
             "settFundingRate": settled,
             "fundingTime": stamp(due),
@@ -70,7 +70,7 @@ class StagedMarket:
         }
 
     def snapshot(self, channel: str, key: str) -> Publication | None:
-        row = self.said.get((channel, key))
+        row = self.figures.get((channel, key))
         return None if row is None else Publication(START, channel, key, [row])
 
     def instruments(self, inst_type: str) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ class StagedMarket:
         self.followed.append(instrument)
 
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
-        return self.tapes[instrument]
+        return self.trades[instrument]
 
     def deadline(self) -> int | None:
         return None
@@ -105,7 +105,7 @@ class StagedMarket:
     def knows(self, channel: str, key: str) -> bool:
         return key in INSTRUMENTS
 
-    def candles(self, instrument: str, bar: str) -> list[list[str]]:
+    def candles(self, instrument: str, period: str) -> list[list[str]]:
         return []
 
     def status(self) -> list[dict[str, Any]]:
@@ -125,9 +125,9 @@ def market_order(side: str, size: str, instrument: str = SPOT, **more: Any) -> N
 
 
 def staged(*uids: str, **more: Any) -> tuple[StagedMarket, Engine]:
-    """A market with empty books and a floor on it, with accounts of the usual funds."""
+    """A market with empty books and a engine on it, with accounts of the usual funds."""
     market = StagedMarket()
-    floor = Engine(market, seed=1, now=START, **more)
+    engine = Engine(market, seed=1, now=START, **more)
     for uid in uids or ("a", "b"):
-        floor.open_account(uid)
-    return market, floor
+        engine.open_account(uid)
+    return market, engine

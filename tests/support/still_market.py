@@ -45,7 +45,7 @@ class StillMarket:
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
         return []
 
-    def candles(self, instrument: str, bar: str) -> list[list[str]]:
+    def candles(self, instrument: str, period: str) -> list[list[str]]:
         return []
 
     def status(self) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
-"""The floor's laws over random operations: money, positions, priority. A million of them: python -m tests.soak.floor."""
+"""The engine's laws over random operations: money, positions, priority. A million of them: python -m tests.soak.engine."""
 
 from __future__ import annotations
 
 import pytest
-from tests.soak.floor import run
+from tests.soak.engine import run
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
@@ -16,6 +16,6 @@ def test_H3_money_positions_and_priority_hold_after_every_operation(seed: int) -
 
 def test_H2_the_same_seed_gives_the_same_fills() -> None:
     worlds = [run(7, 1_500, every=1_500) for _ in range(2)]
-    one, other = ([repr(e) for a in world.floor.accounts.values() for e in a.executions] for world in worlds)
+    one, other = ([repr(e) for a in world.engine.accounts.values() for e in a.executions] for world in worlds)
     assert one == other
     assert one

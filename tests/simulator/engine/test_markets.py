@@ -1,4 +1,4 @@
-"""The floor on real markets: a seeded one, where fills depend on the seed and the orders alone, and captures."""
+"""The engine on real markets: a seeded one, where fills depend on the seed and the orders alone, and captures."""
 
 from __future__ import annotations
 
@@ -32,52 +32,52 @@ def at_top(market: Market, instrument: str, side: str, depth: int = 1) -> Decima
 def trade_for(seconds: float, *, watch: bool = False) -> tuple[Engine, list[str]]:
     """Two accounts quote and take on a seeded market every 200 ms; every happening as text."""
     market = SeededMarket(11, start=START, instruments=[SPOT, SWAP])
-    floor = Engine(market, seed=3, now=START)
-    told: list[str] = []
+    engine = Engine(market, seed=3, now=START)
+    changes: list[str] = []
     if watch:
         for channel in WATCHED:
             market.watch(channel, SPOT)
             market.watch(channel, SWAP)
     for uid in ("a", "b"):
-        floor.open_account(uid)
+        engine.open_account(uid)
     turn, following = 0, START
     while True:
         due = min(market.deadline() or following, following)
         if due > START + round(seconds * SECOND):
-            return floor, told
+            return engine, changes
         if due == following and (market.deadline() or due) > due:
             following += SECOND // 5
             turn += 1
-            quote(floor, market, turn, due)
+            quote(engine, market, turn, due)
         else:
             market.advance(due)
-            floor.advance(due)
-        told += [repr(each) for each in floor.take()]
+            engine.advance(due)
+        changes += [repr(each) for each in engine.take()]
 
 
-def quote(floor: Engine, market: Market, turn: int, now: int) -> None:
+def quote(engine: Engine, market: Market, turn: int, now: int) -> None:
     instrument, mode = ((SPOT, "cash"), (SWAP, "cross"))[turn % 2]
     uid, side = ("a", "b")[turn // 2 % 2], ("buy", "sell")[turn // 4 % 2]
-    for order in floor.open_orders(uid)[:-6]:
-        floor.cancel(uid, order, now)
+    for order in engine.open_orders(uid)[:-6]:
+        engine.cancel(uid, order, now)
     size = Decimal("0.02") if mode == "cash" else Decimal(2)
     price = at_top(market, instrument, side, 1 + turn % 3)
-    floor.place(uid, NewOrder(instrument, side, "limit", size, price, trade_mode=mode), now)
+    engine.place(uid, NewOrder(instrument, side, "limit", size, price, trade_mode=mode), now)
     if turn % 5 == 0:
         across = at_top(market, instrument, "sell" if side == "buy" else "buy", 3)
-        floor.place(uid, NewOrder(instrument, side, "ioc", size * 30, across, trade_mode=mode), now)
+        engine.place(uid, NewOrder(instrument, side, "ioc", size * 30, across, trade_mode=mode), now)
 
 
 def test_H2_the_same_seed_and_orders_give_the_same_fills_whoever_watches() -> None:
-    floor, told = trade_for(20)
-    makers = [e for uid in floor.accounts for e in floor.executions(uid) if e.liquidity == "M"]
+    engine, changes = trade_for(20)
+    makers = [e for uid in engine.accounts for e in engine.executions(uid) if e.liquidity == "M"]
     assert len(makers) > 10
-    assert trade_for(20)[1] == told
-    assert trade_for(20, watch=True)[1] == told
+    assert trade_for(20)[1] == changes
+    assert trade_for(20, watch=True)[1] == changes
 
 
 def test_H2_another_process_fills_alike() -> None:
-    _, told = trade_for(3)
+    _, changes = trade_for(3)
     code = "from tests.simulator.engine.test_markets import trade_for; import json; print(json.dumps(trade_for(3)[1]))"
     found = subprocess.run(
         [sys.executable, "-c", code],
@@ -86,14 +86,14 @@ def test_H2_another_process_fills_alike() -> None:
         check=True,
         text=True,
     )
-    assert json.loads(found.stdout) == told
+    assert json.loads(found.stdout) == changes
 
 
-def test_seeded_market_money_is_conserved_and_trade_ids_are_the_floors_own() -> None:
-    floor, _ = trade_for(5)
-    assert floor.books.totals() == {"USDT": 200_000, "BTC": 20, "ETH": 200, "USDC": 200_000}
+def test_seeded_market_money_is_conserved_and_trade_ids_are_the_engines_own() -> None:
+    engine, _ = trade_for(5)
+    assert engine.books.totals() == {"USDT": 200_000, "BTC": 20, "ETH": 200, "USDC": 200_000}
     public = {match["tradeId"] for match in SeededMarket(11, start=START, instruments=[SPOT]).matches(SPOT)}
-    ids = [str(e.trade_id) for uid in floor.accounts for e in floor.executions(uid)]
+    ids = [str(e.trade_id) for uid in engine.accounts for e in engine.executions(uid)]
     assert ids
     assert not public & set(ids)
 
@@ -133,69 +133,69 @@ def test_following_a_capture_starts_its_clock_and_its_trades_unheard() -> None:
         push = {"arg": {"channel": channel, "instId": "A-B"}, **action, "data": [row]}
         lines.append(json.dumps({"dir": "in", "recv_ts": at, "raw": json.dumps(push)}))
     market = CaptureMarket(lines, start=START)
-    floor = Engine(market, now=START)
-    floor.open_account("a", {"B": Decimal(1000)})
+    engine = Engine(market, now=START)
+    engine.open_account("a", {"B": Decimal(1000)})
     assert market.origin is None
-    order = floor.place("a", NewOrder("A-B", "buy", "limit", Decimal(4), Decimal(10)), START)
+    order = engine.place("a", NewOrder("A-B", "buy", "limit", Decimal(4), Decimal(10)), START)
     assert order.ahead == 2
     market.watch("trades", "A-B")
     assert len(market.advance(START + SECOND)) == 1
-    floor.advance(START + SECOND)
+    engine.advance(START + SECOND)
     assert order.filled == 1, "two channels of the same trade are one trade"
     assert market.shown("A-B", "asks", Decimal("10.10")) == 1
 
 
 def test_funding_is_settled_at_the_seeded_markets_time() -> None:
     market = SeededMarket(5, start=START, instruments=["ETH-USDT-SWAP"], rate=0.01, levels=20)
-    floor = Engine(market, now=START)
-    floor.open_account("a")
-    floor.place("a", NewOrder("ETH-USDT-SWAP", "buy", "market", Decimal(1), trade_mode="cross"), START)
-    due = floor.deadline()
+    engine = Engine(market, now=START)
+    engine.open_account("a")
+    engine.place("a", NewOrder("ETH-USDT-SWAP", "buy", "market", Decimal(1), trade_mode="cross"), START)
+    due = engine.deadline()
     assert due is not None
     assert due % (4 * 3600 * SECOND) == 0
     market.advance(due - 1)
-    floor.advance(due - 1)
-    before = floor.accounts["a"].balances["USDT"].cash
-    assert floor.accounts["a"].positions["ETH-USDT-SWAP", "net"].funding == 0
+    engine.advance(due - 1)
+    before = engine.accounts["a"].balances["USDT"].cash
+    assert engine.accounts["a"].positions["ETH-USDT-SWAP", "net"].funding == 0
     market.advance(due)
-    floor.advance(due)
+    engine.advance(due)
     snapshot = market.snapshot("funding-rate", "ETH-USDT-SWAP")
     assert snapshot is not None
-    rate, mark = Decimal(snapshot.rows[0]["settFundingRate"]), floor.mark("ETH-USDT-SWAP")
+    rate, mark = Decimal(snapshot.rows[0]["settFundingRate"]), engine.mark("ETH-USDT-SWAP")
     assert mark is not None
-    paid = floor.accounts["a"].positions["ETH-USDT-SWAP", "net"].funding
+    paid = engine.accounts["a"].positions["ETH-USDT-SWAP", "net"].funding
     assert paid == -(mark * Decimal("0.1") * rate)
-    assert floor.accounts["a"].balances["USDT"].cash == before + paid
-    assert floor.deadline() == due + 4 * 3600 * SECOND
+    assert engine.accounts["a"].balances["USDT"].cash == before + paid
+    assert engine.deadline() == due + 4 * 3600 * SECOND
 
 
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="no captures: ../shared/corpora is not there")
 def test_a_capture_fills_resting_orders_by_its_own_trades() -> None:
     market, instrument = tradable_capture()
-    floor = Engine(market, now=START)
+    engine = Engine(market, now=START)
     currencies = {name: Decimal(10**9) for name in (*instrument.split("-")[:2], "USDT", "BTC", "USDC")}
-    floor.open_account("a", currencies)
-    mode = "cash" if floor.terms(instrument).is_spot else "cross"
-    lot = floor.terms(instrument).lot or Decimal(1)
-    least = max(lot, floor.terms(instrument).least or lot)
+    engine.open_account("a", currencies)
+    mode = "cash" if engine.terms(instrument).is_spot else "cross"
+    lot = engine.terms(instrument).lot or Decimal(1)
+    least = max(lot, engine.terms(instrument).least or lot)
     for side in ("buy", "sell"):
         price = at_top(market, instrument, side)
-        floor.place("a", NewOrder(instrument, side, "limit", least, price, trade_mode=mode), START)
+        engine.place("a", NewOrder(instrument, side, "limit", least, price, trade_mode=mode), START)
     now, refused = START, 0
     while (due := market.deadline()) is not None:
         now = due
         market.advance(now)
-        floor.advance(now)
+        engine.advance(now)
         for side in ("buy", "sell"):
-            if not any(order.side == side for order in floor.open_orders("a")):
+            if not any(order.side == side for order in engine.open_orders("a")):
                 try:
-                    floor.place(
+                    engine.place(
                         "a", NewOrder(instrument, side, "limit", least, at_top(market, instrument, side), trade_mode=mode), now
                     )
                 except (ApiError, IndexError):
                     refused += 1
-    assert [e.liquidity for e in floor.executions("a")].count("M") > 0
-    assert {c: t for c, t in floor.books.totals().items() if t} == currencies
+    assert [e.liquidity for e in engine.executions("a")].count("M") > 0
+    assert {c: t for c, t in engine.books.totals().items() if t} == currencies
 
 
 def tradable_capture() -> tuple[CaptureMarket, str]:

@@ -151,17 +151,17 @@ def test_while_a_leg_is_suspended_its_spread_neither_trades_nor_takes_orders() -
 
 def test_what_rests_binds_what_both_legs_need_until_it_fills_or_ends() -> None:
     trader = listening()
-    floor = trader.venue.floor
-    free = {name: floor.available("44", name) for name in ("BTC", "USDT")}
+    engine = trader.venue.floor
+    free = {name: engine.available("44", name) for name in ("BTC", "USDT")}
 
     def bound() -> dict[str, Decimal]:
-        return {name: free[name] - floor.available("44", name) for name in free}
+        return {name: free[name] - engine.available("44", name) for name in free}
 
     trader.ask("sprd-order", order(sz="1"))
-    mark, leverage = floor.mark(SWAP), floor.leverage("44", SWAP)
+    mark, leverage = engine.mark(SWAP), engine.leverage("44", SWAP)
     assert mark is not None
     assert bound() == {"BTC": Decimal(1), "USDT": mark / leverage}, "a buyer sells the first leg"
-    assert floor.frozen("44", "BTC") == 1
+    assert engine.frozen("44", "BTC") == 1
     trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "4"})
     assert bound() == {"BTC": Decimal(4), "USDT": 4 * mark / leverage}
     assert trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "99"})["data"][0]["sCode"] == "51008"

@@ -20,12 +20,10 @@ from okex_ws.simulator.market.base import (
     MILLISECOND,
     MINUTE,
     SECOND,
-    PriceScale,
     Publication,
     checksum,
-    decimal_text,
 )
-from okex_ws.simulator.market.calendar import CANDLE_PERIODS, candle_period, closing, opening
+from okex_ws.simulator.market.calendar import CANDLE_PERIODS, opening
 from okex_ws.simulator.market.reference import TYPES, default_listings, far_expiry
 from okex_ws.simulator.market.seeded import SeededMarket
 
@@ -470,43 +468,3 @@ def test_a_second_watch_of_a_fast_book_starts_from_its_snapshot() -> None:
     after = market.snapshot("books-l2-tbt", SPOT)
     assert before is not None
     assert before == after
-
-
-def test_bars_open_where_okx_opens_them() -> None:
-    # 2026-09-21 14:13:20 UTC, a Monday; 22:13:20 in UTC+8.
-    def text(bar: str) -> int:
-        return (opening(START, bar) - opening(START, "1Dutc")) // MINUTE
-
-    assert text("1m") == 14 * 60 + 13
-    assert text("4H") == 12 * 60
-    assert text("6H") == 10 * 60
-    assert text("6Hutc") == 12 * 60
-    assert text("12H") == 4 * 60
-    assert text("1D") == -8 * 60
-    assert text("1Wutc") == 0
-    assert text("1W") == -8 * 60
-    assert text("1Mutc") == -20 * 24 * 60
-    assert text("3Mutc") == -(20 + 31 + 31) * 24 * 60
-    assert closing(START, "1Mutc") - opening(START, "1Mutc") == 30 * 24 * HOUR
-    for bar in CANDLE_PERIODS:
-        assert opening(START, bar) <= START < closing(START, bar)
-        assert opening(closing(START, bar), bar) == closing(START, bar)
-        assert opening(closing(START, bar) - 1, bar) == opening(START, bar)
-
-
-def test_texts_and_names() -> None:
-    assert PriceScale("0.0005").text(3) == "0.0015"
-    assert PriceScale("0.1").text(600_000) == "60000"
-    assert PriceScale("0.1").text(-12) == "-1.2"
-    assert PriceScale("5").text(3) == "15"
-    assert decimal_text(1, 9) == "0.000000001"
-    assert candle_period("candle1m") == ("candle", "1m")
-    assert candle_period("mark-price-candle3Mutc") == ("mark-price-candle", "3Mutc")
-    assert candle_period("candle6M") is None
-
-
-def test_checksum_vectors() -> None:
-    bids, asks = [["3366.1", "7"], ["3366", "6"]], [["3366.8", "9"], ["3368", "8"]]
-    assert checksum(bids, asks) == -1881014294
-    assert checksum(bids[:1], [*asks, ["3372", "8"]]) == 831078360
-    assert checksum([], []) == 0
