@@ -24,7 +24,7 @@ from okex_ws.client.status import ClientStatus
 from okex_ws.client.stream import Policy, Stream
 from okex_ws.core.core import ClientCore
 from okex_ws.core.effects import FetchBook, FetchClock
-from okex_ws.core.inputs import BookFetched, ClockMeasured, Input, Observer, Tap, Tapped
+from okex_ws.core.inputs import BookFetched, ClockMeasured, Input, Tap, Tapped
 from okex_ws.dialects import dialect as spoken
 from okex_ws.dialects import named_in
 from okex_ws.events import Dropped, Event
@@ -101,7 +101,6 @@ class Client(Ordering):
         open_within_s: float = 10.0,
         seed: int | None = None,
         tap: Tap | None = None,
-        observer: Observer | None = None,
         dialect: str = "v5",
         trading: Trading | None = None,
     ) -> None:
@@ -146,7 +145,7 @@ class Client(Ordering):
             backoff_s=backoff_s,
             server_clock=self._server_clock,
             keeps_books=keep_books,
-            observer=Tapped(tap) if tap is not None else observer,
+            observer=Tapped(tap) if tap is not None else None,
         )
         self._connections = Connections(
             self.core,
@@ -336,10 +335,9 @@ class Client(Ordering):
         return self.hub.tracker.status(
             self._clock.now(),
             events=self.event_count,
-            connects=self.core.connects,
+            core=self.core,
             drivers=self._connections.drivers.values(),
             streams=self.hub.streams,
-            books=self.books,
         )
 
     @property

@@ -14,9 +14,9 @@ import msgspec
 
 from okex_ws.client.connection import Driver
 from okex_ws.client.stream import Stream
+from okex_ws.core.core import ClientCore
 from okex_ws.events import Connected, Disconnected, Event, Gap, Push, Refused, Subscribed, Unsubscribed
-from okex_ws.market import Books, BookState
-from okex_ws.protocol.pacing import Window
+from okex_ws.market import BookState
 from okex_ws.protocol.session import Session
 
 SAMPLES = 1_000
@@ -140,19 +140,20 @@ class StatusTracker:
                 since = self._opened.get((line.name, number), 0)
                 yield SocketStatus(line.name, line.url, number, since, driver.frame_count, driver.byte_count, left)
 
-    def subscriptions(self, drivers: Iterable[Driver], now: int) -> Iterator[SubscriptionStatus]:
-        """Subscriptions of these lines, with their states."""
-        for driver in drivers:
-            line = driver.line
-            chains = {chain.subscription: chain for chain in line.chains.all()}
-            for item in line.subscriptions:
-                answer = self._answers.get((line.name, item.channel, item.key), "pending")
+    def subscriptions(self, core: ClientCore, now: int) -> Iterator[SubscriptionStatus]:
+        """Subscriptions of a core, with their states."""
+        for shard in core.plan.shards:
+            line = core.lines.get(shard.name)
+            chains = {chain.subscription: chain for chain in line.chains.all()} if line is not None else {}
+            for item in shard.subscriptions:
+                answer = self._answers.get((shard.name, item.channel, item.key), "pending")
                 chain = chains.get(item)
                 last = chain.last if chain is not None else 0
                 state: State = "live" if last and answer == "pending" else answer
-                if state == "live" and (not line.is_open or (chain is not None and chain.broken_since)):
+                is_open = line is not None and line.is_open
+                if state == "live" and (not is_open or (chain is not None and chain.broken_since)):
                     state = "stale"
-                yield SubscriptionStatus(line.name, item.channel, item.key, state, now - last if last else None)
+                yield SubscriptionStatus(shard.name, item.channel, item.key, state, now - last if last else None)
 
     def latency(self) -> LatencyStatus | None:
         """Latency of the recent market data that came by push."""
@@ -168,10 +169,9 @@ class StatusTracker:
         now: int,
         *,
         events: int,
-        connects: Window,
+        core: ClientCore,
         drivers: Iterable[Driver],
         streams: Iterable[Stream[Event]],
-        books: Books,
     ) -> ClientStatus:
         """Put a ClientStatus together."""
         drivers = list(drivers)
@@ -179,15 +179,15 @@ class StatusTracker:
             now=now,
             events=events,
             gaps=self.gaps,
-            connects_left=connects.left(now),
+            connects_left=core.connects.left(now),
             sockets=tuple(self.sockets(drivers, now)),
-            subscriptions=tuple(self.subscriptions(drivers, now)),
+            subscriptions=tuple(self.subscriptions(core, now)),
             latency=self.latency(),
             streams=tuple(
                 StreamStatus(each.name, each.policy.value, each.size, len(each), each.dropped, each.conflated) for each in streams
             ),
             books=tuple(
                 BookStatus(book.channel, book.instrument, book.state, now - book.ts_recv if book.ts_recv else None)
-                for book in books
+                for book in core.books
             ),
         )

@@ -109,7 +109,8 @@ class Recorder:
                 segment_bytes=segment_bytes,
             )
             self.tables = TableWriter(folder, self.name, flush_s=table_flush_s)
-            self.client = make_client(observer=self, seed=seed, **options)
+            self.client = make_client(seed=seed, **options)
+            self.client.core.observer = self
             self.client.core.restart = Restart()
             may_ask = fetches_back and self.client.dialect.has_rest
             self.backfill = Backfill(self.client, since=since, seed=seed) if may_ask else None
