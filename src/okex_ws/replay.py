@@ -123,7 +123,7 @@ class Replay:
         due = chains.deadline
         verdicts = chains.expire(due) if due is not None and due <= record.ts else []
         is_binary = record.kind == "binary"
-        heard = dialect.heard(dialect.noted(record.text)[1] if is_binary else record.text)
+        heard = dialect.subscriptions_in(dialect.noted(record.text)[1] if is_binary else record.text)
         for subscription in heard:
             session.adopt(subscription)
         receive = session.receive_binary if is_binary else session.receive

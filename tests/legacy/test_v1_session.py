@@ -414,7 +414,7 @@ def test_contracts_are_whole_and_ids_are_ids() -> None:
     with pytest.raises(orders.NoRequestError, match=r"size is 1.5; contracts are whole"):
         orders.place("BTC-USD-QUARTER", "buy", Decimal("1.5"), Decimal(1), position_side="long")
     for ask in (orders.cancel, orders.query):
-        with pytest.raises(orders.NoRequestError, match="is no id of an order"):
+        with pytest.raises(orders.NoRequestError, match="is not an order id"):
             ask("BTC-USDT", "7&symbol=eth_usdt")
 
 

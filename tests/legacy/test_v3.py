@@ -37,7 +37,7 @@ from okex_ws.events import (
 )
 from okex_ws.legacy.deflate import deflated
 from okex_ws.legacy.frames import Acked, Failed, LegacyLoginAnswer, Pong, Rows
-from okex_ws.legacy.v3 import V3Session, heard, literal, meaning, subscription
+from okex_ws.legacy.v3 import V3Session, literal, meaning, subscription, subscriptions_in
 from okex_ws.legacy.v3.wire import codes, requests
 from okex_ws.legacy.v3.wire.messages import frames_of
 from okex_ws.market import Books
@@ -142,7 +142,7 @@ def test_every_table_of_the_pages_goes_both_ways(name: str) -> None:
         ("trades", "BTC", "not an instrument"),
         ("funding-rate", "BTC-USD-190329", "V3 has no funding-rate of BTC-USD-190329, which is futures"),
         ("candle7m", "BTC-USDT", "did you mean candle"),
-        ("instruments", "SPOT", "V3 tells instruments of FUTURES"),
+        ("instruments", "SPOT", "V3 has instruments of FUTURES"),
     ],
 )
 def test_what_V3_cannot_serve_is_told_before_anything_is_sent(name: str, key: str | None, words: str) -> None:
@@ -388,7 +388,7 @@ def test_rows_of_several_instruments_go_to_their_own_subscriptions() -> None:
     both = f'{{"table":"spot/trade","data":[{trade.format(1, "BTC-USDT")},{trade.format(1, "ETH-USDT")}]}}'
     events = told(both, "spot/trade:BTC-USDT", "spot/trade:ETH-USDT")
     assert [event.instrument for event in events if isinstance(event, Trade)] == ["BTC-USDT", "ETH-USDT"]
-    assert [str(item) for item in heard(both.encode())] == ["trades BTC-USDT", "trades ETH-USDT"]
+    assert [str(item) for item in subscriptions_in(both.encode())] == ["trades BTC-USDT", "trades ETH-USDT"]
     bad = both.replace('"price":"1"', '"price":"?"', 1)
     first, second = told(bad, "spot/trade:BTC-USDT", "spot/trade:ETH-USDT")
     assert isinstance(first, Malformed)

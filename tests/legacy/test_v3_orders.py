@@ -103,7 +103,7 @@ def test_an_order_V3_cannot_say_is_told_before_it_is_sent(arguments: tuple[Any, 
 @pytest.mark.parametrize("order_id", ["", "a b&c=1", "../x", "7?instrument_id=ETH-USDT", "é"])
 def test_what_is_no_id_does_not_get_into_a_signed_path(order_id: str) -> None:
     for ask in (orders.cancel, orders.query):
-        with pytest.raises(orders.NoRequestError, match="is no id of an order"):
+        with pytest.raises(orders.NoRequestError, match="is not an order id"):
             ask("BTC-USDT", order_id)
 
 

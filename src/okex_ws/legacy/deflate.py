@@ -1,6 +1,6 @@
-"""Deflate as V1 and V3 use it: a binary frame is one raw deflate stream of its own, without header and with its final block.
+"""Deflate of V1 and V3: a binary frame is one raw deflate stream, without a header and with its final block.
 
-Source: RFC 1951; every one of 12,547 recorded V3 frames is what `deflated` makes of its text, byte for byte.
+Source: RFC 1951; for each of 12,547 recorded V3 frames, `deflated` makes the same bytes of its text.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import zlib
 from okex_ws.wire.frames import MAX_FRAME, FrameError
 
 RAW = -15
-"""zlib's window size for a stream without header."""
+"""zlib's window size for a stream without a header."""
 
 
 def inflated(frame: bytes, most: int = MAX_FRAME) -> bytes:
-    """The text in a frame. Raises FrameError when it is not exactly one stream, or holds more than `most` bytes."""
+    """Return the text of a frame. Raises FrameError if it is not exactly one stream, or holds more than `most` bytes."""
     stream = zlib.decompressobj(RAW)
     try:
         text = stream.decompress(frame, most + 1)
@@ -30,18 +30,18 @@ def inflated(frame: bytes, most: int = MAX_FRAME) -> bytes:
 
 
 def deflated(text: bytes) -> bytes:
-    """The frame the server makes of a text."""
+    """Return the frame that the server makes of a text."""
     stream = zlib.compressobj(1, zlib.DEFLATED, RAW, 8)
     return stream.compress(text) + stream.flush()
 
 
 def noted(frame: bytes) -> tuple[str, bytes]:
-    """How a journal keeps a frame: the text, if the frame can be made of it again, else the frame itself."""
+    """Return the form of a frame in a journal: its text if the frame can be made from it again, else the frame itself."""
     try:
         text = inflated(frame)
     except FrameError:
         return "binary", frame
-    # A text that quotes a login back goes as text in any case: only there what is secret can be taken out.
+    # A text that quotes a login is always kept as text: only there secrets can be removed.
     return ("deflated", text) if deflated(text) == frame or b"login" in text else ("binary", frame)
 
 

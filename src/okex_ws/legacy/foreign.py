@@ -1,4 +1,4 @@
-"""Errors of a server that speaks another dialect: each has its own shape, so the server can be told by it."""
+"""Errors of a server that speaks another dialect: the shape of the error shows the dialect."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from typing import Any
 
 from okex_ws.legacy.frames import Foreign
 
-_QUOTED = "a request to log in, which is not repeated here"  # of an error that would quote one
+_QUOTED = "a request to log in, which is not repeated here"  # replaces the text of an error that quotes one
 
 
-def foreign(told: Any, own: str) -> Foreign | None:
-    """An error in V1's, V3's or V5's shape, read by a session that speaks `own`; None for anything else."""
-    name, code, message = _error(told)
+def foreign(message: Any, own: str) -> Foreign | None:
+    """Return an error in the shape of another dialect than `own`; None for anything else."""
+    name, code, text = _error(message)
     if not name or name == own:
         return None
-    said = _QUOTED if "login" in message else message
-    return Foreign(code, f"the server speaks {name} ({said}); give dialect {name.lower()}, or the URL of one that speaks {own}")
+    shown = _QUOTED if "login" in text else text
+    return Foreign(code, f"the server speaks {name} ({shown}); give dialect {name.lower()}, or the URL of one that speaks {own}")
 
 
-def _error(told: Any) -> tuple[str, str, str]:
-    """(dialect, code, message); "" where it is no error."""
-    if isinstance(told, list) and told and isinstance(told[0], dict):
-        data = told[0].get("data")
+def _error(message: Any) -> tuple[str, str, str]:
+    """Return (dialect, code, text); "" if the message is not an error."""
+    if isinstance(message, list) and message and isinstance(message[0], dict):
+        data = message[0].get("data")
         if isinstance(data, dict) and "error_code" in data:
             return "V1", str(data["error_code"]), str(data.get("error_msg", ""))
-    elif isinstance(told, dict) and told.get("event") == "error":
-        if "errorCode" in told:
-            return "V3", str(told["errorCode"]), str(told.get("message", ""))
-        if "code" in told:
-            return "V5", str(told["code"]), str(told.get("msg", ""))
+    elif isinstance(message, dict) and message.get("event") == "error":
+        if "errorCode" in message:
+            return "V3", str(message["errorCode"]), str(message.get("message", ""))
+        if "code" in message:
+            return "V5", str(message["code"]), str(message.get("msg", ""))
     return "", "", ""

@@ -1,4 +1,4 @@
-"""Frames: what a message of a dead dialect says, in words both dialects share."""
+"""Frames: messages of V1 and V3 in one common form."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from okex_ws.events import Event
 
 
 class Pong(msgspec.Struct):
-    """The answer to our ping."""
+    """Answer to our ping."""
 
 
 class Acked(msgspec.Struct):
-    """A subscription begins, or ends; name: the dialect's own channel name."""
+    """Begin or end of a subscription; name: the dialect's channel name."""
 
     name: str
     is_subscribe: bool
 
 
 class LegacyLoginAnswer(msgspec.Struct):
-    """The server's word on our login; code "0": accepted."""
+    """Answer to our login; code "0": accepted."""
 
     code: str
     message: str
 
 
 class Failed(msgspec.Struct):
-    """An error. name: the channel it is about, "" where it does not say."""
+    """Error. name: its channel, "" if it names none."""
 
     code: str
     message: str
@@ -34,14 +34,14 @@ class Failed(msgspec.Struct):
 
 
 class Rows(msgspec.Struct):
-    """Data. names: the channels it may be a push of, the likeliest first: V3 does not say which was asked for."""
+    """Data. names: the channels it may belong to, the likeliest first: V3 does not name the subscription."""
 
     names: tuple[str, ...]
     events: list[Event]
 
 
 class Replied(msgspec.Struct):
-    """The answer to a request to trade, which carries no id; name: the request's channel."""
+    """Answer to an order request, without an id; name: the request's channel."""
 
     name: str
     code: str
@@ -51,21 +51,21 @@ class Replied(msgspec.Struct):
 
 
 class Foreign(msgspec.Struct):
-    """An error of a server that speaks another dialect; message: what to change."""
+    """Error of a server that speaks another dialect; message: the change to make."""
 
     code: str
     message: str
 
 
 class Bad(msgspec.Struct):
-    """Rows that cannot be read, of a channel that is known."""
+    """Unreadable rows of a known channel."""
 
     name: str
     reason: str
 
 
 class Unknown(msgspec.Struct):
-    """Sound JSON of no known shape; raw: as it came."""
+    """Valid JSON of no known shape; raw: the original bytes."""
 
     raw: bytes
 
@@ -74,7 +74,7 @@ Frame = Pong | Acked | LegacyLoginAnswer | Failed | Rows | Replied | Foreign | B
 
 
 def why(error: Exception) -> str:
-    """What is wrong with rows, in words, of what reading them raised."""
+    """Return the reason why rows are unreadable, from the exception raised."""
     match error:
         case KeyError(args=(missing, *_)):
             return f"{missing!r} is missing, or stands for nothing known"

@@ -1,4 +1,4 @@
-"""Numbers as the dialects write them: texts or JSON numbers by era, with commas here and there, "0" where there is nothing."""
+"""Numbers of V1 and V3: texts or JSON numbers by era, sometimes with commas, "0" for none."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?", re.ASCII)
 
 
 def text(value: Any) -> str:
-    """A number's own text: what a JSON number was written as, no commas."""
+    """Return the text of a number as it was written, without commas."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"{value!r} is no number")
     return str(value).replace(",", "")
 
 
 def _number(value: Any) -> str:
-    """The text of what is a number; Python would take a good deal more for one."""
+    """Return the text of a number. Python's own parsers accept more forms."""
     found = text(value)
     if _NUMBER.fullmatch(found) is None:
         raise ValueError(f"{value!r} is no number")
@@ -26,7 +26,7 @@ def _number(value: Any) -> str:
 
 
 def public(value: Any) -> float:
-    """A public number. Raises ValueError for what is none, NaN and Infinity included."""
+    """Return a public number. Raises ValueError for anything else, also for NaN and Infinity."""
     number = float(_number(value))
     if not isfinite(number):
         raise ValueError(f"{value!r} is no number")
@@ -34,7 +34,7 @@ def public(value: Any) -> float:
 
 
 def amount(value: Any) -> float:
-    """A public number that is not below zero: a price or a size."""
+    """Return a public number that is not below zero: a price or a size."""
     number = public(value)
     if number < 0:
         raise ValueError(f"{value!r} is below 0")
@@ -42,22 +42,22 @@ def amount(value: Any) -> float:
 
 
 def known(value: Any) -> float | None:
-    """A public number that may not be there."""
+    """Return a public number, or None if it is absent."""
     return None if value in (None, "") else public(value)
 
 
 def own(value: Any) -> Decimal | None:
-    """A number of our own, exact; None where there is none."""
+    """Return an account's number exactly; None if it is absent."""
     if value in (None, ""):
         return None
     return Decimal(_number(value))
 
 
 def nonzero(value: Any) -> Decimal | None:
-    """A number of our own where 0 stands for none: an average of no fill, the price of a market order."""
+    """Return an account's number; 0 means none, for example the average price without a fill."""
     return own(value) or None
 
 
 def whole(value: Any) -> int:
-    """An id, a time or a code; recordings have 1.0 for 1."""
+    """Return an id, a time or a code; recordings have 1.0 for 1."""
     return int(_number(value).removesuffix(".0"))

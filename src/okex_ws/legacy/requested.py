@@ -1,4 +1,4 @@
-"""What an order request may ask for in either dialect: numbers above zero, ids that are nothing but ids."""
+"""Checks of order requests in both dialects: numbers above zero, ids without other characters."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class NoRequestError(OkexError, ValueError):
-    """A request the dialect cannot say; the text says what to change."""
+    """The dialect has no such request; the text names the change to make."""
 
 
 def positive(name: str, number: Decimal, *, is_whole: bool = False) -> str:
-    """A size or a price as it is written. Raises NoRequestError."""
+    """Return a size or a price as text. Raises NoRequestError."""
     if not number.is_finite() or number <= 0:
         raise NoRequestError(f"{name} is {number}; give a number above 0")
     if is_whole and number != number.to_integral_value():
@@ -24,7 +24,7 @@ def positive(name: str, number: Decimal, *, is_whole: bool = False) -> str:
 
 
 def identity(order_id: str) -> str:
-    """An order's id, theirs or ours, as it goes into what is signed. Raises NoRequestError."""
+    """Return an order id, OKX's or ours, for the signed request. Raises NoRequestError."""
     if _ID.fullmatch(order_id) is None:
-        raise NoRequestError(f"{order_id!r} is no id of an order")
+        raise NoRequestError(f"{order_id!r} is not an order id")
     return order_id

@@ -1,4 +1,4 @@
-"""Times as the dialects write them, as ms UTC: V1's wall clock of Shanghai without a date, V3's ISO 8601."""
+"""Times of V1 and V3 as ms UTC: V1 sends Shanghai's wall clock without a date, V3 ISO 8601."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import re
 
 DAY = 86_400_000
 SHANGHAI = 8 * 3_600_000
-"""China's clock is ahead of UTC by as much, the whole year."""
+"""Offset of China's clock from UTC, the whole year."""
 
 SNOWFLAKE_EPOCH = 1_514_736_000_000
-"""What a snowflake id counts its milliseconds from: 2018 began in Shanghai."""
+"""Epoch of the milliseconds in a snowflake id: the beginning of 2018 in Shanghai."""
 AGREES_WITHIN = 5_000
-"""How far an id's time may be from the row's, ms: seconds are cut off, and the id is made a little earlier."""
+"""Largest difference between an id's time and the row's, ms: seconds are truncated, and the id is made a little earlier."""
 COUNTED_BELOW = DAY << 16
-"""Smaller ids are plain counters, of spot and of 2017: as snowflakes all of them would be of one midnight, and agree with it."""
+"""Smaller ids are plain counters, of spot and of 2017: read as snowflakes, all of them would lie near one midnight."""
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d)", re.ASCII)
 _ISO = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,9}))?Z", re.ASCII)
 
 
 def snowflake_ms(number: int) -> int:
-    """When a snowflake id was made; for ids that are plain counters it says nothing."""
+    """Return the time of a snowflake id; for plain counters it has no meaning."""
     return (number >> 16) + SNOWFLAKE_EPOCH
 
 
 def trade_ms(clock: str, trade_id: int, now_ms: int) -> int:
-    """When a V1 trade was made: by its id where that agrees with its HH:MM:SS, else on the day nearest to its arrival.
+    """Return the time of a V1 trade: of its id if that agrees with its HH:MM:SS, else on the day nearest to its arrival.
 
-    Raises ValueError when the text is no time.
+    Raises ValueError if the text is not a time.
     """
     found = _CLOCK.fullmatch(clock)
     if found is None:
@@ -48,7 +48,7 @@ def trade_ms(clock: str, trade_id: int, now_ms: int) -> int:
 
 
 def iso_ms(text: str) -> int:
-    """ms UTC of "2021-04-17T16:49:03.207Z". Raises ValueError for anything else."""
+    """Return ms UTC of a text such as "2021-04-17T16:49:03.207Z". Raises ValueError for anything else."""
     found = _ISO.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no time in UTC")
@@ -60,15 +60,15 @@ def iso_ms(text: str) -> int:
 
 
 def day_ms(year: int, month: int, day: int) -> int:
-    """When a day begins in UTC, by the Gregorian calendar, with years that begin in March."""
+    """Return the beginning of a day in UTC, by the Gregorian calendar; years begin in March here."""
     year -= month <= 2
     since_march = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     return (365 * year + year // 4 - year // 100 + year // 400 + since_march - 719_468) * DAY
 
 
 def year_of(month: int, day: int, after_ms: int) -> int:
-    """The year of the first such day that is not over at `after_ms`, in UTC."""
-    year = 1970 + after_ms // 31_556_952_000 - 1  # of 365.2425 days: about new year that may be one too many
+    """Return the year of the first such day that ends after `after_ms`, in UTC."""
+    year = 1970 + after_ms // 31_556_952_000 - 1  # by 365.2425 days: near new year this may be one too many
     while day_ms(year, month, day) + DAY <= after_ms:
         year += 1
     return year

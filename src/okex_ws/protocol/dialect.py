@@ -112,7 +112,7 @@ def _needs_login(item: Subscription) -> bool:
     return row is not None and row.login
 
 
-def _heard(data: bytes) -> Sequence[Subscription]:
+def _subscriptions_in(data: bytes) -> Sequence[Subscription]:
     item = pushed(data)
     return () if item is None else (item,)
 
@@ -132,7 +132,7 @@ class Dialect(NamedTuple):
     make_chains: Callable[[str], AnyChains]
     subscription: Callable[..., Subscription]
     needs_login: Callable[[Subscription], bool]
-    heard: Callable[[bytes], Sequence[Subscription]]
+    subscriptions_in: Callable[[bytes], Sequence[Subscription]]
     noted: Callable[[bytes], tuple[str, bytes]] = _as_text
     frame_of: Callable[[bytes], bytes] = bytes
     timing: Timing = Timing()
@@ -141,4 +141,4 @@ class Dialect(NamedTuple):
     has_rest: bool = False
 
 
-V5 = Dialect("v5", Session, Chains, subscription, _needs_login, _heard, has_rest=True)
+V5 = Dialect("v5", Session, Chains, subscription, _needs_login, _subscriptions_in, has_rest=True)

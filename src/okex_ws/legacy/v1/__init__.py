@@ -1,7 +1,7 @@
-"""OKEx's first WebSocket API, 2014 to 2019: what the 2018 demo spoke."""
+"""V1: OKEx's first WebSocket API, 2014 to 2019, used by the 2018 demo."""
 
 from okex_ws.legacy.v1.session import V1Session
 from okex_ws.legacy.v1.wire.channels import literal, meaning, needs_login, subscription
-from okex_ws.legacy.v1.wire.messages import heard
+from okex_ws.legacy.v1.wire.messages import subscriptions_in
 
-__all__ = ["V1Session", "heard", "literal", "meaning", "needs_login", "subscription"]
+__all__ = ["V1Session", "literal", "meaning", "needs_login", "subscription", "subscriptions_in"]

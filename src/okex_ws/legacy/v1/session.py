@@ -1,6 +1,6 @@
-"""V1's V1Session: addChannel, removeChannel, login, a ping every 30 s whatever comes; books whose images do not say so.
+"""V1Session: addChannel, removeChannel, login, a ping every 30 s in any case; books with unmarked snapshots.
 
-Source: OKEx's pages "WebSocket API for Spot" and "... for Futures"; the server closed a line without pings after 300 s.
+Source: OKEx's pages "WebSocket API for Spot" and "... for Futures"; the server closed a connection without pings after 300 s.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from okex_ws.wire.sign import Credentials
 
 
 class V1Session(session.LegacySession):
-    """The rules of one V1 connection."""
+    """Rules of one V1 connection."""
 
     ping = requests.PING
     codes_again, codes_login = codes.AGAIN, codes.LOGIN
@@ -26,23 +26,23 @@ class V1Session(session.LegacySession):
     def login_request(self, credentials: Credentials, now: int) -> bytes:
         return requests.login(credentials)
 
-    def ask_requests(self, names: Sequence[str]) -> Iterable[bytes]:
+    def subscribe_requests(self, names: Sequence[str]) -> Iterable[bytes]:
         return requests.add_channels(names)
 
-    def part_requests(self, names: Sequence[str]) -> Iterable[bytes]:
+    def unsubscribe_requests(self, names: Sequence[str]) -> Iterable[bytes]:
         return requests.remove_channels(names)
 
-    def fitted(self, wish: session.LegacyFetch, events: list[Event], now: int) -> list[Event]:
-        """The rows with the image marked: the first push of a whole book, and it deletes nothing; all others are changes.
+    def marked(self, entry: session.LegacySubscription, events: list[Event], now: int) -> list[Event]:
+        """Return the rows with the snapshot marked: the first push of a whole book, without deletions; all others are changes.
 
-        What is still on its way from before a renewal is neither.
+        Rows in flight from before a renewal are dropped.
         """
-        if not wish.awaits_image:
+        if not entry.awaits_snapshot:
             return events
-        if wish.renewals and wish.state is not session.LegacyState.CONFIRMED:
+        if entry.renewals and entry.state is not session.LegacyState.CONFIRMED:
             return []
         rows: list[Event] = []
         for event in events:
-            is_image = isinstance(event, BookUpdate) and not any(float(row[1]) == 0 for row in event.raw_bids + event.raw_asks)
-            rows.append(session.as_image(event) if is_image and not rows else event)  # type: ignore[arg-type]  # just looked
+            is_snapshot = isinstance(event, BookUpdate) and not any(float(row[1]) == 0 for row in event.raw_bids + event.raw_asks)
+            rows.append(session.as_snapshot(event) if is_snapshot and not rows else event)  # type: ignore[arg-type]  # just looked
         return rows

@@ -1,6 +1,6 @@
-"""V3's V3Session: subscribe, unsubscribe, login with HMAC, the texts ping and pong; books with images, changes and checksums.
+"""V3Session: subscribe, unsubscribe, login with HMAC, the texts ping and pong; books with snapshots, changes and checksums.
 
-Source: OKEx's pages of V3; the server closed a line after 30 s without a push.
+Source: OKEx's pages of V3; the server closed a connection after 30 s without a push.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from okex_ws.wire.sign import Credentials
 
 
 class V3Session(session.LegacySession):
-    """The rules of one V3 connection. Whoever keeps books verifies their checksums, and asks for a `resync` where one fails."""
+    """Rules of one V3 connection. The owner of the books verifies their checksums, and calls `resync` where one fails."""
 
     ping = requests.PING
-    patience = session.LegacyTiming(ping_after_s=20.0)  # the server closes a line on which nothing is said for 30 s
+    patience = session.LegacyTiming(ping_after_s=20.0)  # the server closes a connection without messages for 30 s
     pong_is_life = False
     silence_s: Mapping[str, float] = {"mark-price": 30.0, "price-limit": 30.0, "funding-rate": 200.0}
     codes_again, codes_login = codes.AGAIN, codes.LOGIN
@@ -28,8 +28,8 @@ class V3Session(session.LegacySession):
     def login_request(self, credentials: Credentials, now: int) -> bytes:
         return requests.login(credentials, now)
 
-    def ask_requests(self, names: Sequence[str]) -> Iterable[bytes]:
+    def subscribe_requests(self, names: Sequence[str]) -> Iterable[bytes]:
         return requests.subscribe(names)
 
-    def part_requests(self, names: Sequence[str]) -> Iterable[bytes]:
+    def unsubscribe_requests(self, names: Sequence[str]) -> Iterable[bytes]:
         return requests.unsubscribe(names)

@@ -1,1 +1,1 @@
-"""V1's own words: channel names, rows, requests, codes. Nothing outside this folder knows them."""
+"""V1's own names: channel names, rows, requests, codes. Nothing outside this folder knows them."""

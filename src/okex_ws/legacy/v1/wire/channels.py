@@ -1,10 +1,10 @@
-"""V1's channel names and what they are here: `ok_sub_futureusd_btc_trade_quarter` is trades of BTC-USD-QUARTER.
+"""V1's channel names and our subscriptions: `ok_sub_futureusd_btc_trade_quarter` is trades of BTC-USD-QUARTER.
 
-Instruments: spot BTC-USDT; futures BTC-USD-THIS-WEEK, BTC-USD-NEXT-WEEK, BTC-USD-QUARTER; indices BTC-USD. Channels are called as
-in V5 where it has them: deals and trade are `trades`, depth is `books`, depth_5 `books5` (and books10, books20, books60), ticker
-`tickers`, kline_1min `candle1m`, index `index-tickers`, markprice `mark-price`, X_forecast_price `estimated-price`, order and
-trades `orders`, balance and userinfo `account`, positions `positions`.
-A name that is not the usual one for what it means (an alias, an OKCoin name of before 2017) stays in the subscription as `name`.
+Instruments: spot BTC-USDT; futures BTC-USD-THIS-WEEK, BTC-USD-NEXT-WEEK, BTC-USD-QUARTER; indices BTC-USD. Channels have the
+names of V5 where it has them: deals and trade are `trades`, depth is `books`, depth_5 `books5` (and books10, books20, books60),
+ticker `tickers`, kline_1min `candle1m`, index `index-tickers`, markprice `mark-price`, X_forecast_price `estimated-price`, order
+and trades `orders`, balance and userinfo `account`, positions `positions`. A name that is not the usual one of its channel (an
+alias, an OKCoin name from before 2017) stays in the subscription as `name`.
 Source: OKEx's pages "WebSocket API for Spot" and "... for Futures", 2018-02 to 2019-07.
 """
 
@@ -23,19 +23,19 @@ BARS = {
     "3day": "3D",
     "week": "1W",
 }
-"""Length of a candle → ours; those of 6 hours and more open at UTC+8 boundaries, as ours do."""
+"""V1's length of a candle → ours; those of 6 hours and more open at UTC+8 boundaries, as ours do."""
 _PERIODS = {bar: period for period, bar in BARS.items()}
 CONTRACTS = ("this_week", "next_week", "quarter")
 CONTRACT_WORDS = (*CONTRACTS, "this_quarter")
-"""What the server called them; the last is the third under another name."""
+"""The server's names of contracts; the last is another name of the third."""
 COINS = ("btc", "ltc", "eth", "etc", "bch", "eos", "xrp", "btg")
-"""Coins that had futures; OKEx added a few later, so that others are not refused."""
+"""Coins with futures; OKEx added a few later, so others are not refused."""
 ORDERS, ACCOUNT, POSITIONS = "ok_sub_futureusd_trades", "ok_sub_futureusd_userinfo", "ok_sub_futureusd_positions"
 FUTURES = (("instType", "FUTURES"),)
 _FUTURES_OWN = {ORDERS: "orders", ACCOUNT: "account", POSITIONS: "positions"}
 
 _MISNOMERS = {"ok_sub_futureusd_orders": ORDERS}
-"""Names nobody would guess, as one would."""
+"""Plausible wrong names → the right ones."""
 _WORDS = {"ticker": "tickers", "deals": "trades", "trade": "trades", "trades": "trades", "depth": "books"}
 _SPOT_OWN = {"order": "orders", "balance": "account"}
 _WORD = r"(?P<word>ticker|depth(?:_(?P<levels>\d+))?|kline_(?P<period>\w+)"
@@ -57,16 +57,16 @@ _OF = {
     "account": "spot pairs, and of all futures at once: FUTURES",
     "positions": "all futures at once: FUTURES",
 }
-"""Channels that not every instrument has → whose they are."""
+"""Channels of some instruments only → those instruments."""
 _LEVELS = {"spot": ("5", "10", "20"), "okcoin": ("20", "60"), "futures": ("5", "10", "20")}
-"""Depths a book can be asked for, besides the whole."""
+"""Depths of a book, besides the whole one."""
 
 
 def subscription(channel: str, key: str | None = None, **args: str) -> Subscription:
-    """A checked Subscription of our channel name and instrument, or of V1's own name. Raises SubscriptionError.
+    """Return a checked Subscription of our channel name and instrument, or of V1's own name. Raises SubscriptionError.
 
     `subscription("trades", "BTC-USD-QUARTER")` is `subscription("ok_sub_futureusd_btc_trade_quarter")`; orders, account and
-    positions of futures go by the key FUTURES.
+    positions of futures have the key FUTURES.
     """
     if channel.lower().startswith("ok_") or channel.endswith("_forecast_price") or "name" in args:
         name = args.get("name", channel)
@@ -96,12 +96,12 @@ def _askable(item: Subscription) -> Subscription:
 
 
 def literal(item: Subscription) -> str:
-    """V1's name of a subscription. Raises SubscriptionError when it has none."""
+    """Return V1's name of a subscription. Raises SubscriptionError if it has none."""
     return dict(item.args).get("name") or _usual(item)
 
 
 def meaning(name: str) -> Subscription | None:
-    """What a channel name is a subscription of; None for a name V1 cannot have."""
+    """Return the subscription of a channel name; None for a name that V1 does not have."""
     found = _meaning(name)
     if found is None:
         return None
@@ -115,12 +115,12 @@ def meaning(name: str) -> Subscription | None:
 
 
 def instrument_of(coin: str, contract: str) -> str:
-    """BTC-USD-THIS-WEEK of btc and this_week; `this_quarter` is an alias."""
+    """Return the instrument of a coin and a contract: BTC-USD-THIS-WEEK of btc and this_week; `this_quarter` is an alias."""
     return f"{coin}-usd-{contract.removeprefix('this_') if contract == 'this_quarter' else contract}".upper().replace("_", "-")
 
 
 def needs_login(item: Subscription) -> bool:
-    """Whether what it brings is an account's own."""
+    """True if the subscription delivers an account's own data."""
     return item.channel in ("orders", "account", "positions")
 
 
@@ -156,7 +156,7 @@ def _meaning(name: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:
 
 
 def _usual(item: Subscription) -> str:
-    """The name V1's pages give. Raises SubscriptionError."""
+    """Return the name on V1's pages. Raises SubscriptionError."""
     args = {word: value for word, value in item.args if word != "name"}
     for name, channel in _FUTURES_OWN.items():
         if item.channel == channel and args == dict(FUTURES):
@@ -199,7 +199,7 @@ def _usual(item: Subscription) -> str:
 
 
 def _whose(channel: str) -> str:
-    """What to change about a channel that is not there, or not of that instrument."""
+    """Return advice for a channel that does not exist, or not for that instrument."""
     if channel in _OF:
         return f"; it is a channel of {_OF[channel]}"
     names = ("trades", "tickers", "books", "books5", "books10", "books20", *(f"candle{bar}" for bar in _PERIODS), *_OF)
@@ -218,7 +218,7 @@ def _no_such(name: str) -> str:
 
 
 def _names_like(name: str) -> list[str]:
-    """Every valid name for the coins and pairs this one may mean."""
+    """Return every valid name for the coins and pairs that a wrong name may mean."""
     lower = name.lower()
     rest = _PREFIX.sub("", lower)
     names = list(_FUTURES_OWN)

@@ -1,4 +1,4 @@
-"""V1's error codes and what they mean.
+"""V1's error codes and their meanings.
 
 Source: OKEx's pages "Error Code For Spot" and "... For Futures", WebSocket table, 2018.
 """
@@ -6,9 +6,9 @@ Source: OKEx's pages "Error Code For Spot" and "... For Futures", WebSocket tabl
 from __future__ import annotations
 
 AGAIN = ("10015", "20014", "20100")
-"""Errors that may pass by themselves."""
+"""Codes of temporary errors."""
 LOGIN = ("10002", "10005", "10017", "20024", "20102")
-"""Errors about the key or its signature."""
+"""Codes of errors about the key or its signature."""
 
 _TEXT = """
 10000 required parameter missing | 10001 illegal parameters | 10002 authentication failed
@@ -46,5 +46,5 @@ _ADVICE = {
 
 
 def advice(code: str) -> str:
-    """What to change, or at least what the code means."""
+    """Return the change to make, or the meaning of a code."""
     return _ADVICE.get(code) or MEANINGS.get(code, "")

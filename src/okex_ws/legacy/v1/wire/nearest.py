@@ -1,4 +1,4 @@
-"""The valid V1 name that one that cannot exist was most likely meant for: compared word by word, wherever the words stand."""
+"""Nearest valid V1 name of a wrong one, compared word by word in any order."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _SAME = {
     **{f"{n}m": f"{n}min" for n in (1, 3, 5, 15, 30)},
     **{f"{n}h": f"{n}hour" for n in (1, 2, 4, 6, 12)},
 }
-"""Words of other places, or of V1 itself, → one of those that mean the same."""
+"""Words of other APIs or of V1 → one word with the same meaning."""
 _KINDS = ("ticker", "trade", "depth", "kline", "index", "markprice", "order", "userinfo", "positions")
 _WEIGHT = 3
-"""A kind counts as so many words: what a name is about is not given up for the sake of its other words."""
+"""Weight of a kind in words: the kind of a channel matters more than its other words."""
 _ALIKE = 0.65
-"""How alike two words have to be to have anything in common."""
+"""Least similarity of two words that counts."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """The one of `valid` that has most of the words of a name, and least besides."""
+    """Return the name in `valid` with most words of `name` and fewest others."""
     given = _words(name)
 
     def distance(other: str) -> tuple[float, float]:
@@ -47,7 +47,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def is_kind(word: str) -> bool:
-    """Whether a word says what a channel tells, so that it is no coin."""
+    """True if a word names a kind of channel, so that it is not a coin."""
     return _SAME.get(word, word) in _KINDS
 
 
@@ -57,7 +57,7 @@ def _words(name: str) -> list[str]:
 
 @functools.lru_cache(4096)
 def _likeness(one: str, other: str) -> float:
-    """1 for the same word, 0 for no likeness at all; numbers are alike by their size."""
+    """Return the similarity of two words from 0 to 1; numbers are compared by size."""
     if one == other:
         return 1
     first, second = _NUMBERED.fullmatch(one), _NUMBERED.fullmatch(other)

@@ -1,4 +1,4 @@
-"""V1's order requests: to place, to cancel, to ask; and what comes back under the request's own channel name, without an id.
+"""V1's order requests: place, cancel, query; and the answers, which have the request's channel name and no id.
 
 A request is (channel, parameters); `requests.trading` signs it. Numbers go as the texts they are given as.
 Source: OKEx's pages "WebSocket API for Spot" and "... for Futures", until these requests were dropped from them (2018, 2019).
@@ -30,13 +30,13 @@ REQUESTS = (
     "ok_futureusd_userinfo",
     "ok_futureusd_orderinfo",
 )
-"""Channels that are requests; `ok_futuresusd_trade` is how OKCoin's samples spell it."""
+"""Channels that are requests; `ok_futuresusd_trade` is the spelling of OKCoin's samples."""
 KINDS = {("buy", "long"): "1", ("sell", "short"): "2", ("sell", "long"): "3", ("buy", "short"): "4"}
 _SPOT = (("instId", ""),)
 
 
 class V1OrderRequest(NamedTuple):
-    """channel: V1's name of what is asked; parameters: texts by V1's names, unsigned."""
+    """Order request of V1. channel: its name; parameters: texts by V1's names, unsigned."""
 
     channel: str
     parameters: dict[str, str]
@@ -52,7 +52,7 @@ def place(
     position_side: str = "",
     leverage: int = 10,
 ) -> V1OrderRequest:
-    """Place an order. order_type: limit or market; a market buy on spot spends `size` of the quote currency.
+    """Return a request to place an order. order_type: limit or market; a market buy on spot spends `size` of the quote currency.
 
     Futures: position_side long or short; size in contracts; market takes the counterparty's price; leverage 10 or 20.
     """
@@ -82,7 +82,7 @@ def place(
 
 
 def cancel(instrument: str, order_id: str) -> V1OrderRequest:
-    """Cancel an order."""
+    """Return a request to cancel an order."""
     symbol, contract = _place(instrument)
     parameters = {"symbol": symbol, "order_id": identity(order_id)}
     if not contract:
@@ -91,7 +91,7 @@ def cancel(instrument: str, order_id: str) -> V1OrderRequest:
 
 
 def query(instrument: str, order_id: str = "-1", *, page: int = 1, page_length: int = 50) -> V1OrderRequest:
-    """Ask for an order, or for all that are open (order_id -1)."""
+    """Return a request for an order, or for all open ones (order_id -1)."""
     symbol, contract = _place(instrument)
     if not contract:
         return V1OrderRequest("ok_spot_orderinfo", {"symbol": symbol, "order_id": identity(order_id)})
@@ -101,12 +101,12 @@ def query(instrument: str, order_id: str = "-1", *, page: int = 1, page_length: 
 
 
 def balances(*, futures: bool = False) -> V1OrderRequest:
-    """Ask for all balances."""
+    """Return a request for all balances."""
     return V1OrderRequest("ok_futureusd_userinfo" if futures else "ok_spot_userinfo", {})
 
 
 def answered(name: str, answer: dict[str, Any], now: int) -> Replied:
-    """The answer to a request: an order's id, or the orders or balances asked for as events. Raises ValueError and its like."""
+    """Return the answer to a request: an order's id, or orders or balances as events. Raises ValueError and similar errors."""
     events: list[Event] = []
     for row in answer.get("orders", ()):
         order = order_of(row, now)
@@ -125,7 +125,7 @@ def answered(name: str, answer: dict[str, Any], now: int) -> Replied:
 
 
 def _place(instrument: str) -> tuple[str, str]:
-    """V1's symbol and contract_type, "" on spot."""
+    """Return V1's symbol and contract_type; "" on spot."""
     coin, _, rest = instrument.lower().partition("-")
     quote, _, contract = rest.replace("-", "_").partition("_")
     if not coin or not quote or (contract and (quote != "usd" or contract not in CONTRACTS)):

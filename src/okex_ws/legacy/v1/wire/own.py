@@ -1,4 +1,4 @@
-"""V1's private data as events: orders, balances, positions of spot and futures.
+"""V1's account data as events: orders, balances, positions of spot and futures.
 
 Orders and positions of futures are called as their trades and books are: EOS0420 is EOS-USD-THIS-WEEK in the week before it is
 delivered, and EOS-USD-180420 ever after.
@@ -26,17 +26,17 @@ POSITION_SIDES = {1: "long", 2: "short"}
 WEEK, DELIVERED_AT = 7 * DAY, 8 * 3_600_000
 """ms; contracts were delivered on Fridays at 16:00 in Shanghai."""
 _ID = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}")
-"""A contract's id begins with the day of its delivery; some of what was published is masked."""
+"""A contract's id begins with the day of its delivery; some published ids are masked."""
 
 
 def order_rows(item: Subscription, data: Any, now: int) -> list[Event]:
-    """One order, or several."""
+    """Return one order, or several."""
     rows = data if isinstance(data, list) else [data]
     return [order_of(row, now) for row in rows]
 
 
 def order_of(row: Any, now: int) -> OrderUpdate:
-    """An order in any of the four shapes V1 has for one."""
+    """Return an order in any of V1's four shapes."""
     if "orderId" in row:
         return _spot_push(row)
     if "contract_name" in row or "lever_rate" in row:
@@ -50,13 +50,13 @@ def _spot_push(row: Any) -> OrderUpdate:
     _price_and_size(made, price, size)
     made.filled_size = own(row.get("completedTradeAmount"))
     made.average_price = nonzero(row.get("averagePrice"))
-    made.updated_ms = whole(row["createdDate"]) if row.get("createdDate") else None  # the recorded ones move with each change
+    made.updated_ms = whole(row["createdDate"]) if row.get("createdDate") else None  # in recordings it moves with each change
     made.created_ms = snowflake_ms(whole(row["orderId"])) if whole(row["orderId"]) >= COUNTED_BELOW else None
     return made
 
 
 def _spot_read(row: Any) -> OrderUpdate:
-    """An order that was asked for: `ok_spot_orderinfo`."""
+    """Return a requested order: `ok_spot_orderinfo`."""
     made = _spot(row["symbol"], row["order_id"], row.get("type", ""), row["status"])
     _price_and_size(made, row.get("price"), row.get("amount"))
     made.filled_size = own(row.get("deal_amount"))
@@ -66,7 +66,7 @@ def _spot_read(row: Any) -> OrderUpdate:
 
 
 def _spot_bare(row: Any) -> OrderUpdate:
-    """An order pushed without a channel; what its side 1 and 2 mean was never written down. The caller names its instrument."""
+    """Return an order pushed without a channel, whose sides 1 and 2 are undocumented. The caller sets its instrument."""
     filled = own(row.get("filledSize"))
     spent = own(row.get("executedValue"))
     return OrderUpdate(
@@ -97,7 +97,7 @@ def _spot(symbol: str, order_id: Any, kind: str, status: Any) -> OrderUpdate:
 
 
 def _price_and_size(made: OrderUpdate, price: Any, size: Any) -> None:
-    """A market buy says in its price how much quote currency to spend."""
+    """Set price and size of an order; the price of a market buy is the amount of quote currency to spend."""
     if made.order_type == "market" and made.side == "buy":
         made.size, made.target_currency = nonzero(price), "quote_ccy"
     elif made.order_type == "market":
@@ -129,10 +129,10 @@ def _futures(row: Any, now: int) -> OrderUpdate:
 
 
 def _contract(row: Any, now: int) -> str:
-    """BTC-USD-QUARTER, as its trades and books are called, of whatever a row says of its contract.
+    """Return the instrument of a row's contract, named as in its trades and books: BTC-USD-QUARTER.
 
-    At any time a coin had three: the one delivered this Friday, the one of the next, and a quarter's. What has been delivered
-    is no longer called by any of these: that is BTC-USD-180330.
+    At any time a coin had three contracts: one delivered this Friday, one next Friday, and one of the quarter. A delivered
+    contract has none of these names: it is BTC-USD-180330.
     """
     name = str(row.get("contract_name", ""))
     coin = name[:-4] or str(row.get("symbol", "")).partition("_")[0].upper()
@@ -151,7 +151,7 @@ def _contract(row: Any, now: int) -> str:
 
 
 def account_rows(item: Subscription, data: Any, now: int) -> list[Event]:
-    """Balances: of spot currencies, or of one coin's futures account."""
+    """Return balances of spot currencies, or of one coin's futures account."""
     if "info" in data:
         return [_whole_account(data["info"])]
     coin = str(data["symbol"]).partition("_")[0].upper()
@@ -166,10 +166,10 @@ def account_rows(item: Subscription, data: Any, now: int) -> list[Event]:
     return [AccountUpdate(event_type="event_update", balances=[balance])]
 
 
-def _whole_account(told: Any) -> AccountUpdate:
-    if "free" in told or "funds" in told:
-        funds = told.get("funds", told)
-        return AccountUpdate(event_type="snapshot" if "funds" in told else "event_update", balances=_spot_balances(funds))
+def _whole_account(account: Any) -> AccountUpdate:
+    if "free" in account or "funds" in account:
+        funds = account.get("funds", account)
+        return AccountUpdate(event_type="snapshot" if "funds" in account else "event_update", balances=_spot_balances(funds))
     balances = [
         Balance(
             currency=coin.upper(),
@@ -179,7 +179,7 @@ def _whole_account(told: Any) -> AccountUpdate:
             unrealized_profit=own(row.get("profit_unreal")),
             margin_ratio=own(row.get("risk_rate")),
         )
-        for coin, row in told.items()
+        for coin, row in account.items()
     ]
     return AccountUpdate(event_type="snapshot", balances=balances)
 
@@ -198,7 +198,7 @@ def _spot_balances(funds: Any) -> list[Balance]:
 
 
 def position_rows(item: Subscription, data: Any, now: int) -> list[Event]:
-    """One per side, and per leverage where margin is fixed."""
+    """Return one position per side, and per leverage where margin is fixed."""
     rows: list[Event] = []
     for row in data["positions"]:
         is_fixed = "fixmargin" in row

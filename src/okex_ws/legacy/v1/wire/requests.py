@@ -1,4 +1,4 @@
-"""V1's requests as text messages, and how they are signed.
+"""V1's requests as text messages, and their signature.
 
 Source: OKEx's pages "WebSocket API for Spot" and "... for Futures": addChannel, removeChannel, login, ping, the signature.
 """
@@ -15,33 +15,33 @@ from okex_ws.wire.sign import Credentials
 PING = b'{"event":"ping"}'
 PONG = b'{"event":"pong"}'
 BATCH = 50
-"""Requests in one message at most: no limit is documented, and a frame of 64 KB is known to be too long."""
+"""Requests in one message at most: no limit is documented, but a frame of 64 KB is too long."""
 
 
 def signed(parameters: Mapping[str, str], api_key: str, secret: str) -> str:
-    """MD5 of the parameters in order of their names, with the key among them and the secret last; in capitals."""
+    """Return the MD5 of the parameters in order of their names, the key among them and the secret last, in capitals."""
     pairs = sorted({**parameters, "api_key": api_key}.items())
     text = "&".join([*(f"{name}={value}" for name, value in pairs), f"secret_key={secret}"])
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()  # V1 knows no other
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()  # V1 has no other signature
 
 
 def add_channels(names: Sequence[str]) -> Iterator[bytes]:
-    """Subscribe: one request, or a list of them a message."""
+    """Return the subscribe messages, each with one request or a list of them."""
     return _requests("addChannel", names)
 
 
 def remove_channels(names: Sequence[str]) -> Iterator[bytes]:
-    """Unsubscribe."""
+    """Return the unsubscribe messages."""
     return _requests("removeChannel", names)
 
 
 def login(credentials: Credentials) -> bytes:
-    """Log this connection in."""
+    """Return the login request."""
     return msgspec.json.encode({"event": "login", "parameters": _parameters({}, credentials)})
 
 
 def trading(name: str, parameters: Mapping[str, str], credentials: Credentials) -> bytes:
-    """A request to trade, or about orders: an addChannel like any other."""
+    """Return an order request, which is an addChannel like any other."""
     return msgspec.json.encode({"event": "addChannel", "channel": name, "parameters": _parameters(parameters, credentials)})
 
 

@@ -1,7 +1,7 @@
-"""V1's data as events: market data of spot and futures.
+"""V1's market data of spot and futures as events.
 
-Every number keeps the text it was written with until it becomes one. Where V1 gives no time, it is the time of arrival. A print
-says nothing of how many matches it stands for, and ids skip: `count` is None, and so is the order count of a level.
+Numbers stay texts until they are converted. Rows without a time have the time of arrival. A trade does not give its number of
+matches, and ids skip: `count` is None, and so is the order count of a level.
 Source: OKEx's pages "WebSocket API for Spot" and "... for Futures", and recordings where these differ.
 """
 
@@ -30,11 +30,11 @@ from okex_ws.legacy.v1.wire.own import account_rows, order_rows, position_rows
 from okex_ws.wire.channels import Subscription
 
 SIDES = {"bid": "buy", "ask": "sell"}
-"""What a print's last column means: the side of the book the taker stood on."""
+"""Last column of a trade, the taker's side of the book → our side."""
 
 
 def events_of(item: Subscription, data: Any, now: int) -> list[Event]:
-    """The events in the data of a channel. Raises ValueError (KeyError, TypeError, IndexError) for what is not its shape."""
+    """Return the events in the data of a channel. Raises ValueError (KeyError, TypeError, IndexError) for another shape."""
     make = _MAKERS.get(item.channel) or (_candles if item.channel.startswith("candle") else _books)
     events = make(item, data, now)
     for event in events:
@@ -61,8 +61,8 @@ def _trades(item: Subscription, data: Any, now: int) -> list[Event]:
 
 
 def _books(item: Subscription, data: Any, now: int) -> list[Event]:
-    """Both sides come with the highest price first, so that the best ask is the last; here the best comes first."""
-    # The whole book is told once and then its changes: which of the two this is, only the session knows.
+    """Return a book with the best level of each side first; V1 sends both sides with the highest price first."""
+    # V1 sends the whole book once and then its changes, without a mark: only the session can tell them apart.
     kind = BookUpdate if item.channel == "books" else BookSnapshot
     book = kind(
         instrument=item.key,
@@ -74,7 +74,7 @@ def _books(item: Subscription, data: Any, now: int) -> list[Event]:
 
 
 def _levels(rows: Any, *, is_bid: bool) -> list[tuple[str, str, str, str]]:
-    """Two columns on spot, five on futures: price, contracts, coins, and both added up, which go stale and are left out."""
+    """Return levels of two columns on spot, five on futures: price, contracts, coins, and both sums, which are left out."""
     levels = [(text(row[0]), text(row[1]), "0", "0") for row in rows]
     for price, size, *_ in levels:
         amount(price), amount(size)
@@ -138,7 +138,7 @@ def _mark(item: Subscription, data: Any, now: int) -> list[Event]:
 
 
 def forecast(item: Subscription, price: Any, timestamp: Any, now: int) -> list[Event]:
-    """The price a delivery would be settled at; its time stands beside the data."""
+    """Return the estimated delivery price; its time is beside the data."""
     at = whole(timestamp) if timestamp not in (None, "") else now // MS
     event = EstimatedPrice(
         instrument=item.key, instrument_type="FUTURES", settlement_type="delivery", price=public(price), ts_ms=at

@@ -1,1 +1,1 @@
-"""V3's own words: channel names, rows, requests, codes. Nothing outside this folder knows them."""
+"""V3's own names: channel names, rows, requests, codes. Nothing outside this folder knows them."""

@@ -1,13 +1,13 @@
-"""V3's channel names and what they are here: `spot/trade:BTC-USDT` is trades of BTC-USDT.
+"""V3's channel names and our subscriptions: `spot/trade:BTC-USDT` is trades of BTC-USDT.
 
-Instruments are V3's own: BTC-USDT, BTC-USD-SWAP, BTC-USD-190329, BTC-USD-210423-64000-C, indices BTC-USD; their form says which
-business they belong to. Channels are called as in V5: trade is `trades`, depth `books`, depth5 `books5`, depth_l2_tbt
+Instruments are V3's own: BTC-USDT, BTC-USD-SWAP, BTC-USD-190329, BTC-USD-210423-64000-C, indices BTC-USD; their form gives their
+business. Channels have the names of V5: trade is `trades`, depth `books`, depth5 `books5`, depth_l2_tbt
 `books-l2-tbt`, optimized_depth `books-optimized`, ticker `tickers`, candle60s `candle1m`, index/ticker `index-tickers`,
 index/candle60s `index-candle1m`, mark_price, price_range, estimated_price, funding_rate as `mark-price`, `price-limit`,
 `estimated-price`, `funding-rate`, option/summary `opt-summary`, order `orders`, order_algo `orders-algo`, account and
 margin_account `account`, position `positions`, system/status `status`.
-A name that is not the usual one for what it means stays in the subscription as `name`.
-Source: OKEx's pages of V3, 2018-12 to 2021; clients of its day.
+A name that is not the usual one of its channel stays in the subscription as `name`.
+Source: OKEx's pages of V3, 2018-12 to 2021; clients of that time.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ TABLES: dict[str, dict[str, str]] = {
     "index": {"ticker": "index-tickers"},
     "system": {"status": "status"},
 }
-"""Business → its words → ours; candles besides, everywhere but in system."""
+"""Business → V3's channel word → our channel. All but system have candles too."""
 ALIASES = ("option/trades", "spot/margin_account")
 """Tables that are not the usual one of their channel."""
 UNDERLYING = ("option/instruments", "option/summary", "option/trades", "option/position", "option/account", "option/order")
-"""Channels asked for by underlying."""
+"""Channels with an underlying as key."""
 _OF_COIN = ("spot/account", "futures/account")
-"""Channels asked for by currency."""
+"""Channels with a currency as key."""
 
 _NAME = re.compile(r"([a-z]+)/([a-z0-9_]+)(?::(.+))?")
 _CANDLE = re.compile(r"candle(\d+)s")
@@ -72,7 +72,7 @@ _FORMS = {
 
 
 def subscription(channel: str, key: str | None = None, **args: str) -> Subscription:
-    """A checked Subscription of our channel name and instrument, or of V3's own name. Raises SubscriptionError.
+    """Return a checked Subscription of our channel name and instrument, or of V3's own name. Raises SubscriptionError.
 
     `subscription("trades", "BTC-USDT")` is `subscription("spot/trade:BTC-USDT")`.
     """
@@ -96,13 +96,13 @@ def subscription(channel: str, key: str | None = None, **args: str) -> Subscript
 
 
 def literal(item: Subscription) -> str:
-    """V3's name of a subscription. Raises SubscriptionError when it has none."""
+    """Return V3's name of a subscription. Raises SubscriptionError if it has none."""
     args = dict(item.args)
     return args["name"] if "name" in args else _usual(item)
 
 
 def meaning(name: str) -> Subscription | None:
-    """What a channel name is a subscription of; None for a name V3 cannot have."""
+    """Return the subscription of a channel name; None for a name that V3 does not have."""
     found = _NAME.fullmatch(name)
     if found is None:
         return None
@@ -130,7 +130,7 @@ def meaning(name: str) -> Subscription | None:
 
 
 def channel_of(business: str, word: str) -> str | None:
-    """Our name of a table, None for one V3 does not have."""
+    """Return our channel of a table; None for a table that V3 does not have."""
     candle = _CANDLE.fullmatch(word)
     if candle is not None and business in _FORMS | {"index": None}:
         bar = BARS.get(int(candle[1]))
@@ -139,17 +139,17 @@ def channel_of(business: str, word: str) -> str | None:
 
 
 def needs_login(item: Subscription) -> bool:
-    """Whether what it brings is an account's own."""
+    """True if the subscription delivers an account's own data."""
     return item.channel in ("orders", "orders-algo", "account", "positions")
 
 
 def business_of(instrument: str) -> str:
-    """spot, swap, futures or option, by an instrument's form; "" for what is none."""
+    """Return spot, swap, futures or option by an instrument's form; "" for no instrument."""
     return next((business for business, form in _FORMS.items() if form.fullmatch(instrument)), "")
 
 
 def family_of(instrument: str) -> str:
-    """The underlying: the first two parts of an instrument."""
+    """Return the underlying: the first two parts of an instrument."""
     return "-".join(instrument.split("-")[:2])
 
 
@@ -166,7 +166,7 @@ def _main_key(channel: str, key: str) -> str:
 
 
 def _usual(item: Subscription) -> str:
-    """The name V3's pages give. Raises SubscriptionError."""
+    """Return the name on V3's pages. Raises SubscriptionError."""
     args = {word: value for word, value in item.args if word != "name"}
     channel, instrument, family = item.channel, args.get("instId", ""), args.get("instFamily", "")
     if channel == "status" and not args:
@@ -176,10 +176,10 @@ def _usual(item: Subscription) -> str:
             return f"option/instruments:{family}"
         if args == {"instType": "FUTURES"}:
             return "futures/instruments"
-        raise SubscriptionError("V3 tells instruments of FUTURES, and of options by underlying, e.g. BTC-USD")
+        raise SubscriptionError("V3 has instruments of FUTURES, and of options by underlying, e.g. BTC-USD")
     if channel == "opt-summary" and family:
         return f"option/summary:{family}"
-    if family:  # an option's own data goes by underlying
+    if family:  # an account's option data has the underlying as key
         word = {ours: theirs for theirs, ours in _OWN.items()}.get(channel, "")
         if word and word in TABLES["option"]:
             return f"option/{word}:{family}"
@@ -229,7 +229,7 @@ def _no_such(name: str) -> str:
 
 
 def _may_have(business: str, key: str) -> bool:
-    """Whether a key is of a business, or at least of no other one."""
+    """True if a key may belong to a business."""
     of = business_of(key.upper())
     return of in ("", business) or (of == "spot" and business in ("index", "option"))
 

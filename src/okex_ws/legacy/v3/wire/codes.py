@@ -1,14 +1,14 @@
-"""V3's error codes and what they mean.
+"""V3's error codes and their meanings.
 
-Source: OKEx's pages of V3 "Error Code"; clients of its day.
+Source: OKEx's pages of V3 "Error Code"; clients of that time.
 """
 
 from __future__ import annotations
 
 AGAIN = ("30009", "30014", "30026", "30030", "30037", "30043")
-"""Errors that may pass by themselves."""
+"""Codes of temporary errors."""
 LOGIN = ("30001", "30002", "30003", "30004", "30005", "30006", "30008", "30012", "30013", "30015", "30016", "30027", "30031")
-"""Errors about the key, its signature or its time."""
+"""Codes of errors about the key, its signature or its time."""
 
 _TEXT = """
 30000 wrong path | 30001 key missing | 30002 signature missing | 30003 time missing | 30004 passphrase missing
@@ -39,7 +39,7 @@ _FAMILIES = ((32001, 32029, "futures"), (33001, 33029, "spot and margin"), (3400
 
 
 def advice(code: str) -> str:
-    """What to change, or at least what the code means; of a trading code what it is about."""
+    """Return the change to make, or the meaning of a code, or the area of a trading code."""
     if code in MEANINGS:
         return _ADVICE.get(code) or MEANINGS[code]
     number = int(code) if code.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""V3's messages → what they say: `pong`, acks, errors, the login's answer, tables of rows."""
+"""V3's messages as frames: `pong`, acks, errors, the login's answer, tables of rows."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import FrameError
 
 _decode = msgspec.json.Decoder(float_hook=str).decode
-"""Numbers with a point stay the text they were, and whole ones are exact anyway: checksums go by texts."""
+"""Decoder that keeps numbers with a point as text, because checksums use texts; whole numbers are exact."""
 _ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
-_SECRET = "a request to log in, which is not repeated here"  # noqa: S105  # of an answer that would quote one
+_SECRET = "a request to log in, which is not repeated here"  # noqa: S105  # replaces the text of an answer that quotes one
 
 
 def frames_of(data: bytes, now: int) -> list[Frame]:
-    """What a message says. Raises FrameError for what is no JSON."""
+    """Return the frames of a message. Raises FrameError if it is not JSON."""
     if data == b"pong":
         return [Pong()]
     try:
-        told = _decode(data)
+        message = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(str(error) or type(error).__name__) from None
-    if not isinstance(told, dict):
-        return [foreign(told, "V3") or Unknown(data)]
-    if "table" in told:
-        return _rows(told, data, now)
-    match told.get("event"):
-        case "subscribe" | "unsubscribe" as verb if "channel" in told:
-            return [Acked(str(told["channel"]), verb == "subscribe")]
+    if not isinstance(message, dict):
+        return [foreign(message, "V3") or Unknown(data)]
+    if "table" in message:
+        return _rows(message, data, now)
+    match message.get("event"):
+        case "subscribe" | "unsubscribe" as verb if "channel" in message:
+            return [Acked(str(message["channel"]), verb == "subscribe")]
         case "login":
-            return [LegacyLoginAnswer("0" if told.get("success") in (True, "true") else "30027", "")]
-        case "error" if "errorCode" in told:
-            return [_error(str(told.get("errorCode", "")), str(told.get("message", "")))]
-    return [foreign(told, "V3") or Unknown(data)]
+            return [LegacyLoginAnswer("0" if message.get("success") in (True, "true") else "30027", "")]
+        case "error" if "errorCode" in message:
+            return [_error(str(message.get("errorCode", "")), str(message.get("message", "")))]
+    return [foreign(message, "V3") or Unknown(data)]
 
 
 def _error(code: str, message: str) -> Frame:
-    """An unknown channel is named in the text, and nowhere else."""
+    """Return an error as a frame; an unknown channel is named only in its text."""
     head, _, quoted = message.partition(":")
     if "login" in quoted:
         message = f"{head}: {_SECRET}"
@@ -51,8 +51,8 @@ def _error(code: str, message: str) -> Frame:
     return Failed(code, message)
 
 
-def _rows(told: dict[str, Any], data: bytes, now: int) -> list[Frame]:
-    table, elements = str(told["table"]), told.get("data")
+def _rows(message: dict[str, Any], data: bytes, now: int) -> list[Frame]:
+    table, elements = str(message["table"]), message.get("data")
     business, _, word = table.partition("/")
     channel = channel_of(business, word)
     if channel is None:
@@ -64,7 +64,7 @@ def _rows(told: dict[str, Any], data: bytes, now: int) -> list[Frame]:
         names: tuple[str, ...] = (table,)
         try:
             names = _names(table, element)
-            events = rows.events_of(business, word, channel, element, str(told.get("action", "")))
+            events = rows.events_of(business, word, channel, element, str(message.get("action", "")))
         except _ODD as error:
             frames.append(Bad(names[0], f"{table}: {why(error)}"))
             continue
@@ -79,7 +79,7 @@ def _rows(told: dict[str, Any], data: bytes, now: int) -> list[Frame]:
 
 
 def _names(table: str, element: Any) -> tuple[str, ...]:
-    """What may have been asked for: by instrument, by its underlying, by currency, or the table as a whole."""
+    """Return the possible subscriptions of a row: by instrument, by underlying, by currency, or the whole table."""
     if not isinstance(element, dict):
         raise ValueError("a row that is no object")
     instrument = str(element.get("instrument_id") or element.get("underlying") or "")
@@ -89,8 +89,8 @@ def _names(table: str, element: Any) -> tuple[str, ...]:
     return (*(f"{table}:{key}" for key in dict.fromkeys(keys) if key), table)
 
 
-def heard(data: bytes) -> list[Subscription]:
-    """What a message of a recording is a push of."""
+def subscriptions_in(data: bytes) -> list[Subscription]:
+    """Return the subscriptions that a recorded message is a push of."""
     try:
         names = [frame.names[0] for frame in frames_of(data, 0) if isinstance(frame, Rows)]
     except FrameError:

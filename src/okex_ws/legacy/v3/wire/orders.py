@@ -1,7 +1,7 @@
-"""V3's order requests, which went over REST alone: to place, to cancel, to ask; and what was answered.
+"""V3's order requests over REST, their only way: place, cancel, query; and their answers.
 
-A V3OrderRequest is method, path and body, exactly as they are signed: `headers` makes the signature of an instant.
-Source: OKEx's pages of V3 "Spot Trading API", "Futures Trading API", "Perpetual Swap API"; clients of its day.
+A V3OrderRequest is method, path and body, exactly as they are signed: `headers` makes the signature of one time.
+Source: OKEx's pages of V3 "Spot Trading API", "Futures Trading API", "Perpetual Swap API"; clients of that time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _decode = msgspec.json.Decoder(float_hook=str).decode
 
 
 class V3OrderRequest(NamedTuple):
-    """method, path with query, body ("" for none): all of it is signed."""
+    """Signed parts of a request: method, path with query, body ("" for none)."""
 
     method: str
     path: str
@@ -42,9 +42,10 @@ def place(
     position_side: str = "",
     client_order_id: str = "",
 ) -> V3OrderRequest:
-    """Place an order. order_type: limit, post_only, fok, ioc or market; a market buy on spot spends `size` of the quote currency.
+    """Return a request to place an order. order_type: limit, post_only, fok, ioc or market; a market buy on spot spends `size`.
 
-    Futures and swaps: position_side long or short, size in contracts, market takes the counterparty's price.
+    The size of a market buy on spot is an amount of the quote currency. Futures and swaps: position_side long or short, size in
+    contracts, market takes the counterparty's price.
     """
     business = _business(instrument)
     if side not in ("buy", "sell") or order_type not in _TYPES:
@@ -72,7 +73,7 @@ def place(
 
 
 def cancel(instrument: str, order_id: str) -> V3OrderRequest:
-    """Cancel an order by its id, or by the client's."""
+    """Return a request to cancel an order by OKX's or the client's id."""
     business, order_id = _business(instrument), identity(order_id)
     if business == "spot":
         return V3OrderRequest("POST", f"/api/spot/v3/cancel_orders/{order_id}", _json({"instrument_id": instrument}))
@@ -80,7 +81,7 @@ def cancel(instrument: str, order_id: str) -> V3OrderRequest:
 
 
 def query(instrument: str, order_id: str) -> V3OrderRequest:
-    """Ask for an order by its id, or by the client's."""
+    """Return a request for an order by OKX's or the client's id."""
     business, order_id = _business(instrument), identity(order_id)
     if business == "spot":
         return V3OrderRequest("GET", f"/api/spot/v3/orders/{order_id}?instrument_id={instrument}")
@@ -88,7 +89,7 @@ def query(instrument: str, order_id: str) -> V3OrderRequest:
 
 
 def headers(request: V3OrderRequest, credentials: Credentials, timestamp: str) -> dict[str, str]:
-    """What goes with a request. timestamp: ISO 8601 in UTC with milliseconds, good for 30 s."""
+    """Return the headers of a request. timestamp: ISO 8601 in UTC with milliseconds, valid for 30 s."""
     return {
         "OK-ACCESS-KEY": credentials.api_key,
         "OK-ACCESS-SIGN": rest_sign(credentials.secret, timestamp, request.method, request.path, request.body),
@@ -99,27 +100,27 @@ def headers(request: V3OrderRequest, credentials: Credentials, timestamp: str) -
 
 
 def answered(body: bytes) -> OrderResult:
-    """The answer to `place` and `cancel`; code "0": accepted. Raises FrameError for what is none."""
-    told = _object(body)
-    if "code" in told:  # refused before it came to trading
-        return OrderResult(code=str(told["code"]), message=str(told.get("message", "")))
-    if "result" not in told and "error_code" not in told:
-        raise FrameError(f"no answer to an order: {msgspec.json.encode(told).decode()}")
-    code, is_done = str(told.get("error_code", "")), told.get("result") in (True, "true")
+    """Return the answer to `place` and `cancel`; code "0": accepted. Raises FrameError for anything else."""
+    answer = _object(body)
+    if "code" in answer:  # refused before trading
+        return OrderResult(code=str(answer["code"]), message=str(answer.get("message", "")))
+    if "result" not in answer and "error_code" not in answer:
+        raise FrameError(f"no answer to an order: {msgspec.json.encode(answer).decode()}")
+    code, is_done = str(answer.get("error_code", "")), answer.get("result") in (True, "true")
     return OrderResult(
-        order_id="" if str(told.get("order_id", "")) == "-1" else str(told.get("order_id", "")),
-        client_order_id=str(told.get("client_oid", "")),
+        order_id="" if str(answer.get("order_id", "")) == "-1" else str(answer.get("order_id", "")),
+        client_order_id=str(answer.get("client_oid", "")),
         code="0" if is_done and code in ("", "0") else code or "failed",
-        message=str(told.get("error_message", "")),
+        message=str(answer.get("error_message", "")),
     )
 
 
 def found(body: bytes, instrument: str, now: int) -> OrderUpdate:
-    """The answer to `query`. Raises FrameError for what is no order."""
-    told = _object(body)
+    """Return the answer to `query`. Raises FrameError for anything but an order."""
+    answer = _object(body)
     kind = {"spot": "SPOT", "futures": "FUTURES", "swap": "SWAP"}[_business(instrument)]
     try:
-        (order,) = order_rows(told, kind)
+        (order,) = order_rows(answer, kind)
     except (ValueError, KeyError, TypeError) as error:
         raise FrameError(f"no order: {why(error)}") from None
     assert isinstance(order, OrderUpdate)
@@ -136,12 +137,12 @@ def _business(instrument: str) -> str:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        told = _decode(body)
+        answer = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(str(error) or type(error).__name__) from None
-    if not isinstance(told, dict):
+    if not isinstance(answer, dict):
         raise FrameError("an answer that is no object")
-    return told
+    return answer
 
 
 def _json(body: dict[str, str]) -> str:

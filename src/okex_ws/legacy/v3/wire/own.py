@@ -1,4 +1,4 @@
-"""V3's private data as events: orders, balances, positions.
+"""V3's account data as events: orders, balances, positions.
 
 Source: OKEx's pages of V3, and recordings where these differ.
 """
@@ -21,7 +21,7 @@ MARGIN_MODES = {"crossed": "cross", "fixed": "isolated"}
 
 
 def order_rows(row: Any, kind: str) -> list[Event]:
-    """One order; options and spot say its side, futures and swaps its type."""
+    """Return one order; rows of options and spot have a side, those of futures and swaps a type."""
     state = whole(row["state"] if "state" in row else row["status"])
     order_type = ORDER_TYPES.get(str(row.get("order_type", "0")), "")
     made = OrderUpdate(
@@ -64,7 +64,7 @@ def _spot(made: OrderUpdate, row: Any) -> None:
 
 
 def algo_rows(row: Any, kind: str) -> list[Event]:
-    """An order that waits for a price."""
+    """Return an order that waits for a price."""
     states = {"1": "live", "2": "effective", "3": "canceled", "4": "live", "5": "live", "6": "order_failed"}
     return [
         AlgoOrderUpdate(
@@ -84,19 +84,19 @@ def algo_rows(row: Any, kind: str) -> list[Event]:
 
 
 def account_rows(row: Any, kind: str) -> list[Event]:
-    """Balances: of a currency, of a margin pair, of a swap, or of one coin's futures, where the coin is the only key."""
+    """Return balances of a currency, a margin pair, a swap, or one coin's futures, where the coin is the only key."""
     at = _ms(row.get("timestamp"))
     if any(name.startswith("currency:") for name in row):
         balances = [
             Balance(
                 currency=name.partition(":")[2],
-                cash=own(told.get("balance")),
-                available=own(told.get("available")),
-                frozen=own(told.get("hold")),
-                liability=own(told.get("borrowed")),
-                interest=own(told.get("lending_fee")),
+                cash=own(values.get("balance")),
+                available=own(values.get("available")),
+                frozen=own(values.get("hold")),
+                liability=own(values.get("borrowed")),
+                interest=own(values.get("lending_fee")),
             )
-            for name, told in row.items()
+            for name, values in row.items()
             if name.startswith("currency:")
         ]
     elif "currency" in row and "balance" in row:
@@ -105,7 +105,7 @@ def account_rows(row: Any, kind: str) -> list[Event]:
     elif "equity" in row:
         balances = [_margined(str(row.get("currency") or row.get("instrument_id") or row.get("underlying")).split("-")[0], row)]
     else:
-        balances = [_margined(coin.split("-")[0], told) for coin, told in row.items() if isinstance(told, dict)]
+        balances = [_margined(coin.split("-")[0], values) for coin, values in row.items() if isinstance(values, dict)]
         if not balances:
             raise ValueError("an account of no known shape")
     return [AccountUpdate(event_type="event_update", balances=balances, updated_ms=at)]
@@ -125,7 +125,7 @@ def _margined(coin: str, row: Any) -> Balance:
 
 
 def position_rows(row: Any, kind: str) -> list[Event]:
-    """Of a futures contract both sides at once, of a swap one element per side, of an option one."""
+    """Return positions: both sides of a futures contract, one element per side of a swap, one of an option."""
     instrument, mode = row.get("instrument_id", ""), MARGIN_MODES.get(row.get("margin_mode", ""), "")
     if "holding" in row:
         return [_holding(instrument, mode, held, kind) for held in row["holding"]]

@@ -1,4 +1,4 @@
-"""V3's requests as text messages, and how the login is signed.
+"""V3's requests as text messages, and the signature of the login.
 
 Source: OKEx's pages of V3: subscribe, unsubscribe, login, ping.
 """
@@ -13,23 +13,23 @@ from okex_ws.wire.sign import Credentials, login_sign
 
 PING = b"ping"
 MAX_REQUEST = 4096
-"""Largest request, bytes; clients of V3's day split there."""
+"""Largest request, bytes; clients of that time split there."""
 
 
 def subscribe(names: Sequence[str]) -> Iterator[bytes]:
-    """Subscribe, in as many requests as it takes."""
+    """Return the subscribe requests."""
     return _requests("subscribe", names)
 
 
 def unsubscribe(names: Sequence[str]) -> Iterator[bytes]:
-    """Unsubscribe, in as many requests as it takes."""
+    """Return the unsubscribe requests."""
     return _requests("unsubscribe", names)
 
 
 def login(credentials: Credentials, now: int) -> bytes:
-    """Log this connection in; the time is part of the signature and good for 30 s."""
+    """Return the login request; its time is part of the signature and valid for 30 s."""
     seconds = f"{now // 1_000_000_000}.{now // 1_000_000 % 1000:03d}"
-    sign = login_sign(credentials.secret, seconds)  # what is signed is the same as in V5
+    sign = login_sign(credentials.secret, seconds)  # the signed text is the same as in V5
     args = [credentials.api_key, credentials.passphrase, seconds, sign]
     return msgspec.json.encode({"op": "login", "args": args})
 

@@ -1,7 +1,7 @@
-"""V3's data as events: market data of spot, futures, swaps, options and indices.
+"""V3's market data of spot, futures, swaps, options and indices as events.
 
-Levels keep the server's own texts, which is what its checksum is made of; in the era of JSON numbers, the text of the number.
-A print says nothing of how many matches it stands for: `count` is None.
+Levels keep the server's texts, of which its checksum is made; in the era of JSON numbers, the text of the number.
+A trade does not give its number of matches: `count` is None.
 Source: OKEx's pages of V3, and recordings where these differ.
 """
 
@@ -46,7 +46,7 @@ SUMMARY = {
 
 
 def events_of(business: str, word: str, channel: str, row: Any, action: str) -> list[Event]:
-    """The events in one element of a table. Raises ValueError (KeyError, TypeError, IndexError) for what is not its shape."""
+    """Return the events in one element of a table. Raises ValueError (KeyError, TypeError, IndexError) for another shape."""
     kind = TYPES[business]
     if channel.startswith("books"):
         return [_book(row, action == "update")]
@@ -67,7 +67,7 @@ def _book(row: Any, is_update: bool) -> Event:
 
 
 def _level(row: Any) -> tuple[str, str, str, str]:
-    """Three columns on spot, four elsewhere and on every depth_l2_tbt; the last is the number of orders."""
+    """Return a level of three columns on spot, four elsewhere and on depth_l2_tbt; the last is the number of orders."""
     price, size = row[0], row[1]
     if type(price) is not str or type(size) is not str:
         price, size = text(price), text(size)
@@ -89,10 +89,10 @@ def _trades(row: Any, kind: str) -> list[Event]:
     ]
 
 
-def _side(told: Any) -> str:
-    if told not in ("buy", "sell"):
-        raise ValueError(f"{told!r} is no side")
-    return str(told)
+def _side(side: Any) -> str:
+    if side not in ("buy", "sell"):
+        raise ValueError(f"{side!r} is no side")
+    return str(side)
 
 
 def _tickers(row: Any, kind: str) -> list[Event]:
@@ -185,7 +185,7 @@ def _summary(row: Any, kind: str) -> list[Event]:
 
 
 def _instruments(row: Any, kind: str) -> list[Event]:
-    """As REST lists them; no recording of the channel is known."""
+    """Return instruments as REST lists them; no recording of the channel is known."""
     delivery = row.get("delivery")
     return [
         Instrument(
