@@ -114,7 +114,7 @@ def exchange() -> tuple[Exchange, str]:
 def floor_alone(count: int) -> float:
     """Orders a second of CPU: one rests, the next takes it, from two accounts."""
     venue, price = exchange()
-    floor, fixed = venue.floor, Decimal(price)
+    floor, fixed = venue.engine, Decimal(price)
     began = time.process_time()
     for number in range(count):
         is_maker = number % 2 == 0
@@ -148,7 +148,7 @@ def with_json(count: int) -> float:
         for line in lines:
             line.take()
     elapsed = time.process_time() - began
-    assert len(venue.floor.executions("taker")) == count // 2
+    assert len(venue.engine.executions("taker")) == count // 2
     return count / elapsed
 
 

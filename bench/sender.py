@@ -19,8 +19,9 @@ from pathlib import Path
 
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Text
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.v5.connection import Text, V5Connection
+from okex_ws.simulator.v5.connection import V5Connection
 
 INSTRUMENTS = ("BTC-USDT", "BTC-USDT-SWAP")
 CHANNELS = ("books", "bbo-tbt", "trades", "tickers")

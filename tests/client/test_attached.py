@@ -58,7 +58,7 @@ def test_it_closes_the_position_that_the_order_opened(tmp_path: Path) -> None:
             made = await client.place(SWAP, "buy", 1, order_type="market", attached=stop)
             assert made.is_confirmed, "over WebSocket the simulator refuses it"
             await done.wait()
-            first, second = server.exchange.floor.orders(DEMO_KEY.uid)
+            first, second = server.exchange.engine.orders(DEMO_KEY.uid)
             assert (first.side, first.filled, second.side, second.filled) == ("buy", 1, "sell", 1)
             assert second.reduce_only
 

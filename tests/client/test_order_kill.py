@@ -65,7 +65,7 @@ class Traders:
 
     def _compare(self, prefix: str, found: str) -> None:
         """It knows every order that former processes left open. What it made itself since does not count."""
-        left = self.server.exchange.floor.open_orders(DEMO_KEY.uid)
+        left = self.server.exchange.engine.open_orders(DEMO_KEY.uid)
         forgotten = {order.order_id for order in left if not order.client_order_id.startswith(prefix)} - set(found.split(","))
         assert forgotten == set()
 
@@ -87,10 +87,10 @@ def test_F15_kill_9_at_every_step_of_the_order_path(tmp_path: Path) -> None:
                     kept = IntentLog(log)
                     assert kept.open == {}
                     kept.close()
-                    for order in server.exchange.floor.open_orders(DEMO_KEY.uid):
-                        server.exchange.floor.cancel(DEMO_KEY.uid, order, server.now())
+                    for order in server.exchange.engine.open_orders(DEMO_KEY.uid):
+                        server.exchange.engine.cancel(DEMO_KEY.uid, order, server.now())
             made: dict[str, int] = {}
-            for order in server.exchange.floor.orders(DEMO_KEY.uid):
+            for order in server.exchange.engine.orders(DEMO_KEY.uid):
                 made[order.client_order_id] = made.get(order.client_order_id, 0) + 1
             return made
 

@@ -32,13 +32,13 @@ def test_each_client_trades_and_sees_its_own_account() -> None:
             quiet = {"halt_file": None}
             async with trading_client(server, **quiet) as one, trading_client(server, OTHER_KEY, **quiet) as other:
                 ours, theirs = await asyncio.gather(buy(one, SWAP, "1"), buy(other, SPOT, "0.001"))
-                floor = server.exchange.floor
+                floor = server.exchange.engine
                 for client, key, order_id in ((one, DEMO_KEY, ours), (other, OTHER_KEY, theirs)):
                     assert [order.order_id for order in floor.orders(key.uid)] == [order_id]
                     assert list(client.account.orders.finished) == [order_id]
                 assert "ETH" in one.account.balances
                 assert "ETH" not in other.account.balances
-                logged_in = [line.account.uid for line in server.exchange.conversations if line.account is not None]
+                logged_in = [line.account.uid for line in server.exchange.connections if line.account is not None]
                 assert sorted(logged_in) == [DEMO_KEY.uid, OTHER_KEY.uid], "one private connection each"
 
     asyncio.run(check())

@@ -61,7 +61,7 @@ def test_place_amend_cancel_and_every_answer_before_its_verdict() -> None:
         changed = await client.amend(SPOT, client_order_id=made.client_order_id, size=Decimal("0.02"))
         gone = await client.cancel(SPOT, order_id=made.order_id)
         assert [made.is_confirmed, changed.is_confirmed, gone.is_confirmed] == [True] * 3
-        (order,) = server.exchange.floor.orders(DEMO_KEY.uid)
+        (order,) = server.exchange.engine.orders(DEMO_KEY.uid)
         assert (order.state, order.size, order.client_order_id) == ("canceled", Decimal("0.02"), made.client_order_id)
         return said
 
@@ -92,7 +92,7 @@ def test_a_market_buy_is_in_coins_unless_it_is_said_to_be_money_and_limits_know_
         assert money.is_confirmed, money
         too_much = await client.place(SPOT, "buy", "50000", order_type="market", target_currency="quote_ccy")
         assert (too_much.via, too_much.code) == ("here", "order_size")
-        filled = {order.order_id: order.filled for order in server.exchange.floor.orders(DEMO_KEY.uid)}
+        filled = {order.order_id: order.filled for order in server.exchange.engine.orders(DEMO_KEY.uid)}
         assert filled[plain.order_id] == Decimal("0.01")
         assert 0 < filled[money.order_id] < Decimal("0.01")
 
@@ -121,7 +121,7 @@ def test_a_batch_and_its_cancels() -> None:
             [okex_ws.CancelOrder(instrument=SPOT, client_order_id=outcome.client_order_id) for outcome in made]
         )
         assert all(outcome.is_confirmed for outcome in gone)
-        assert server.exchange.floor.open_orders(DEMO_KEY.uid) == []
+        assert server.exchange.engine.open_orders(DEMO_KEY.uid) == []
         with pytest.raises(okex_ws.OrderError, match="OKX takes 20"):
             await client.place_batch([*orders, orders[0]])
 
@@ -135,7 +135,7 @@ def test_a_changed_tick_counts_from_the_moment_it_is_told() -> None:
         if client.instruments[SPOT].tick_size != 10:
             await told.wait()
         made = await client.place(SPOT, "buy", "0.01", price="50009")
-        (order,) = server.exchange.floor.orders(DEMO_KEY.uid)
+        (order,) = server.exchange.engine.orders(DEMO_KEY.uid)
         assert (made.verdict, order.price) == (Verdict.CONFIRMED, 50000)
 
     traded(life, f"instrument_change instrument={SPOT} tickSz=10 at=0.5s")
@@ -157,12 +157,12 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
                 await live.wait()
                 assert client.connection_count == 3
                 await armed.wait()
-                assert list(server.exchange.desk.cancel_all_after.armed_spreads) == [DEMO_KEY.uid]
+                assert list(server.exchange.trading.cancel_all_after.armed_spreads) == [DEMO_KEY.uid]
                 assert (await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)).is_confirmed
                 assert (await client.cancel_spread(SPREAD, client_order_id=made.client_order_id)).is_confirmed
                 again = await client.place_spread(SPREAD, "buy", 1, price="-500")
                 assert (await client.cancel_spreads()).is_confirmed
-                assert {order.state for order in server.exchange.desk.spreads.orders(DEMO_KEY.uid)} == {"canceled"}
+                assert {order.state for order in server.exchange.trading.spreads.orders(DEMO_KEY.uid)} == {"canceled"}
                 assert again.order_id != made.order_id
 
     asyncio.run(main())
@@ -197,7 +197,7 @@ def test_F20_halted_no_spread_order_leaves_and_open_ones_are_canceled() -> None:
                 assert [(o.verdict, o.via) for o in (late, changed)] == [(Verdict.REJECTED, "here")] * 2
                 assert "enough" in late.reason
                 await gone.wait()
-                assert [order.state for order in server.exchange.desk.spreads.orders(DEMO_KEY.uid)] == ["canceled"]
+                assert [order.state for order in server.exchange.trading.spreads.orders(DEMO_KEY.uid)] == ["canceled"]
                 assert len(client.account.spreads) == 0
 
     asyncio.run(main())
@@ -210,7 +210,7 @@ def test_F19_spread_orders_count_for_the_limits_of_the_whole_account() -> None:
         for _ in range(3):
             await client.place_spread(SPREAD, "buy", 1, price="-500")
         await client.place_spread(SPREAD, "buy", 9, price="-500")
-        assert len(server.exchange.desk.spreads.orders(DEMO_KEY.uid)) == 2
+        assert len(server.exchange.trading.spreads.orders(DEMO_KEY.uid)) == 2
         return said
 
     strict = {"spreads": True, "limits_by_instrument": {SPREAD: okex_ws.Limits(order_size=Decimal(5))}}
@@ -227,7 +227,7 @@ def test_a_mass_cancel_ends_an_option_family_s_orders_for_those_who_may_and_no_o
                 await client.ready()
                 await client.place(SPOT, "buy", "0.01", price="59000")
                 outcome = await client.mass_cancel("BTC-USD")
-            assert [order.state for order in server.exchange.floor.orders(DEMO_KEY.uid)] == ["live"]
+            assert [order.state for order in server.exchange.engine.orders(DEMO_KEY.uid)] == ["live"]
             return outcome
 
     outcome = asyncio.run(main())
@@ -253,7 +253,7 @@ def test_started_while_the_halt_file_is_there_a_client_cancels_what_a_former_one
                 release(file)
                 client.trader._switch._look()
                 assert (await client.place(SPOT, "buy", "0.01", price="59000")).via == "here", "the file was not the only reason"
-            assert [order.state for order in server.exchange.floor.orders(DEMO_KEY.uid)] == ["canceled"]
+            assert [order.state for order in server.exchange.engine.orders(DEMO_KEY.uid)] == ["canceled"]
 
     asyncio.run(main())
 
@@ -281,7 +281,7 @@ def test_a_channel_that_is_refused_for_good_ends_the_wait_and_says_which() -> No
 def test_F1_a_spread_order_whose_answer_was_lost_is_read_by_its_id_too() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         made = await client.place_spread(SPREAD, "buy", 1, price="-500")
-        (order,) = server.exchange.desk.spreads.orders(DEMO_KEY.uid)
+        (order,) = server.exchange.trading.spreads.orders(DEMO_KEY.uid)
         assert (made.verdict, made.via, order.order_id) == (Verdict.CONFIRMED, "lookup", made.order_id)
 
     traded(life, "order_then_drop times=1 action=order", spreads=True)
@@ -303,7 +303,7 @@ def test_closed_before_the_answer_it_is_unknown_and_the_next_client_finds_out(tm
                 client.on(OrderResolved, resolved.put_nowait)
                 found = await resolved.get()
                 assert (found.client_order_id, found.verdict) == (left.client_order_id, Verdict.CONFIRMED)
-            assert len(server.exchange.floor.orders(DEMO_KEY.uid)) == 1
+            assert len(server.exchange.engine.orders(DEMO_KEY.uid)) == 1
 
     asyncio.run(main())
 
@@ -346,7 +346,7 @@ def test_F13_closed_with_nothing_open_a_client_leaves_no_timer_that_would_cancel
                 if not is_left_open:
                     await client.cancel(SPOT, order_id=made.order_id)
                     await turns_until(lambda: not client.account.orders.open)
-            return dict(server.exchange.desk.switches)
+            return dict(server.exchange.trading.cancel_all_after.armed)
 
     assert bool(asyncio.run(main())) is is_left_open
 
@@ -365,7 +365,7 @@ def test_what_cannot_be_asked_is_told_where_it_is_asked_and_nothing_is_sent(tmp_
             okex_ws.Client(
                 site=client.site, credentials=client._credentials, trading=okex_ws.Trading(intent_log=tmp_path / "log")
             )
-        assert server.exchange.floor.orders(DEMO_KEY.uid) == []
+        assert server.exchange.engine.orders(DEMO_KEY.uid) == []
 
     traded(life, intent_log=tmp_path / "log")
 
@@ -426,7 +426,7 @@ def test_while_the_socket_cannot_take_it_a_cancel_goes_over_rest() -> None:
         server.exchange.rules = Rules(connects_per_s=1)
         lost = asyncio.Event()
         client.on(okex_ws.events.Disconnected, lambda event: lost.set() if event.line == "private/0" else None)
-        for line in server.exchange.conversations:
+        for line in server.exchange.connections:
             line.suffer(Fault("abort"), server.now())
         await lost.wait()
         gone = await client.cancel(SPOT, client_order_id=made.client_order_id)

@@ -263,7 +263,7 @@ def test_A5_A6_the_stream_says_what_was_missed_meanwhile(ending: str) -> None:
 
 
 def close_all(server: Server, code: int, reason: str, path: str = "public") -> None:
-    for line in server.exchange.conversations:
+    for line in server.exchange.connections:
         if line.path == path:
             line.close(code, reason, server.now())
 
@@ -322,7 +322,7 @@ def test_A7_a_dead_key_stops_the_private_line_and_leaves_public_data_alone(code:
                 assert lost["private/0"].retry_s is None
                 assert not lost["public/0"].fatal
                 await until(stream, Subscribed, channel="tickers")
-                assert [line.path for line in server.exchange.conversations] == ["public"]
+                assert [line.path for line in server.exchange.connections] == ["public"]
 
     check()
 

@@ -229,10 +229,10 @@ def test_A14_twenty_lines_lost_at_once_come_back_within_the_limits() -> None:
         name = f"public/{n}"
         made.client.start_line(name, [subscription(channel, key) for channel in ("trades", "tickers") for key in INSTRUMENTS])
     made.run(59)
-    assert len(made.exchange.conversations) == 20
+    assert len(made.exchange.connections) == 20
     assert len(made.client.dials) == 20
     made.run(61)
-    assert len(made.exchange.conversations) == 20, "all are back"
+    assert len(made.exchange.connections) == 20, "all are back"
     assert len(made.client.dials) == 40, "none was dialled twice: the exchange refused nobody"
     assert busiest_second(made.client.dials) <= 3
     assert sum("429" in event.reason for event in made.client.all(Disconnected)) == 0

@@ -239,7 +239,7 @@ def test_B6_unsubscribing_and_resubscribing_at_every_moment_ends_as_wanted() -> 
         assert {item.channel for item in states} == wanted, step
         assert ("books" in wanted) == any(isinstance(event, BookUpdate) for event in last), step
         assert [event for event in world.client.news if isinstance(event, (Refused, Stale))] == []
-        held = world.exchange.conversations[0].subscriptions.values()
+        held = world.exchange.connections[0].subscriptions.values()
         assert {topic.channel.name for topic in held} == wanted, step
         if "books" in wanted:
             assert world.client.books.get("BTC-USDT").is_live, step
@@ -278,7 +278,7 @@ def test_B6_wishes_during_a_handover_hold_for_both_connections() -> None:
     world.run(120)
     assert [event.handed_over for event in world.client.all(Disconnected)] == [True]
     assert world.client.gaps == []
-    held = {(topic.channel.name, topic.key) for topic in world.exchange.conversations[0].subscriptions.values()}
+    held = {(topic.channel.name, topic.key) for topic in world.exchange.connections[0].subscriptions.values()}
     assert held == {("books", "BTC-USDT"), ("books", "ETH-USDT"), ("trades", "ETH-USDT")}
     assert no_holes(world.client.all(Trade, instrument="ETH-USDT"))
     assert world.client.books.get("ETH-USDT").is_live
@@ -318,7 +318,7 @@ def test_B7_an_hour_of_churn_over_three_thousand_subscriptions_keeps_every_limit
     assert [(gap.cause, gap.instrument) for gap in world.client.gaps] == [("checksum", "BTC-USDT")]
     assert Resumed in [type(event) for event in world.run(1)], "a book is renewed at once all the same"
     world.run(20)
-    held = sum(len(line.subscriptions) for line in world.exchange.conversations)
+    held = sum(len(line.subscriptions) for line in world.exchange.connections)
     assert held == 3_000, "what is wanted runs, every one of them"
 
 
@@ -346,7 +346,7 @@ def test_B7_a_spent_connection_gets_a_fresh_one() -> None:
         world.run(1)
     world.run(30)
     assert [event.code for event in world.client.all(Disconnected)] == [4006]
-    assert len(world.exchange.conversations[0].subscriptions) == 3
+    assert len(world.exchange.connections[0].subscriptions) == 3
 
 
 # -- B8: too many connections hold a channel -------------------------------------------------------
@@ -368,7 +368,7 @@ def test_B8_a_channel_ended_after_its_ack_is_told_and_the_others_live() -> None:
     assert [type(event) for event in order][:2] == [Subscribed, Refused]
     assert [event.channel for event in world.client.all(ConnectionCount)] == ["account"]
     assert world.client.all(Disconnected) == []
-    held = {topic.channel.name for line in world.exchange.conversations for topic in line.subscriptions.values()}
+    held = {topic.channel.name for line in world.exchange.connections for topic in line.subscriptions.values()}
     assert held == {"account", "trades"}
 
 

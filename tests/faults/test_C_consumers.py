@@ -171,7 +171,7 @@ async def test_C14_a_consumer_that_stops_for_a_minute_costs_no_healthy_connectio
                 lambda event: isinstance(event, Trade) and event.ts_event >= START + 74.9 * SECOND,
                 lambda event: isinstance(event, Subscribed) and event.channel == "books5",
             )
-            assert len(server.exchange.conversations) == 1
+            assert len(server.exchange.connections) == 1
     trades = [event for event in seen if isinstance(event, Trade)]
     assert complete(trades)
     assert not [event for event in seen if isinstance(event, (Disconnected, Gap, Stale, Refused, Malformed, Dropped))]

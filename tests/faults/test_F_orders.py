@@ -37,7 +37,7 @@ def crossing(world: World) -> str:
 def strangers_order(world: World, client_order_id: str, *, size: str, price: str) -> None:
     """Another program of the account places an order under that id."""
     other = {"side": "buy", "order_type": "limit", "size": Decimal(size), "price": Decimal(price)}
-    world.exchange.floor.place(DEMO_KEY.uid, NewOrder(instrument=SPOT, client_order_id=client_order_id, **other), world.there)
+    world.exchange.engine.place(DEMO_KEY.uid, NewOrder(instrument=SPOT, client_order_id=client_order_id, **other), world.there)
 
 
 def placed(world: World, ticket: Ticket) -> int:
@@ -184,7 +184,7 @@ def test_F9_orders_whose_end_is_never_pushed_are_found_out() -> None:
     world.run(3)
     assert trader.account.orders.get(outcome(filled).order_id).state == "filled"  # type: ignore[union-attr]
     assert agrees(world, trader), "the balance told of its trade"
-    floor = world.exchange.floor
+    floor = world.exchange.engine
     (theirs,) = floor.open_orders(DEMO_KEY.uid)
     floor.cancel(DEMO_KEY.uid, theirs, world.now)
     world.run(60)
@@ -414,7 +414,7 @@ def test_F21_a_clock_that_is_off_is_corrected_once_and_orders_expire_by_okx_s(sk
         async with Server(made) as server, asyncio.timeout(120), trading_client(server) as client:
             await client.ready()
             placed = await client.place(SPOT, "buy", "0.01", price="50000")
-            return placed, len(server.exchange.floor.orders(DEMO_KEY.uid))
+            return placed, len(server.exchange.engine.orders(DEMO_KEY.uid))
 
     made, count = asyncio.run(main())
     assert (made.verdict, count) == (Verdict.CONFIRMED, 1)
@@ -426,7 +426,7 @@ def test_F21_a_wrong_secret_is_refused_once_and_no_order_is_tried() -> None:
         async with Server(exchange()) as server, asyncio.timeout(120), trading_client(server, wrong) as client:
             with pytest.raises(okex_ws.LoginRefusedError) as refused:
                 await client.ready()
-            return str(refused.value), list(server.exchange.floor.orders(DEMO_KEY.uid))
+            return str(refused.value), list(server.exchange.engine.orders(DEMO_KEY.uid))
 
     text, orders = asyncio.run(main())
     assert "60007" in text

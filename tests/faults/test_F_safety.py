@@ -51,7 +51,7 @@ def crossing(world: World) -> str:
 
 def open_there(world: World) -> list[Any]:
     """Open orders by the exchange's own book."""
-    return list(world.exchange.floor.open_orders(DEMO_KEY.uid))
+    return list(world.exchange.engine.open_orders(DEMO_KEY.uid))
 
 
 def states(world: World) -> list[str]:
@@ -69,7 +69,7 @@ def told(trader: GuardedTrader, kind: type) -> list[Any]:
 def strangers_order(world: World) -> Any:
     """Another program of the account, or its owner by hand, places an order that rests."""
     other = {"side": "buy", "order_type": "limit", "size": D("0.01"), "price": D(resting(world))}
-    return world.exchange.floor.place(DEMO_KEY.uid, NewOrder(instrument=SPOT, **other), world.now)
+    return world.exchange.engine.place(DEMO_KEY.uid, NewOrder(instrument=SPOT, **other), world.now)
 
 
 def cut_everything(world: World, trader: GuardedTrader) -> None:
@@ -84,10 +84,10 @@ def cut_everything(world: World, trader: GuardedTrader) -> None:
 
 def test_F13_the_first_live_order_arms_the_switch_within_a_second_and_the_last_one_disarms_it() -> None:
     world, trader = guarded()
-    assert world.exchange.desk.switches == {}
+    assert world.exchange.trading.cancel_all_after.armed == {}
     first = trader.place("0.01", resting(world))
     world.run(0.5)
-    assert world.exchange.desk.switches[DEMO_KEY.uid, ""] > world.now + 29 * SECOND
+    assert world.exchange.trading.cancel_all_after.armed[DEMO_KEY.uid, ""] > world.now + 29 * SECOND
     assert [(event.timeout_s, event.until > world.now) for event in told(trader, SwitchArmed)] == [(30, True)]
     world.run(60)
     assert len(open_there(world)) == 1, "renewed"
@@ -95,7 +95,7 @@ def test_F13_the_first_live_order_arms_the_switch_within_a_second_and_the_last_o
     assert max(b - a for a, b in itertools.pairwise(times)) < 6
     trader.cancel(first)
     world.run(10)
-    assert world.exchange.desk.switches == {}
+    assert world.exchange.trading.cancel_all_after.armed == {}
     assert trader.arms[-1][1] == 0
     assert told(trader, SwitchFailed) == []
 
@@ -155,7 +155,7 @@ def test_F13_a_refused_duplicate_leaves_the_first_order_of_that_id_covered() -> 
         world.run(40)
         assert ticket.outcome is not None
         assert ticket.outcome.verdict is Verdict.REJECTED
-        assert world.exchange.desk.switches != {}, size
+        assert world.exchange.trading.cancel_all_after.armed != {}, size
     assert [order.client_order_id for order in open_there(world)] == [name]
 
 
@@ -171,10 +171,10 @@ def test_F13_for_other_programs_orders_nothing_is_armed_so_they_outlive_a_client
     assert [order.order_id for order in open_there(world)] == [theirs[1].order_id]
     own = trader.place("0.01", resting(world))
     world.run(1)
-    assert world.exchange.desk.switches != {}
+    assert world.exchange.trading.cancel_all_after.armed != {}
     trader.cancel(own)
     world.run(10)
-    assert world.exchange.desk.switches == {}, "let go though their order rests"
+    assert world.exchange.trading.cancel_all_after.armed == {}, "let go though their order rests"
 
 
 def test_F13_nor_a_spread_order_which_has_a_switch_of_its_own() -> None:
@@ -186,10 +186,10 @@ def test_F13_nor_a_spread_order_which_has_a_switch_of_its_own() -> None:
     world.run(60)
     assert ticket.outcome is not None
     assert ticket.outcome.is_confirmed
-    spreads = world.exchange.desk.spreads
+    spreads = world.exchange.trading.spreads
     assert [order.state for order in spreads.orders(DEMO_KEY.uid)] == ["live"], "renewed"
     assert [(event.timeout_s, event.is_spread) for event in told(trader, SwitchArmed)] == [(30, True)]
-    assert world.exchange.desk.switches == {}
+    assert world.exchange.trading.cancel_all_after.armed == {}
     killed(world, trader, run=2)
     world.run(31)
     assert [(order.state, order.cancel_source) for order in spreads.orders(DEMO_KEY.uid)] == [("canceled", "20")]
@@ -247,7 +247,7 @@ def test_F14_with_nothing_to_be_heard_over_okx_cancels_by_itself_and_the_first_c
     assert made.outcome is not None
     assert made.outcome.is_confirmed
     assert trader.arms[-1][1] == 30
-    assert (DEMO_KEY.uid, "") in world.exchange.desk.switches
+    assert (DEMO_KEY.uid, "") in world.exchange.trading.cancel_all_after.armed
 
 
 def test_F14_an_order_that_the_heartbeat_can_never_cover_is_taken_back() -> None:
@@ -308,7 +308,7 @@ def test_F17_what_the_instrument_does_not_take_is_refused_here_and_nothing_is_se
             for unknown in ("BTC-USD", "NO-SUCH"):
                 with pytest.raises(KeyError, match="no instrument is called"):
                     await client.place(unknown, "buy", "0.01", price="60000")
-            return rules, list(server.exchange.floor.orders(DEMO_KEY.uid))
+            return rules, list(server.exchange.engine.orders(DEMO_KEY.uid))
 
     rules, orders = asyncio.run(main())
     assert rules == ["exact", "exact", "min_size", "size", "size", "price", "price", "exact", "exact", "max_limit_notional"]
@@ -322,7 +322,7 @@ def test_F17_a_price_between_ticks_goes_to_the_safe_side_and_is_written_without_
             low = int(client_price(server) * D("0.97"))
             for side, price in (("buy", f"{low}.0999"), ("sell", f"{low * 106 // 100}.0001")):
                 assert (await client.place(SPOT, side, "0.0123456789123", price=price)).is_confirmed
-            return list(server.exchange.floor.orders(DEMO_KEY.uid))
+            return list(server.exchange.engine.orders(DEMO_KEY.uid))
 
     buy, sell = asyncio.run(main())
     assert buy.price == int(buy.price)
@@ -428,7 +428,7 @@ def test_F19_a_position_never_goes_beyond_its_limit_not_even_by_what_is_on_its_w
     for _ in range(50):
         trader.place("1", price, instrument=SWAP)
         world.run(0.1)
-    held = world.exchange.floor.accounts[DEMO_KEY.uid].positions
+    held = world.exchange.engine.accounts[DEMO_KEY.uid].positions
     assert [position.size for (instrument, _), position in held.items() if instrument == SWAP] == [D(5)]
     assert set(refusals(trader)) == {"position"}
     out = trader.place("5", str(best(world, SWAP)[0] - 20), instrument=SWAP, side="sell")
@@ -596,9 +596,9 @@ def test_F20_pressed_on_a_client_over_sockets() -> None:
             client.halt("looks wrong")
             await asyncio.gather(*placed)
             refused = await client.place(SPOT, "buy", "0.01", price=price)
-            while server.exchange.floor.open_orders(DEMO_KEY.uid):
+            while server.exchange.engine.open_orders(DEMO_KEY.uid):
                 await anext(updates)
-            return list(server.exchange.floor.orders(DEMO_KEY.uid)), refused
+            return list(server.exchange.engine.orders(DEMO_KEY.uid)), refused
 
     orders, refused = asyncio.run(main())
     assert {order.state for order in orders} == {"canceled"}
@@ -622,7 +622,7 @@ def test_F13_F19_a_client_over_sockets_is_guarded_armed_and_tells_of_every_refus
             first = await client.place(SPOT, "buy", "0.01", price=price)
             assert first.is_confirmed
             assert isinstance(await anext(news), SwitchArmed)
-            assert server.exchange.desk.switches
+            assert server.exchange.trading.cancel_all_after.armed
             large = await client.place(SPOT, "buy", "0.6", price=price)
             assert (large.verdict, large.via) == (Verdict.REJECTED, "here")
             far = await client.amend(SPOT, client_order_id=first.client_order_id, price=price // 2)
@@ -642,8 +642,8 @@ def test_F13_F19_a_client_over_sockets_is_guarded_armed_and_tells_of_every_refus
             async for update in updates:
                 if update.is_final:
                     break
-            assert server.exchange.floor.open_orders(DEMO_KEY.uid) == []
-            assert len(server.exchange.floor.orders(DEMO_KEY.uid)) == 1
+            assert server.exchange.engine.open_orders(DEMO_KEY.uid) == []
+            assert len(server.exchange.engine.orders(DEMO_KEY.uid)) == 1
             client.resume_trading("looked at")
             assert (await client.place(SPOT, "buy", "0.01", price=price)).is_confirmed
 
@@ -667,4 +667,4 @@ def test_the_switch_of_a_tag_is_asked_for_by_that_tag() -> None:
     world, trader = guarded(switch=CancelAllAfter(tag="bot1"))
     trader.place("0.01", resting(world), tag="bot1")
     world.run(1)
-    assert list(world.exchange.desk.switches) == [(DEMO_KEY.uid, "bot1")]
+    assert list(world.exchange.trading.cancel_all_after.armed) == [(DEMO_KEY.uid, "bot1")]

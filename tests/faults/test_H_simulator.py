@@ -28,10 +28,10 @@ from okex_ws import Client, Event, Gap, Trade
 from okex_ws.events import Disconnected, Malformed, Refused, Stale
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.outgoing import Text
 from okex_ws.simulator.rules import Rules
 from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.simulator.server import MAX_FRAME, Server
-from okex_ws.simulator.v5.connection import Text
 
 TRADES = {"channel": "trades", "instId": "BTC-USDT"}
 
@@ -212,10 +212,10 @@ async def test_H1_a_thousand_clients_are_served() -> None:
         for reader, _ in lines:
             await reader.readuntil(b'"event":"subscribe"')
             await reader.readuntil(b'"data"')
-        assert len(server.exchange.conversations) == wanted + 1
+        assert len(server.exchange.connections) == wanted + 1
         for _, writer in lines:
             writer.transport.abort()
-        while len(server.exchange.conversations) > 1:  # noqa: ASYNC110  # a turn of the loop, not a time
+        while len(server.exchange.connections) > 1:  # noqa: ASYNC110  # a turn of the loop, not a time
             await asyncio.sleep(0)
 
 

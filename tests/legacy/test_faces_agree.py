@@ -15,9 +15,9 @@ from okex_ws.events import BookEvent, Event, Trade
 from okex_ws.market import Books
 from okex_ws.protocol.line import Dial, Line
 from okex_ws.protocol.pacing import connects_per_ip
-from okex_ws.simulator.connection import Binary, Text
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Binary, Text
 from okex_ws.simulator.rules import Rules
 
 SECOND = 1_000_000_000

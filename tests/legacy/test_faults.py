@@ -13,8 +13,9 @@ from tests.support.legacy_world import World
 from okex_ws.events import Connected, Disconnected, Event, Gap, Malformed, Refused, Resumed, Subscribed, Trade
 from okex_ws.legacy.session import LegacySession
 from okex_ws.market import OrderBook
-from okex_ws.simulator.exchange import Exchange, Refusal
+from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import HttpReply
 from okex_ws.simulator.rules import Rules
 
 BTC, SWAP = "BTC-USDT", "BTC-USDT-SWAP"
@@ -177,4 +178,4 @@ def test_random_trouble_is_told_and_the_books_are_right_afterwards(name: str, se
 @pytest.mark.parametrize(("path", "refused"), [("/ws/v1", 0), ("/websocket", 0), ("/ws/v3", 2), ("/ws/v5/public", 2)])
 def test_V1_did_not_count_connections(path: str, refused: int) -> None:
     venue = Exchange(SeededMarket(3, start=START, instruments=[BTC]), seed=3, now=START, rules=Rules(connects_per_s=3))
-    assert sum(isinstance(venue.open(path, START), Refusal) for _ in range(5)) == refused
+    assert sum(isinstance(venue.open(path, START), HttpReply) for _ in range(5)) == refused

@@ -11,9 +11,9 @@ from tests.support.legacy_corpus import session_v1
 from okex_ws.events import AccountUpdate, Event, LoggedIn, OrderReplied, OrderUpdate, PositionUpdate
 from okex_ws.legacy.v1.wire import orders, requests
 from okex_ws.market import Books
-from okex_ws.simulator.connection import Binary
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Binary
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.wire.sign import Credentials
 

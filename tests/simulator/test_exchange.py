@@ -14,9 +14,8 @@ from tests.support.fixed_market import START, FixedMarket
 from tests.support.paths import ROOT
 from tests.support.talk import Talker, book, exchange, seconds
 
-from okex_ws.simulator.exchange import Refusal
+from okex_ws.simulator.outgoing import Abort, HttpReply, Ping, Text
 from okex_ws.simulator.rules import ApiKey
-from okex_ws.simulator.v5.connection import Abort, Ping, Text
 
 HERE = Path(__file__).parent
 
@@ -194,12 +193,12 @@ def test_idle_close_can_be_for_the_unsubscribed_only() -> None:
 def test_three_connects_a_second() -> None:
     venue = exchange()
     answers = [venue.open("/ws/v5/public", seconds(0.1)) for _ in range(4)]
-    assert isinstance(answers[3], Refusal)
+    assert isinstance(answers[3], HttpReply)
     assert answers[3].status == 429
     assert "Retry-After" in answers[3].headers
-    assert not isinstance(venue.open("/ws/v5/public", seconds(0.1), peer="127.0.0.2"), Refusal)
-    assert not isinstance(venue.open("/ws/v5/public?brokerId=9999", seconds(1.1)), Refusal)
-    assert venue.open("/elsewhere", seconds(3)) == Refusal(404, {}, venue.open("/x", seconds(3)).body)  # type: ignore[union-attr]
+    assert not isinstance(venue.open("/ws/v5/public", seconds(0.1), peer="127.0.0.2"), HttpReply)
+    assert not isinstance(venue.open("/ws/v5/public?brokerId=9999", seconds(1.1)), HttpReply)
+    assert venue.open("/elsewhere", seconds(3)) == HttpReply(404, {}, venue.open("/x", seconds(3)).body)  # type: ignore[union-attr]
 
 
 def test_B7_the_481st_request_of_an_hour_gets_60014_then_the_end() -> None:

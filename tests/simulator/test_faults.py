@@ -11,10 +11,10 @@ import pytest
 from tests.support.fixed_market import FixedMarket
 from tests.support.talk import Talker, book, exchange, seconds
 
-from okex_ws.simulator.exchange import Exchange, Refusal
+from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import BAD_DEFLATES, KINDS, Fault, Faults, nanoseconds
 from okex_ws.simulator.legacy import deflate
-from okex_ws.simulator.v5.connection import Abort, Close, Freeze, Text
+from okex_ws.simulator.outgoing import Abort, Close, Freeze, HttpReply, Text
 
 BOOK = ["channel=books", "action=update"]
 
@@ -95,7 +95,7 @@ def test_one_script_drives_two_exchanges_alike() -> None:
 
 def test_A3_refused_upgrade() -> None:
     venue = exchange("refuse_connect status=503 retry_after=2 times=1")
-    assert venue.open("/ws/v5/public", seconds(0)) == Refusal(503, {"Retry-After": "2"})
+    assert venue.open("/ws/v5/public", seconds(0)) == HttpReply(503, {"Retry-After": "2"})
     Talker(venue)
 
 
@@ -109,7 +109,7 @@ def test_A7_close_frames(code: int) -> None:
     talker = visit(f"close code={code} reason=why at=1s")
     assert talker.closed == Close(code, "why")
     assert talker.out[-1] == talker.closed
-    assert not talker.venue.conversations
+    assert not talker.venue.connections
 
 
 def test_A7_close_after_frames_once_or_on_every_line() -> None:
@@ -127,9 +127,9 @@ def test_A6_abort_and_A14_kick_all() -> None:
     venue = exchange("abort at=1s whom=one", "kick_all at=2s")
     talkers = [Talker(venue) for _ in range(3)]
     venue.on_deadline(seconds(1))
-    assert len(venue.conversations) == 2
+    assert len(venue.connections) == 2
     venue.on_deadline(seconds(2))
-    assert venue.conversations == []
+    assert venue.connections == []
     assert [t.line.take()[-1] for t in talkers] == [Abort()] * 3
 
 
@@ -169,7 +169,7 @@ def test_A12_flapping() -> None:
         talker = Talker(venue, at=n * 0.5)
         talker.subscribe(book(channel="tickers"), at=n * 0.5)
     assert len(venue.ledger.faults) == 50
-    assert len(venue.conversations) == 1
+    assert len(venue.connections) == 1
 
 
 def test_B1_ack_lost_but_subscribed() -> None:

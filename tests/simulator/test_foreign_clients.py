@@ -119,12 +119,12 @@ def test_the_official_sdk_trades_over_both(foreign_python: Path) -> None:
     assert {name: reply["code"] for name, reply in rest.items()} == dict.fromkeys(rest, "0")
     assert [row["sz"] for row in rest["open"]["data"]] == ["0.03"]
     assert rest["order"]["data"][0]["state"] == "filled"
-    executions = exchange.floor.executions("44")
+    executions = exchange.engine.executions("44")
     told = [row["tradeId"] for row in socket["pushes"]["rows"] if row["tradeId"]]
     assert told == [str(each.trade_id) for each in executions if each.order.client_order_id == "sdk2"]
     assert [row["tradeId"] for row in rest["fills"]["data"]] == [str(each.trade_id) for each in executions][::-1]
     cash = {row["ccy"]: Decimal(row["cashBal"]) for row in rest["balance"]["data"][0]["details"]}
-    assert cash == {name: balance.cash for name, balance in exchange.floor.accounts["44"].balances.items()}
+    assert cash == {name: balance.cash for name, balance in exchange.engine.accounts["44"].balances.items()}
 
 
 def _conn(frame: dict[str, Any]) -> dict[str, Any]:

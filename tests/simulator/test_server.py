@@ -81,7 +81,7 @@ def test_streams_over_a_socket_with_default_compression_declined() -> None:
                 pass
 
     server = on_server(check, speed=5)
-    assert not server.exchange.conversations, "the server said goodbye to its lines"
+    assert not server.exchange.connections, "the server said goodbye to its lines"
 
 
 def test_rest_port_is_the_next_one_and_keeps_connections_alive() -> None:
@@ -235,7 +235,7 @@ def test_A8_a_frozen_line_neither_reads_nor_writes_and_stop_still_works() -> Non
         await client.send(json.dumps({"op": "subscribe", "args": [book()]}))
         for _ in range(3):
             await client.recv()
-        assert server.exchange.conversations == []
+        assert server.exchange.connections == []
         await client.send("ping")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.recv(), 0.05)
@@ -362,7 +362,7 @@ def test_H1_a_thousand_clients() -> None:
         for reader, _ in lines:
             await reader.readuntil(b'"event":"subscribe"')
             await reader.readuntil(b'"data"')
-        assert len(server.exchange.conversations) == wanted
+        assert len(server.exchange.connections) == wanted
         for _, writer in lines:
             writer.close()
 

@@ -42,7 +42,7 @@ def test_an_order_over_http() -> None:
 
     body, exchange = asyncio.run(main())
     assert (body["code"], body["data"][0]["sCode"]) == ("0", "0")
-    assert [order.order_id for order in exchange.floor.open_orders("44")] == [body["data"][0]["ordId"]]
+    assert [order.order_id for order in exchange.engine.open_orders("44")] == [body["data"][0]["ordId"]]
 
 
 @pytest.mark.parametrize(("fault", "placed"), [("order_then_drop", ["c1"]), ("order_lost", [])])
@@ -53,7 +53,7 @@ def test_the_connection_is_reset_in_place_of_an_answer(fault: str, placed: list[
                 await post(server, "/api/v5/trade/order", ORDER)
             return server.exchange
 
-    assert [order.client_order_id for order in asyncio.run(main()).floor.open_orders("44")] == placed
+    assert [order.client_order_id for order in asyncio.run(main()).engine.open_orders("44")] == placed
 
 
 def test_a_slow_request_is_heard_late() -> None:

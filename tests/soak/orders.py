@@ -148,7 +148,7 @@ class Schedule:
         theirs = {"size": ours.size, "price": best(self.world, ours.instrument)[0] + away, "trade_mode": ours.trade_mode}
         with contextlib.suppress(ApiError):
             new = NewOrder(ours.instrument, side, "limit", client_order_id=ours.client_order_id, **theirs)
-            self.foreign.add(self.world.exchange.floor.place(DEMO_KEY.uid, new, self.world.there).order_id)
+            self.foreign.add(self.world.exchange.engine.place(DEMO_KEY.uid, new, self.world.there).order_id)
         self.asked += [(ticket, self.world.now) for ticket in self.trader.submit(ours)]
 
     def _act(self) -> None:
@@ -275,13 +275,13 @@ def audit(made: Schedule) -> list[str]:
     made._hear()
     world, wrong = made.world, []
     theirs: dict[str, list[Any]] = {}
-    for order in world.exchange.floor.orders(DEMO_KEY.uid):
+    for order in world.exchange.engine.orders(DEMO_KEY.uid):
         if order.order_id not in made.foreign:
             theirs.setdefault(order.client_order_id, []).append(order)
-    for spread in world.exchange.desk.spreads.orders(DEMO_KEY.uid):
+    for spread in world.exchange.trading.spreads.orders(DEMO_KEY.uid):
         theirs.setdefault(spread.asked.client_order_id, []).append(spread)
     by_id = {order.order_id: order for orders in theirs.values() for order in orders}
-    by_id |= {order.order_id: order for order in world.exchange.floor.orders(DEMO_KEY.uid)}  # it cancels those of others, too
+    by_id |= {order.order_id: order for order in world.exchange.engine.orders(DEMO_KEY.uid)}  # it cancels those of others, too
     wrong += [f"{name}: placed {len(orders)} times" for name, orders in theirs.items() if len(orders) > 1]
     alive = set(made.trader.tickets)
     for ticket, asked_at in made.asked:
@@ -297,7 +297,7 @@ def audit(made: Schedule) -> list[str]:
     if isinstance(made.trader, GuardedTrader):
         wrong += _audit_switches(made, made.trader)
     if made.has_spreads:
-        open_there = {order.order_id for order in world.exchange.desk.spreads.orders(DEMO_KEY.uid) if order.is_open}
+        open_there = {order.order_id for order in world.exchange.trading.spreads.orders(DEMO_KEY.uid) if order.is_open}
         wrong += [f"spread order {name}: open here or there" for name in open_there ^ made.trader.account.spreads.open.keys()]
     return wrong + made.trader.settled_differences(foreign=made.foreign)
 
@@ -307,7 +307,7 @@ def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
     wrong, world = [], made.world
     halted = [event for event in world.client.events if isinstance(event, Halted)]
     if trader.pre_trade.is_halted:
-        wrong += [f"{order.client_order_id}: open though halted" for order in world.exchange.floor.open_orders(DEMO_KEY.uid)]
+        wrong += [f"{order.client_order_id}: open though halted" for order in world.exchange.engine.open_orders(DEMO_KEY.uid)]
         for ticket in trader.tickets:
             # What a former process sent is only looked for, and when that was is known no better than the clocks were.
             has_left = ticket.last_sent_at > halted[-1].ts_recv if ticket.submitted_at else ticket.attempts > 1
@@ -319,13 +319,13 @@ def _audit_switches(made: Schedule, trader: GuardedTrader) -> list[str]:
     if len(made.faults) == 1 and any(event.by == CANCEL_ALL_AFTER for event in halted):
         wrong.append(f"halted by {made.faults[0]}, which is over before OKX's switch would strike")
     if not halted and made.processes == 1:
-        ours = [order for order in world.exchange.floor.open_orders(DEMO_KEY.uid) if order.order_id not in made.foreign]
+        ours = [order for order in world.exchange.engine.open_orders(DEMO_KEY.uid) if order.order_id not in made.foreign]
         if not ours:
             world.run(LET_GO_S)  # the last one may have ended just now
-        if bool(ours) != ((DEMO_KEY.uid, "") in world.exchange.desk.switches):
+        if bool(ours) != ((DEMO_KEY.uid, "") in world.exchange.trading.cancel_all_after.armed):
             wrong.append(f"OKX's switch is wrong with {len(ours)} orders of ours")
     if not (halted or failed or made.processes > 1):
-        orders = world.exchange.floor.orders(DEMO_KEY.uid)
+        orders = world.exchange.engine.orders(DEMO_KEY.uid)
         wrong += [f"{o.client_order_id}: canceled by OKX's switch for nothing" for o in orders if o.cancel_source == BY_SWITCH]
     return wrong
 

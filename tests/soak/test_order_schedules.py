@@ -30,7 +30,7 @@ def test_the_audit_notices_a_second_placement_and_a_wrong_belief() -> None:
     made = Schedule(5)
     assert made.run() == []
     placed = next(t for t in made.trader.tickets if t.kind == "place" and t.outcome and t.outcome.is_confirmed)
-    known = made.world.exchange.floor.accounts[DEMO_KEY.uid].known
+    known = made.world.exchange.engine.accounts[DEMO_KEY.uid].known
     order = next(order for order in known.values() if order.client_order_id == placed.order.client_order_id)
     known["twin"] = order.copy()
     assert any("placed 2 times" in line for line in audit(made))

@@ -14,8 +14,9 @@ from typing import Any
 
 from tests.support.talk import seconds
 
-from okex_ws.simulator.connection import Binary, Close, ExchangeConnection, Outgoing, Text
+from okex_ws.simulator.connection import ExchangeConnection
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.outgoing import Binary, Close, Outgoing, Text
 from okex_ws.simulator.rules import ApiKey
 
 

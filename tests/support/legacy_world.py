@@ -12,10 +12,10 @@ from okex_ws.events import BookEvent, Event
 from okex_ws.market import Books
 from okex_ws.protocol.line import Dial, HangUp, Line
 from okex_ws.protocol.pacing import connects_per_ip
-from okex_ws.simulator.connection import Abort, Binary, Close, Freeze, Text
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Abort, Binary, Close, Freeze, Text
 from okex_ws.simulator.rules import Rules
 from okex_ws.simulator.seeded_random import SeededRandom
 

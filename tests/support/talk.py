@@ -10,8 +10,9 @@ from tests.support.fixed_market import START, FixedMarket
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.market.base import SECOND
+from okex_ws.simulator.outgoing import Close, Outgoing, Text
 from okex_ws.simulator.rules import Rules
-from okex_ws.simulator.v5.connection import Close, Outgoing, Text, V5Connection
+from okex_ws.simulator.v5.connection import V5Connection
 
 
 def seconds(n: float) -> int:

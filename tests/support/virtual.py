@@ -27,10 +27,11 @@ from okex_ws.core.inputs import (
 )
 from okex_ws.events import Event, Gap, StatusEvent
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.simulator.exchange import Exchange, Refusal
+from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Abort, Close, Freeze, HttpReply, Text
 from okex_ws.simulator.seeded_random import SeededRandom
-from okex_ws.simulator.v5.connection import Abort, Close, Freeze, Text, V5Connection
+from okex_ws.simulator.v5.connection import V5Connection
 from okex_ws.wire.channels import Subscription, subscription
 
 START = 1_790_000_000 * SECOND
@@ -127,7 +128,7 @@ class Wire:
     def dial(self) -> None:
         world = self.world
         answer = world.exchange.open("/ws/v5/" + self.line.split("/")[0], world.there)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, HttpReply):
             wait = answer.headers.get("Retry-After", "")
             seconds = float(wait) if wait.isdigit() else 0.0
             failed = DialFailed(line=self.line, connection=self.number, reason=f"HTTP {answer.status}", retry_after_s=seconds)

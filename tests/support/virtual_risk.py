@@ -19,7 +19,7 @@ from okex_ws.protocol.risk.gate import RiskGate
 from okex_ws.protocol.risk.limits import Limits
 from okex_ws.protocol.risk.pre_trade import PreTradeRisk
 from okex_ws.simulator.faults import Faults
-from okex_ws.simulator.v5.rest.http import RestReply
+from okex_ws.simulator.outgoing import HttpReply
 from okex_ws.wire.orders import AmendOrder, OrderRequest, PlaceOrder
 
 
@@ -124,7 +124,7 @@ class GuardedTrader(Trader):
     def _arm(self, arm: Arm) -> None:
         self.arms.append(((self.world.now - self.since) / 1e9, arm.timeout_s))
 
-        def answered(reply: RestReply) -> None:
+        def answered(reply: HttpReply) -> None:
             assert self.safety is not None
             body = json.loads(reply.body) if reply.body else {}
             reason = "" if body.get("code") == "0" else body.get("msg") or f"HTTP {reply.status}"

@@ -34,9 +34,9 @@ from okex_ws.protocol.orders.tickets import (
 )
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.simulator.faults import Faults
+from okex_ws.simulator.outgoing import HttpReply
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.seeded_random import SeededRandom
-from okex_ws.simulator.v5.rest.http import RestReply
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder
@@ -111,7 +111,7 @@ class Trader:
 
         foreign: orders of other programs; one that ended is unknown if no push of it arrived.
         """
-        floor, account = self.world.exchange.floor, self.account
+        floor, account = self.world.exchange.engine, self.account
         held, wrong = floor.accounts[DEMO_KEY.uid], []
         past = reversed(held.known.values())
         orders = {order.order_id: order for order in (*itertools.islice(past, newest), *held.open.values())}
@@ -240,7 +240,7 @@ class Trader:
         self.instruments.load(decode_rows(json.loads(reply.body)["data"], Instrument, "instruments"))
 
     def _post(self, action: SendRest) -> None:
-        def answered(reply: RestReply) -> None:
+        def answered(reply: HttpReply) -> None:
             now, body = self.world.now, _body(reply)
             code = str(body.get("code", ""))
             if code in ("0", "1", "2") and isinstance(body.get("data"), list):
@@ -260,26 +260,26 @@ class Trader:
     def _read_clock(self) -> None:
         asked = self.world.now
 
-        def answered(reply: RestReply) -> None:
+        def answered(reply: HttpReply) -> None:
             self._clock_told(reply, asked)
             self.orders.clock_read()
 
         self._ask("GET", "/api/v5/public/time", b"", {}, answered)
 
-    def _clock_told(self, reply: RestReply, asked: int) -> None:
+    def _clock_told(self, reply: HttpReply, asked: int) -> None:
         body = _body(reply)
         if body.get("code") == "0":
             self.clock.learn(int(body["data"][0]["ts"]), asked, self.world.now)
 
     def _read(self, path: str, query: dict[str, str], tell: Callable[[list[Any] | None, str], None]) -> None:
-        def answered(reply: RestReply) -> None:
+        def answered(reply: HttpReply) -> None:
             body = _body(reply)
             code = str(body.get("code", ""))
             tell(body["data"] if code == "0" else None, code)
 
         self._ask("GET", f"/api/v5/{path}?{urlencode(query)}", b"", {}, answered)
 
-    def _ask(self, method: str, target: str, body: bytes, headers: dict[str, str], answered: Callable[[RestReply], None]) -> None:
+    def _ask(self, method: str, target: str, body: bytes, headers: dict[str, str], answered: Callable[[HttpReply], None]) -> None:
         """One signed HTTP request over a network with the world's latency; `rest_is_cut`: it never arrives."""
         world = self.world
         seconds, rest = divmod(self.clock.at(world.now), 1_000_000_000)
@@ -294,7 +294,7 @@ class Trader:
         }
         lower = {name.lower(): value for name, value in signed.items()}
 
-        def done(reply: RestReply) -> None:
+        def done(reply: HttpReply) -> None:
             if not self.client.is_gone:
                 answered(reply)
                 self.client.events += self._settle()
@@ -305,7 +305,7 @@ class Trader:
 
         def leave() -> None:
             if self.rest_is_cut:
-                world.after(int(NO_ANSWER_S * 1e9), lambda: done(RestReply(0)))
+                world.after(int(NO_ANSWER_S * 1e9), lambda: done(HttpReply(0)))
             else:
                 world.after(world.exchange.rest_hold(method, target, body, world.there), arrive)
 
@@ -332,7 +332,7 @@ def killed(world: World, trader: Trader, *, run: int) -> None:
     world.client = VirtualClient(world, seed=run, credentials=KEY)
 
 
-def _body(reply: RestReply) -> dict[str, Any]:
+def _body(reply: HttpReply) -> dict[str, Any]:
     try:
         body = json.loads(reply.body)
     except ValueError:
@@ -346,7 +346,7 @@ def _body(reply: RestReply) -> dict[str, Any]:
 def ledger(world: World) -> dict[str, list[Any]]:
     """The exchange's orders by our ids: more than one of an id is a double placement."""
     made: dict[str, list[Any]] = {}
-    for order in world.exchange.floor.orders(DEMO_KEY.uid):
+    for order in world.exchange.engine.orders(DEMO_KEY.uid):
         made.setdefault(order.client_order_id, []).append(order)
     return made
 

@@ -25,7 +25,7 @@ def attended(exchange: Exchange | Callable[[int], Exchange], **settings: Any) ->
     begun: list[int] = []
 
     def clock() -> int:
-        if not begun and server._exchange is not None and any(line.subscriptions for line in server.exchange.conversations):
+        if not begun and server._exchange is not None and any(line.subscriptions for line in server.exchange.connections):
             begun.append(time.time_ns())
         return made + (time.time_ns() - begun[0] if begun else 0)
 

@@ -139,7 +139,7 @@ def _welcome(server: Server) -> list[str]:
     lines += ["", "Try:"] + (exports if needs_login else [])
     lines += [f"  okex-ws {words} {site}" for _, words in examples]
     if not needs_login:
-        balances = server.exchange.floor.accounts[key.uid].balances.values()
+        balances = server.exchange.engine.accounts[key.uid].balances.values()
         funds = ", ".join(f"{balance.cash:f} {balance.currency}" for balance in balances)
         kind = "a demo trading account" if key.demo else "an account"
         lines += ["", f"To trade, or see private channels: the key of {kind} that holds {funds}:", *exports]

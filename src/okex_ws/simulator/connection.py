@@ -1,26 +1,21 @@
-"""ExchangeConnection: one open WebSocket as the exchange sees it, whatever is spoken over it: its outbox, its end, its faults.
+"""ExchangeConnection: one open WebSocket on the exchange's side, for every dialect: its outbox, its end, its faults.
 
-In: whole messages (`receive`), pushes from the exchange (`push`). Out: `take()` gives what the shell must put on the wire,
-in order. Time is ns UTC, passed in. What is said and understood is a subclass's: V5 in conversation.py, V1 and V3 in
-conversation_v1.py and conversation_v3.py.
+In: whole messages (`receive`), pushes (`push`). Out: `take()` returns what the server must send, in order. Time is ns UTC,
+passed in. Each dialect parses and answers in a subclass.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from okex_ws.simulator.channels import Topic
+from okex_ws.simulator.context import Context
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.ledger import Traffic
-from okex_ws.simulator.rules import ApiKey
-from okex_ws.simulator.v5.grammar import Topic
-
-if TYPE_CHECKING:
-    from okex_ws.simulator.engine.engine import Happening
-    from okex_ws.simulator.exchange import Exchange
-    from okex_ws.simulator.v5.connection import PublishedPush
+from okex_ws.simulator.market.base import SECOND
+from okex_ws.simulator.outgoing import Abort, Close, Freeze, Message, Outgoing, Ping
+from okex_ws.simulator.subscriber import Subscriber
 
 _ACK_KINDS = {
     "subscribe": ("drop_ack", "delay_ack", "error_ack", "conn_count_error", "no_snapshot"),
@@ -28,187 +23,133 @@ _ACK_KINDS = {
     "login": ("drop_ack", "delay_ack", "error_ack"),
     "order": ("drop_ack", "delay_ack"),
 }
-_SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text message. `payload` is shared between all that are sent the same push; it is not always UTF-8."""
+class ExchangeConnection(Subscriber):
+    """One open connection. `wake`, set by the server, is called when `take()` has something after having had nothing."""
 
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """A binary message: how V1 and V3 sent what they had deflated."""
-
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """A control ping (opcode 9)."""
-
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """A close frame; nothing follows it."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Abort:
-    """Reset TCP now, without a close frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """Stop reading and writing, and leave TCP as it is."""
-
-
-Message = Text | Binary
-Outgoing = Text | Binary | Ping | Close | Abort | Freeze
-
-
-class ExchangeConnection:
-    """One open line. `wake`, set by the shell, is called when `take()` has something after having had nothing.
-
-    path: what faults call it. subscriptions: what the market publishes to it, by identity.
-    """
-
-    def __init__(self, exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
-        self.number = number
+    def __init__(self, context: Context, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
+        super().__init__(number, path)
         self.conn_id = conn_id
-        self.path = path
         self.peer = peer
-        self.account: ApiKey | None = None
-        self.subscriptions: dict[bytes, Topic] = {}
         self.wake: Callable[[], None] | None = None
         self.is_over = False
         self.is_frozen = False
         self.traffic = Traffic()
-        self._exchange = exchange
-        self._rules = exchange.rules
-        self._faults = exchange.running
+        self._context = context
+        self._rules = context.rules
+        self._faults = context.faults
         self._outbox: list[Outgoing] = []
-        self._last_heard = now
-        self._held: dict[bytes, deque[tuple[int, Message]]] = {}
+        self._last_active = now
+        self._delayed: dict[bytes, deque[tuple[int, Message]]] = {}
         self._swapped: dict[bytes, Message] = {}
-        self._is_plagued = self._faults.has("push") or self._faults.has("line")
+        self._has_push_faults = self._faults.has("push") or self._faults.has("line")
         if self._rules.control_ping_s:
-            exchange.call_at(now + self._ns(self._rules.control_ping_s), self._control_ping)
+            context.timers.call_at(now + self._ns(self._rules.control_ping_s), self._control_ping)
 
     def receive(self, data: bytes, now: int) -> None:
-        """One whole message from the client."""
+        """Take one whole message of the client."""
         if self.is_over or self.is_frozen:
             return
-        self._exchange.on_deadline(now)
+        self._context.run_until(now)
         if self.is_over or self.is_frozen:
             return
-        self._last_heard = now
+        self._last_active = now
         self.traffic.requests += 1
-        self._hear(data, now)
+        self._handle(data, now)
 
-    def _hear(self, data: bytes, now: int) -> None:
-        """Understand and answer one message."""
-        raise NotImplementedError
-
-    def push(self, topic: Topic, push: PublishedPush, now: int) -> None:
-        """Tell one subscription what the exchange publishes."""
+    def _handle(self, data: bytes, now: int) -> None:
+        """Parse and answer one message."""
         raise NotImplementedError
 
     def holds(self, channel: str | None, instrument: str | None) -> bool:
-        """Whether something is subscribed to by this channel and instrument, as faults name them (None: any)."""
+        """True if a subscription matches this channel and instrument, as faults name them (None: any)."""
         return any(
-            channel in (None, self._called(topic)) and instrument in (None, topic.key) for topic in self.subscriptions.values()
+            channel in (None, self._channel_name(topic)) and instrument in (None, topic.key)
+            for topic in self.subscriptions.values()
         )
 
-    def _called(self, topic: Topic) -> str:
-        """The name of a subscription's channel in this line's dialect."""
+    def _channel_name(self, topic: Topic) -> str:
+        """Return the name of a subscription's channel in this dialect."""
         return topic.channel.name
 
-    def happened(self, happenings: Iterable[Happening], now: int) -> None:
-        """Tell what the floor did, where a dialect does so by the line's login and not by subscription alone."""
-
     def announce_upgrade(self, now: int) -> None:
-        """Close after the notice time; a dialect that has a word for it says so now."""
+        """Close after the notice time. A dialect that has a notice sends it now."""
         due = now + self._ns(self._rules.notice_s)
-        self._exchange.call_at(due, lambda then: self.close(1001, "Service upgrade", then))
+        self._context.timers.call_at(due, lambda then: self.close(1001, "Service upgrade", then))
 
     def take(self) -> list[Outgoing]:
-        """What is to be sent, in order; each is handed out once."""
+        """Return what is to be sent, in order, once."""
         out, self._outbox = self._outbox, []
         return out
 
     def gone(self, now: int) -> None:
-        """The peer closed or vanished."""
+        """End the connection: the peer has closed it or is gone."""
         if not self.is_over:
             self._end(f"gone at {now}")
 
     def overflow(self, now: int) -> None:
-        """The peer does not read what it is sent (OKX close 4005)."""
+        """Close because the peer does not read what is sent (OKX close 4005)."""
         self.close(4005, "Buffer is full", now)
 
     def _ack_faults(self, op: str, channel: str, key: str, now: int, traits: tuple[str, ...] = ()) -> dict[str, Fault]:
-        struck = self._faults.due(
+        found = self._faults.due(
             "ack", now, self.number, path=self.path, channel=channel, key=key, action=op, traits=traits, only=_ACK_KINDS[op]
         )
         if op in ("login", "order"):
-            struck = [fault for fault in struck if fault.channel is not None]
-        for fault in struck:
+            found = [fault for fault in found if fault.channel is not None]
+        for fault in found:
             self._note(fault, now, channel, key)
-        return {fault.kind: fault for fault in struck}
+        return {fault.kind: fault for fault in found}
 
-    def _acknowledge(self, out: Message, struck: dict[str, Fault], now: int) -> None:
-        if "drop_ack" in struck:
+    def _acknowledge(self, out: Message, faults: dict[str, Fault], now: int) -> None:
+        if "drop_ack" in faults:
             return
-        if "delay_ack" in struck:
-            self._exchange.call_at(now + struck["delay_ack"].options["seconds"], lambda _: self.send(out))
+        if "delay_ack" in faults:
+            self._context.timers.call_at(now + faults["delay_ack"].options["seconds"], lambda _: self.send(out))
             return
         self.send(out)
 
-    def _deliver(self, topic: Topic, message: Message, kinds: dict[str, Fault], now: int) -> None:
+    def _deliver(self, topic: Topic, message: Message, faults: dict[str, Fault], now: int) -> None:
+        """Send a push, swapped, doubled or delayed. Pushes of one subscription keep their order behind a delayed one."""
         lane = topic.identity
-        if "swap" in kinds and lane not in self._swapped:
+        if "swap" in faults and lane not in self._swapped:
             self._swapped[lane] = message
             return
-        copies = 2 if "duplicate" in kinds else 1
-        batch = [message] * copies
+        batch = [message] * (2 if "duplicate" in faults else 1)
         if lane in self._swapped:
             batch.append(self._swapped.pop(lane))
-        held = self._held.get(lane)
-        if "delay" in kinds or held:
-            due = now + (kinds["delay"].options["seconds"] if "delay" in kinds else 0)
-            if held is None:
-                held = self._held[lane] = deque()
-            if held:
-                due = max(due, held[-1][0])
-            held.extend((due, one) for one in batch)
-            self._exchange.call_at(due, lambda then: self._release(lane, then))
+        delayed = self._delayed.get(lane)
+        if "delay" in faults or delayed:
+            due = now + (faults["delay"].options["seconds"] if "delay" in faults else 0)
+            if delayed is None:
+                delayed = self._delayed[lane] = deque()
+            if delayed:
+                due = max(due, delayed[-1][0])
+            delayed.extend((due, one) for one in batch)
+            self._context.timers.call_at(due, lambda then: self._send_delayed(lane, then))
             return
         for one in batch:
             self.send(one)
 
-    def _release(self, lane: bytes, now: int) -> None:
-        held = self._held.get(lane)
-        while held and held[0][0] <= now:
-            self.send(held.popleft()[1])
+    def _send_delayed(self, lane: bytes, now: int) -> None:
+        delayed = self._delayed.get(lane)
+        while delayed and delayed[0][0] <= now:
+            self.send(delayed.popleft()[1])
 
-    def _strike_line(self, channel: str, key: str, action: str, now: int, also: str = "") -> None:
+    def _apply_push_faults(self, channel: str, key: str, action: str, now: int, also: str = "") -> None:
+        """Apply the faults of a whole connection that a push sets off."""
         for fault in self._faults.due(
             "line", now, self.number, path=self.path, channel=channel, key=key, action=action, also=also
         ):
-            if fault.kind == "kick_all":
-                self._exchange.kick_all(now, fault)
-            else:
-                self.suffer(fault, now, channel, key)
+            if fault.kind != "kick_all":
+                self.apply_fault(fault, now, channel, key)
+                continue
+            for each in list(self._context.connections.values()):
+                each.apply_fault(fault, now)
 
-    def suffer(self, fault: Fault, now: int, channel: str = "", key: str = "") -> None:
-        """Let a fault of the whole line strike now."""
+    def apply_fault(self, fault: Fault, now: int, channel: str = "", key: str = "") -> None:
+        """Apply a fault to the whole connection."""
         if self.is_over or self.is_frozen:
             return
         self._note(fault, now, channel, key)
@@ -216,65 +157,71 @@ class ExchangeConnection:
             self.close(fault.options["code"], fault.options["reason"], now)
         elif fault.kind == "freeze":
             self.is_frozen = True
-            self._outbox.append(Freeze())
-            self._stir()
-            self._end("frozen")
+            self._finish(Freeze(), "frozen")
         elif fault.kind == "notice":
             self.announce_upgrade(now)
         else:
-            self._outbox.append(Abort())
-            self._stir()
-            self._end("aborted")
+            self._finish(Abort(), "aborted")
 
     def close(self, code: int, reason: str, now: int) -> None:
-        """Send a close frame and forget the line."""
-        if self.is_over or self.is_frozen:
-            return
-        self._outbox.append(Close(code, reason))
-        self._stir()
-        self._end(f"closed {code}")
+        """Send a close frame and end the connection."""
+        if not self.is_over and not self.is_frozen:
+            self._finish(Close(code, reason), f"closed {code}")
 
     def send(self, out: Message | Ping) -> None:
-        """Put one message on the wire."""
+        """Put one message into the outbox."""
         if self.is_over or self.is_frozen:
             return
-        self._last_heard = max(self._last_heard, self._exchange.now)
+        self._last_active = max(self._last_active, self._context.timers.now)
         self._outbox.append(out)
         if len(self._outbox) == 1:
-            self._stir()
+            self._wake()
 
-    def _stir(self) -> None:
+    def _wake(self) -> None:
         if self.wake is not None:
             self.wake()
+
+    def _finish(self, last: Outgoing, how: str) -> None:
+        self._outbox.append(last)
+        self._wake()
+        self._end(how)
 
     def _end(self, how: str) -> None:
         self.is_over = True
         self.traffic.closed = how
         for topic in list(self.subscriptions.values()):
-            self._exchange.unwatch(self, topic)
-        self._exchange.forget(self)
+            self._stop(topic)
+        self._context.connections.pop(self.number, None)
+
+    def _stop(self, topic: Topic) -> None:
+        """Stop the pushes of a subscription."""
+        self._context.publisher.unsubscribe(self, topic)
+
+    def _watch_idle(self, now: int) -> None:
+        if self._rules.idle_close_s:
+            self._context.timers.call_at(now + self._ns(self._rules.idle_close_s), self._check_idle)
 
     def _check_idle(self, now: int) -> None:
-        """OKX closes a line on which nothing was pushed, or nothing subscribed, for 30 s."""
+        """Close after 30 s without a push, or without a subscription (OKX V5 docs, "Connect")."""
         if self.is_over or self.is_frozen:
             return
-        due = self._last_heard + self._ns(self._rules.idle_close_s)
+        due = self._last_active + self._ns(self._rules.idle_close_s)
         if self._rules.idle_means == "unsubscribed" and self.subscriptions:
             due = now + self._ns(self._rules.idle_close_s)
         if now >= due:
             self.close(4004, "No data received in 30s.", now)
         else:
-            self._exchange.call_at(due, self._check_idle)
+            self._context.timers.call_at(due, self._check_idle)
 
     def _control_ping(self, now: int) -> None:
         if not self.is_over and not self.is_frozen:
             self._outbox.append(Ping(b""))
-            self._stir()
-            self._exchange.call_at(now + self._ns(self._rules.control_ping_s), self._control_ping)
+            self._wake()
+            self._context.timers.call_at(now + self._ns(self._rules.control_ping_s), self._control_ping)
 
     def _note(self, fault: Fault, now: int, channel: str = "", key: str = "", detail: str = "") -> None:
-        self._exchange.note(fault.kind, now, self.conn_id, channel, key, detail)
+        self._context.note(fault.kind, now, self.conn_id, channel, key, detail)
 
     @staticmethod
     def _ns(seconds: float) -> int:
-        return round(seconds * _SECOND)
+        return round(seconds * SECOND)

@@ -1,45 +1,43 @@
-"""Doors: which conversation a path opens. In: the target of an upgrade request. Out: a PathEntry, None where there is none."""
+"""Paths: the connection class of each path, as the dialects register it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from okex_ws.simulator.connection import ExchangeConnection
-from okex_ws.simulator.v1.connection import V1Connection, plain
-from okex_ws.simulator.v3.connection import V3Connection
-from okex_ws.simulator.v5.connection import V5Connection
 
-if TYPE_CHECKING:
-    from okex_ws.simulator.exchange import Exchange
+Opener = Callable[[int, str, str, int, str], ExchangeConnection]
+"""Makes a connection of: number, conn_id, name of the path, now, peer."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathEntry:
-    """name: what faults and V5's channels call the path. open: makes the line (exchange, number, conn_id, name, now, peer).
-
-    is_counted: whether connections a second are limited, as V1's were not.
-    """
+    """name: what faults and channels call the path. is_counted: True if connections per second are limited (not in V1)."""
 
     name: str
-    open: Callable[[Exchange, int, str, str, int, str], ExchangeConnection]
+    open: Opener
     is_counted: bool = True
 
 
-_DOORS: dict[str, PathEntry] = {
-    **{f"/ws/v5/{name}": PathEntry(name, V5Connection) for name in ("public", "private", "business")},
-    "/ws/v1": PathEntry("v1", V1Connection, is_counted=False),
-    "/websocket": PathEntry("v1", plain, is_counted=False),
-    "/websocket?compress=true": PathEntry("v1", V1Connection, is_counted=False),
-    "/ws/v3": PathEntry("v3", V3Connection),
-}
-NO_DOOR = b"Not found: the paths are /ws/v5/public, /ws/v5/business, /ws/v5/private, /ws/v1, /websocket and /ws/v3\n"
+class ExchangePaths:
+    """Paths of one exchange."""
 
+    def __init__(self) -> None:
+        self._entries: dict[str, PathEntry] = {}
 
-def door(target: str) -> PathEntry | None:
-    """The door of an upgrade request's target; of its query only `compress=true` means anything, and to V1 alone."""
-    path, _, query = target.partition("?")
-    path = path.rstrip("/")
-    is_compressed = "compress=true" in query.split("&")
-    return _DOORS.get(f"{path}?compress=true" if is_compressed else path) or _DOORS.get(path)
+    def register(self, path: str, entry: PathEntry) -> None:
+        """Add a path."""
+        self._entries[path] = entry
+
+    def find(self, target: str) -> PathEntry | None:
+        """Return the entry of an upgrade request's target. Of its query only `compress=true` counts, in V1 alone."""
+        path, _, query = target.partition("?")
+        path = path.rstrip("/")
+        is_compressed = "compress=true" in query.split("&")
+        return self._entries.get(f"{path}?compress=true" if is_compressed else path) or self._entries.get(path)
+
+    def not_found(self) -> bytes:
+        """Return the body of a 404."""
+        *others, last = (path for path in self._entries if "?" not in path)
+        return f"Not found: the paths are {', '.join(others)} and {last}\n".encode()

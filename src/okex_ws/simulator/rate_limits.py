@@ -1,7 +1,7 @@
-"""Limits: how often an account may ask, counted in sliding windows that REST and WebSocket share.
+"""Rate limits: sliding windows, and the limits on orders that REST and WebSocket share.
 
 Source: OKX V5 docs, "Rate limits" and each endpoint's own line: per UserID and instrument 60 single orders, amends or
-cancels per 2 s (each its own count) and 300 orders of batches; per sub-account 1000 new and amended orders per 2 s.
+cancels per 2 s (each counted apart) and 300 orders of batches; per sub-account 1000 new and amended orders per 2 s.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ SUB_ACCOUNT = 1000
 SPREADS = 20
 
 
-class Windows:
-    """Sliding windows by any key; a request that is refused does not count."""
+class SlidingWindows:
+    """Counts of requests in sliding windows, by any key."""
 
     def __init__(self) -> None:
         self._recent: dict[Hashable, deque[int]] = {}
 
     def spend(self, key: Hashable, limit: int, window: int, now: int, cost: int = 1) -> bool:
-        """Count a request of this cost; False if it would go over the limit, and then it is not counted."""
+        """Count a request of this cost; False, and not counted, if that would exceed the limit. A limit of 0 is off."""
+        if not limit:
+            return True
         recent = self._recent.get(key)
         if recent is None:
             recent = self._recent[key] = deque()
@@ -38,15 +40,15 @@ class Windows:
 
 
 class OrderLimits:
-    """The order limits of all accounts."""
+    """Order limits of all accounts."""
 
     def __init__(self) -> None:
-        self._windows = Windows()
+        self._windows = SlidingWindows()
 
     def refusal(self, uid: str, verb: str, instrument: str, *, batched: bool, now: int) -> str:
-        """The code that refuses this order, amend or cancel: 50011, 50061, or "" if it may pass.
+        """Return the code that refuses this order, amend or cancel: 50011, 50061, or "" if it may pass.
 
-        A batch of one counts as a single request (say batched=False). Cancels do not count for the sub-account.
+        A batch of one counts as a single request (batched=False). Cancels do not count for the sub-account.
         """
         limit = BATCHED if batched else SINGLE
         if not self._windows.spend((uid, verb, instrument, batched), limit, WINDOW, now):
@@ -56,5 +58,5 @@ class OrderLimits:
         return ""
 
     def spread_refusal(self, uid: str, verb: str, now: int) -> str:
-        """The same for spread orders: 20 of each kind per 2 s and account, whatever the spread."""
+        """Return the same for spread orders: 20 of each kind per 2 s and account, whatever the spread."""
         return "" if self._windows.spend((uid, verb, "spreads"), SPREADS, WINDOW, now) else "50011"

@@ -1,7 +1,7 @@
-"""Server: the sockets of the simulated exchange, the one place here with asyncio. WebSocket on one port, REST on another.
+"""Server: the sockets of the simulated exchange: WebSocket on one port, REST on another.
 
 In: an Exchange, or a function that makes one for a start time. Out: `ws_url`, `rest_url` and, with TLS, `ca_file`.
-Binds the loopback alone unless told otherwise. permessage-deflate is declined by not answering the offer.
+It binds the loopback unless `allow_remote` is set. An offer of permessage-deflate gets no answer, which declines it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from picows import (
 )
 
 from okex_ws.simulator.certificates import DEFAULT_NAMES, Certificates
-from okex_ws.simulator.connection import Abort, Binary, Close, ExchangeConnection, Freeze, Ping, Text
-from okex_ws.simulator.exchange import Exchange, Refusal
-from okex_ws.simulator.v5.rest.http import RestReply
+from okex_ws.simulator.connection import ExchangeConnection
+from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.outgoing import Abort, Binary, Close, Freeze, HttpReply, Ping, Text
 
 MAX_FRAME = 16 * 1024 * 1024
 MAX_BODY = 1024 * 1024
@@ -41,21 +41,21 @@ _CLOSE_PATIENCE_S = 2.0
 
 
 class _ServerSocket(WSListener):
-    """One client's socket driving one line of the exchange."""
+    """Socket of one client, driving one connection of the exchange."""
 
-    def __init__(self, server: Server, conversation: ExchangeConnection) -> None:
+    def __init__(self, server: Server, connection: ExchangeConnection) -> None:
         super().__init__()
         self._server = server
-        self._conversation = conversation
+        self._connection = connection
         self._transport: WSTransport | None = None
         self._parts: list[bytes] = []
         self._parts_size = 0
         self._is_frozen = False
-        conversation.wake = self._woken
+        connection.wake = self._woken
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._server.lines.add(self)
+        self._server.sockets.add(self)
         self._server.touch(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -65,7 +65,7 @@ class _ServerSocket(WSListener):
             transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
             transport.disconnect()
             return
-        if kind == WSMsgType.PONG or self._conversation.is_over:
+        if kind == WSMsgType.PONG or self._connection.is_over:
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._end(1002, "No extension was negotiated")
@@ -87,12 +87,12 @@ class _ServerSocket(WSListener):
         except UnicodeDecodeError:
             self._end(1007, "Not UTF-8")
             return
-        self._conversation.receive(payload, self._server.now())
+        self._connection.receive(payload, self._server.now())
         self._server.flush()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._server.lines.discard(self)
-        self._conversation.gone(self._server.now())
+        self._server.sockets.discard(self)
+        self._connection.gone(self._server.now())
         self._server.flush()
 
     def pause_writing(self) -> None:
@@ -105,16 +105,16 @@ class _ServerSocket(WSListener):
         self._server.touch(self)
 
     def _end(self, code: int, reason: str) -> None:
-        self._conversation.close(code, reason, self._server.now())
+        self._connection.close(code, reason, self._server.now())
         self._server.flush()
 
     def flush(self) -> None:
-        """Write what the conversation has to say."""
+        """Write what the connection has to send."""
         transport = self._transport
         if transport is None or self._is_frozen:
             return
         send = transport.send
-        for out in self._conversation.take():
+        for out in self._connection.take():
             if isinstance(out, Text):
                 send(WSMsgType.TEXT, out.payload)
             elif isinstance(out, Binary):
@@ -132,22 +132,22 @@ class _ServerSocket(WSListener):
                 return
         limit = self._server.exchange.rules.max_pending
         if limit and transport.underlying_transport.get_write_buffer_size() > limit:
-            self._conversation.overflow(self._server.now())
+            self._connection.overflow(self._server.now())
 
     def reset(self) -> None:
-        """End TCP with RST."""
+        """End TCP with a reset."""
         if self._transport is not None:
-            _linger_not(self._transport.underlying_transport)
+            _reset_on_close(self._transport.underlying_transport)
             self._transport.disconnect(False)
 
     def drop(self) -> None:
-        """End TCP now if the peer has not done so."""
+        """End TCP if the peer has not."""
         if self._transport is not None and not self._transport.is_disconnected:
             self._transport.disconnect(False)
 
-    def bid_farewell(self) -> None:
+    def close_for_stop(self) -> None:
         """Close because the server stops."""
-        self._conversation.close(1001, "Going away", self._server.now())
+        self._connection.close(1001, "Going away", self._server.now())
         self.flush()
 
 
@@ -155,9 +155,9 @@ class Server:
     """The exchange on real sockets: `async with Server(exchange) as server: ... server.ws_url`.
 
     exchange: an Exchange, or a function of a start time (ns) that makes one. port, rest_port: 0 picks the port and,
-    for REST, the next free one. speed: exchange seconds per real second. allow_remote must be given to bind anything
-    but the loopback, since nothing here is meant for a network (ValueError otherwise). After `start()` the exchange's
-    time is its own start plus the time gone by, times speed.
+    for REST, the next free one. speed: exchange seconds per real second. allow_remote must be set to bind any
+    other address than the loopback (ValueError otherwise). After `start()` the exchange's time is its start plus the time
+    since, times speed.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Server:
         self.port = port
         self.rest_port = rest_port
         self.ca_file: str | None = None
-        self.lines: set[_ServerSocket] = set()
+        self.sockets: set[_ServerSocket] = set()
         self._given = exchange
         self._tls = tls
         self._clock = clock
@@ -198,7 +198,7 @@ class Server:
 
     @property
     def exchange(self) -> Exchange:
-        """The exchange it serves; there is none before `start()` if a function was given."""
+        """The exchange. RuntimeError before `start()` if a function makes it."""
         if self._exchange is None:
             raise RuntimeError("the server has not been started")
         return self._exchange
@@ -232,7 +232,7 @@ class Server:
         if self._exchange is None:
             self._exchange = cast(Callable[[int], Exchange], self._given)(self._epoch)
             if self._speed != 1:
-                self._exchange.rules = self._exchange.rules.at_speed(self._speed)
+                self._exchange.set_speed(self._speed)
         try:
             await self._listen(context)
         except BaseException:
@@ -241,7 +241,7 @@ class Server:
         self._arm()
 
     async def _listen(self, context: ssl.SSLContext | None) -> None:
-        holds = self.exchange.running.has("hold")
+        holds = self.exchange.holds_connections
         inner = await ws_create_server(
             self._upgrade,
             self.host,
@@ -257,7 +257,7 @@ class Server:
         if holds:
             behind = _port(inner)
             front = await asyncio.start_server(
-                lambda reader, writer: self._spawn(self._keep_waiting(reader, writer, behind)), self.host, self.port
+                lambda reader, writer: self._spawn(self._hold(reader, writer, behind)), self.host, self.port
             )
             self._servers.append(front)
             self.port = _port(front)
@@ -283,22 +283,22 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Close every line and both ports; returns when all is gone, within a few seconds."""
+        """Close every connection and both ports; return when all are closed, within a few seconds."""
         self._is_stopping = True
         for server in self._servers:
             server.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        farewells = list(self.lines)
-        for line in farewells:
-            line.bid_farewell()
+        open_sockets = list(self.sockets)
+        for each in open_sockets:
+            each.close_for_stop()
         for _ in range(20):
-            if not self.lines:
+            if not self.sockets:
                 break
             await asyncio.sleep(0.01)
-        for line in list(self.lines):
-            line.drop()
+        for each in list(self.sockets):
+            each.drop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -311,9 +311,9 @@ class Server:
         """The exchange's time, ns UTC."""
         return self.exchange.start + int((self._clock() - self._epoch) * self._speed)
 
-    def touch(self, line: _ServerSocket) -> None:
-        """This line has something to send: it will be flushed before the loop turns again."""
-        self._touched[line] = None
+    def touch(self, client: _ServerSocket) -> None:
+        """Flush a socket before the loop's next turn."""
+        self._touched[client] = None
         self._flush_soon()
 
     def _flush_soon(self) -> None:
@@ -322,12 +322,12 @@ class Server:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write out every line that has something to send, then set the timer anew."""
+        """Write every socket that has something to send, then set the timer."""
         self._is_flush_due = False
         while self._touched:
             touched, self._touched = self._touched, {}
-            for line in touched:
-                line.flush()
+            for each in touched:
+                each.flush()
         self._arm()
 
     def _arm(self) -> None:
@@ -356,8 +356,8 @@ class Server:
             return _ServerSocket(self, answer)
         return WSUpgradeResponseWithListener(_refused(answer), None)
 
-    async def _keep_waiting(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, behind: int) -> None:
-        """Hold a fresh connection, then relay it to the WebSocket port behind (fault slow_open)."""
+    async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, behind: int) -> None:
+        """Hold a new connection, then relay it to the WebSocket port behind (fault slow_open)."""
         try:
             await asyncio.sleep(self.exchange.hold(self.now()) / 1e9 / self._speed)
             inner_reader, inner_writer = await asyncio.open_connection(self.host, behind)
@@ -375,7 +375,7 @@ class Server:
             while await self._serve_one(reader, writer, connection, peer):
                 connection.start_next_cycle()
         except h11.RemoteProtocolError:
-            await _complain(writer, connection)
+            await _send_bad_request(writer, connection)
         except ConnectionError:
             pass
         finally:
@@ -416,7 +416,7 @@ class Server:
         return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
 
-async def _send_reply(writer: asyncio.StreamWriter, connection: h11.Connection, reply: RestReply) -> None:
+async def _send_reply(writer: asyncio.StreamWriter, connection: h11.Connection, reply: HttpReply) -> None:
     headers = [*reply.headers.items(), ("Content-Length", str(len(reply.body)))]
     head = h11.Response(status_code=reply.status, headers=headers)
     writer.write(connection.send(head) or b"")
@@ -424,22 +424,22 @@ async def _send_reply(writer: asyncio.StreamWriter, connection: h11.Connection, 
     await writer.drain()
 
 
-async def _complain(writer: asyncio.StreamWriter, connection: h11.Connection) -> None:
-    """Answer what is not HTTP with 400."""
+async def _send_bad_request(writer: asyncio.StreamWriter, connection: h11.Connection) -> None:
+    """Answer 400 to anything but HTTP."""
     if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
         with contextlib.suppress(h11.LocalProtocolError, ConnectionError):
-            await _send_reply(writer, connection, RestReply(400, {"Connection": "close"}, b"Bad request\n"))
+            await _send_reply(writer, connection, HttpReply(400, {"Connection": "close"}, b"Bad request\n"))
 
 
-def _linger_not(transport: asyncio.BaseTransport) -> None:
-    """Have the end of this TCP be a reset."""
+def _reset_on_close(transport: asyncio.BaseTransport) -> None:
+    """Set the socket so that closing it resets TCP."""
     handle = transport.get_extra_info("socket")
     if handle is not None:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _reset(transport: asyncio.WriteTransport) -> None:
-    _linger_not(transport)
+    _reset_on_close(transport)
     transport.abort()
 
 
@@ -454,7 +454,7 @@ async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         writer.close()
 
 
-def _refused(refusal: Refusal) -> Any:
+def _refused(refusal: HttpReply) -> Any:
     headers = dict(refusal.headers)
     if 300 <= refusal.status < 400:
         return WSUpgradeResponse.create_redirect_response(refusal.status, headers.pop("Location", "/"), headers)

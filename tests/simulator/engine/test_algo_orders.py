@@ -128,7 +128,7 @@ def test_what_is_attached_waits_from_the_fill_on_and_then_closes_what_was_bought
     assert (algo["state"], algo["side"], algo["ordType"], algo["sz"]) == ("live", "sell", "conditional", "0.999")
     trader.until(3)
     assert states(trader) == ["live", "effective"], "the fee was taken from the coins, and is not there to be sold"
-    first, second = exchange.floor.orders("44")
+    first, second = exchange.engine.orders("44")
     assert (first.side, second.side, second.filled, second.state) == ("buy", "sell", first.filled + first.fee, "filled")
 
 
@@ -140,7 +140,7 @@ def test_of_two_the_first_wins_and_a_position_is_only_reduced() -> None:
     assert [(row["ordType"], row["sz"], row["reduceOnly"]) for row in pending(exchange, 1)] == [("oco", "1", "true")]
     exchange.on_deadline(exchange.start + 3 * 10**9)
     assert pending(exchange, 3) == []
-    assert exchange.floor.accounts["44"].positions[SWAP, "net"].size == 0
+    assert exchange.engine.accounts["44"].positions[SWAP, "net"].size == 0
 
 
 def test_nothing_waits_before_the_order_has_ended_nor_for_what_did_not_fill() -> None:
@@ -163,4 +163,4 @@ def test_what_cannot_be_attached_is_refused_with_the_order() -> None:
         ("none", "51000"),
     ):
         assert attach(exchange, stops=stops)["sCode"] == code
-    assert exchange.floor.orders("44") == []
+    assert exchange.engine.orders("44") == []

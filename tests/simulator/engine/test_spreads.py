@@ -55,11 +55,11 @@ def test_a_spread_order_rests_is_amended_and_canceled() -> None:
 
 def test_a_fill_is_two_trades_whose_prices_differ_by_the_spreads() -> None:
     trader = listening()
-    before = {name: balance.cash for name, balance in trader.venue.floor.accounts["44"].balances.items()}
+    before = {name: balance.cash for name, balance in trader.venue.engine.accounts["44"].balances.items()}
     assert trader.ask("sprd-order", order(ordType="market", px="", sz="0.02"))["code"] == "0"
     fills = told(trader, "sprd-trades")
     assert sum(Decimal(row["fillSz"]) for row in fills) == Decimal("0.02")
-    account = trader.venue.floor.accounts["44"]
+    account = trader.venue.engine.accounts["44"]
     coins = {"BTC": Decimal(0), "USDT": Decimal(0)}
     for row in fills:
         near, far = row["legs"]
@@ -81,10 +81,10 @@ def test_a_resting_order_fills_when_the_book_comes_to_it() -> None:
     assert book is not None
     best = Decimal(book["asks"][0][0]) - Decimal("0.1")
     trader.ask("sprd-order", order(ordType="post_only", px=str(best), sz="0.001"))
-    assert exchange.desk.spreads.orders("44")[0].is_open
+    assert exchange.trading.spreads.orders("44")[0].is_open
     for second in range(2, 300):
         trader.until(second)
-        if not exchange.desk.spreads.orders("44")[0].is_open:
+        if not exchange.trading.spreads.orders("44")[0].is_open:
             break
     (fill,) = told(trader, "sprd-trades")
     assert (fill["execType"], Decimal(fill["fillPx"])) == ("M", best)
@@ -145,13 +145,13 @@ def test_while_a_leg_is_suspended_its_spread_neither_trades_nor_takes_orders() -
     trader.until(60)
     assert trader.ask("sprd-order", order(clOrdId="s2"), at=61)["data"][0]["sCode"] == "51022"
     assert trader.ask("sprd-amend-order", {"clOrdId": "s1", "newSz": "0.02"}, at=61)["data"][0]["sCode"] == "51022"
-    assert trader.venue.desk.spreads.find("44", "", "s1").state == "live"
+    assert trader.venue.trading.spreads.find("44", "", "s1").state == "live"
     assert trader.ask("sprd-cancel-order", {"clOrdId": "s1"}, at=61)["code"] == "0"
 
 
 def test_what_rests_binds_what_both_legs_need_until_it_fills_or_ends() -> None:
     trader = listening()
-    engine = trader.venue.floor
+    engine = trader.venue.engine
     free = {name: engine.available("44", name) for name in ("BTC", "USDT")}
 
     def bound() -> dict[str, Decimal]:
@@ -178,12 +178,12 @@ def test_a_fill_lets_go_of_what_it_needed() -> None:
     assert book is not None
     best = Decimal(book["asks"][0][0]) - Decimal("0.1")
     trader.ask("sprd-order", order(px=str(best), sz="4"))
-    assert exchange.floor.frozen("44", "BTC") == 4
+    assert exchange.engine.frozen("44", "BTC") == 4
     seen = []
     for second in range(2, 300):
         trader.until(second)
-        (placed,) = exchange.desk.spreads.orders("44")
-        assert exchange.floor.accounts["44"].balance("BTC").frozen == (4 - placed.filled if placed.is_open else 0)
+        (placed,) = exchange.trading.spreads.orders("44")
+        assert exchange.engine.accounts["44"].balance("BTC").frozen == (4 - placed.filled if placed.is_open else 0)
         seen.append(placed.filled)
         if not placed.is_open:
             break

@@ -17,8 +17,9 @@ from okex_ws.legacy.v1.wire import channels as v1_channels
 from okex_ws.legacy.v1.wire import orders, requests
 from okex_ws.legacy.v3.session import V3Session
 from okex_ws.legacy.v3.wire import channels as v3_channels
-from okex_ws.simulator.connection import Binary, ExchangeConnection
+from okex_ws.simulator.connection import ExchangeConnection
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Binary
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.v1.account_rows import order_id
 from okex_ws.wire.sign import Credentials
@@ -85,7 +86,7 @@ class Meeting:
 
 def test_orders_by_V1_are_told_alike_by_V1_and_V3_and_as_the_floor_has_them() -> None:
     meeting = Meeting()
-    floor, uid = meeting.venue.floor, DEMO_KEY.uid
+    floor, uid = meeting.venue.engine, DEMO_KEY.uid
     book = meeting.venue.market.book("BTC-USD-SWAP", 1)
     assert book is not None
     for request in (

@@ -83,7 +83,7 @@ def test_lines_of_three_dialects_share_one_server_and_its_limits() -> None:
             await third.send(json.dumps({"op": "subscribe", "args": [{"channel": "trades", "instId": "BTC-USDT"}]}))
             v1, v3, v5 = await said(first, True), await said(second, True), await said(third, False)
             assert (v1[0]["channel"], v3["event"], v5["event"]) == ("addChannel", "subscribe", "subscribe")
-            assert len(server.exchange.conversations) == 3
+            assert len(server.exchange.connections) == 3
         with pytest.raises(InvalidStatus, match="404"):
             await connect(f"{server.ws_url}/ws/v4")
 

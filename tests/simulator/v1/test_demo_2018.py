@@ -10,11 +10,12 @@ from tests.support.demo_2018 import Demo2018
 from tests.support.fixed_market import START
 from tests.support.talk import seconds
 
-from okex_ws.simulator.connection import Binary, ExchangeConnection
+from okex_ws.simulator.connection import ExchangeConnection
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.market.base import MILLISECOND
 from okex_ws.simulator.market.reference import far_expiry
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Binary
 from okex_ws.simulator.server import Server
 from okex_ws.simulator.v1.grammar import EPOCH_MS, clock
 

@@ -55,7 +55,7 @@ def test_a_spot_order_is_replied_to_pushed_and_booked() -> None:
     assert pushes(frames, "ok_spot_cancel_order") == [{"result": True, "order_id": str(reply["order_id"])}]
     assert pushes(frames, "ok_sub_spot_btc_usdt_order")[0]["status"] == -1
     assert pushes(talker.say(cancel, 20), "ok_spot_cancel_order") == [{"result": False, "error_code": 1050}]
-    assert venue.floor.open_orders(DEMO_KEY.uid) == []
+    assert venue.engine.open_orders(DEMO_KEY.uid) == []
 
 
 def test_market_orders_spend_a_price_or_sell_an_amount() -> None:
@@ -69,7 +69,7 @@ def test_market_orders_spend_a_price_or_sell_an_amount() -> None:
         assert Decimal(last["tradePrice"]) <= 601
     [info] = pushes(talker.say(add("ok_spot_userinfo", **signed(DEMO_KEY)), 20), "ok_spot_userinfo")
     funds = info["info"]["funds"]
-    assert Decimal(funds["free"]["usdt"]) == venue.floor.available(DEMO_KEY.uid, "USDT")
+    assert Decimal(funds["free"]["usdt"]) == venue.engine.available(DEMO_KEY.uid, "USDT")
     assert set(funds) == {"free", "freezed", "borrow"}
 
 
@@ -88,7 +88,7 @@ def test_a_futures_order_opens_and_closes_and_is_told_unasked() -> None:
     assert pushes(frames, "ok_sub_futureusd_trades")[-1]["type"] == 3
     assert pushes(frames, "ok_sub_futureusd_positions")[-1]["positions"][0]["hold_amount"] == 0.0
     [info] = pushes(talker.say(add("ok_futureusd_userinfo", **signed(DEMO_KEY)), 20), "ok_futureusd_userinfo")
-    assert info["info"]["btc"]["account_rights"] == pytest.approx(float(venue.floor.equity(DEMO_KEY.uid, "BTC")))
+    assert info["info"]["btc"]["account_rights"] == pytest.approx(float(venue.engine.equity(DEMO_KEY.uid, "BTC")))
 
 
 def test_a_resting_futures_order_fills_with_the_market() -> None:
@@ -153,7 +153,7 @@ def test_a_refused_request_tells_its_code_alone() -> None:
     for channel, parameters, code in REFUSED:
         answer = pushes(talker.say(add(channel, **signed(DEMO_KEY, **parameters)), 20), channel)
         assert answer == [{"result": False, "error_code": code}], parameters
-    assert talker.venue.floor.orders(DEMO_KEY.uid) == []
+    assert talker.venue.engine.orders(DEMO_KEY.uid) == []
 
 
 def test_a_wrong_signature_trades_nothing() -> None:
@@ -166,7 +166,7 @@ def test_a_wrong_signature_trades_nothing() -> None:
 
 def test_an_account_of_two_sides_holds_both_and_closes_each() -> None:
     venue = seeded()
-    venue.floor.set_position_mode(DEMO_KEY.uid, "long_short_mode")
+    venue.engine.set_position_mode(DEMO_KEY.uid, "long_short_mode")
     talker = trader(venue)
     facts = {"symbol": "btc_usd", "contract_type": "this_week", "price": "1", "match_price": 1, "lever_rate": 20}
     held = []

@@ -16,10 +16,11 @@ from tests.support.fixed_market import START
 from tests.support.legacy_talk import OldTalker, add, inflated, pushes
 from tests.support.talk import exchange, seconds
 
-from okex_ws.simulator.connection import Abort, Binary, Close, Freeze, Text
-from okex_ws.simulator.exchange import Exchange, Refusal
+from okex_ws.simulator.errors import ApiError
+from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.legacy.deflate import deflated
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Abort, Binary, Close, Freeze, HttpReply, Text
 from okex_ws.simulator.v1 import grammar as v1
 
 DEMO_REQUEST = (
@@ -76,7 +77,7 @@ def test_quotes_of_either_kind_mean_the_same(pairs: list[tuple[str, str]]) -> No
 
 @given(st.binary(max_size=60) | st.text("{}[]:,'\"abc01.-\\ \n", max_size=60).map(str.encode))
 def test_H1_no_bytes_are_more_than_an_error(message: bytes) -> None:
-    with contextlib.suppress(v1.V1RequestError):
+    with contextlib.suppress(ApiError):
         assert all(isinstance(request, v1.V1Request) for request in v1.read_requests(message))
 
 
@@ -144,7 +145,7 @@ def test_deflated_acks_say_binary_1_and_later_pushes_0() -> None:
 
 def test_no_such_path_is_refused_by_name() -> None:
     refusal = exchange().open("/ws/v2", START)
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, HttpReply)
     assert b"/ws/v1" in refusal.body
 
 

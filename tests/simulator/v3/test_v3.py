@@ -16,13 +16,13 @@ from tests.support.fixed_market import START, FixedMarket
 from tests.support.legacy_talk import OldTalker, add, login, rows, signed
 from tests.support.talk import exchange, seconds
 
-from okex_ws.simulator.connection import Binary
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.legacy.deflate import deflated
 from okex_ws.simulator.market.base import SECOND
 from okex_ws.simulator.market.captures import CaptureMarket
 from okex_ws.simulator.market.reference import type_of
 from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.outgoing import Binary
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.v3 import grammar as v3
 

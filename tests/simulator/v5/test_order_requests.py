@@ -54,7 +54,7 @@ def test_an_order_is_acknowledged_and_rests() -> None:
     (row,) = orders(trader)
     assert (row["ordId"], row["state"], row["accFillSz"], row["avgPx"], row["px"]) == (order_id, "live", "0", "0", "59800")
     assert trader.pushes("orders")[0]["arg"] == {"channel": "orders", "instType": "ANY", "uid": "44"}
-    assert [order.order_id for order in trader.venue.floor.open_orders("44")] == [order_id]
+    assert [order.order_id for order in trader.venue.engine.open_orders("44")] == [order_id]
 
 
 def test_a_push_has_every_field_of_the_real_ones(shared_orders: list[dict[str, Any]]) -> None:
@@ -177,7 +177,7 @@ def test_batches_answer_in_order_and_say_how_many_failed() -> None:
     assert [row["sCode"] for row in twice["data"]] == ["0", "51512"]
     gone = trader.ask("batch-cancel-orders", *names, {**names[0], "clOrdId": "nobody"})
     assert [row["sCode"] for row in gone["data"]] == ["0", "0", "51400"]
-    assert not trader.venue.floor.open_orders("44")
+    assert not trader.venue.engine.open_orders("44")
     assert trader.ask("batch-orders", *[trader.order()] * 21) | {"inTime": "", "outTime": ""} == {
         "id": trader.asked and f"r{trader.asked}",
         "op": "batch-orders",
@@ -254,12 +254,12 @@ def test_a_sub_account_may_not_send_more_than_1000_in_two_seconds_cancels_aside(
         rows = trader.ask("batch-orders", *args)["data"]
         taken += sum(row["sCode"] == "0" for row in rows)
     assert taken == 600
-    ids = [order.order_id for order in trader.venue.floor.open_orders("44") if order.instrument == SPOT]
+    ids = [order.order_id for order in trader.venue.engine.open_orders("44") if order.instrument == SPOT]
     for i in range(0, 300, 20):
         args = [{"instIdCode": batch[0]["instIdCode"], "ordId": each, "newSz": "0.0002"} for each in ids[i : i + 20]]
         rows = trader.ask("batch-amend-orders", *args)["data"]
         taken += sum(row["sCode"] == "0" for row in rows)
-    swap_ids = [order.order_id for order in trader.venue.floor.open_orders("44") if order.instrument == SWAP]
+    swap_ids = [order.order_id for order in trader.venue.engine.open_orders("44") if order.instrument == SWAP]
     for i in range(0, 300, 20):
         args = [{"instIdCode": swaps[0]["instIdCode"], "ordId": each, "newSz": "2"} for each in swap_ids[i : i + 20]]
         rows = trader.ask("batch-amend-orders", *args)["data"]
@@ -292,7 +292,7 @@ def test_orders_live_on_when_the_line_drops() -> None:
     trader.place(clOrdId="c1")
     trader.line.gone(seconds(2))
     trader.venue.on_deadline(seconds(100))
-    assert [order.client_order_id for order in trader.venue.floor.open_orders("44")] == ["c1"]
+    assert [order.client_order_id for order in trader.venue.engine.open_orders("44")] == ["c1"]
 
 
 def test_mass_cancel_is_for_portfolio_margin_accounts_and_options() -> None:

@@ -28,7 +28,7 @@ def trade(exchange: Exchange, traders: list[Trader], dice: SeededRandom, turns: 
     for turn in range(turns):
         at = 1 + turn * 0.05
         trader, instrument = dice.choice(traders), dice.choice((SPOT, SWAP))
-        opened = exchange.floor.open_orders(trader.key.uid)
+        opened = exchange.engine.open_orders(trader.key.uid)
         if opened and dice.chance(0.4):
             order = dice.choice(opened)
             name = {"instIdCode": code(exchange, order.instrument), "ordId": order.order_id}
@@ -61,11 +61,11 @@ def test_pushes_add_up_to_the_ledger(seed: int) -> None:
         uid = trader.key.uid
         rows = [row for push in trader.pushes("orders") for row in push["data"]]
         final = {row["ordId"]: row for row in rows}
-        known = {order.order_id: order for order in exchange.floor.orders(uid)}
+        known = {order.order_id: order for order in exchange.engine.orders(uid)}
         assert {name: (row["state"], Decimal(row["accFillSz"])) for name, row in final.items()} == {
             name: (order.state, order.filled) for name, order in known.items()
         }
-        executions = {str(each.trade_id): each.size for each in exchange.floor.executions(uid)}
+        executions = {str(each.trade_id): each.size for each in exchange.engine.executions(uid)}
         assert len(executions) > 20
         assert {row["tradeId"]: Decimal(row["fillSz"]) for row in rows if row["tradeId"]} == executions
         fills = [row for push in trader.pushes("fills") for row in push["data"]]
@@ -74,12 +74,12 @@ def test_pushes_add_up_to_the_ledger(seed: int) -> None:
         assert (
             _cash(trader, "account")
             == _cash(trader, "brief")
-            == {name: balance.cash for name, balance in exchange.floor.accounts[uid].balances.items()}
+            == {name: balance.cash for name, balance in exchange.engine.accounts[uid].balances.items()}
         )
         told = {}
         for push in trader.pushes("positions"):
             told |= {row["instId"]: Decimal(row["pos"]) for row in push["data"]}
-        assert told == {name: position.size for (name, _), position in exchange.floor.accounts[uid].positions.items()}
+        assert told == {name: position.size for (name, _), position in exchange.engine.accounts[uid].positions.items()}
 
 
 def _cash(trader: Trader, source: str) -> dict[str, Decimal]:

@@ -89,9 +89,9 @@ def test_a_closed_position_is_told_once_as_zero() -> None:
     assert [row["eventType"] for row in briefs] == ["snapshot", "filled", "filled"]
     assert [row["posData"][0]["pos"] for row in briefs[1:]] == ["2", "0"]
     ids = {(trade["instId"], trade["tradeId"]) for row in briefs for trade in row["trades"]}
-    assert ids == {(SWAP, str(each.trade_id)) for each in exchange.floor.executions("44")}
+    assert ids == {(SWAP, str(each.trade_id)) for each in exchange.engine.executions("44")}
     cash = {row["ccy"]: row["cashBal"] for row in briefs[-1]["balData"]}
-    assert Decimal(cash["USDT"]) == exchange.floor.accounts["44"].balances["USDT"].cash
+    assert Decimal(cash["USDT"]) == exchange.engine.accounts["44"].balances["USDT"].cash
 
 
 def test_binding_money_is_told_on_account_alone() -> None:

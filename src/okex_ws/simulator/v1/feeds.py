@@ -1,21 +1,22 @@
-"""V1 feeds: each kind of public V1 channel, made from what the market publishes on its own channels.
+"""V1 feeds: each kind of public V1 channel, made from the market's channels.
 
-In: the market's rows. Out: what stands under `data` in V1's pushes, None when there is nothing to say. A feed belongs to
-one subscription and remembers what it told. Sources: OKEx V1 docs, "WebSocket API for Spot", "... for Futures"; recordings
+In: the market's rows. Out: `data` of V1's pushes, None if there is nothing to push. A feed belongs to one subscription and
+remembers what it pushed. Sources: OKEx V1 docs, "WebSocket API for Spot", "... for Futures"; recordings
 of 2017 to 2019 where the pages are silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from functools import lru_cache
 from typing import Any
 
+from okex_ws.simulator.legacy.rows import recent_trades
 from okex_ws.simulator.market.base import Market
 from okex_ws.simulator.market.level_book import LevelBook
-from okex_ws.simulator.v1.grammar import V1Channel, clock, number, said, snowflake
+from okex_ws.simulator.v1.grammar import V1Channel, clock, number, snowflake
+from okex_ws.simulator.v1.grammar import message as message_of
 from okex_ws.simulator.v1.names import Listed
 
 LEVELS = 200
@@ -26,7 +27,7 @@ _COIN_STEP = Decimal("0.0001")
 
 
 class V1Feed:
-    """One subscription. source, key: the market's channel; is_gathered: told once a second, in one batch."""
+    """One subscription. source, key: the market's channel; is_gathered: pushed once a second, in one batch."""
 
     source = ""
     is_gathered = False
@@ -38,23 +39,23 @@ class V1Feed:
         self._market = market
 
     def first(self, batch: int) -> Any:
-        """What a new subscriber gets at once."""
+        """Return the data of the first push."""
         snapshot = self._market.snapshot(self.source, self.key)
-        return self.told(snapshot.rows) if snapshot is not None else None
+        return self.data(snapshot.rows) if snapshot is not None else None
 
-    def told(self, rows: list[Any]) -> Any:
-        """What the market's rows are in V1."""
+    def data(self, rows: list[Any]) -> Any:
+        """Return the market's rows as data of V1."""
         raise NotImplementedError
 
     def message(self, data: Any, binary: int) -> dict[str, Any]:
-        """The object that carries what was told."""
-        return said(self.channel.name, data, binary)
+        """Return the object that carries the data."""
+        return message_of(self.channel.name, data, binary)
 
     def restart(self) -> None:
-        """The next rows are a whole image, not a change."""
+        """Expect a whole book as the next rows."""
 
     def _row(self, source: str) -> dict[str, Any]:
-        """The market's present row of another channel, empty if it has none."""
+        """Return the market's present row of another channel, empty if there is none."""
         snapshot = self._market.snapshot(source, self.key)
         return snapshot.rows[0] if snapshot is not None and snapshot.rows else {}
 
@@ -64,7 +65,7 @@ class V1SpotTickerFeed(V1Feed):
 
     source = "tickers"
 
-    def told(self, rows: list[Any]) -> Any:
+    def data(self, rows: list[Any]) -> Any:
         row = rows[-1]
         return {
             "high": row["high24h"],
@@ -87,9 +88,9 @@ class V1FuturesTickerFeed(V1Feed):
 
     source = "tickers"
 
-    def told(self, rows: list[Any]) -> Any:
+    def data(self, rows: list[Any]) -> Any:
         row, limits, interest = rows[-1], self._row("price-limit"), self._row("open-interest")
-        told = {
+        fields = {
             "high": row["high24h"],
             "limitLow": limits.get("sellLmt"),
             "vol": row["vol24h"],
@@ -102,7 +103,7 @@ class V1FuturesTickerFeed(V1Feed):
             "unitAmount": str(number(self.listed.unit)),
             "limitHigh": limits.get("buyLmt"),
         }
-        return {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class V1DealsFeed(V1Feed):
@@ -118,9 +119,9 @@ class V1DealsFeed(V1Feed):
 
     def first(self, batch: int) -> Any:
         rows = recent_trades(self._market.matches(self.key), batch)
-        return self.told(rows) if rows else None
+        return self.data(rows) if rows else None
 
-    def told(self, rows: list[Any]) -> Any:
+    def data(self, rows: list[Any]) -> Any:
         return [self._deal(row) for row in rows]
 
     def _deal(self, row: dict[str, Any]) -> list[str]:
@@ -136,7 +137,7 @@ class V1KlineFeed(V1Feed):
         super().__init__(channel, listed, market)
         self.source = f"candle{channel.bar}"
 
-    def told(self, rows: list[Any]) -> Any:
+    def data(self, rows: list[Any]) -> Any:
         return [list(row[: 7 if self.channel.market == "futures" else 6]) for row in rows]
 
 
@@ -149,7 +150,7 @@ class V1IndexFeed(V1Feed):
         super().__init__(channel, listed, market)
         self.key = f"{channel.coin}-USD".upper()
 
-    def told(self, rows: list[Any]) -> Any:
+    def data(self, rows: list[Any]) -> Any:
         return {"timestamp": rows[-1]["ts"], "futureIndex": rows[-1]["idxPx"]}
 
 
@@ -158,7 +159,7 @@ class V1MarkPriceFeed(V1Feed):
 
     source = "mark-price"
 
-    def told(self, rows: list[Any]) -> Any:
+    def data(self, rows: list[Any]) -> Any:
         return {
             "symbol": self.channel.coin,
             "contract_type": self.channel.contract,
@@ -168,13 +169,13 @@ class V1MarkPriceFeed(V1Feed):
 
 
 class V1ForecastFeed(V1Feed):
-    """`X_forecast_price`: where a contract will settle, told before its delivery to whoever follows the coin's futures; the
-    time stands beside the data (V1 docs; no recording has one).
+    """`X_forecast_price`: where a contract will settle, pushed before its delivery to subscribers of the coin's futures; the
+    time is beside the data (V1 docs; no recording has one).
     """
 
     source = "estimated-price"
 
-    def told(self, rows: list[Any]) -> Any:
+    def data(self, rows: list[Any]) -> Any:
         return rows[-1]
 
     def message(self, data: Any, binary: int) -> dict[str, Any]:
@@ -196,14 +197,14 @@ class V1DepthFeed(V1Feed):
     def restart(self) -> None:
         self._book = LevelBook()
 
-    def told(self, rows: list[Any]) -> Any:
+    def data(self, rows: list[Any]) -> Any:
         for row in rows:
             self._book.apply(row, is_full=False)
         sides = {side: self._side(side) for side in self._shown}
         return {**sides, "timestamp": int(rows[-1]["ts"])} if any(sides.values()) else None
 
     def _side(self, side: str) -> list[list[Any]]:
-        """What there is to tell of a side; `shown` keeps each level's size and its row as it was last told."""
+        """Return the changed levels of a side; `shown` keeps each level's size and its row as last pushed."""
         shown, present = self._shown[side], {}
         changed: list[list[Any]] = []
         coins = contracts = Decimal(0)
@@ -225,8 +226,8 @@ class V1DepthFeed(V1Feed):
 class V1TopDepthFeed(V1DepthFeed):
     """`..._depth..._5`, `_10`, `_20`: the best levels, whole, every time they changed."""
 
-    def told(self, rows: list[Any]) -> Any:
-        if super().told(rows) is None:
+    def data(self, rows: list[Any]) -> Any:
+        if super().data(rows) is None:
             return None
         self._shown = {"asks": {}, "bids": {}}
         return {**{side: self._side(side) for side in self._shown}, "timestamp": int(rows[-1]["ts"])}
@@ -234,7 +235,7 @@ class V1TopDepthFeed(V1DepthFeed):
 
 @lru_cache(maxsize=20_000)
 def _worth(price: str, size: str, unit: Decimal) -> tuple[Decimal, Decimal]:
-    """(coins, contracts) of a level; coins are cut to four digits (recordings of 2017 and 2018)."""
+    """Return (coins, contracts) of a level; coins are cut to four digits (recordings of 2017 and 2018)."""
     held = Decimal(size)
     return (held * unit / Decimal(price)).quantize(_COIN_STEP, ROUND_DOWN), held
 
@@ -247,7 +248,7 @@ _KINDS: dict[str, type[V1Feed]] = {"deals": V1DealsFeed, "kline": V1KlineFeed, "
 
 
 def feed(channel: V1Channel, listed: Listed, market: Market) -> V1Feed:
-    """The feed of a public channel."""
+    """Return the feed of a public channel."""
     if channel.kind == "ticker":
         return (V1SpotTickerFeed if channel.market == "spot" else V1FuturesTickerFeed)(channel, listed, market)
     if channel.kind == "depth":
@@ -256,19 +257,5 @@ def feed(channel: V1Channel, listed: Listed, market: Market) -> V1Feed:
 
 
 def forecast(channel: V1Channel, listed: Listed, market: Market) -> V1Feed:
-    """What comes unasked with a channel of a contract."""
+    """Return the feed that accompanies every channel of a contract."""
     return V1ForecastFeed(replace(channel, name=f"{channel.coin}_forecast_price", kind="forecast"), listed, market)
-
-
-def recent_trades(matches: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """The last trades oldest first as the market's `trades` would have told them: one order's matches at a price are one."""
-    found: list[dict[str, Any]] = []
-    for match in reversed(matches[-count * 8 :]):
-        last = found[-1] if found else None
-        if last is not None and all(last[name] == match[name] for name in ("px", "side", "ts", "source")):
-            last["sz"] = str(Decimal(last["sz"]) + Decimal(match["sz"]))
-        elif len(found) == count:
-            break
-        else:
-            found.append(dict(match))
-    return found[::-1]

@@ -1,27 +1,26 @@
-"""V1OrderGateway: V1's requests to trade and to look up, obeyed on the floor, and what V1 pushes of an account.
+"""V1OrderGateway: V1's requests to trade and to read, and V1's pushes of an account.
 
-In: the parameters of a request, once its signature is good; the floor's happenings. Out: replies, (channel, data) of
-pushes. A contract word means today's contract; a position mode of long and short is used where the account has it, else
-closing orders may only reduce. Sources: OKEx V1 docs, "Trading", "Error codes".
+In: the parameters of a request with a good signature; what the engine did. Out: replies, (channel, data) of pushes.
+A contract word means today's contract; long and short are used in that position mode, else closing orders may only reduce.
+Sources: OKEx V1 docs, "Trading", "Error codes".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from okex_ws.simulator.context import Context
 from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, PositionChanged
+from okex_ws.simulator.engine.engine import Happening
 from okex_ws.simulator.engine.orders import BalanceChanged, NewOrder, Order, OrderChanged
 from okex_ws.simulator.errors import ApiError
-from okex_ws.simulator.v1 import account_rows as v1_private
-from okex_ws.simulator.v1 import names as v1_listings
-from okex_ws.simulator.v1.grammar import CONTRACTS, V1RequestError
+from okex_ws.simulator.v1 import account_rows as rows
+from okex_ws.simulator.v1 import names
+from okex_ws.simulator.v1.grammar import CONTRACTS, refused
 from okex_ws.simulator.v1.names import Listed
-
-if TYPE_CHECKING:
-    from okex_ws.simulator.engine.engine import Happening
-    from okex_ws.simulator.exchange import Exchange
 
 _SPOT_CODES = {
     "51008": 10010, "51020": 10011, "51120": 10011, "51121": 1028, "51150": 1028, "51006": 10014,
@@ -30,16 +29,16 @@ _SPOT_CODES = {
 _FUTURES_CODES = {
     "51008": 20012, "51006": 20018, "51112": 20016, "51169": 20016, "51170": 20016, "59102": 20025, "59108": 20025,
 }  # fmt: skip
-"""What the floor refuses -> V1's code; the rest is an illegal parameter."""
+"""Code of the engine -> V1's code; any other is an illegal parameter."""
 _LONGEST_PAGE = 50
 
 
 class V1OrderGateway:
     """The requests and pushes of one account."""
 
-    def __init__(self, exchange: Exchange, uid: str) -> None:
-        self._exchange = exchange
-        self._floor = exchange.floor
+    def __init__(self, context: Context, uid: str) -> None:
+        self._context = context
+        self._engine = context.trading.engine
         self.uid = uid
         self._requests: dict[str, Callable[[dict[str, Any], int], dict[str, Any]]] = {
             "ok_spot_order": self._spot_order,
@@ -53,24 +52,26 @@ class V1OrderGateway:
             "ok_futureusd_orderinfo": self._futures_orderinfo,
         }
 
-    def obey(self, channel: str, parameters: dict[str, Any], now: int) -> dict[str, Any]:
-        """The data of the reply; raises V1RequestError with the code of a failure."""
+    def perform(self, channel: str, parameters: dict[str, Any], now: int) -> dict[str, Any]:
+        """Perform a request and return the data of its reply. Raises ApiError with a code of V1."""
         is_spot = channel.startswith("ok_spot")
         try:
             return {"result": True, **self._requests[channel](parameters, now)}
-        except ApiError as rejection:
-            codes, otherwise = (_SPOT_CODES, 10001) if is_spot else (_FUTURES_CODES, 20007)
-            raise V1RequestError(codes.get(rejection.code, otherwise), channel) from rejection
         except KeyError as missing:
-            raise V1RequestError(10000 if is_spot else 20006, channel) from missing
+            raise refused(10000 if is_spot else 20006, channel) from missing
         except (InvalidOperation, ValueError) as wrong:
-            raise V1RequestError(10001 if is_spot else 20007, channel) from wrong
+            raise refused(10001 if is_spot else 20007, channel) from wrong
+
+    def _place(self, new: NewOrder, codes: dict[str, int], otherwise: int, now: int) -> dict[str, Any]:
+        with _codes(codes, otherwise):
+            order = self._engine.place(self.uid, new, now)
+        return {"order_id": rows.order_id(order)}
 
     # Spot
 
     def _pair(self, parameters: dict[str, Any]) -> Listed:
         coin, _, quote = str(parameters["symbol"]).lower().partition("_")
-        listed = v1_listings.spot(self._exchange.instruments, coin, quote)
+        listed = names.spot(self._context.listings.rows, coin, quote)
         if listed is None:
             raise ValueError(f"{parameters['symbol']} is not listed")
         return listed
@@ -87,19 +88,19 @@ class V1OrderGateway:
             new.size, new.target_currency = _positive(parameters, "price"), "quote_ccy"
         else:
             new.size, new.target_currency = _positive(parameters, "amount"), "base_ccy"
-        return {"order_id": v1_private.order_id(self._floor.place(self.uid, new, now))}
+        return self._place(new, _SPOT_CODES, 10001, now)
 
     def _spot_cancel(self, parameters: dict[str, Any], now: int) -> dict[str, Any]:
         order = self._found(self._pair(parameters), parameters, 10009)
         return self._canceled(order, now)
 
     def _spot_userinfo(self, parameters: dict[str, Any], now: int) -> dict[str, Any]:
-        return {"info": v1_private.spot_funds(self._floor, self.uid)}
+        return {"info": rows.spot_funds(self._engine, self.uid)}
 
     def _spot_orderinfo(self, parameters: dict[str, Any], now: int) -> dict[str, Any]:
         listed = self._pair(parameters)
         chosen = self._chosen(listed, parameters, 10009)
-        return {"orders": [v1_private.spot_order_row(order, listed.symbol) for order in chosen]}
+        return {"orders": [rows.spot_order_row(order, listed.symbol) for order in chosen]}
 
     # Futures
 
@@ -108,7 +109,7 @@ class V1OrderGateway:
         word = str(parameters["contract_type"])
         word = "quarter" if word == "this_quarter" else word
         known = quote == "usd" and word in CONTRACTS
-        listed = v1_listings.futures(self._exchange.instruments, coin, word, now) if known else None
+        listed = names.futures(self._context.listings.rows, coin, word, now) if known else None
         if listed is None:
             raise ValueError(f"{parameters['symbol']} {word} is not listed")
         return listed
@@ -118,64 +119,65 @@ class V1OrderGateway:
         if move not in (1, 2, 3, 4):
             raise ValueError(f"{move} is no type of an order")
         side = "buy" if move in (1, 4) else "sell"
-        has_sides = self._floor.accounts[self.uid].position_mode == LONG_SHORT_MODE
+        has_sides = self._engine.accounts[self.uid].position_mode == LONG_SHORT_MODE
         position_side = ("long" if move in (1, 3) else "short") if has_sides else ""
         new = NewOrder(listed.instrument, side, "limit", _positive(parameters, "amount"), trade_mode="cross")
         new.position_side, new.reduce_only = position_side, move in (3, 4) and not has_sides
         is_matched = str(parameters.get("match_price", "0")) == "1"
         new.price = self._opposite(listed, side) if is_matched else _positive(parameters, "price")
         self._set_leverage(listed, position_side or "net", Decimal(str(parameters.get("lever_rate", 10))), now)
-        return {"order_id": v1_private.order_id(self._floor.place(self.uid, new, now))}
+        return self._place(new, _FUTURES_CODES, 20007, now)
 
     def _opposite(self, listed: Listed, side: str) -> Decimal:
-        """The counterparty's price."""
-        book = self._exchange.market.book(listed.instrument, 1)
+        """Return the counterparty's price."""
+        book = self._context.market.book(listed.instrument, 1)
         levels = book["asks" if side == "buy" else "bids"] if book else []
         if not levels:
-            raise V1RequestError(20013)
+            raise refused(20013)
         return Decimal(levels[0][0])
 
     def _set_leverage(self, listed: Listed, side: str, leverage: Decimal, now: int) -> None:
         if leverage not in (10, 20):
-            raise V1RequestError(20025)
-        if self._floor.leverage(self.uid, listed.instrument, side) != leverage:
-            self._floor.set_leverage(self.uid, listed.instrument, leverage, now, position_side=side)
+            raise refused(20025)
+        if self._engine.leverage(self.uid, listed.instrument, side) != leverage:
+            with _codes(_FUTURES_CODES, 20007):
+                self._engine.set_leverage(self.uid, listed.instrument, leverage, now, position_side=side)
 
     def _futures_cancel(self, parameters: dict[str, Any], now: int) -> dict[str, Any]:
         return self._canceled(self._found(self._contract(parameters, now), parameters, 20015), now)
 
     def _futures_userinfo(self, parameters: dict[str, Any], now: int) -> dict[str, Any]:
-        coins = sorted({listed.coin for listed in v1_listings.all_futures(self._exchange.instruments, now)})
-        return {"info": {coin: v1_private.futures_account(self._floor, self.uid, coin) for coin in coins}}
+        coins = sorted({listed.coin for listed in names.all_futures(self._context.listings.rows, now)})
+        return {"info": {coin: rows.futures_account(self._engine, self.uid, coin) for coin in coins}}
 
     def _futures_orderinfo(self, parameters: dict[str, Any], now: int) -> dict[str, Any]:
         listed = self._contract(parameters, now)
         chosen = self._chosen(listed, parameters, 20015)
-        return {"orders": [v1_private.futures_order_row(order, listed) for order in chosen]}
+        return {"orders": [rows.futures_order_row(order, listed) for order in chosen]}
 
     # Both
 
     def _found(self, listed: Listed, parameters: dict[str, Any], missing: int) -> Order:
         given = str(parameters["order_id"])
-        for order in reversed(self._floor.orders(self.uid)):
-            if order.instrument == listed.instrument and str(v1_private.order_id(order)) == given:
+        for order in reversed(self._engine.orders(self.uid)):
+            if order.instrument == listed.instrument and str(rows.order_id(order)) == given:
                 return order
-        raise V1RequestError(missing)
+        raise refused(missing)
 
     def _canceled(self, order: Order, now: int) -> dict[str, Any]:
         if not order.is_open:
-            raise V1RequestError(1051 if order.state == "filled" else 1050)
-        self._floor.cancel(self.uid, order, now)
-        return {"order_id": str(v1_private.order_id(order))}
+            raise refused(1051 if order.state == "filled" else 1050)
+        self._engine.cancel(self.uid, order, now)
+        return {"order_id": str(rows.order_id(order))}
 
     def _chosen(self, listed: Listed, parameters: dict[str, Any], missing: int) -> list[Order]:
-        """One order, or with order_id -1 a page of the open ones (with status 2: of the finished ones)."""
+        """Return one order, or with order_id -1 a page of open orders (status 2: of finished orders)."""
         if str(parameters["order_id"]) != "-1":
             return [self._found(listed, parameters, missing)]
         is_finished = str(parameters.get("status", "1")) == "2"
         orders = [
             order
-            for order in self._floor.orders(self.uid)
+            for order in self._engine.orders(self.uid)
             if order.instrument == listed.instrument and order.is_open != is_finished
         ]
         page = max(1, int(parameters.get("current_page", 1)))
@@ -184,49 +186,56 @@ class V1OrderGateway:
 
     # Pushes
 
-    def told(self, happenings: Iterable[Happening], now: int) -> list[tuple[str, str, Any]]:
-        """(channel, instrument, data) of what V1 has to tell of happenings: orders and positions as they went, then each
-        balance once, as it is after all of them.
-        """
+    def pushes(self, happenings: Sequence[Happening], now: int) -> list[tuple[str, str, Any]]:
+        """Return (channel, instrument, data) of pushes: orders and positions in order, then each balance once, as it is last."""
         pushes: list[tuple[str, str, Any]] = []
         touched: dict[str, None] = {}
-        contracts = {listed.instrument: listed for listed in v1_listings.all_futures(self._exchange.instruments, now)}
+        contracts = {listed.instrument: listed for listed in names.all_futures(self._context.listings.rows, now)}
         for happening in happenings:
             if happening.uid != self.uid:
                 continue
             if isinstance(happening, OrderChanged):
-                pushes += self._order_told(happening.order, contracts)
+                pushes += self._order_pushes(happening.order, contracts)
             elif isinstance(happening, BalanceChanged):
                 touched.update(dict.fromkeys(happening.currencies))
             elif isinstance(happening, PositionChanged) and happening.position.instrument in contracts:
                 position, listed = happening.position, contracts[happening.position.instrument]
-                data = v1_private.futures_positions(self._floor, position, listed)
+                data = rows.futures_positions(self._engine, position, listed)
                 pushes.append(("ok_sub_futureusd_positions", position.instrument, data))
-        return [*pushes, *self._balances_told(list(touched), contracts)]
+        return [*pushes, *self._balance_pushes(list(touched), contracts)]
 
-    def _order_told(self, order: Order, contracts: dict[str, Listed]) -> list[tuple[str, str, Any]]:
+    def _order_pushes(self, order: Order, contracts: dict[str, Listed]) -> list[tuple[str, str, Any]]:
         if order.instrument in contracts:
-            data = v1_private.futures_order(order, contracts[order.instrument])
+            data = rows.futures_order(order, contracts[order.instrument])
             return [("ok_sub_futureusd_trades", order.instrument, data)]
         if order.instrument_type not in ("SPOT", "MARGIN"):
             return []
         symbol = order.instrument.lower().replace("-", "_")
-        return [(f"ok_sub_spot_{symbol}_order", order.instrument, v1_private.spot_order(order, symbol))]
+        return [(f"ok_sub_spot_{symbol}_order", order.instrument, rows.spot_order(order, symbol))]
 
-    def _balances_told(self, currencies: list[str], contracts: dict[str, Listed]) -> list[tuple[str, str, Any]]:
+    def _balance_pushes(self, currencies: list[str], contracts: dict[str, Listed]) -> list[tuple[str, str, Any]]:
         pushes: list[tuple[str, str, Any]] = []
-        for row in self._exchange.instruments("SPOT") if currencies else ():
-            told = [name for name in (row["baseCcy"], row["quoteCcy"]) if name in currencies]
-            if told:
+        for row in self._context.listings.rows("SPOT") if currencies else ():
+            changed = [name for name in (row["baseCcy"], row["quoteCcy"]) if name in currencies]
+            if changed:
                 symbol = row["instId"].lower().replace("-", "_")
-                data = v1_private.spot_balance(self._floor, self.uid, told)
+                data = rows.spot_balance(self._engine, self.uid, changed)
                 pushes.append((f"ok_sub_spot_{symbol}_balance", row["instId"], data))
         units = {listed.coin: listed.unit for listed in contracts.values()}
         for coin, unit in units.items():
             if coin.upper() in currencies:
-                data = v1_private.futures_userinfo(self._floor, self.uid, coin, unit)
+                data = rows.futures_userinfo(self._engine, self.uid, coin, unit)
                 pushes.append(("ok_sub_futureusd_userinfo", "", data))
         return pushes
+
+
+@contextmanager
+def _codes(codes: dict[str, int], otherwise: int) -> Iterator[None]:
+    """Turn an error of the engine into V1's code."""
+    try:
+        yield
+    except ApiError as error:
+        raise refused(codes.get(error.code, otherwise)) from error
 
 
 def _positive(parameters: dict[str, Any], name: str) -> Decimal:

@@ -1,8 +1,8 @@
-"""V1 face: the grammar of OKEx's first WebSocket API (2014 to 2019) as its pages and its recordings show it.
+"""Grammar of V1: OKEx's first WebSocket API (2014 to 2019) as its pages and its recordings show it.
 
-In: one message of a client, in the loose JSON the real server took; a channel name. Out: Requests, the V1Channel a name
-means; the objects of acks and errors. Nothing here remembers anything. Sources: OKEx V1 docs, "WebSocket API for Spot",
-"... for Futures", "Error codes"; what was really sent where the pages differ.
+In: one message of a client, in the loose JSON the real server took; a channel name. Out: V1Requests, V1Channels, the
+objects of acks and errors. Stateless. Sources: OKEx V1 docs, "WebSocket API for Spot", "... for Futures", "Error codes";
+the recordings where the pages differ.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.rules import ApiKey
 
 PONG: dict[str, str] = {"event": "pong"}
@@ -45,21 +46,17 @@ REQUESTS = frozenset(
     | {"ok_futureusd_trade", "ok_futuresusd_trade"}
     | {"ok_futureusd_cancel_order", "ok_futureusd_userinfo", "ok_futureusd_orderinfo"}
 )
-"""Channels that are no subscriptions but requests to trade or to look things up."""
+"""Channels that are requests to trade or to read, not subscriptions."""
 
 
-class V1RequestError(Exception):
-    """What is wrong with a request, as a V1 error code; `channel` where the error says which."""
-
-    def __init__(self, code: int, channel: str = "") -> None:
-        super().__init__(code)
-        self.code = code
-        self.channel = channel
+def refused(code: int, channel: str = "") -> ApiError:
+    """Return the error of a V1 code. channel: where the answer names it."""
+    return ApiError(str(code), MESSAGES.get(code, ""), channel)
 
 
 @dataclass(frozen=True, slots=True)
 class V1Request:
-    """One request of a message: event, channel ("" where there is none) and parameters."""
+    """One request of a message. channel: "" without one."""
 
     event: str
     channel: str
@@ -68,7 +65,7 @@ class V1Request:
 
 @dataclass(frozen=True, slots=True)
 class V1Channel:
-    """What a channel name means. market: "spot" or "futures". kind: ticker, depth, deals, kline, index, markprice, order,
+    """Parsed channel name. market: "spot" or "futures". kind: ticker, depth, deals, kline, index, markprice, order,
     balance, trades, userinfo, positions. coin, quote: lower case. contract: "" on spot. depth: 0 for the whole,
     incremental book. bar: the market's name of a kline's period.
     """
@@ -84,7 +81,7 @@ class V1Channel:
 
     @property
     def is_private(self) -> bool:
-        """True if it tells of an account."""
+        """True if its data belongs to an account."""
         return self.kind in ("order", "balance", "trades", "userinfo", "positions")
 
 
@@ -103,16 +100,16 @@ _TOKEN = re.compile(
 
 
 def read_requests(message: bytes) -> list[V1Request]:
-    """The requests of one message: strict JSON, or with single quotes and bare keys; an object or a list of them.
+    """Parse the requests of one message: strict JSON, or with single quotes and bare keys; an object or a list of them.
 
-    Raises V1RequestError 20107.
+    Raises ApiError 20107.
     """
     body = _loose(message)
     given = body if isinstance(body, list) else [body]
     requests = []
     for each in given:
         if not isinstance(each, dict):
-            raise V1RequestError(20107)
+            raise refused(20107)
         event, channel, parameters = each.get("event"), each.get("channel"), each.get("parameters")
         requests.append(
             V1Request(
@@ -125,7 +122,7 @@ def read_requests(message: bytes) -> list[V1Request]:
 
 
 _decode = msgspec.json.Decoder(float_hook=str).decode
-"""Numbers with a point stay the text they were: signatures go over texts as sent."""
+"""Keeps numbers with a point as text: signatures cover the text as sent."""
 
 
 def _loose(message: bytes) -> Any:
@@ -136,17 +133,17 @@ def _loose(message: bytes) -> Any:
     try:
         return _decode(_strict(message.decode()))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise V1RequestError(20107) from error
+        raise refused(20107) from error
 
 
 def _strict(text: str) -> str:
-    """Loose JSON as strict JSON, token by token; what is no token raises V1RequestError."""
+    """Turn loose JSON into strict JSON, token by token. Raises ApiError for anything else."""
     parts: list[str] = []
     at, end = 0, len(text.rstrip())
     while at < end:
         token = _TOKEN.match(text, at)
         if token is None:
-            raise V1RequestError(20107)
+            raise refused(20107)
         at = token.end()
         found = token[token.lastgroup or ""]
         if token.lastgroup == "quoted":
@@ -183,7 +180,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 def read_channel(name: str) -> V1Channel:
-    """What a channel name means; raises V1RequestError 20116."""
+    """Parse a channel name. Raises ApiError 20116."""
     for market, form in _FORMS:
         found = form.fullmatch(name)
         if found is None:
@@ -203,14 +200,14 @@ def read_channel(name: str) -> V1Channel:
             depth=int(parts.get("depth", 0)),
             bar=PERIODS[parts["bar"]] if "bar" in parts else "",
         )
-    raise V1RequestError(20116, name)
+    raise refused(20116, name)
 
 
 # Signatures
 
 
 def sign(parameters: Mapping[str, Any], secret: str) -> str:
-    """MD5 of the parameters in the order of their names and the secret, upper case (V1 docs, "V1Request signing")."""
+    """Return the MD5 of the parameters in the order of their names and the secret, upper case (V1 docs, "V1Request signing")."""
     pairs = [f"{name}={_text(parameters[name])}" for name in sorted(parameters) if name != "sign"]
     text = "&".join((*pairs, f"secret_key={secret}"))
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()
@@ -221,7 +218,7 @@ def _text(value: Any) -> str:
 
 
 def signer(parameters: Mapping[str, Any], keys: Mapping[str, ApiKey]) -> ApiKey | None:
-    """The key whose possession these parameters prove, None if they do not."""
+    """Return the key that signed these parameters, None if the signature is wrong."""
     known = keys.get(str(parameters.get("api_key", "")))
     given = str(parameters.get("sign", "")).encode("utf-8", "replace")
     if known is None or not hmac.compare_digest(sign(parameters, known.secret).encode(), given):
@@ -232,46 +229,46 @@ def signer(parameters: Mapping[str, Any], keys: Mapping[str, ApiKey]) -> ApiKey 
 # Answers
 
 
-def said(channel: str, content: Any, binary: int) -> dict[str, Any]:
-    """One object of the list that every answer and push is."""
+def message(channel: str, content: Any, binary: int) -> dict[str, Any]:
+    """Return one object of the list that every answer and push is."""
     return {"binary": binary, "channel": channel, "data": content}
 
 
 def ack(event: str, channel: str, binary: int) -> dict[str, Any]:
-    """The ack of addChannel, and of removeChannel after its likeness: no recording has one."""
-    return said(event, {"result": True, "channel": channel}, binary)
+    """Return the ack of addChannel, or of removeChannel, which no recording has, in the same form."""
+    return message(event, {"result": True, "channel": channel}, binary)
 
 
-def error(code: int, channel: str, binary: int) -> dict[str, Any]:
-    """An error in the shapes that were seen: a bad login tells nothing but itself, other errors a channel if they can."""
-    told = {"result": False, "error_msg": MESSAGES.get(code, ""), "error_code": code}
-    if code == 20102:
-        return {"data": told}
-    return {"binary": binary, "data": told} if not channel else said(channel, told, binary)
+def error(problem: ApiError, binary: int) -> dict[str, Any]:
+    """Return an error as recorded: of a bad login `data` alone, of other requests the channel where it is known."""
+    data = {"result": False, "error_msg": problem.message, "error_code": int(problem.code)}
+    if problem.code == "20102":
+        return {"data": data}
+    return message(problem.channel, data, binary) if problem.channel else {"binary": binary, "data": data}
 
 
-def failure(channel: str, code: int, binary: int) -> dict[str, Any]:
-    """What a request to trade gets when it fails: the code alone."""
-    return said(channel, {"result": False, "error_code": code}, binary)
+def failure(channel: str, problem: ApiError, binary: int) -> dict[str, Any]:
+    """Return the answer to a failed trading request: the code alone."""
+    return message(channel, {"result": False, "error_code": int(problem.code)}, binary)
 
 
 # Numbers and times
 
 EPOCH_MS = 1_514_736_000_000
-"""Where the ids' time begins: 2018-01-01 00:00 in Shanghai."""
+"""Epoch of the ids: 2018-01-01 00:00 in Shanghai."""
 
 
 def snowflake(ms: int, number: int) -> str:
-    """A futures trade id: its millisecond, and 15 bits of the market's own id for it."""
+    """Return a futures trade id: its millisecond, and 15 bits of the market's id."""
     return str((ms - EPOCH_MS) << 16 | 0x8000 | number & 0x7FFF)
 
 
 def clock(ms: int) -> str:
-    """HH:MM:SS in Shanghai, all that V1 tells of a trade's time."""
+    """Return HH:MM:SS in Shanghai, V1's time of a trade."""
     second = (ms // 1000 + 8 * 3600) % 86_400
     return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
 
 
 def number(value: Decimal) -> int | float:
-    """A JSON number, whole ones without a point."""
+    """Return a JSON number; a whole one has no point."""
     return int(value) if value == value.to_integral_value() else float(value)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from okex_ws.simulator.legacy.rows import date
 from okex_ws.simulator.market.base import DAY, HOUR, MILLISECOND
-from okex_ws.simulator.market.calendar import civil, days_to
+from okex_ws.simulator.market.calendar import civil
 
 Instruments = Callable[[str], list[dict[str, Any]]]
 
@@ -103,9 +104,3 @@ def _delivery(contract: str, now: int) -> int:
         _, month = civil(friday // DAY)
         if month % 3 == 0 and civil((friday + _WEEK) // DAY)[1] != month:
             return friday
-
-
-def date(day: int) -> tuple[int, int, int]:
-    """(year, month, day) of a day number from 1970-01-01."""
-    year, month = civil(day)
-    return year, month, day - days_to(year, month) + 1

@@ -1,6 +1,6 @@
 """V3 private: the rows of V3's account, position and order tables, from the floor's own things. All values are texts.
 
-What V3 counted and this floor does not (liquidation prices, margin ratios) is "". No record shows what options were told
+What V3 counted and this floor does not (liquidation prices, margin ratios) is "". No record shows what options were fields
 in, so they have no private tables here. Sources: OKEx V3 docs, the channels' pages; recordings of 2019 and 2020.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 from okex_ws.simulator.engine.accounts import AccountPosition
 from okex_ws.simulator.engine.engine import Engine
 from okex_ws.simulator.engine.orders import ZERO, Execution, Order
+from okex_ws.simulator.legacy.rows import move, plain, status
 from okex_ws.simulator.market.base import MILLISECOND
-from okex_ws.simulator.v1.account_rows import move, plain, status
 from okex_ws.simulator.v3.grammar import V3Channel, iso
 
 _STATUS_WORDS = {-1: "cancelled", 0: "open", 1: "part_filled", 2: "filled"}
@@ -54,7 +54,7 @@ def spot_order(order: Order, execution: Execution | None) -> dict[str, Any]:
 def contract_order(order: Order, contract_value: str) -> dict[str, Any]:
     """`futures/order`; `swap/order` is the same without the leverage."""
     state = str(status(order))
-    told = {
+    fields = {
         "leverage": plain(order.leverage or ZERO),
         "filled_qty": plain(order.filled),
         "fee": plain(order.fee),
@@ -73,37 +73,37 @@ def contract_order(order: Order, contract_value: str) -> dict[str, Any]:
         "pnl": plain(order.profit),
     }
     if order.instrument_type == "SWAP":
-        del told["leverage"]
-    return told
+        del fields["leverage"]
+    return fields
 
 
-def account(channel: V3Channel, floor: Engine, uid: str, settle: str, now: int) -> dict[str, Any]:
-    """`*/account`; settle: the currency that is told."""
-    total, free = floor.equity(uid, settle), floor.available(uid, settle)
+def account(channel: V3Channel, engine: Engine, uid: str, settle: str, now: int) -> dict[str, Any]:
+    """`*/account`; settle: its currency."""
+    total, free = engine.equity(uid, settle), engine.available(uid, settle)
     if channel.business == "spot":
-        cash = floor.accounts[uid].balance(settle).cash
+        cash = engine.accounts[uid].balance(settle).cash
         return {
             "balance": plain(cash), "available": plain(free), "currency": settle, "id": "",
-            "hold": plain(floor.frozen(uid, settle)),
+            "hold": plain(engine.frozen(uid, settle)),
         }  # fmt: skip
-    held = [each for each in floor.accounts[uid].positions.values() if each.currency == settle]
+    held = [each for each in engine.accounts[uid].positions.values() if each.currency == settle]
     sums = {
         "equity": plain(total),
-        "margin": plain(sum((floor.margin(each) for each in held if each.size), ZERO)),
+        "margin": plain(sum((engine.margin(each) for each in held if each.size), ZERO)),
         "margin_mode": "crossed",
         "margin_ratio": "",
         "realized_pnl": plain(sum((each.realised for each in held), ZERO)),
         "total_avail_balance": plain(free),
-        "unrealized_pnl": plain(sum((floor.unrealised(each) or ZERO for each in held if each.size), ZERO)),
+        "unrealized_pnl": plain(sum((engine.unrealised(each) or ZERO for each in held if each.size), ZERO)),
     }
     if channel.business == "futures":
         return {settle: sums}
-    rest = {"fixed_balance": "0", "instrument_id": channel.filter, "margin_frozen": plain(floor.frozen(uid, settle))}
+    rest = {"fixed_balance": "0", "instrument_id": channel.filter, "margin_frozen": plain(engine.frozen(uid, settle))}
     return {**sums, **rest, "timestamp": _time(now)}
 
 
 def margin_account(instrument: str) -> dict[str, Any]:
-    """`spot/margin_account`: empty, for nothing was ever moved to it: all money of this floor is in one account."""
+    """`spot/margin_account`: always empty, since the engine keeps all money in one account."""
     empty = dict.fromkeys(("available", "balance", "borrowed", "hold", "lending_fee"), "0")
     wallets = {f"currency:{currency}": dict(empty) for currency in instrument.split("-")}
     return {**wallets, "liquidation_price": "0", "tiers": "1", "maint_margin_ratio": "0.08", "instrument_id": instrument}
@@ -111,19 +111,19 @@ def margin_account(instrument: str) -> dict[str, Any]:
 
 def futures_position(held: list[AccountPosition], instrument: str, now: int) -> dict[str, Any]:
     """`futures/position`: long and short side by side."""
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for side, sign in (("long", 1), ("short", -1)):
         position = next((each for each in held if each.size * sign > 0), None)
         size = abs(position.size) if position else ZERO
         average = plain((position.average_price if position else None) or ZERO)
-        told |= {
+        fields |= {
             f"{side}_qty": plain(size),
             f"{side}_avail_qty": plain(size),
             f"{side}_avg_cost": average,
             f"{side}_settlement_price": average,
         }
     return {
-        **told,
+        **fields,
         "liquidation_price": "",
         "instrument_id": instrument,
         "leverage": plain(held[0].leverage if held else ZERO),
@@ -134,10 +134,10 @@ def futures_position(held: list[AccountPosition], instrument: str, now: int) -> 
     }
 
 
-def swap_position(held: list[AccountPosition], instrument: str, floor: Engine) -> dict[str, Any]:
+def swap_position(held: list[AccountPosition], instrument: str, engine: Engine) -> dict[str, Any]:
     """`swap/position`: one holding for each side."""
     return {
-        "holding": [_holding(position, floor.margin(position)) for position in held],
+        "holding": [_holding(position, engine.margin(position)) for position in held],
         "instrument_id": instrument,
         "margin_mode": "crossed",
     }

@@ -1,4 +1,4 @@
-"""V3 feeds: each public V3 table, made from what the market publishes on its own channels.
+"""V3 feeds: each public V3 table, made from the market's channels.
 
 In: the market's rows. Out: V3's rows, with the action of a book. A feed belongs to one subscription. Sources: OKEx V3 docs,
 the channels' pages; the fields and their order are those recorded in 2021.
@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from okex_ws.simulator.legacy.rows import recent_trades
 from okex_ws.simulator.market.base import Market
 from okex_ws.simulator.market.level_book import LevelBook
-from okex_ws.simulator.v1.feeds import recent_trades
 from okex_ws.simulator.v3.grammar import V3Channel, iso
 
 Row = dict[str, Any]
 
 
 class V3Feed:
-    """One subscription of a table whose rows stand for themselves."""
+    """One subscription of a table."""
 
     def __init__(self, channel: V3Channel, market: Market) -> None:
         self.channel = channel
         self.market = market
 
     def first(self) -> list[tuple[list[Any], str | None]]:
-        """What a new subscriber gets at once: (rows, action) of each push."""
+        """Return (rows, action) of each first push."""
         snapshot = self.market.snapshot(self.channel.source, self.channel.filter)
         return [(self._written(snapshot.rows), None)] if snapshot is not None and snapshot.rows else []
 
-    def told(self, rows: list[Any], action: str | None) -> list[tuple[list[Any], str | None]]:
-        """What the market's rows are in V3: one push for each, as it was seen."""
+    def pushes(self, rows: list[Any], action: str | None) -> list[tuple[list[Any], str | None]]:
+        """Return (rows, action) of the pushes for the market's rows: one push per row, as recorded."""
         return [([row], None) for row in self._written(rows)]
 
     def _written(self, rows: list[Any]) -> list[Any]:
@@ -44,10 +44,10 @@ class V3Feed:
 
 
 class V3TickerFeed(V3Feed):
-    """`*/ticker`; contracts count in contracts and in tokens, and tell the open interest."""
+    """`*/ticker`; contracts have volumes in contracts and in tokens, and the open interest."""
 
     def _row(self, row: Row) -> Row:
-        told = {
+        fields = {
             "last": row["last"],
             "open_24h": row["open24h"],
             "best_bid": row["bidPx"],
@@ -57,14 +57,14 @@ class V3TickerFeed(V3Feed):
             "open_utc8": row["sodUtc8"],
         }
         if self.channel.business == "spot":
-            told |= {"base_volume_24h": row["vol24h"], "quote_volume_24h": row["volCcy24h"], "best_ask": row["askPx"]}
+            fields |= {"base_volume_24h": row["vol24h"], "quote_volume_24h": row["volCcy24h"], "best_ask": row["askPx"]}
         else:
-            told |= {"volume_24h": row["vol24h"], "volume_token_24h": row["volCcy24h"], "best_ask": row["askPx"]}
+            fields |= {"volume_24h": row["vol24h"], "volume_token_24h": row["volCcy24h"], "best_ask": row["askPx"]}
             interest = self.market.snapshot("open-interest", self.channel.filter)
             if interest is not None and interest.rows:
-                told["open_interest"] = interest.rows[0]["oi"]
+                fields["open_interest"] = interest.rows[0]["oi"]
         sizes = {"best_bid_size": row["bidSz"], "best_ask_size": row["askSz"], "last_qty": row["lastSz"]}
-        return {**told, **self._named(row), **sizes}
+        return {**fields, **self._named(row), **sizes}
 
 
 class V3IndexTickerFeed(V3Feed):
@@ -94,7 +94,7 @@ class V3TradeFeed(V3Feed):
 
 
 class V3InstrumentsFeed(V3Feed):
-    """`futures/instruments`, all of them, and `option/instruments` of an underlying: at first the list, then what changes."""
+    """`futures/instruments`, all of them, and `option/instruments` of an underlying: first the list, then the changes."""
 
     def __init__(self, channel: V3Channel, market: Market, listed: Callable[[str], list[Row]]) -> None:
         super().__init__(channel, market)
@@ -136,7 +136,7 @@ class V3InstrumentsFeed(V3Feed):
 
 
 class V3OptionTradesFeed(V3Feed):
-    """`option/trades`, asked for by underlying: the older table, whose side is `trade_side`."""
+    """`option/trades`, subscribed to by underlying: the older table, whose side is `trade_side`."""
 
     def _row(self, row: Row) -> Row:
         named = self._named(row)
@@ -193,7 +193,7 @@ class V3SummaryFeed(V3Feed):
 
     def first(self) -> list[tuple[list[Any], str | None]]:
         snapshot = self.market.snapshot(self.channel.source, self.channel.filter)
-        return self.told(snapshot.rows, None) if snapshot is not None else []
+        return self.pushes(snapshot.rows, None) if snapshot is not None else []
 
     def _row(self, row: Row) -> Row:
         greeks = {name: row[name] for name in ("delta", "gamma", "vega", "theta")}
@@ -226,13 +226,13 @@ class V3DepthFeed(V3Feed):
 
     def first(self) -> list[tuple[list[Any], str | None]]:
         snapshot = self.market.snapshot(self.channel.source, self.channel.filter)
-        return self.told(snapshot.rows, "snapshot") if snapshot is not None else []
+        return self.pushes(snapshot.rows, "snapshot") if snapshot is not None else []
 
-    def told(self, rows: list[Any], action: str | None) -> list[tuple[list[Any], str | None]]:
+    def pushes(self, rows: list[Any], action: str | None) -> list[tuple[list[Any], str | None]]:
         name = "partial" if action == "snapshot" else "update"
-        return [([self._image(row, is_full=action == "snapshot")], name) for row in rows]
+        return [([self._book_row(row, is_full=action == "snapshot")], name) for row in rows]
 
-    def _image(self, row: Row, *, is_full: bool) -> Row:
+    def _book_row(self, row: Row, *, is_full: bool) -> Row:
         self._book.apply(row, is_full=is_full)
         named = self._named(row)
         return {
@@ -260,7 +260,7 @@ _KINDS: dict[str, type[V3Feed]] = {
 
 
 def feed(channel: V3Channel, market: Market, listed: Callable[[str], list[Row]]) -> V3Feed:
-    """The feed of a public channel. listed: the instruments of a type, as they are now published."""
+    """Return the feed of a public channel. listed: returns the instruments of a type as published."""
     if channel.source == "instruments":
         return V3InstrumentsFeed(channel, market, listed)
     if channel.source == "index-tickers":

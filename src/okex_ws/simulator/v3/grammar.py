@@ -16,9 +16,10 @@ from typing import Any
 
 import msgspec
 
+from okex_ws.simulator.errors import ApiError
+from okex_ws.simulator.legacy.rows import date
 from okex_ws.simulator.market.base import DAY, MILLISECOND
 from okex_ws.simulator.rules import ApiKey
-from okex_ws.simulator.v1.names import date
 
 MESSAGES: dict[int, str] = {
     30001: "OK-ACCESS-KEY header is required",
@@ -71,13 +72,9 @@ _WHOLE = "futures/instruments"
 _CANDLE = re.compile(r"candle(\d+)s")
 
 
-class V3RequestError(Exception):
-    """What is wrong with a request, as a V3 error code and the text it came with."""
-
-    def __init__(self, code: int, message: str = "") -> None:
-        super().__init__(code)
-        self.code = code
-        self.message = message or MESSAGES[code]
+def refused(code: int, message: str = "") -> ApiError:
+    """Return the error with V3's message for this code, or with the given one."""
+    return ApiError(str(code), message or MESSAGES[code])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ class V3Channel:
 
 
 def read_request(message: bytes) -> V3Request:
-    """Parse one message; `args` may be one text instead of a list. Raises V3RequestError 30039, which quotes the message."""
+    """Parse one message; `args` may be one text instead of a list. Raises ApiError 30039, which quotes the message."""
     try:
         body = msgspec.json.decode(message)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -120,12 +117,12 @@ def read_request(message: bytes) -> V3Request:
     if isinstance(args, str):
         args = [args]
     if op not in ("subscribe", "unsubscribe", "login") or not isinstance(args, list):
-        raise V3RequestError(30039, f"Unrecognized request: {message[:1000].decode('utf-8', 'replace')}")
+        raise refused(30039, f"Unrecognized request: {message[:1000].decode('utf-8', 'replace')}")
     return V3Request(str(op), args)
 
 
 def read_channel(arg: Any) -> V3Channel:
-    """What one arg asks for; raises V3RequestError 30040."""
+    """What one arg asks for; raises ApiError 30040."""
     found = _CHANNEL.fullmatch(arg) if isinstance(arg, str) else None
     if found is None or (found["filter"] is None) != (arg.partition(":")[0] == _WHOLE):
         raise unknown(arg)
@@ -143,35 +140,35 @@ def read_channel(arg: Any) -> V3Channel:
     return V3Channel(arg, business, kind, wanted, source)
 
 
-def unknown(arg: Any) -> V3RequestError:
+def unknown(arg: Any) -> ApiError:
     """The error for a channel that is not there, quoting it."""
-    return V3RequestError(30040, f"Channel {str(arg)[:200]} doesn't exist")
+    return refused(30040, f"Channel {str(arg)[:200]} doesn't exist")
 
 
 def check_login(args: list[Any], keys: Mapping[str, ApiKey], now: int, window_s: float) -> ApiKey:
-    """The key that [key, passphrase, seconds, sign] prove possession of; raises V3RequestError.
+    """The key that [key, passphrase, seconds, sign] prove possession of; raises ApiError.
 
     Source: OKEx V3 docs, "Login": base64(HMAC-SHA256(secret, seconds + "GET" + "/users/self/verify")), valid for 30 s.
     """
     given = [each if isinstance(each, str) else "" for each in (*args, "", "", "", "")][:4]
     for text, code in zip((given[0], given[3], given[2], given[1]), (30001, 30002, 30003, 30004), strict=True):
         if not text:
-            raise V3RequestError(code)
+            raise refused(code)
     key, passphrase, timestamp, sign = given
     try:
         seconds = float(timestamp)
     except ValueError:
-        raise V3RequestError(30005) from None
+        raise refused(30005) from None
     if not abs(seconds - now / 1e9) <= window_s:
-        raise V3RequestError(30008)
+        raise refused(30008)
     known = keys.get(key)
     if known is None:
-        raise V3RequestError(30006)
+        raise refused(30006)
     digest = hmac.new(known.secret.encode(), f"{timestamp}GET/users/self/verify".encode(), hashlib.sha256).digest()
     if not hmac.compare_digest(base64.b64encode(digest), sign.encode("utf-8", "replace")):
-        raise V3RequestError(30013)
+        raise refused(30013)
     if passphrase != known.passphrase:
-        raise V3RequestError(30015)
+        raise refused(30015)
     return known
 
 
@@ -183,9 +180,9 @@ def ack(event: str, channel: str) -> dict[str, Any]:
 LOGIN_ACK: dict[str, Any] = {"event": "login", "success": True}
 
 
-def error(problem: V3RequestError) -> dict[str, Any]:
+def error(problem: ApiError) -> dict[str, Any]:
     """An error event."""
-    return {"event": "error", "message": problem.message, "errorCode": problem.code}
+    return {"event": "error", "message": problem.message, "errorCode": int(problem.code)}
 
 
 def table(channel: V3Channel, rows: list[Any], action: str | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Account rows: balances and positions as the private channels push them and REST lists them.
 
-In: the floor and an account's id. Out: plain dicts in OKX's names; every number is text. What the simulated exchange
+In: the engine and an account's id. Out: plain dicts in OKX's names; every number is text. What the simulated exchange
 does not work out (borrowing, greeks, liquidation prices) stays "". Sources: OKX V5 docs, "Account channel",
 "Positions channel", "Balance and position channel", "GET / Balance", "GET / Positions".
 """
@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from okex_ws.simulator.engine.accounts import AccountPosition
 from okex_ws.simulator.engine.catalogue import MarketFigures
+from okex_ws.simulator.engine.engine import Engine
 from okex_ws.simulator.market.base import stamp
 from okex_ws.simulator.v5.order_rows import plain
-
-if TYPE_CHECKING:
-    from okex_ws.simulator.engine.engine import Engine
 
 _DOLLARS = frozenset({"USD", "USDT", "USDC"})
 _CENT = Decimal("0.00000001")
@@ -96,23 +94,23 @@ _UNUSED_POSITION = dict.fromkeys(
 )
 
 
-def in_dollars(floor: Engine, currency: str) -> Decimal | None:
+def in_dollars(engine: Engine, currency: str) -> Decimal | None:
     """What one of a currency is worth by the market's mark price, None where no market of it trades."""
     if currency in _DOLLARS:
         return Decimal(1)
     for quote in ("USDT", "USDC", "USD"):
-        mark = floor.mark(f"{currency}-{quote}")
+        mark = engine.mark(f"{currency}-{quote}")
         if mark is not None:
             return mark
     return None
 
 
-def detail(floor: Engine, uid: str, currency: str) -> dict[str, Any]:
+def detail(engine: Engine, uid: str, currency: str) -> dict[str, Any]:
     """One currency of an account."""
-    balance = floor.accounts[uid].balances[currency]
-    equity, frozen = floor.equity(uid, currency), floor.frozen(uid, currency)
-    available = max(Decimal(0), floor.available(uid, currency, equity=True))
-    price = in_dollars(floor, currency)
+    balance = engine.accounts[uid].balances[currency]
+    equity, frozen = engine.equity(uid, currency), engine.frozen(uid, currency)
+    available = max(Decimal(0), engine.available(uid, currency, equity=True))
+    price = in_dollars(engine, currency)
     dollars = "" if price is None else plain((equity * price).quantize(_CENT))
     return {
         "ccy": currency,
@@ -123,7 +121,7 @@ def detail(floor: Engine, uid: str, currency: str) -> dict[str, Any]:
         "availEq": plain(available),
         "disEq": dollars,
         "fixedBal": "0",
-        "availBal": plain(max(Decimal(0), floor.available(uid, currency))),
+        "availBal": plain(max(Decimal(0), engine.available(uid, currency))),
         "frozenBal": plain(max(Decimal(0), equity - available)),
         "ordFrozen": plain(frozen),
         "upl": plain(equity - balance.cash),
@@ -135,27 +133,27 @@ def detail(floor: Engine, uid: str, currency: str) -> dict[str, Any]:
         "rewardBal": "0",
         "spotIsoBal": "0",
         "spotBal": plain(balance.cash),
-        "imr": plain(sum((floor.margin(p) for p in open_positions(floor, uid) if p.currency == currency), Decimal(0))),
+        "imr": plain(sum((engine.margin(p) for p in open_positions(engine, uid) if p.currency == currency), Decimal(0))),
         "collateralEnabled": False,
         **_UNUSED_DETAILS,
     }
 
 
-def held(floor: Engine, uid: str) -> list[str]:
+def held(engine: Engine, uid: str) -> list[str]:
     """The currencies an account push lists: those in which there is anything, in alphabetical order."""
-    account = floor.accounts[uid]
-    return sorted(c for c, b in account.balances.items() if b.cash or b.frozen or floor.equity(uid, c))
+    account = engine.accounts[uid]
+    return sorted(c for c, b in account.balances.items() if b.cash or b.frozen or engine.equity(uid, c))
 
 
-def account(floor: Engine, uid: str, currencies: Iterable[str], now: int) -> dict[str, Any]:
+def account(engine: Engine, uid: str, currencies: Iterable[str], now: int) -> dict[str, Any]:
     """An account with the details of these currencies; the totals are the whole account's."""
     total, profit = Decimal(0), Decimal(0)
-    for currency in held(floor, uid):
-        price = in_dollars(floor, currency)
+    for currency in held(engine, uid):
+        price = in_dollars(engine, currency)
         if price is not None:
-            equity = floor.equity(uid, currency)
+            equity = engine.equity(uid, currency)
             total += equity * price
-            profit += (equity - floor.accounts[uid].balances[currency].cash) * price
+            profit += (equity - engine.accounts[uid].balances[currency].cash) * price
     return {
         "uTime": stamp(now),
         "totalEq": plain(total.quantize(_CENT)),
@@ -164,19 +162,19 @@ def account(floor: Engine, uid: str, currencies: Iterable[str], now: int) -> dic
         "imr": "",
         "upl": plain(profit.quantize(_CENT)),
         **_UNUSED_TOTALS,
-        "details": [detail(floor, uid, currency) for currency in currencies],
+        "details": [detail(engine, uid, currency) for currency in currencies],
     }
 
 
-def open_positions(floor: Engine, uid: str) -> list[AccountPosition]:
+def open_positions(engine: Engine, uid: str) -> list[AccountPosition]:
     """The positions that are not flat, in the order they were first opened."""
-    return [position for position in floor.accounts[uid].positions.values() if position.size]
+    return [position for position in engine.accounts[uid].positions.values() if position.size]
 
 
-def position(floor: Engine, position: AccountPosition, facts: MarketFigures, now: int) -> dict[str, Any]:
+def position(engine: Engine, position: AccountPosition, facts: MarketFigures, now: int) -> dict[str, Any]:
     """One position; a closed one has pos "0"."""
-    profit, mark = floor.unrealised(position), floor.mark(position.instrument)
-    margin = floor.margin(position) if position.size else Decimal(0)
+    profit, mark = engine.unrealised(position), engine.mark(position.instrument)
+    margin = engine.margin(position) if position.size else Decimal(0)
     ratio = "" if profit is None or not margin else plain((profit / margin).quantize(_CENT))
     size = position.size if position.side == "net" else abs(position.size)
     return {
@@ -213,9 +211,9 @@ def position(floor: Engine, position: AccountPosition, facts: MarketFigures, now
     }
 
 
-def brief_balance(floor: Engine, uid: str, currency: str) -> dict[str, str]:
+def brief_balance(engine: Engine, uid: str, currency: str) -> dict[str, str]:
     """A currency as balance_and_position tells it."""
-    balance = floor.accounts[uid].balances[currency]
+    balance = engine.accounts[uid].balances[currency]
     return {"ccy": currency, "cashBal": plain(balance.cash), "uTime": stamp(balance.updated)}
 
 
@@ -239,7 +237,7 @@ def brief_position(position: AccountPosition) -> dict[str, str]:
     }
 
 
-def greeks(floor: Engine, uid: str, currency: str, now: int) -> dict[str, str]:
+def greeks(engine: Engine, uid: str, currency: str, now: int) -> dict[str, str]:
     """A currency's greeks: without options all but the delta, which is the equity itself, are zero."""
     zeros = dict.fromkeys(("deltaPA", "gammaBS", "gammaPA", "thetaBS", "thetaPA", "vegaBS", "vegaPA"), "0")
-    return {"ccy": currency, "deltaBS": plain(floor.equity(uid, currency)), **zeros, "ts": stamp(now)}
+    return {"ccy": currency, "deltaBS": plain(engine.equity(uid, currency)), **zeros, "ts": stamp(now)}

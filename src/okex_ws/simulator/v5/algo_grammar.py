@@ -11,7 +11,6 @@ from typing import Any
 from okex_ws.simulator.engine.algo_orders import AlgoOrder, Trigger
 from okex_ws.simulator.engine.orders import NewOrder
 from okex_ws.simulator.v5 import order_grammar as grammar
-from okex_ws.simulator.v5.order_grammar import OrderRequestRefused
 
 _PRICE_TYPES = ("last", "mark", "index")
 
@@ -19,17 +18,17 @@ _PRICE_TYPES = ("last", "mark", "index")
 def read_attached(arg: dict[str, Any], new: NewOrder, uid: str, instrument_type: str, now: int) -> AlgoOrder | None:
     """The attached order that closes a new order again; None if nothing is attached.
 
-    Raises OrderRequestRefused with code 50014, 50015 or 51000.
+    Raises ApiError with code 50014, 50015 or 51000.
     """
     given = arg.get("attachAlgoOrds")
     if not given:
         return None
     if not isinstance(given, list) or len(given) != 1 or not isinstance(given[0], dict):
-        raise OrderRequestRefused("51000", "attachAlgoOrds")
+        raise grammar.refused("51000", "attachAlgoOrds")
     is_sell = new.side == "buy"
     stops = read_stops(given[0], is_sell=is_sell)
     if not stops:
-        raise OrderRequestRefused("50015", "tpTriggerPx or slTriggerPx")
+        raise grammar.refused("50015", "tpTriggerPx or slTriggerPx")
     return AlgoOrder(
         algo_id="",
         client_algo_id=grammar.identity(given[0], "attachAlgoClOrdId"),
@@ -52,7 +51,7 @@ def read_attached(arg: dict[str, Any], new: NewOrder, uid: str, instrument_type:
 
 
 def read_stops(fields: dict[str, Any], *, is_sell: bool) -> list[Trigger]:
-    """A take-profit, a stop-loss, both or neither, of an order on that side. Raises OrderRequestRefused 50014, 51000."""
+    """A take-profit, a stop-loss, both or neither, of an order on that side. Raises ApiError 50014, 51000."""
     stops = []
     for name, is_profit in (("tp", True), ("sl", False)):
         stop = read_trigger(fields, f"{name}TriggerPx", f"{name}TriggerPxType", f"{name}OrdPx")
@@ -63,14 +62,14 @@ def read_stops(fields: dict[str, Any], *, is_sell: bool) -> list[Trigger]:
 
 
 def read_trigger(fields: dict[str, Any], price: str, price_type: str, order_price: str) -> Trigger | None:
-    """One trigger by the names of its fields, None if it is not given. Raises OrderRequestRefused 50014, 51000."""
+    """One trigger by the names of its fields, None if it is not given. Raises ApiError 50014, 51000."""
     at = grammar.number(fields, price)
     if at is None:
         return None
     kind = grammar.text(fields, price_type) or "last"
     if kind not in _PRICE_TYPES:
-        raise OrderRequestRefused("51000", price_type)
+        raise grammar.refused("51000", price_type)
     then = grammar.number(fields, order_price, signed=True)
     if then is None:
-        raise OrderRequestRefused("50014", order_price)
+        raise grammar.refused("50014", order_price)
     return Trigger(at, None if then == -1 else then, rises=True, price_type=kind)

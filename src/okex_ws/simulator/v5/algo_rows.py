@@ -1,6 +1,6 @@
-"""Algo rows: an algo order as `orders-algo` pushes it and the reads of REST list it.
+"""Rows of algo orders, as `orders-algo` pushes them and REST lists them.
 
-In: an AlgoOrder and what the market shows. Out: a plain dict in OKX's names. Source: OKX V5 docs, "Algo orders channel".
+In: an AlgoOrder. Out: a dict in OKX's names. Source: OKX V5 docs, "Algo orders channel".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from okex_ws.simulator.engine.algo_orders import AlgoOrder
-from okex_ws.simulator.engine.catalogue import MarketFigures
+from okex_ws.simulator.engine.trading import Trading
 from okex_ws.simulator.market.base import stamp
 from okex_ws.simulator.v5.order_rows import plain
 
@@ -42,8 +42,11 @@ _UNUSED = dict.fromkeys(
 )
 
 
-def algo_row(algo: AlgoOrder, facts: MarketFigures, leverage: Decimal | None) -> dict[str, Any]:
-    """An algo order as `orders-algo` pushes it and REST lists it."""
+def algo_row(algo: AlgoOrder, trading: Trading) -> dict[str, Any]:
+    """Return the row of an algo order."""
+    facts = trading.catalogue.figures(algo.instrument)
+    is_spot = algo.instrument_type in ("SPOT", "MARGIN")
+    leverage = None if is_spot else trading.engine.leverage(algo.uid, algo.instrument, algo.position_side or "net")
     row: dict[str, Any] = {
         "instType": algo.instrument_type,
         "instId": algo.instrument,

@@ -1,102 +1,55 @@
-"""V5Connection: one WebSocket that speaks V5, as the exchange sees it, without the socket.
+"""V5Connection: one WebSocket that speaks V5, on the exchange's side, without the socket.
 
-In: whole text messages (`receive`), pushes from the exchange (`push`). Out: `take()` gives what the shell must put on
-the wire, in order. Time is ns UTC, passed in. Sources: OKX V5 docs, "Connect", "Login", "Subscribe", "Notification".
+In: whole text messages (`receive`), pushes (`push`). Out: `take()` returns what the server must send, in order. Time is
+ns UTC, passed in. Sources: OKX V5 docs, "Connect", "Login", "Subscribe", "Notification".
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from okex_ws.simulator.connection import Abort, Binary, Close, ExchangeConnection, Freeze, Message, Outgoing, Ping, Text
+from okex_ws.simulator.channels import Topic
+from okex_ws.simulator.connection import ExchangeConnection
 from okex_ws.simulator.corruption import CORRUPTIONS, EXTRA_FRAMES, HEALED, REPEATS, CorruptionContext, truncated
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.faults import Fault
+from okex_ws.simulator.market.base import HOUR
+from okex_ws.simulator.outgoing import Text
+from okex_ws.simulator.rate_limits import SlidingWindows
+from okex_ws.simulator.subscriber import PublishedPush
 from okex_ws.simulator.v5 import grammar as v5
-from okex_ws.simulator.v5 import order_requests as order_talk
-from okex_ws.simulator.v5.grammar import Topic, V5Channel, V5RequestError
-from okex_ws.simulator.v5.order_grammar import OPS, Op
+from okex_ws.simulator.v5.frames import detail, frame, shifted, traits
+from okex_ws.simulator.v5.grammar import refused
+from okex_ws.simulator.v5.order_grammar import OPS
+from okex_ws.simulator.v5.order_requests import OrderRequests
+from okex_ws.simulator.v5.services import V5Services
 
-if TYPE_CHECKING:
-    from okex_ws.simulator.exchange import Exchange
-
-__all__ = ["Abort", "Binary", "Close", "Freeze", "Message", "Outgoing", "Ping", "PublishedPush", "Text", "V5Connection"]
-
-_HOUR = 3600 * 1_000_000_000
-
-
-class PublishedPush:
-    """One published push, encoded at most once per form of its arg however many it goes to."""
-
-    __slots__ = ("_encoded", "action", "channel", "key", "rows", "ts")
-
-    def __init__(self, channel: V5Channel, key: str, rows: list[Any], action: str | None, ts: int) -> None:
-        self.channel = channel
-        self.key = key
-        self.rows = rows
-        self.action = action
-        self.ts = ts
-        self._encoded: dict[bytes, Text] = {}
-
-    def text(self, arg: bytes) -> Text:
-        """The frame for a subscription with this arg."""
-        text = self._encoded.get(arg)
-        if text is None:
-            text = self._encoded[arg] = Text(v5.push(arg, self.rows, self.action))
-        return text
-
-    def shifted(self, by: int) -> PublishedPush:
-        """The same push with its ids moved: for exchanges whose ids differ per connection."""
-        rows = []
-        for row in self.rows:
-            row = dict(row)
-            for name in ("seqId", "prevSeqId"):
-                if row.get(name, -1) >= 0:
-                    row[name] += by
-            rows.append(row)
-        return PublishedPush(self.channel, self.key, rows, self.action, self.ts)
-
-    def traits(self) -> set[str]:
-        """What the faults' `needs` speak of."""
-        traits = {self.channel.chain, self.action or ""}
-        if self.channel.checksum:
-            traits.add("checksum")
-        for row in self.rows[:1]:
-            if isinstance(row, dict):
-                if "asks" in row:
-                    traits.add("book")
-                if "ts" in row:
-                    traits.add("stamped")
-            elif any(row[-1] == "1" for row in self.rows):
-                traits.add("closed_candle")
-        return traits
-
-    def detail(self) -> str:
-        """The ids it carries, for the ledger."""
-        first = self.rows[0] if self.rows else None
-        if isinstance(first, dict) and "tradeId" in first:
-            low = int(first["tradeId"]) - int(first.get("count", "1")) + 1
-            return f"trades {low}-{self.rows[-1]['tradeId']}"
-        if isinstance(first, dict) and "prevSeqId" in first:
-            return f"seq {first['prevSeqId']}->{first['seqId']}"
-        return ""
+_EXCLUSIVE = {
+    "books-l2-tbt": ("books", "books50-l2-tbt"),
+    "books": ("books-l2-tbt",),
+    "books50-l2-tbt": ("books-l2-tbt",),
+}
 
 
 class V5Connection(ExchangeConnection):
-    """One open line that speaks V5."""
+    """One open connection that speaks V5."""
 
-    def __init__(self, exchange: Exchange, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
-        super().__init__(exchange, number, conn_id, path, now, peer)
-        self._seq_shift = exchange.seq_shift(number)
-        self._budget: deque[int] = deque()
+    def __init__(self, services: V5Services, number: int, conn_id: str, path: str, now: int, peer: str) -> None:
+        super().__init__(services.context, number, conn_id, path, now, peer)
+        self._publisher = services.context.publisher
+        self._pushes = services.pushes
+        self._orders = OrderRequests(services.context, services.gateway, self, self._acknowledge_order)
+        self._seq_shift = self._publisher.seq_shift(number)
+        self._windows = SlidingWindows()
         self._to_heal: set[bytes] = set()
         self._lingering: dict[bytes, int] = {}
-        if self._rules.idle_close_s:
-            exchange.call_at(now + self._ns(self._rules.idle_close_s), self._check_idle)
+        self._watch_idle(now)
 
-    def _hear(self, data: bytes, now: int) -> None:
+    # Requests
+
+    def _handle(self, data: bytes, now: int) -> None:
         if data == b"ping":
             self._answer_ping(now)
             return
@@ -104,18 +57,17 @@ class V5Connection(ExchangeConnection):
         try:
             request = v5.read_request(data)
             identity = request.id
-            self._obey(request, now)
-        except V5RequestError as error:
-            self._refuse(error.code, error.message, identity)
+            self._perform(request, now)
+        except ApiError as error:
+            self._refuse(error, identity)
 
-    def _obey(self, request: v5.V5Request, now: int) -> None:
-        op = request.op
+    def _perform(self, request: v5.V5Request, now: int) -> None:
+        op, args = request.op, request.args
         if op in OPS:
-            order_talk.hear(self._exchange, self, request, OPS[op], now)
+            self._orders.handle(request, OPS[op], now)
             return
         if op not in ("subscribe", "unsubscribe", "login"):
-            raise V5RequestError("60019", v5.echo(op.encode("utf-8", "replace")))
-        args = request.args
+            raise refused("60019", v5.echo(op.encode("utf-8", "replace")))
         self._spend(len(args) if self._rules.count_args and isinstance(args, list) else 1, request.id, now)
         if self.is_over:
             return
@@ -123,9 +75,9 @@ class V5Connection(ExchangeConnection):
             self._login(request, now)
             return
         if args is None or args in ("", []):
-            raise V5RequestError("60027", "args")
+            raise refused("60027", "args")
         if not isinstance(args, list):
-            raise V5RequestError("60013")
+            raise refused("60013")
         limit = self._rules.max_args_bytes
         if limit and len(msgspec.json.encode(args)) > limit:
             self.close(1009, "The request is too large", now)
@@ -137,24 +89,19 @@ class V5Connection(ExchangeConnection):
                     self._subscribe(topic, request.id, now)
                 else:
                     self._unsubscribe(topic, request.id, now)
-            except V5RequestError as error:
-                self._refuse(error.code, error.message, request.id)
+            except ApiError as error:
+                self._refuse(error, request.id)
             if self.is_over or self.is_frozen:
                 return
 
     def _spend(self, cost: int, identity: str, now: int) -> None:
-        """480 subscribe, unsubscribe and login requests an hour per connection; over it 60014, then the end."""
-        if not self._rules.requests_per_hour:
+        """Count a request: 480 subscribe, unsubscribe and login requests an hour per connection, then 60014 and the end."""
+        if self._windows.spend("", self._rules.requests_per_hour, HOUR, now, cost):
             return
-        while self._budget and self._budget[0] <= now - _HOUR:
-            self._budget.popleft()
-        if len(self._budget) + cost > self._rules.requests_per_hour:
-            if self._rules.over_budget == "error_then_close":
-                self._refuse("60014", v5.MESSAGES["60014"], identity)
-                self.close(4006, "Too many requests", now)
-                return
-            raise V5RequestError("60014")
-        self._budget.extend([now] * cost)
+        if self._rules.over_budget == "error":
+            raise refused("60014")
+        self._refuse(refused("60014"), identity)
+        self.close(4006, "Too many requests", now)
 
     def _answer_ping(self, now: int) -> None:
         for fault in self._faults.due("ping", now, self.number, path=self.path):
@@ -164,170 +111,188 @@ class V5Connection(ExchangeConnection):
 
     def _login(self, request: v5.V5Request, now: int) -> None:
         if self.account is not None:
-            raise V5RequestError("60031")
-        struck = self._ack_faults("login", "login", "", now)
-        if "error_ack" in struck:
-            code = struck["error_ack"].options["code"]
-            raise V5RequestError(code)
+            raise refused("60031")
+        faults = self._ack_faults("login", "login", "", now)
+        if "error_ack" in faults:
+            raise refused(faults["error_ack"].options["code"])
+        keys, clock = self._context.keys, self._context.clock(now)
         try:
-            self.account = v5.check_login(
-                request.args, self._exchange.keys, self._exchange.clock(now), self._rules.login_window_s, demo=self._rules.demo
-            )
-        except V5RequestError as error:
-            if self._rules.close_on_bad_login:
-                self._refuse(error.code, error.message, request.id)
-                self.close(4001, "Login failed", now)
-                return
-            raise
-        self._acknowledge(Text(v5.login_ack(self.conn_id)), struck, now)
+            self.account = v5.check_login(request.args, keys, clock, self._rules.login_window_s, demo=self._rules.demo)
+        except ApiError as error:
+            if not self._rules.close_on_bad_login:
+                raise
+            self._refuse(error, request.id)
+            self.close(4001, "Login failed", now)
+            return
+        self._acknowledge(Text(v5.login_ack(self.conn_id)), faults, now)
+
+    # Subscriptions
 
     def _subscribe(self, topic: Topic, identity: str, now: int) -> None:
         channel = topic.channel
-        if channel.path != self.path:
-            code = v5.wrong_path_code(channel, self.path, self._rules.wrong_path_code)
-            raise V5RequestError(code, f"channel:{channel.name}")
-        is_open = channel.checksum and not self._rules.tick_by_tick_login
-        if channel.login and self.account is None and not is_open:
-            raise V5RequestError("60011")
-        if self.account is not None and channel.tier > self.account.tier:
-            raise V5RequestError("64003")
-        self._check_company(topic)
-        if not self._exchange.knows(topic):
-            raise V5RequestError("60018", v5.describe(msgspec.json.decode(topic.arg)))
+        self._check_topic(topic)
         limit = self._rules.max_subscriptions
         if limit and len(self.subscriptions) >= limit and topic.identity not in self.subscriptions:
             self.close(4009, "Too many channels on this connection", now)
             return
-        struck = self._ack_faults("subscribe", channel.name, topic.key, now, (channel.chain,))
-        if "error_ack" in struck:
-            raise V5RequestError(struck["error_ack"].options["code"], f"channel:{channel.name},instId:{topic.key}")
+        faults = self._ack_faults("subscribe", channel.name, topic.key, now, (channel.chain,))
+        if "error_ack" in faults:
+            raise refused(faults["error_ack"].options["code"], f"channel:{channel.name},instId:{topic.key}")
         is_new = topic.identity not in self.subscriptions
         self.subscriptions[topic.identity] = topic
         self._lingering.pop(topic.identity, None)
-        self._exchange.watch(self, topic, now)
+        if channel.is_market_data:
+            self._publisher.subscribe(self, topic, now)
         wanted = is_new or self._rules.duplicate_subscribe == "snapshot"
-        first = self._exchange.first_pushes(self, topic, now) if wanted and "no_snapshot" not in struck else []
+        first = self._first_pushes(topic, now) if wanted and "no_snapshot" not in faults else []
         ack = Text(v5.ack("subscribe", topic, identity, self.conn_id))
-        is_push_first = bool(first) and self._exchange.is_push_first(self.number)
+        is_push_first = bool(first) and self._context.is_push_before_ack()
         if not is_push_first:
-            self._acknowledge(ack, struck, now)
+            self._acknowledge(ack, faults, now)
         for push in first:
             self.push(topic, push, now)
         if is_push_first:
-            self._acknowledge(ack, struck, now)
-        self._count_connections(topic, struck, now)
+            self._acknowledge(ack, faults, now)
+        self._count_connections(topic, faults, now)
 
-    def _check_company(self, topic: Topic) -> None:
-        """books-l2-tbt excludes books50-l2-tbt and books of the same instrument on one connection (64004)."""
-        rivals = {"books-l2-tbt": ("books", "books50-l2-tbt"), "books": ("books-l2-tbt",)}
-        rivals["books50-l2-tbt"] = rivals["books"]
+    def _check_topic(self, topic: Topic) -> None:
+        """Raise the error of a channel on the wrong path, without a login or tier, excluded by another, or unknown."""
+        channel = topic.channel
+        if channel.path != self.path:
+            code = v5.wrong_path_code(channel, self.path, self._rules.wrong_path_code)
+            raise refused(code, f"channel:{channel.name}")
+        is_open = channel.checksum and not self._rules.tick_by_tick_login
+        if channel.login and self.account is None and not is_open:
+            raise refused("60011")
+        if self.account is not None and channel.tier > self.account.tier:
+            raise refused("64003")
         for other in self.subscriptions.values():
-            if other.key == topic.key and other.channel.name in rivals.get(topic.channel.name, ()):
-                raise V5RequestError("64004", min(other.channel.name, topic.channel.name, key=len), topic.key)
+            if other.key == topic.key and other.channel.name in _EXCLUSIVE.get(channel.name, ()):
+                raise refused("64004", min(other.channel.name, channel.name, key=len), topic.key)
+        arg = msgspec.json.decode(topic.arg)
+        if channel.is_market_data:
+            is_known = self._context.market.knows(channel.name, topic.key)
+        else:
+            is_known = arg.get("instId") is None or self._context.trading.catalogue.row(arg["instId"]) is not None
+        if not is_known:
+            raise refused("60018", v5.describe(arg))
 
-    def _count_connections(self, topic: Topic, struck: dict[str, Fault], now: int) -> None:
+    def _first_pushes(self, topic: Topic, now: int) -> list[PublishedPush]:
+        if not topic.channel.is_market_data:
+            return self._pushes.subscribe(self, topic, now)
+        first = self._publisher.first_push(topic, now)
+        return [] if first is None else [first]
+
+    def _count_connections(self, topic: Topic, faults: dict[str, Fault], now: int) -> None:
         name = topic.channel.name
         limit = self._rules.conn_count_limits.get(name, 0)
-        count = self._exchange.connections_with(name, self.account)
-        if "conn_count_error" in struck or (limit and count > limit):
-            self._drop_topic(topic)
-            shown = limit or count
-            self.send(Text(v5.conn_count(name, shown, self.conn_id, breach=True)))
+        uid = self.account.uid if self.account is not None else None
+        count = sum(
+            1
+            for each in self._context.connections.values()
+            if (each.account.uid if each.account else None) == uid
+            and any(other.channel.name == name for other in each.subscriptions.values())
+        )
+        if "conn_count_error" in faults or (limit and count > limit):
+            self._drop(topic)
+            self.send(Text(v5.conn_count(name, limit or count, self.conn_id, breach=True)))
         elif limit:
             self.send(Text(v5.conn_count(name, count, self.conn_id)))
 
     def _unsubscribe(self, topic: Topic, identity: str, now: int) -> None:
-        struck = self._ack_faults("unsubscribe", topic.channel.name, topic.key, now)
-        if "linger" in struck and topic.identity in self.subscriptions:
-            self._lingering[topic.identity] = struck["linger"].options["frames"]
+        faults = self._ack_faults("unsubscribe", topic.channel.name, topic.key, now)
+        if "linger" in faults and topic.identity in self.subscriptions:
+            self._lingering[topic.identity] = faults["linger"].options["frames"]
         else:
-            self._drop_topic(topic)
-        self._acknowledge(Text(v5.ack("unsubscribe", topic, identity, self.conn_id)), struck, now)
+            self._drop(topic)
+        self._acknowledge(Text(v5.ack("unsubscribe", topic, identity, self.conn_id)), faults, now)
 
-    def _drop_topic(self, topic: Topic) -> None:
+    def _drop(self, topic: Topic) -> None:
         if self.subscriptions.pop(topic.identity, None) is not None:
             self._lingering.pop(topic.identity, None)
-            self._exchange.unwatch(self, topic)
+            self._stop(topic)
 
-    def acknowledge_order(self, op: Op, reply: Text, now: int) -> None:
-        """Send the reply to a request about orders, through whatever faults strike acks (channel=order, amend, cancel)."""
-        self._acknowledge(reply, self._ack_faults("order", op.verb, "", now), now)
+    def _stop(self, topic: Topic) -> None:
+        if topic.channel.is_market_data:
+            super()._stop(topic)
+        else:
+            self._pushes.unsubscribe(self, topic)
 
-    def _refuse(self, code: str, message: str, identity: str) -> None:
-        self.send(Text(v5.error(code, message, identity, self.conn_id)))
+    def _acknowledge_order(self, verb: str, reply: bytes, now: int) -> None:
+        """Send the reply to an order request and apply the faults of acks (channel=order, amend, cancel)."""
+        self._acknowledge(Text(reply), self._ack_faults("order", verb, "", now), now)
+
+    def _refuse(self, error: ApiError, identity: str) -> None:
+        self.send(Text(v5.error(error.code, error.message, identity, self.conn_id)))
+
+    # Pushes
 
     def push(self, topic: Topic, push: PublishedPush, now: int) -> None:
-        """Send a push of the exchange to one subscription, through whatever faults strike it."""
+        """Send a push to one subscription and apply the faults of pushes."""
         if self.is_over or self.is_frozen:
             return
         if self._seq_shift and push.channel.chain:
-            push = push.shifted(self._seq_shift)
-        if not self._is_plagued and not self._lingering:
+            push = shifted(push, self._seq_shift)
+        if not self._has_push_faults and not self._lingering:
             self.traffic.pushes += 1
-            self.send(push.text(topic.arg))
+            self.send(frame(push, topic.arg))
             return
         if topic.identity in self._to_heal:
             self._to_heal.discard(topic.identity)
-            push = self._full(topic, push)
-        self._push_through_faults(topic, push, now)
+            push = self._publisher.full_push(topic, push)
+        self._push_with_faults(topic, push, now)
         left = self._lingering.get(topic.identity)
         if left is not None:
             self._lingering[topic.identity] = left - 1
             if left <= 1:
-                self._drop_topic(topic)
+                self._drop(topic)
 
-    def _full(self, topic: Topic, push: PublishedPush) -> PublishedPush:
-        """The push as an unasked snapshot with the same id."""
-        snapshot = self._exchange.market.snapshot(topic.channel.name, topic.key)
-        if snapshot is None or topic.channel.chain != "linked" or not push.rows:
-            return push
-        row = v5.with_ids(topic.channel, snapshot.rows[0], push.rows[-1]["seqId"], -1, live=self._exchange.is_live)
-        row["ts"] = push.rows[-1]["ts"]
-        return PublishedPush(push.channel, push.key, [row], "snapshot", push.ts)
-
-    def _push_through_faults(self, topic: Topic, push: PublishedPush, now: int) -> None:
-        name, key = topic.channel.name, push.key
-        struck = self._faults.due(
-            "push", now, self.number, path=self.path, channel=name, key=key, action=push.action or "", traits=push.traits()
+    def _push_with_faults(self, topic: Topic, push: PublishedPush, now: int) -> None:
+        name, key, action = topic.channel.name, push.key, push.action or ""
+        found = self._faults.due(
+            "push", now, self.number, path=self.path, channel=name, key=key, action=action, traits=traits(push)
         )
-        kinds = {fault.kind: fault for fault in struck}
-        for fault in struck:
-            self._note(fault, now, name, key, push.detail())
-        if "resnapshot" in kinds:
-            push = self._full(topic, push)
-        text = push.text(topic.arg)
+        faults = {fault.kind: fault for fault in found}
+        for fault in found:
+            self._note(fault, now, name, key, detail(push))
+        if "resnapshot" in faults:
+            push = self._publisher.full_push(topic, push)
+        text, repeats = self._corrupted(topic, push, found)
+        if "truncate" in faults:
+            text = Text(truncated(text.payload, faults["truncate"]))
+        if "drop" in faults or "mute" in faults:
+            self.traffic.dropped += 1
+        elif "overtaken" in faults:
+            self.traffic.pushes += 1
+            self._context.timers.call_at(now + faults["overtaken"].options["seconds"], lambda _: self.send(text))
+        else:
+            self.traffic.pushes += 1
+            self._deliver(topic, text, faults, now)
+            for extra in repeats:
+                self._deliver(topic, extra, {}, now)
+        self._apply_push_faults(name, key, action, now)
+
+    def _corrupted(self, topic: Topic, push: PublishedPush, faults: list[Fault]) -> tuple[Text, list[Text]]:
+        """Send the extra frames of the faults; return the frame as corrupted and the frames that repeat it."""
+        text = frame(push, topic.arg)
         message: dict[str, Any] | None = None
-        afterwards: list[Text] = []
-        for fault in struck:
+        repeats: list[Text] = []
+        for fault in faults:
             random = self._faults.random(fault, self.number)
-            scene = CorruptionContext(fault, random, lambda: self._exchange.market.book(key, 400))
+            corruption = CorruptionContext(fault, random, lambda: self._context.market.book(push.key, 400))
             if fault.kind in EXTRA_FRAMES:
-                self.send(Text(EXTRA_FRAMES[fault.kind](msgspec.json.decode(text.payload), scene)))
+                self.send(Text(EXTRA_FRAMES[fault.kind](msgspec.json.decode(text.payload), corruption)))
             elif fault.kind in CORRUPTIONS:
                 if message is None:
                     message = msgspec.json.decode(text.payload)
-                CORRUPTIONS[fault.kind](message, scene)
+                CORRUPTIONS[fault.kind](message, corruption)
                 if fault.kind in HEALED and topic.channel.chain == "linked":
                     self._to_heal.add(topic.identity)
             elif fault.kind in REPEATS:
                 again = REPEATS[fault.kind](msgspec.json.decode(text.payload))
                 if again is not None:
-                    afterwards.append(Text(v5.encode(again)))
-        if message is not None:
-            text = Text(v5.encode(message))
-        if "truncate" in kinds:
-            text = Text(truncated(text.payload, kinds["truncate"]))
-        if "drop" in kinds or "mute" in kinds:
-            self.traffic.dropped += 1
-        elif "overtaken" in kinds:
-            self.traffic.pushes += 1
-            self._exchange.call_at(now + kinds["overtaken"].options["seconds"], lambda _: self.send(text))
-        else:
-            self.traffic.pushes += 1
-            self._deliver(topic, text, kinds, now)
-            for extra in afterwards:
-                self._deliver(topic, extra, {}, now)
-        self._strike_line(name, key, push.action or "", now)
+                    repeats.append(Text(v5.encode(again)))
+        return (text if message is None else Text(v5.encode(message))), repeats
 
     def announce_upgrade(self, now: int) -> None:
         """Send notice 64008 and close after the notice time."""

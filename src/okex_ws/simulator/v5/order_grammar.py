@@ -56,11 +56,9 @@ MESSAGES: dict[str, str] = {
 }
 
 
-class OrderRequestRefused(ApiError):
-    """A request that does not reach the floor: OKX's code, and its sentence with `about` filled in."""
-
-    def __init__(self, code: str, about: str = "") -> None:
-        super().__init__(code, MESSAGES.get(code, "Operation failed").format(about))
+def refused(code: str, about: str = "") -> ApiError:
+    """Return the error of a request that does not reach the engine: OKX's code and message, with `about` filled in."""
+    return ApiError(code, MESSAGES.get(code, "Operation failed").format(about))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ def text(arg: dict[str, Any], name: str) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
-    raise OrderRequestRefused("51000", name)
+    raise refused("51000", name)
 
 
 def number(arg: dict[str, Any], name: str, *, signed: bool = False) -> Decimal | None:
@@ -149,23 +147,23 @@ def number(arg: dict[str, Any], name: str, *, signed: bool = False) -> Decimal |
     if not given:
         return None
     if _DECIMAL.fullmatch(given) is None or (given.startswith("-") and not signed):
-        raise OrderRequestRefused("51000", name)
+        raise refused("51000", name)
     return Decimal(given)
 
 
 def _flag(arg: dict[str, Any], name: str) -> bool:
     given = text(arg, name).lower()
     if given not in ("", "true", "false"):
-        raise OrderRequestRefused("51000", name)
+        raise refused("51000", name)
     return given == "true"
 
 
 def _choice(arg: dict[str, Any], name: str, options: tuple[str, ...], *, needed: bool = False) -> str:
     given = text(arg, name)
     if not given and needed:
-        raise OrderRequestRefused("50014", name)
+        raise refused("50014", name)
     if given and given not in options:
-        raise OrderRequestRefused("51000", name)
+        raise refused("51000", name)
     return given
 
 
@@ -173,23 +171,23 @@ def identity(arg: dict[str, Any], name: str, longest: int = 32) -> str:
     """An id of the client's: letters and digits, so many at most (51000)."""
     given = text(arg, name)
     if given and (len(given) > longest or not given.isascii() or not given.isalnum()):
-        raise OrderRequestRefused("51000", name)
+        raise refused("51000", name)
     return given
 
 
 def read_new(arg: dict[str, Any], instrument: str) -> NewOrder:
-    """A new order. Raises OrderRequestRefused 50014, 51000."""
+    """A new order. Raises ApiError 50014, 51000."""
     side = _choice(arg, "side", ("buy", "sell"), needed=True)
     trade_mode = _choice(arg, "tdMode", ("cash", "cross", "isolated", "spot_isolated"), needed=True)
     order_type = _choice(arg, "ordType", ORDER_TYPES, needed=True)
     size = number(arg, "sz")
     if size is None:
-        raise OrderRequestRefused("50014", "sz")
+        raise refused("50014", "sz")
     if not size:
-        raise OrderRequestRefused("51000", "sz")
+        raise refused("51000", "sz")
     price = number(arg, "px")
     if order_type in _PRICED and price is None:
-        raise OrderRequestRefused("50014", "px")
+        raise refused("50014", "px")
     return NewOrder(
         instrument=instrument,
         side=side,
@@ -209,19 +207,19 @@ def read_new(arg: dict[str, Any], instrument: str) -> NewOrder:
 
 
 def read_amendment(arg: dict[str, Any]) -> Amendment:
-    """What an amend asks for. Raises OrderRequestRefused 51000, 51407, 51500."""
+    """What an amend asks for. Raises ApiError 51000, 51407, 51500."""
     order_id, client_order_id = read_identity(arg)
     size, price = number(arg, "newSz"), number(arg, "newPx", signed=True)
     if size is None and price is None:
-        raise OrderRequestRefused("51500")
+        raise refused("51500")
     return Amendment(order_id, client_order_id, identity(arg, "reqId"), size, price, _flag(arg, "cxlOnFail"))
 
 
 def read_identity(arg: dict[str, Any]) -> tuple[str, str]:
-    """(order id, client order id): one is needed, and of two the order id wins. Raises OrderRequestRefused 51407."""
+    """(order id, client order id): one is needed, and of two the order id wins. Raises ApiError 51407."""
     order_id, client_order_id = text(arg, "ordId"), text(arg, "clOrdId")
     if not order_id and not client_order_id:
-        raise OrderRequestRefused("51407")
+        raise refused("51407")
     return order_id, client_order_id
 
 
@@ -242,31 +240,31 @@ class OrderRequest:
 
 
 def read_request(request: v5.V5Request, op: Op) -> OrderRequest:
-    """Check the envelope. Raises OrderRequestRefused 60013 (args), 51111 and 51501 (too many), 51000 (expTime).
+    """Check the envelope. Raises ApiError 60013 (args), 51111 and 51501 (too many), 51000 (expTime).
 
     The id is needed, a single operation has one element; an object that is not in a list counts as one.
     """
     args = [request.args] if isinstance(request.args, dict) else request.args
     if not request.id or not isinstance(args, list) or not args or not all(isinstance(arg, dict) for arg in args):
-        raise OrderRequestRefused("60013")
+        raise refused("60013")
     check_count(len(args), op)
     return OrderRequest(request.id, op, args, expiry(request.expires))
 
 
 def check_count(count: int, op: Op) -> None:
-    """At most 20 elements in a batch and one elsewhere. Raises OrderRequestRefused."""
+    """At most 20 elements in a batch and one elsewhere. Raises ApiError."""
     if op.is_batch and count > MAX_BATCH:
-        raise OrderRequestRefused("51501" if op.verb == "amend" else "51111")
+        raise refused("51501" if op.verb == "amend" else "51111")
     if not op.is_batch and count > 1:
-        raise OrderRequestRefused("60013")
+        raise refused("60013")
 
 
 def expiry(value: Any) -> int | None:
-    """expTime as ms, None if there is none. Raises OrderRequestRefused 51000."""
+    """expTime as ms, None if there is none. Raises ApiError 51000."""
     if value in (None, ""):
         return None
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).isdigit():
-        raise OrderRequestRefused("51000", "expTime")
+        raise refused("51000", "expTime")
     return int(value)
 
 

@@ -150,7 +150,7 @@ def test_fills_are_paged_by_bill_and_tell_the_ledger() -> None:
     for i in range(5):
         place(exchange, at=1 + i, ordType="market", px="", sz="200", clOrdId=f"c{i}")
     told = rows(exchange, "trade/fills", at=7)
-    ledger = [str(each.trade_id) for each in exchange.floor.executions("44")]
+    ledger = [str(each.trade_id) for each in exchange.engine.executions("44")]
     assert [row["tradeId"] for row in told] == ledger[::-1]
     bills = [int(row["billId"]) for row in told]
     assert bills == sorted(bills, reverse=True)
@@ -171,7 +171,7 @@ def test_balance_and_positions_agree_with_the_ledger() -> None:
     rest(exchange, "POST", "trade/order", {**ORDER, "instId": SWAP, "tdMode": "cross", "ordType": "market", "sz": "3"})
     (account,) = rows(exchange, "account/balance")
     cash = {row["ccy"]: row["cashBal"] for row in account["details"]}
-    for currency, balance in exchange.floor.accounts["44"].balances.items():
+    for currency, balance in exchange.engine.accounts["44"].balances.items():
         assert float(cash[currency]) == pytest.approx(float(balance.cash), rel=1e-15)
     (position,) = rows(exchange, "account/positions")
     assert (position["instId"], position["pos"], position["posSide"], position["mgnMode"]) == (SWAP, "3", "net", "cross")
@@ -224,7 +224,7 @@ def test_an_expired_request_is_not_obeyed() -> None:
     past = {"expTime": str(seconds(0) // 10**6)}
     status, body = rest(exchange, "POST", "trade/order", ORDER, **past)
     assert (status, body["code"]) == (400, "50036")
-    assert not exchange.floor.open_orders("44")
+    assert not exchange.engine.open_orders("44")
 
 
 def test_cancel_all_after_fires_unless_it_is_renewed() -> None:
@@ -238,9 +238,9 @@ def test_cancel_all_after_fires_unless_it_is_renewed() -> None:
     assert row == {"triggerTime": str(seconds(12) // 10**6), "tag": "", "ts": str(seconds(2) // 10**6)}
     rest(exchange, "POST", "trade/cancel-all-after", {"timeOut": "10"}, at=8)
     exchange.on_deadline(seconds(17.9))
-    assert len(exchange.floor.open_orders("44")) == 2
+    assert len(exchange.engine.open_orders("44")) == 2
     exchange.on_deadline(seconds(18))
-    assert exchange.floor.open_orders("44") == []
+    assert exchange.engine.open_orders("44") == []
     gone = [row for push in trader.pushes("orders") for row in push["data"] if row["state"] == "canceled"]
     assert [row["cancelSource"] for row in gone] == ["20", "20"]
 
@@ -261,4 +261,4 @@ def test_cancel_all_after_by_tag_and_its_bounds() -> None:
     off = rest(exchange, "POST", path, {"timeOut": "0", "tag": "t2"}, at=4)[1]["data"][0]
     assert off["triggerTime"] == "0"
     exchange.on_deadline(seconds(15))
-    assert [order.client_order_id for order in exchange.floor.open_orders("44")] == ["c2"]
+    assert [order.client_order_id for order in exchange.engine.open_orders("44")] == ["c2"]

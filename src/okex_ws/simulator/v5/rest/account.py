@@ -8,31 +8,30 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from okex_ws.simulator.channels import INST_TYPES
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import stamp
 from okex_ws.simulator.v5 import account_rows
 from okex_ws.simulator.v5 import order_grammar as grammar
-from okex_ws.simulator.v5.grammar import INST_TYPES
-from okex_ws.simulator.v5.order_grammar import OrderRequestRefused
 from okex_ws.simulator.v5.order_rows import plain
-from okex_ws.simulator.v5.rest.http import Wrong, required, unlisted
-from okex_ws.simulator.v5.rest.private import Answer, Call, Endpoint
+from okex_ws.simulator.v5.rest.http import Answer, Call, Endpoint, required, unlisted
 
 _CONTRACTS = ("SWAP", "FUTURES", "OPTION")
 
 
 def _balance(call: Call) -> Answer:
-    floor = call.exchange.floor
-    held = account_rows.held(floor, call.uid)
+    engine = call.trading.engine
+    held = account_rows.held(engine, call.uid)
     wanted = call.query["ccy"].split(",") if "ccy" in call.query else held
-    return [account_rows.account(floor, call.uid, [c for c in held if c in wanted], call.now)]
+    return [account_rows.account(engine, call.uid, [c for c in held if c in wanted], call.now)]
 
 
 def _positions(call: Call) -> Answer:
-    desk, query = call.exchange.desk, call.query
+    trading, query = call.trading, call.query
     wanted = query["instId"].split(",") if "instId" in query else None
     return [
-        account_rows.position(desk.floor, position, desk.listings.figures(position.instrument), call.now)
-        for position in account_rows.open_positions(desk.floor, call.uid)
+        account_rows.position(trading.engine, position, trading.catalogue.figures(position.instrument), call.now)
+        for position in account_rows.open_positions(trading.engine, call.uid)
         if (wanted is None or position.instrument in wanted)
         and query.get("instType", position.instrument_type) == position.instrument_type
         and query.get("posId", position.position_id) == position.position_id
@@ -40,7 +39,7 @@ def _positions(call: Call) -> Answer:
 
 
 def _config(call: Call) -> Answer:
-    account = call.exchange.floor.accounts[call.uid]
+    account = call.trading.engine.accounts[call.uid]
     return [
         {
             "acctLv": call.key.level,
@@ -79,8 +78,8 @@ def _config(call: Call) -> Answer:
 def _instruments(call: Call) -> Answer:
     inst_type = required(call.query, "instType")
     if inst_type not in INST_TYPES:
-        raise Wrong("51000", "Parameter instType error")
-    rows = call.exchange.instruments(inst_type)
+        raise ApiError("51000", "Parameter instType error")
+    rows = call.context.listings.rows(inst_type)
     for name in ("instFamily", "uly", "instId"):
         if name in call.query:
             rows = [row for row in rows if row.get(name) == call.query[name]]
@@ -90,7 +89,7 @@ def _instruments(call: Call) -> Answer:
 
 
 def _sides(call: Call) -> tuple[str, ...]:
-    is_hedged = call.exchange.floor.accounts[call.uid].position_mode == "long_short_mode"
+    is_hedged = call.trading.engine.accounts[call.uid].position_mode == "long_short_mode"
     return ("long", "short") if is_hedged else ("net",)
 
 
@@ -98,10 +97,10 @@ def _leverage_info(call: Call) -> Answer:
     mode = required(call.query, "mgnMode")
     rows: list[Any] = []
     for instrument in required(call.query, "instId").split(","):
-        if call.exchange.desk.listings.row(instrument) is None:
+        if call.trading.catalogue.row(instrument) is None:
             raise unlisted()
         for side in _sides(call):
-            leverage = call.exchange.floor.leverage(call.uid, instrument, side)
+            leverage = call.trading.engine.leverage(call.uid, instrument, side)
             rows.append({"instId": instrument, "ccy": "", "mgnMode": mode, "posSide": side, "lever": plain(leverage)})
     return rows
 
@@ -112,30 +111,30 @@ def _set_leverage(call: Call) -> Answer:
     mode, side = grammar.text(fields, "mgnMode"), grammar.text(fields, "posSide") or "net"
     for name, value in (("lever", leverage), ("instId", instrument), ("mgnMode", mode)):
         if not value:
-            raise OrderRequestRefused("50014", name)
+            raise grammar.refused("50014", name)
     if mode != "cross":
-        raise Wrong("51000", "Parameter mgnMode error: this simulator has no isolated margin")
-    if call.exchange.desk.listings.row(instrument) is None:
+        raise ApiError("51000", "Parameter mgnMode error: this simulator has no isolated margin")
+    if call.trading.catalogue.row(instrument) is None:
         raise unlisted()
     assert leverage is not None
     for each in _sides(call):
-        call.exchange.floor.set_leverage(call.uid, instrument, leverage, call.now, position_side=each)
+        call.trading.engine.set_leverage(call.uid, instrument, leverage, call.now, position_side=each)
     return [{"lever": plain(leverage), "mgnMode": mode, "instId": instrument, "posSide": side}]
 
 
 def _set_position_mode(call: Call) -> Answer:
     mode = grammar.text(call.fields(), "posMode")
     if mode not in ("net_mode", "long_short_mode"):
-        raise OrderRequestRefused("51000", "posMode")
-    call.exchange.floor.set_position_mode(call.uid, mode)
+        raise grammar.refused("51000", "posMode")
+    call.trading.engine.set_position_mode(call.uid, mode)
     return [{"posMode": mode}]
 
 
 def _trade_fee(call: Call) -> Answer:
     inst_type = required(call.query, "instType")
     if inst_type not in INST_TYPES:
-        raise Wrong("51000", "Parameter instType error")
-    fees = call.exchange.floor.accounts[call.uid].fees
+        raise ApiError("51000", "Parameter instType error")
+    fees = call.trading.engine.accounts[call.uid].fees
     is_contract = inst_type in _CONTRACTS
     maker, taker = (fees.derivative_maker, fees.derivative_taker) if is_contract else (fees.spot_maker, fees.spot_taker)
     both = {"maker": plain(-maker), "taker": plain(-taker)}
@@ -155,27 +154,27 @@ def _trade_fee(call: Call) -> Answer:
 
 
 def _max_size(call: Call) -> Answer:
-    """What the available money would buy and sell at the mark price, or at px where it is given."""
+    """Return the sizes that the available money buys and sells at px, or at the mark price."""
     required(call.query, "tdMode")
     rows = []
     for instrument in required(call.query, "instId").split(","):
-        row, floor = call.exchange.desk.listings.row(instrument), call.exchange.floor
+        row, engine = call.trading.catalogue.row(instrument), call.trading.engine
         if row is None:
             raise unlisted()
-        price = grammar.number(dict(call.query), "px") or floor.mark(instrument)
+        price = grammar.number(dict(call.query), "px") or engine.mark(instrument)
         if price is None:
             raise unlisted()
         if row["instType"] in ("SPOT", "MARGIN"):
-            buy = max(Decimal(0), floor.available(call.uid, row["quoteCcy"])) / price
-            sell = max(Decimal(0), floor.available(call.uid, row["baseCcy"]))
+            buy = max(Decimal(0), engine.available(call.uid, row["quoteCcy"])) / price
+            sell = max(Decimal(0), engine.available(call.uid, row["baseCcy"]))
             currency = row["baseCcy"]
         else:
-            scale = call.exchange.desk.listings.figures(instrument).scale
+            scale = call.trading.catalogue.figures(instrument).scale
             value = scale.worth(Decimal(1), price) or Decimal(1)
             margin = value / price if scale.is_inverse else value
             currency = row["settleCcy"]
-            money = max(Decimal(0), floor.available(call.uid, currency, equity=True))
-            buy = sell = money * floor.leverage(call.uid, instrument, _sides(call)[0]) / margin
+            money = max(Decimal(0), engine.available(call.uid, currency, equity=True))
+            buy = sell = money * engine.leverage(call.uid, instrument, _sides(call)[0]) / margin
         lot = Decimal(row["lotSz"])
         maxima = {"maxBuy": plain(buy // lot * lot), "maxSell": plain(sell // lot * lot)}
         rows.append({"ccy": currency, "instId": instrument, **maxima})
@@ -193,4 +192,4 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "account/trade-fee"): Endpoint(_trade_fee, 5),
     ("GET", "account/max-size"): Endpoint(_max_size, 20),
 }
-"""(Method, path below /api/v5/) -> what it does and its limit per account (OKX V5 docs, each endpoint's page)."""
+"""(method, path below /api/v5/) -> endpoint (OKX V5 docs, each endpoint's page)."""

@@ -1,4 +1,4 @@
-"""Algo REST: algo orders over HTTP: placed, canceled and read back.
+"""Algo REST: algo orders over HTTP.
 
 In: a Call. Out: rows, newest first. Sources: OKX V5 docs, "Algo trading / REST API".
 """
@@ -12,15 +12,14 @@ from okex_ws.simulator.engine.algo_orders import CANCELED, EFFECTIVE, FAILED, LI
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.v5 import order_grammar as grammar
 from okex_ws.simulator.v5.algo_grammar import read_stops, read_trigger
-from okex_ws.simulator.v5.order_grammar import OrderRequestRefused
-from okex_ws.simulator.v5.rest.http import Wrong, integer, number, required
-from okex_ws.simulator.v5.rest.private import Answer, Call, Endpoint
+from okex_ws.simulator.v5.algo_rows import algo_row
+from okex_ws.simulator.v5.rest.http import Answer, Call, Endpoint, integer, number, required
 
 _KINDS = ("conditional", "oco", "trigger")
 
 
 def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
-    """What a request asks for. Raises OrderRequestRefused."""
+    """Parse a new algo order. Raises ApiError."""
     given = {
         name: grammar.text(fields, name)
         for name in (
@@ -39,10 +38,10 @@ def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
     }
     for name in ("instId", "tdMode", "side", "ordType"):
         if not given[name]:
-            raise OrderRequestRefused("50014", name)
-    listing = call.exchange.desk.listings.row(given["instId"])
+            raise grammar.refused("50014", name)
+    listing = call.trading.catalogue.row(given["instId"])
     if listing is None:
-        raise OrderRequestRefused("51001")
+        raise grammar.refused("51001")
     wrong = [
         name
         for name, options in (
@@ -55,12 +54,12 @@ def _read(call: Call, fields: dict[str, Any]) -> AlgoOrder:
         if given[name] not in options
     ]
     if wrong:
-        raise OrderRequestRefused("51000", wrong[0])
+        raise grammar.refused("51000", wrong[0])
     size = grammar.number(fields, "sz")
     if not size and not given["closeFraction"]:
-        raise OrderRequestRefused("50014", "sz")
+        raise grammar.refused("50014", "sz")
     return AlgoOrder(
-        algo_id=call.exchange.desk.algos.next_id(),
+        algo_id=call.trading.algos.next_id(),
         client_algo_id=given["algoClOrdId"],
         uid=call.uid,
         kind=given["ordType"],
@@ -85,13 +84,13 @@ def _triggers(call: Call, fields: dict[str, Any], given: dict[str, str]) -> list
     if given["ordType"] == "trigger":
         trigger = read_trigger(fields, "triggerPx", "triggerPxType", "orderPx")
         if trigger is None:
-            raise OrderRequestRefused("50014", "triggerPx")
-        last = call.exchange.desk.listings.figures(given["instId"]).last
+            raise grammar.refused("50014", "triggerPx")
+        last = call.trading.catalogue.figures(given["instId"]).last
         trigger.rises = not last or trigger.price >= Decimal(last)
         return [trigger]
     triggers = read_stops(fields, is_sell=is_sell)
     if len(triggers) != (2 if given["ordType"] == "oco" else 1):
-        raise OrderRequestRefused("50015", "tpTriggerPx or slTriggerPx")
+        raise grammar.refused("50015", "tpTriggerPx or slTriggerPx")
     return triggers
 
 
@@ -106,42 +105,38 @@ def _place(call: Call) -> Answer:
         "tag": grammar.text(fields, "tag"),
     }
     algo = _read(call, fields)
-    call.exchange.desk.algos.place(algo, call.now)
+    call.trading.algos.place(algo, call.now)
     return [{**row, "algoId": algo.algo_id}]
 
 
 def _cancel(call: Call) -> Answer:
-    asked = call.body if isinstance(call.body, list) else [call.body]
-    if len(asked) > 10:
-        raise Wrong("51000", "Parameter algoId error")
-    rows, algos = [], call.exchange.desk.algos
-    for each in asked:
+    given = call.body if isinstance(call.body, list) else [call.body]
+    if len(given) > 10:
+        raise ApiError("51000", "Parameter algoId error")
+    rows, algos = [], call.trading.algos
+    for each in given:
         fields = each if isinstance(each, dict) else {}
         algo_id, name = grammar.text(fields, "algoId"), grammar.text(fields, "algoClOrdId")
         row = {"algoId": algo_id, "algoClOrdId": name, "clOrdId": "", "tag": "", "sCode": "0", "sMsg": ""}
         algo = algos.find(call.uid, algo_id, name)
         try:
             if algo is None:
-                raise OrderRequestRefused("51400")
+                raise grammar.refused("51400")
             algos.cancel(algo, call.now)
-        except ApiError as rejection:
-            row |= {"sCode": rejection.code, "sMsg": rejection.message}
+        except ApiError as error:
+            row |= {"sCode": error.code, "sMsg": error.message}
         rows.append(row)
     if all(row["sCode"] != "0" for row in rows):
-        raise Wrong("1", "All operations failed")
+        raise ApiError("1", "All operations failed")
     return rows
-
-
-def _row(call: Call, algo: AlgoOrder) -> dict[str, Any]:
-    return call.exchange.desk.algo_row(algo)
 
 
 def _one(call: Call) -> Answer:
     algo_id, name = call.query.get("algoId", ""), call.query.get("algoClOrdId", "")
-    algo = call.exchange.desk.algos.find(call.uid, algo_id, name)
+    algo = call.trading.algos.find(call.uid, algo_id, name)
     if algo is None:
-        raise OrderRequestRefused("51603")
-    return [_row(call, algo)]
+        raise grammar.refused("51603")
+    return [algo_row(algo, call.trading)]
 
 
 def _pending(call: Call) -> Answer:
@@ -151,19 +146,19 @@ def _pending(call: Call) -> Answer:
 def _history(call: Call) -> Answer:
     kinds = required(call.query, "ordType").split(",")
     if "state" not in call.query and "algoId" not in call.query:
-        raise OrderRequestRefused("50015", "state or algoId")
+        raise grammar.refused("50015", "state or algoId")
     states = (call.query["state"],) if "state" in call.query else (EFFECTIVE, CANCELED, FAILED)
     return _listed(call, kinds, states)
 
 
 def _listed(call: Call, kinds: list[str], states: tuple[str, ...]) -> list[Any]:
-    """Newest first; after=: older than this algo id, before=: newer than it."""
+    """Return a page, newest first. after: older than this algo id, before: newer."""
     query = call.query
     low = integer(query, "before") if "before" in query else 0
     high = integer(query, "after") if "after" in query else 1 << 63
     chosen = [
         algo
-        for algo in call.exchange.desk.algos.of(call.uid)
+        for algo in call.trading.algos.of(call.uid)
         if algo.kind in kinds
         and algo.state in states
         and low < int(algo.algo_id) < high
@@ -171,7 +166,7 @@ def _listed(call: Call, kinds: list[str], states: tuple[str, ...]) -> list[Any]:
         and query.get("instType", algo.instrument_type) == algo.instrument_type
         and query.get("algoId", algo.algo_id) == algo.algo_id
     ]
-    return [_row(call, algo) for algo in chosen[: number(query, "limit", 100, 100)]]
+    return [algo_row(algo, call.trading) for algo in chosen[: number(query, "limit", 100, 100)]]
 
 
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
@@ -181,4 +176,4 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "trade/orders-algo-pending"): Endpoint(_pending, 20),
     ("GET", "trade/orders-algo-history"): Endpoint(_history, 20),
 }
-"""(Method, path below /api/v5/) -> what it does and its limit per account (OKX V5 docs, each endpoint's page)."""
+"""(method, path below /api/v5/) -> endpoint (OKX V5 docs, each endpoint's page)."""

@@ -1,15 +1,22 @@
-"""HTTP: what the public and the signed half of REST share: replies in OKX's envelope, errors, parameters.
+"""HTTP of V5: endpoints, calls, replies in OKX's envelope, parameters.
 
 Sources: OKX V5 docs, "REST API", "Error code / REST API".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from okex_ws.simulator.context import Context
+from okex_ws.simulator.engine.trading import Trading
+from okex_ws.simulator.errors import ApiError
+from okex_ws.simulator.market.base import SECOND
+from okex_ws.simulator.outgoing import HttpReply
+from okex_ws.simulator.rules import ApiKey
 from okex_ws.simulator.v5 import grammar as v5
+from okex_ws.simulator.v5.services import V5Services
 
 T = TypeVar("T")
 Query = dict[str, str]
@@ -17,64 +24,105 @@ Query = dict[str, str]
 _STATUS = {"50001": 503, "50004": 400, "50011": 429, "50013": 429, "50061": 429}
 
 
+WINDOW = 2 * SECOND
+
+
 @dataclass(slots=True)
-class RestReply:
-    """An HTTP reply; status 0: none comes, the connection is reset."""
+class Call:
+    """One request to an endpoint. body: decoded JSON of a POST, else None. signer, uid: absent at public endpoints."""
 
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    services: V5Services
+    name: str
+    query: Query
+    headers: Mapping[str, str]
+    now: int
+    body: Any = None
+    signer: ApiKey | None = None
+    uid: str = ""
+
+    @property
+    def context(self) -> Context:
+        """The exchange's shared parts."""
+        return self.services.context
+
+    @property
+    def trading(self) -> Trading:
+        """Trading on the exchange."""
+        return self.services.context.trading
+
+    @property
+    def key(self) -> ApiKey:
+        """The key that signed the request."""
+        assert self.signer is not None
+        return self.signer
+
+    def fields(self) -> dict[str, Any]:
+        """Return the body of a POST that is one object; a list of one counts as one. Raises ApiError 50002."""
+        body = self.body[0] if isinstance(self.body, list) and len(self.body) == 1 else self.body
+        if not isinstance(body, dict):
+            raise ApiError("50002", "JSON syntax error")
+        return body
 
 
-class Wrong(Exception):
-    """An OKX error code and its message."""
+Answer = list[Any] | HttpReply
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code)
-        self.code, self.message = code, message
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path. limit: requests per window (ns) and account, per IP at public ones, and per value of `per`.
+
+    needs_key: the request must be signed. trades: its key needs the permission to trade.
+    """
+
+    act: Callable[[Call], Answer]
+    limit: int
+    window: int = WINDOW
+    per: str = ""
+    trades: bool = False
+    needs_key: bool = True
 
 
 def status_of(code: str) -> int:
-    """HTTP's status for an error code: 400 for most 50xxx, 200 for the rest."""
+    """Return the HTTP status of an error code: 400 for most 50xxx, 200 for the rest."""
     return _STATUS.get(code, 400 if code.startswith("50") else 200)
 
 
-def reply(status: int, code: str, message: str, rows: list[Any], **more: str) -> RestReply:
-    """A reply in OKX's envelope."""
+def reply(status: int, code: str, message: str, rows: list[Any], **more: str) -> HttpReply:
+    """Return a reply in OKX's envelope."""
     body = v5.encode({"code": code, "msg": message, "data": rows, **more})
-    return RestReply(status, {"Content-Type": "application/json"}, body)
+    return HttpReply(status, {"Content-Type": "application/json"}, body)
 
 
-def unlisted() -> Wrong:
-    """There is no such instrument."""
-    return Wrong("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+def unlisted() -> ApiError:
+    """Return the error of an unknown instrument."""
+    return ApiError("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
 
 
 def required(query: Mapping[str, str], name: str) -> str:
-    """A parameter that must be given."""
+    """Return a required parameter. Raises ApiError 50014."""
     if name not in query:
-        raise Wrong("50014", f"Parameter {name} can not be empty.")
+        raise ApiError("50014", f"Parameter {name} can not be empty.")
     return query[name]
 
 
 def integer(query: Mapping[str, str], name: str) -> int:
-    """A parameter as a whole number."""
+    """Return a parameter as a whole number. Raises ApiError 51000."""
     try:
         return int(query[name])
     except ValueError:
-        raise Wrong("51000", f"Parameter {name} error") from None
+        raise ApiError("51000", f"Parameter {name} error") from None
 
 
 def number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
-    """A count such as limit: more than `most` is `most`."""
+    """Return a count such as limit, at most `most`. Raises ApiError 51000."""
     if name not in query:
         return default
     given = integer(query, name)
     if given < 1:
-        raise Wrong("51000", f"Parameter {name} error")
+        raise ApiError("51000", f"Parameter {name} error")
     return min(given, most)
 
 
 def newest(rows: Sequence[T], low: int, high: int, limit: int) -> list[T]:
-    """At most `limit` of rows[low:high], the last first."""
+    """Return at most `limit` of rows[low:high], the last first."""
     return [rows[i] for i in range(high - 1, max(low, high - limit) - 1, -1)]

@@ -1,7 +1,7 @@
-"""Signed requests: whether a REST request proves possession of a key the exchange knows.
+"""Signatures of REST requests.
 
-In: method, target, headers and body exactly as received, the known keys, `now`. Out: the ApiKey, or a SignatureError
-with OKX's code. Written from OKX's pages alone, so that a client's signing is checked by something else than itself.
+In: method, target, headers and body exactly as received, the known keys, `now`. Out: the ApiKey, or an ApiError
+with OKX's code. Written from OKX's pages alone, so that it checks a client's signing independently.
 Sources: OKX V5 docs, "REST Authentication", "Error code / API class".
 """
 
@@ -13,6 +13,7 @@ import hmac
 import re
 from collections.abc import Mapping
 
+from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import DAY, HOUR, MINUTE, SECOND
 from okex_ws.simulator.market.calendar import days_to
 from okex_ws.simulator.rules import ApiKey
@@ -42,13 +43,9 @@ MESSAGES: dict[str, str] = {
 }
 
 
-class SignatureError(Exception):
-    """Why a request was not let in: OKX's code; HTTP status 401."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.message = MESSAGES[code]
+def refused(code: str) -> ApiError:
+    """Return the error with OKX's message for this code; its HTTP status is 401."""
+    return ApiError(code, MESSAGES[code])
 
 
 def check(
@@ -62,37 +59,37 @@ def check(
     window_s: float,
     demo: bool,
 ) -> ApiKey:
-    """The key that signed this request. headers: names in lower case. demo: the environment this exchange plays.
+    """Return the key that signed a request. headers: names in lower case. demo: True if the exchange plays demo trading.
 
     A key, the header x-simulated-trading and the environment must agree (50101).
     """
     given = {name: headers.get(name, "") for name, _ in _HEADERS}
     for name, code in _HEADERS:
         if not given[name]:
-            raise SignatureError(code)
+            raise refused(code)
     sent = instant(given["ok-access-timestamp"])
     if sent is None:
-        raise SignatureError("50112")
+        raise refused("50112")
     if abs(sent - now) > window_s * SECOND:
-        raise SignatureError("50102")
+        raise refused("50102")
     if _KEY.fullmatch(given["ok-access-key"]) is None:
-        raise SignatureError("50111")
+        raise refused("50111")
     key = keys.get(given["ok-access-key"])
     if key is None:
-        raise SignatureError("50119")
+        raise refused("50119")
     if key.demo != demo or (headers.get("x-simulated-trading", "0") == "1") != demo:
-        raise SignatureError("50101")
+        raise refused("50101")
     if given["ok-access-passphrase"] != key.passphrase:
-        raise SignatureError("50105")
+        raise refused("50105")
     text = f"{given['ok-access-timestamp']}{method}{target}".encode("latin-1") + body
     digest = hmac.new(key.secret.encode(), text, hashlib.sha256).digest()
     if not hmac.compare_digest(base64.b64encode(digest), given["ok-access-sign"].encode("utf-8", "replace")):
-        raise SignatureError("50113")
+        raise refused("50113")
     return key
 
 
 def instant(text: str) -> int | None:
-    """ns UTC of "2026-11-22T10:00:00.000Z", None if it is none."""
+    """Return ns UTC of "2026-11-22T10:00:00.000Z", None for any other text."""
     found = _ISO.fullmatch(text)
     if found is None:
         return None
