@@ -9,3 +9,10 @@ def venue() -> Iterator[Simulator]:
     """One exchange for everything that does not disturb it. Its connect limit is OKX's: 3 a second."""
     with Simulator("--seed", "7") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[Simulator]:
+    """An exchange with ten times the usual order flow."""
+    with Simulator("--seed", "11", "--rate", "10") as running:
+        yield running

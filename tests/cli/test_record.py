@@ -8,73 +8,16 @@ import json
 import re
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from tests.support.shell import PATIENCE_S, Simulator, here, run, started
+from tests.support.record_command import CHANNELS, Recording
+from tests.support.shell import PATIENCE_S, Simulator, here, run
 from tests.support.store_rows import START
 
 from okex_ws.events import Unrecoverable
 from okex_ws.store import TableWriter, prepare
-
-CHANNELS = ["-c", "trades", "-c", "books", "-c", "tickers"]
-
-
-@pytest.fixture(scope="module")
-def busy() -> Iterator[Simulator]:
-    with Simulator("--seed", "11", "--rate", "10") as running:
-        yield running
-
-
-class Recording:
-    """`okex-ws record` at work: `wait_for` a log line, then end it."""
-
-    def __init__(self, folder: Path, venue: Simulator, *more: str) -> None:
-        where = ["--to", str(folder), "--log-json", "--status-every", "200ms", *venue.where, *more]
-        self.process = started("record", "BTC-USDT", "ETH-USDT", *CHANNELS, *where)
-        self.said: list[dict[str, Any]] = []
-        self._watchdog = threading.Timer(PATIENCE_S, self.process.kill)
-        self._watchdog.start()
-
-    def __enter__(self) -> Recording:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._watchdog.cancel()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-    def wait_for(self, fragment: str) -> dict[str, Any]:
-        """The next log line that holds this."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            try:
-                self.said.append(json.loads(line))
-            except ValueError:
-                raise AssertionError(line) from None
-            if fragment in line:
-                return self.said[-1]
-        raise AssertionError(f"{fragment!r} was never said; last: {self.said[-3:]}")
-
-    def wait_for_rows(self) -> dict[str, Any]:
-        """The first status after some rows are acknowledged."""
-        while not (status := self.wait_for('"Status"')["status"])["rows"]:
-            pass
-        heard = status["last"]
-        while status["acknowledged"] < heard:
-            status = self.wait_for('"Status"')["status"]
-        return status
-
-    def end(self, number: int) -> tuple[int, str]:
-        """Send a signal; returns exit code and what was said last."""
-        self.process.send_signal(number)
-        _, err = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, err
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.test_record import Recording, busy
+from tests.support.record_command import Recording
 from tests.support.shell import CLEAN, COMMAND, Result, Simulator, ended, here, launched, run
-
-__all__ = ["busy"]  # the fixture
 
 NOWHERE = ["--url", "ws://127.0.0.1:1", "--rest-url", "http://127.0.0.1:1"]
 

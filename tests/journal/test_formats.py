@@ -20,11 +20,8 @@ from okex_ws.journal import (
     StorageFailedError,
     UnknownFormatError,
     recorders,
-    safe_name,
-    segment_name,
-    segment_number,
 )
-from okex_ws.journal.format import IS_HEADER, BlockHeader
+from okex_ws.journal.format import IS_HEADER, BlockHeader, safe_name, segment_name, segment_number
 
 
 def compress(content: bytes) -> bytes:

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 import pytest
 import zstandard
-from tests.recorder.test_replay import START, messages
 from tests.support.looped import looped
 from tests.support.recording import Until, market, recording
 from tests.support.shell import run
+from tests.support.trade_frames import START, messages
 
 from okex_ws import checkpoints, store
 from okex_ws.checkpoints import CheckpointError, Standing

@@ -15,10 +15,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.recorder.test_replay import messages
 from tests.support.looped import looped
 from tests.support.paths import ROOT
 from tests.support.recording import INSTRUMENTS, Until, market, recording, texts
+from tests.support.trade_frames import messages
 from tests.support.waiting import attended
 
 import okex_ws

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.support.paths import CORPORA
 from tests.support.shell import CLEAN
+from tests.support.trade_frames import START, messages
 
 from okex_ws import store
 from okex_ws.dialects import dialect
@@ -24,18 +25,7 @@ from okex_ws.store.verify import HOLE
 
 CORPUS = CORPORA / "cryptofeed-2021-07-okex-v5.jsonl"
 MESSAGES = int(os.environ.get("OKEX_WS_REPLAY_MESSAGES", "1000000"))
-START = 1_790_000_000_000_000_000
 MEGABYTE = 1 << 20
-
-
-def messages(count: int, first: int = 1) -> Iterator[tuple[int, bytes]]:
-    """(receive ns, frame) of trades, a millisecond apart."""
-    for number in range(first, first + count):
-        ts = START + number * 1_000_000
-        row = b'{"instId":"BTC-USDT","tradeId":"%d","px":"60000.%d","sz":"0.01","side":"buy","ts":"%d","count":"1"}' % (
-            number, number % 10, ts // 1_000_000,
-        )  # fmt: skip
-        yield ts, b'{"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[' + row + b"]}"
 
 
 def journal(folder: Path, count: int, name: str = "r") -> Path:

@@ -17,20 +17,17 @@ from okex_ws.client.client import Client
 from okex_ws.market.account import Account
 
 
+@options.with_location
 def account(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with every field of OKX.")] = False,
-    profile: options.Profile = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
 ) -> int:
     """Show an account: balances, positions, number of open orders, the time of these values, and whether they are LIVE.
 
     Example: okex-ws account --demo
     """
-    place = options.account(profile, site, demo, url, rest_url, ca_file)
+    place = location.account()
     return asyncio.run(_show(place, as_json))
 
 

@@ -20,6 +20,7 @@ from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import MOST_IN_BATCH, CancelOrder
 
 
+@options.with_location
 def cancel(
     instrument: Annotated[str, typer.Argument(metavar="INSTRUMENT", help="E.g. BTC-USDT.")],
     order_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The order with this OKX id.")] = None,
@@ -28,12 +29,8 @@ def cancel(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every open order of the instrument.")] = False,
     audit: options.Audit = None,
-    profile: options.Profile = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
 ) -> int:
     """Cancel an open order, or all of an instrument, without confirmation. Exit codes as `okex-ws order`.
 
@@ -42,7 +39,7 @@ def cancel(
     check_name(instrument)
     if sum((order_id is not None, client_order_id is not None, everything)) != 1:
         raise BadInputError("give one of --id ID, --client-id ID or --all")
-    place = options.account(profile, site, demo, url, rest_url, ca_file)
+    place = location.account()
     if everything:
         return asyncio.run(_cancel_all(place, instrument, audit))
     return asyncio.run(

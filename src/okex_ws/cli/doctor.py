@@ -33,6 +33,7 @@ _LOGIN_WINDOW_MS = 30_000
 _TOO_OFTEN = "50011"
 
 
+@options.with_location
 def doctor(
     instruments: Annotated[
         list[str] | None, typer.Argument(metavar="INSTRUMENT", help="Instruments to subscribe to. Default: BTC-USDT.")
@@ -44,12 +45,8 @@ def doctor(
     for_s: Annotated[
         float, typer.Option("--for", parser=options.duration, metavar="TIME", help="How long to listen.", show_default="3s")
     ] = 3.0,
-    profile: options.Profile = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
 ) -> int:
     """Check the connection to an exchange: URL, port, DNS, TCP, TLS, WebSocket, clock, status, a few seconds of data; and your
     API key.
@@ -59,14 +56,14 @@ def doctor(
 
     Example: okex-ws doctor --site eea
     """
-    place = options.target(site, demo, url, rest_url, ca_file)
+    place = location.target()
     other = named_in(place.site.websocket)
     if other not in (None, "v5"):
         there = f"--dialect {other} --url {place.site.websocket}"
         raise BadInputError(f"doctor speaks V5, not {other}; try: okex-ws stream BTC-USDT {there}")
     key: AccountKey | CredentialsError
     try:
-        account = options.account(profile, site, demo, url, rest_url, ca_file)
+        account = location.account()
         place, key = options.Target(account.site, account.ca_file), account.key
     except CredentialsError as error:
         key = error

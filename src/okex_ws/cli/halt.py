@@ -25,18 +25,15 @@ ROUNDS = 5
 PAUSE_S = 0.5
 
 
+@options.with_location
 def halt(
     resume: Annotated[bool, typer.Option("--resume", help="Resume trading: remove the halt file, send nothing.")] = False,
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="The reason, shown with refused orders.")
     ] = "okex-ws halt",
     file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The halt file that trading programs watch.")] = HALT_FILE,
-    profile: options.Profile = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
 ) -> int:
     """Stop trading: no program on this machine that watches the file sends a new order, and all open orders are canceled.
 
@@ -57,7 +54,7 @@ def halt(
     except OSError as error:
         problem = f"{path}: {os.strerror(error.errno or 0).lower()}; stop trading programs by hand"
     try:
-        code = asyncio.run(_cancel_everything(options.account(profile, site, demo, url, rest_url, ca_file)))
+        code = asyncio.run(_cancel_everything(location.account()))
     except CredentialsError as error:
         raise RunFailedError(f"{f'{problem}; ' if problem else ''}open orders were not canceled: {error}") from None
     if problem:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.util
+import inspect
 import re
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
@@ -122,21 +124,92 @@ class Target(NamedTuple):
     ca_file: str | None
 
 
-def target(name: str | None, demo: bool, url: str | None, rest_url: str | None, ca_file: str | None) -> Target:
-    """Return the site of the shared options. Raises BadInputError or EndpointError."""
-    if ca_file is not None:
+class AccountOptions(NamedTuple):
+    """Account of a command: its site, the certificate authorities to trust there, its key."""
+
+    site: Site
+    ca_file: str | None
+    key: AccountKey
+
+
+class Location(NamedTuple):
+    """The shared options of a command that connects, as typed by the user."""
+
+    profile: Profile = None
+    site: SiteName = None
+    demo: Demo = False
+    url: Url = None
+    rest_url: RestUrl = None
+    ca_file: CaFile = None
+
+    def target(self) -> Target:
+        """Return the site of these options. Raises BadInputError or EndpointError."""
+        if self.ca_file is not None:
+            try:
+                ssl.create_default_context().load_verify_locations(self.ca_file)
+            except OSError as error:  # includes ssl.SSLError
+                reason = "not a PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
+                raise BadInputError(f"--ca-file {self.ca_file}: {reason}; give the PEM file of a certificate authority") from None
+        if self.url is None:
+            if self.rest_url is not None:
+                raise BadInputError("--rest-url goes with --url; with --site, REST is known")
+            return Target(Site.okx(self.site or "global", demo=self.demo), self.ca_file)
+        if self.site is not None:
+            raise BadInputError("--site and --url exclude each other; omit one")
+        return Target(Site.at(self.url, rest_url=self.rest_url, demo=self.demo), self.ca_file)
+
+    def account(self) -> AccountOptions:
+        """Return the account of these options and the environment or a profile; a key is sent only to its own site.
+
+        Raises CredentialsError, BadInputError or EndpointError.
+        """
+        if self.url is not None:
+            self.target()  # errors of the command line are reported first
+        key = credentials(self.profile, site=self.site, demo=self.demo or None)
+        place = self._replace(demo=key.site.demo).target()
+        return AccountOptions(place.site if self.url is not None else key.site, place.ca_file, key)
+
+    def target_for(self, items: Iterable[Subscription], dialect: Dialect = V5) -> tuple[Target, AccountKey | None]:
+        """Return the site for these subscriptions, and the key if any of them needs a login: then the key's own site counts."""
+        place = self.target()
+        guarded = next((item for item in items if dialect.needs_login(item)), None)
+        if guarded is None:
+            return place, None
         try:
-            ssl.create_default_context().load_verify_locations(ca_file)
-        except OSError as error:  # includes ssl.SSLError
-            reason = "not a PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
-            raise BadInputError(f"--ca-file {ca_file}: {reason}; give the PEM file of a certificate authority") from None
-    if url is None:
-        if rest_url is not None:
-            raise BadInputError("--rest-url goes with --url; with --site, REST is known")
-        return Target(Site.okx(name or "global", demo=demo), ca_file)
-    if name is not None:
-        raise BadInputError("--site and --url exclude each other; omit one")
-    return Target(Site.at(url, rest_url=rest_url, demo=demo), ca_file)
+            found = self.account()
+        except CredentialsError as error:
+            raise BadInputError(f"{guarded.channel} needs a login; {error}") from None
+        return Target(found.site, found.ca_file), found.key
+
+
+def with_location(command: Callable[..., int], *, without: str = "") -> Callable[..., int]:
+    """Return the command with its parameter `location` replaced by the fields of Location, as Typer needs them."""
+    kinds = get_type_hints(Location, include_extras=True)
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.annotation is Location:
+            parameters += [
+                inspect.Parameter(name, parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
+                for name, default in Location._field_defaults.items()
+                if name != without
+            ]
+        else:
+            parameters.append(parameter)
+
+    @functools.wraps(command)
+    def expanded(**values: Any) -> int:
+        location = Location(**{name: values.pop(name) for name in Location._fields if name in values})
+        return command(**values, location=location)
+
+    expanded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return expanded
+
+
+def with_public_location(command: Callable[..., int]) -> Callable[..., int]:
+    """Return the command with the options of `with_location`, but no profile: it needs no key."""
+    return with_location(command, without="profile")
 
 
 def spoken(name: str | None, url: str | None) -> Dialect:
@@ -192,50 +265,6 @@ def _wanted_of(
         of = ", ".join(sorted(idle))
         raise BadInputError(f"no channel uses {of}, since {channels[0]} names its instrument itself; omit it")
     return list(items)
-
-
-class AccountOptions(NamedTuple):
-    """Account of a command: its site, the certificate authorities to trust there, its key."""
-
-    site: Site
-    ca_file: str | None
-    key: AccountKey
-
-
-def account(
-    profile: str | None, name: str | None, demo: bool, url: str | None, rest_url: str | None, ca_file: str | None
-) -> AccountOptions:
-    """Return the account of the shared options and the environment or a profile; a key is sent only to its own site.
-
-    Raises CredentialsError, BadInputError or EndpointError.
-    """
-    if url is not None:
-        target(name, demo, url, rest_url, ca_file)  # errors of the command line are reported first
-    key = credentials(profile, site=name, demo=demo or None)
-    place = target(name, key.site.demo, url, rest_url, ca_file)
-    return AccountOptions(place.site if url is not None else key.site, place.ca_file, key)
-
-
-def target_for(
-    items: Iterable[Subscription],
-    name: str | None,
-    demo: bool,
-    url: str | None,
-    rest_url: str | None,
-    ca_file: str | None,
-    dialect: Dialect = V5,
-    profile: str | None = None,
-) -> tuple[Target, AccountKey | None]:
-    """Return the site for these subscriptions, and the key if any of them needs a login: then the key's own site counts."""
-    place = target(name, demo, url, rest_url, ca_file)
-    guarded = next((item for item in items if dialect.needs_login(item)), None)
-    if guarded is None:
-        return place, None
-    try:
-        found = account(profile, name, demo, url, rest_url, ca_file)
-    except CredentialsError as error:
-        raise BadInputError(f"{guarded.channel} needs a login; {error}") from None
-    return Target(found.site, found.ca_file), found.key
 
 
 def _pairs(keys: Iterable[str]) -> dict[str, str]:

@@ -44,6 +44,7 @@ SEEN_WITHIN_S = {"limit": 0.5, "post_only": 0.5}
 _MODES = ("cash", "cross", "isolated")
 
 
+@options.with_location
 def order(
     side: Annotated[str, typer.Argument(metavar="SIDE", help="buy or sell.")],
     instrument: Annotated[str, typer.Argument(metavar="INSTRUMENT", help="E.g. BTC-USDT or BTC-USDT-SWAP.")],
@@ -77,12 +78,8 @@ def order(
     ] = "5",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Send to a live site without confirmation.")] = False,
     audit: options.Audit = None,
-    profile: options.Profile = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
 ) -> int:
     """Send one order, and print its outcome with its ids and state.
 
@@ -111,7 +108,7 @@ def order(
     distance = exact(price_distance, "--price-distance")
     if distance <= 0:
         raise BadInputError(f"--price-distance {price_distance}: write percent of the last price, above zero")
-    place = options.account(profile, site, demo, url, rest_url, ca_file)
+    place = location.account()
     asks = not yes and not place.site.demo and not place.site.is_local
     if asks and not sys.stdin.isatty():
         raise BadInputError(f"this would go to {account_place(place)}: add --yes, or run it in a terminal to confirm")

@@ -24,6 +24,7 @@ from okex_ws.wire.frames import decode_rows
 KINDS = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
 
 
+@options.with_location
 def orders(
     instrument: Annotated[str | None, typer.Argument(metavar="INSTRUMENT", help="Only of this one.")] = None,
     history: Annotated[
@@ -33,12 +34,8 @@ def orders(
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    profile: options.Profile = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
 ) -> int:
     """List an account's open orders, the latest first.
 
@@ -46,7 +43,7 @@ def orders(
     """
     if instrument is not None:
         check_name(instrument)
-    place = options.account(profile, site, demo, url, rest_url, ca_file)
+    place = location.account()
     found = asyncio.run(_read(place, instrument, history))
     if as_json:
         for order in found:

@@ -20,6 +20,7 @@ from okex_ws.client.client import Client
 from okex_ws.events import Disconnected, Event, StatusEvent, Trade
 
 
+@options.with_public_location
 def price(
     instruments: Annotated[list[str], typer.Argument(metavar="INSTRUMENT", help="Instruments, e.g. BTC-USDT.")],
     every_s: Annotated[
@@ -28,19 +29,16 @@ def price(
     ] = 3.0,
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after N prints.")] = None,
     for_s: options.ForTime = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
     dialect: options.DialectName = None,
 ) -> int:
     """Print price and local time every few seconds, and a summary at the end.
 
     Example: okex-ws price BTC-USDT --every 3s
     """
-    place = options.target(site, demo, url, rest_url, ca_file)
-    spoken = options.spoken(dialect, url)
+    place = location.target()
+    spoken = options.spoken(dialect, location.url)
     items = options.wanted(["trades", "tickers"], instruments, dialect=spoken)
     client = Client(site=place.site, ca_file=place.ca_file, keep_books=False, dialect=spoken.name)
 

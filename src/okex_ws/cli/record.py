@@ -32,6 +32,7 @@ _SINK_NAMES = (".jsonl", ".csv")
 _NO_FOLDER_NAMES = (".parquet", ".json", ".db", ".sqlite", ".sqlite3", ".gz", ".zst")
 
 
+@options.with_location
 def record(
     instruments: options.Instruments = None,
     channels: options.Channels = None,
@@ -78,12 +79,8 @@ def record(
         ),
     ] = None,
     for_s: options.ForTime = None,
-    profile: options.Profile = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
     dialect: options.DialectName = None,
 ) -> int:
     """Record a stream into a data folder: raw journal, tables, and a ledger of gaps; and forward it to other sinks.
@@ -100,12 +97,12 @@ def record(
     if since is not None and since > time.time_ns():
         raise BadInputError("--since lies in the future: give a past time, or omit it")
     folder, sinks = targets(to or [])
-    options.target(site, demo, url, rest_url, ca_file)
-    spoken = options.spoken(dialect, url)
+    location.target()
+    spoken = options.spoken(dialect, location.url)
     if since is not None and not spoken.has_rest:
         raise BadInputError(f"--since fetches over REST, which {spoken.name} does not have; omit it")
     items = options.wanted(channels or ["trades"], instruments or [], keys or [], spoken)
-    place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken, profile)
+    place, key = location.target_for(items, spoken)
     connection = {"site": place.site, "ca_file": place.ca_file, "credentials": key, "dialect": spoken.name}
     recording = {"sinks": sinks, "fetches_back": not no_backfill and spoken.has_rest, "since": since, "flush_within_s": flush_s}
     metrics = (metrics_host, metrics_port) if metrics_port is not None else None

@@ -19,6 +19,7 @@ from okex_ws.events import Event, StatusEvent
 from okex_ws.wire.channels import Subscription
 
 
+@options.with_location
 def stream(
     instruments: options.Instruments = None,
     channels: options.Channels = None,
@@ -27,22 +28,18 @@ def stream(
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after N data events.")] = None,
     for_s: options.ForTime = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 after a gap or a stale channel.")] = False,
-    profile: options.Profile = None,
-    site: options.SiteName = None,
-    demo: options.Demo = False,
-    url: options.Url = None,
-    rest_url: options.RestUrl = None,
-    ca_file: options.CaFile = None,
+    *,
+    location: options.Location,
     dialect: options.DialectName = None,
 ) -> int:
     """Print events as they arrive, one line each: data on stdout, status events and a summary on stderr.
 
     Example: okex-ws stream BTC-USDT ETH-USDT -c trades -c books --for 10s
     """
-    options.target(site, demo, url, rest_url, ca_file)
-    spoken = options.spoken(dialect, url)
+    location.target()
+    spoken = options.spoken(dialect, location.url)
     items = options.wanted(channels or ["trades"], instruments or [], keys or [], spoken)
-    place, key = options.target_for(items, site, demo, url, rest_url, ca_file, spoken, profile)
+    place, key = location.target_for(items, spoken)
     client = Client(site=place.site, ca_file=place.ca_file, credentials=key, keep_books=True, dialect=spoken.name)
     return asyncio.run(_stream(client, items, as_json, for_s, count, strict))
 

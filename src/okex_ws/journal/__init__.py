@@ -2,7 +2,7 @@
 Has no clock, loop or socket; waits for the disk only in `flush` and in the reader. May import: none of our packages.
 """
 
-from okex_ws.journal.captures import captured, dialects_of
+from okex_ws.journal.captures import dialects_of
 from okex_ws.journal.errors import (
     ForeignFileError,
     JournalError,
@@ -11,21 +11,18 @@ from okex_ws.journal.errors import (
     RecordTooLongError,
     StorageFailedError,
     UnknownFormatError,
-    naming,
 )
-from okex_ws.journal.format import FORMAT, SegmentHeader, safe_name, segment_name, segment_number
 from okex_ws.journal.lock import FolderLock
 from okex_ws.journal.problems import Problem
 from okex_ws.journal.reader import JournalReader, read_header
 from okex_ws.journal.records import INCOMING, Record
-from okex_ws.journal.recovery import RecoveredTail, recover
+from okex_ws.journal.recovery import recover
 from okex_ws.journal.segment import Batch
 from okex_ws.journal.segment_files import recorders
 from okex_ws.journal.storage import OsStorage, Storage
 from okex_ws.journal.writer import JournalWriter
 
 __all__ = [
-    "FORMAT",
     "INCOMING",
     "Batch",
     "FolderLock",
@@ -39,18 +36,11 @@ __all__ = [
     "Problem",
     "Record",
     "RecordTooLongError",
-    "RecoveredTail",
-    "SegmentHeader",
     "Storage",
     "StorageFailedError",
     "UnknownFormatError",
-    "captured",
     "dialects_of",
-    "naming",
     "read_header",
     "recorders",
     "recover",
-    "safe_name",
-    "segment_name",
-    "segment_number",
 ]

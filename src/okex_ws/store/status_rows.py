@@ -19,53 +19,21 @@ GAPS = "gaps.jsonl"
 CONNECTIONS = "connections.jsonl"
 
 _GAP_CLASSES = ("Gap", "Recovered", "Unrecoverable")
-_WHERE = [("recorder", pa.string()), ("n", pa.int64()), ("i", pa.int64()), ("event", pa.string()), ("ts_recv", pa.int64())]
 
-GAP_SCHEMA = pa.schema(
-    [
-        *_WHERE,
-        ("line", pa.string()),
-        ("channel", pa.string()),
-        ("instrument", pa.string()),
-        ("cause", pa.string()),
-        ("first_id", pa.int64()),
-        ("last_id", pa.int64()),
-        ("last_sequence", pa.int64()),
-        ("next_sequence", pa.int64()),
-        ("since", pa.int64()),
-        ("until", pa.int64()),
-        ("count", pa.int64()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-    ]
+
+def _schema(columns: str) -> Any:
+    """Return the schema of columns by name: texts, and int64 where marked with #."""
+    return pa.schema([(name.rstrip("#"), pa.int64() if name.endswith("#") else pa.string()) for name in columns.split()])
+
+
+_PLACE = "recorder n# i# event ts_recv#"
+GAP_SCHEMA = _schema(
+    f"{_PLACE} line channel instrument cause first_id# last_id# last_sequence# next_sequence# since# until# count# reason detail"
 )
-CONNECTION_SCHEMA = pa.schema(
-    [
-        *_WHERE,
-        ("line", pa.string()),
-        ("connection", pa.int64()),
-        ("channel", pa.string()),
-        ("key", pa.string()),
-        ("code", pa.string()),
-        ("reason", pa.string()),
-        ("cause", pa.string()),
-        ("since", pa.int64()),
-        ("last_sequence", pa.int64()),
-        ("next_sequence", pa.int64()),
-        ("detail", pa.string()),
-    ]
+CONNECTION_SCHEMA = _schema(
+    f"{_PLACE} line connection# channel key code reason cause since# last_sequence# next_sequence# detail"
 )
-SEGMENT_SCHEMA = pa.schema(
-    [
-        ("recorder", pa.string()),
-        ("first", pa.int64()),
-        ("through", pa.int64()),
-        ("ts", pa.int64()),
-        ("files", pa.int64()),
-        ("rows", pa.int64()),
-        ("bytes", pa.int64()),
-    ]
-)
+SEGMENT_SCHEMA = _schema("recorder first# through# ts# files# rows# bytes#")
 
 
 def ledger_of(kind: type[Event]) -> str:
