@@ -29,7 +29,7 @@ from okex_ws.market.sizing import SizeError
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.risk.cancel_all_after import CancelAllAfter
 from okex_ws.protocol.risk.limits import Limits
-from okex_ws.simulator.engine.engine import NewOrder
+from okex_ws.simulator.engine.orders import NewOrder
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.server import Server

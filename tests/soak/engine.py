@@ -17,17 +17,10 @@ from typing import Any
 from tests.soak.queues import Fills, Queues
 from tests.support.staged_market import COIN, INSTRUMENTS, INVERSE, LINEAR, SPOT, START, StagedMarket
 
-from okex_ws.simulator.engine.engine import (
-    BalanceChanged,
-    Engine,
-    EngineRules,
-    Execution,
-    Fees,
-    NewOrder,
-    Order,
-    OrderChanged,
-    PositionChanged,
-)
+from okex_ws.simulator.engine.accounts import Fees, PositionChanged
+from okex_ws.simulator.engine.engine import Engine
+from okex_ws.simulator.engine.orders import BalanceChanged, Execution, NewOrder, Order, OrderChanged
+from okex_ws.simulator.engine.validation import EngineRules
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import HOUR, MILLISECOND
 

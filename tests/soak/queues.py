@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from okex_ws.simulator.engine.engine import NewOrder, Order
+from okex_ws.simulator.engine.orders import NewOrder, Order
 
 ZERO = Decimal(0)
 LOT = Decimal("0.01")

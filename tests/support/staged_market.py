@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from okex_ws.simulator.engine.engine import Engine, NewOrder
+from okex_ws.simulator.engine.engine import Engine
+from okex_ws.simulator.engine.orders import NewOrder
 from okex_ws.simulator.market.base import HOUR, SECOND, Publication, stamp
 from okex_ws.simulator.market.reference import instrument_row, type_of
 

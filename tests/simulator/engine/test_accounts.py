@@ -18,8 +18,8 @@ from tests.support.staged_market import (
     staged,
 )
 
-from okex_ws.simulator.engine.accounts import AccountPosition
-from okex_ws.simulator.engine.engine import Engine, Fees, PositionChanged
+from okex_ws.simulator.engine.accounts import AccountPosition, Fees, PositionChanged
+from okex_ws.simulator.engine.engine import Engine
 from okex_ws.simulator.engine.terms import read_terms
 from okex_ws.simulator.errors import ApiError
 

@@ -9,14 +9,10 @@ from typing import Any
 import pytest
 from tests.support.staged_market import INVERSE, LINEAR, SPOT, START, limit, market_order, staged
 
-from okex_ws.simulator.engine.engine import (
-    BalanceChanged,
-    Engine,
-    EngineRules,
-    NewOrder,
-    OrderChanged,
-    PositionChanged,
-)
+from okex_ws.simulator.engine.accounts import PositionChanged
+from okex_ws.simulator.engine.engine import Engine
+from okex_ws.simulator.engine.orders import BalanceChanged, NewOrder, OrderChanged
+from okex_ws.simulator.engine.validation import EngineRules
 from okex_ws.simulator.errors import ApiError
 
 

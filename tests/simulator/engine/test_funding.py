@@ -6,7 +6,9 @@ from decimal import Decimal
 
 from tests.support.staged_market import INVERSE, LINEAR, SPOT, START, limit, staged
 
-from okex_ws.simulator.engine.engine import BalanceChanged, Engine, Fees, PositionChanged
+from okex_ws.simulator.engine.accounts import Fees, PositionChanged
+from okex_ws.simulator.engine.engine import Engine
+from okex_ws.simulator.engine.orders import BalanceChanged
 from okex_ws.simulator.market.base import HOUR
 
 D = Decimal

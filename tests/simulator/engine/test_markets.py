@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from tests.support.paths import CORPORA, ROOT
 
-from okex_ws.simulator.engine.engine import Engine, NewOrder
+from okex_ws.simulator.engine.engine import Engine
+from okex_ws.simulator.engine.orders import NewOrder
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import SECOND, Market
 from okex_ws.simulator.market.captures import CaptureMarket

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 from tests.support.staged_market import SPOT, START, StagedMarket, limit, market_order, staged
 
-from okex_ws.simulator.engine.engine import Engine, Execution, OrderChanged
+from okex_ws.simulator.engine.engine import Engine
+from okex_ws.simulator.engine.orders import Execution, OrderChanged
 
 
 def fills(engine: Engine) -> list[tuple[str, str, str, str]]:

@@ -197,6 +197,16 @@ class TradingAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineTrade:
+    """One trade of the engine, of which each side is posted to an account."""
+
+    trade_id: int
+    price: Decimal
+    size: Decimal
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
     """Effect of a trade on one side: fee (negative: charged) and its currency, profit, the position."""
 
@@ -254,18 +264,16 @@ class AccountBooks:
         self,
         account: TradingAccount,
         terms: InstrumentTerms,
+        trade: EngineTrade,
         *,
         is_buy: bool,
-        price: Decimal,
-        size: Decimal,
-        maker: bool,
+        is_maker: bool,
         side: str,
         leverage: Decimal,
-        trade_id: int,
-        now: int,
     ) -> Leg:
-        """Post one side of a trade; the caller posts the other side with the same price and size."""
-        rate = account.fees.rate(spot=terms.is_spot, maker=maker)
+        """Post one side of a trade; the caller posts the other side."""
+        price, size, now = trade.price, trade.size, trade.at
+        rate = account.fees.rate(spot=terms.is_spot, maker=is_maker)
         value = terms.value(price, size)
         if terms.is_spot:
             account.pay(terms.base, size if is_buy else -size, now)
@@ -275,7 +283,7 @@ class AccountBooks:
             return Leg(fee, currency, ZERO, None)
         position = self.position(account, terms, side, leverage, now)
         profit = position.trade(terms, is_buy=is_buy, size=size, value=value, now=now)
-        position.trade_id = trade_id
+        position.trade_id = trade.trade_id
         if profit:
             account.pay(terms.settle, profit, now)
             self.clearing.pay(terms.settle, -profit, now)

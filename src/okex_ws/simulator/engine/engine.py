@@ -19,7 +19,6 @@ from okex_ws.simulator.engine.accounts import (
     NET,
     NET_MODE,
     SHORT,
-    AccountBalance,
     AccountPosition,
     Fees,
     Leg,
@@ -27,7 +26,7 @@ from okex_ws.simulator.engine.accounts import (
     TradingAccount,
 )
 from okex_ws.simulator.engine.funding import Funding
-from okex_ws.simulator.engine.lifecycle import EngineRules, Happening, OrderLifecycle
+from okex_ws.simulator.engine.lifecycle import OrderLifecycle
 from okex_ws.simulator.engine.orders import (
     AMENDED_BY_USER,
     CANCELED_BY_USER,
@@ -41,25 +40,12 @@ from okex_ws.simulator.engine.orders import (
 from okex_ws.simulator.engine.placement import OrderPlacement
 from okex_ws.simulator.engine.prices import Prices
 from okex_ws.simulator.engine.terms import InstrumentTerms
+from okex_ws.simulator.engine.validation import EngineRules
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import Market
 
-__all__ = [
-    "DEFAULT_FUNDS",
-    "AccountBalance",
-    "AccountPosition",
-    "BalanceChanged",
-    "Engine",
-    "EngineRules",
-    "Execution",
-    "Fees",
-    "Happening",
-    "NewOrder",
-    "Order",
-    "OrderChanged",
-    "PositionChanged",
-    "TradingAccount",
-]
+Happening = OrderChanged | BalanceChanged | PositionChanged
+"""Change that `Engine.take` returns."""
 
 DEFAULT_FUNDS: Mapping[str, Decimal] = {
     "USDT": Decimal(100_000),

@@ -6,10 +6,9 @@ counterparty (AccountBooks).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from okex_ws.simulator.engine.accounts import NET, AccountBooks, Leg, PositionChanged, TradingAccount
+from okex_ws.simulator.engine.accounts import NET, AccountBooks, EngineTrade, Leg, PositionChanged, TradingAccount
 from okex_ws.simulator.engine.margin import Margins
 from okex_ws.simulator.engine.matching import TradingBook
 from okex_ws.simulator.engine.orders import (
@@ -30,29 +29,13 @@ from okex_ws.simulator.engine.orders import (
 )
 from okex_ws.simulator.engine.prices import Prices
 from okex_ws.simulator.engine.terms import AVERAGE, InstrumentTerms
-from okex_ws.simulator.engine.validation import IMMEDIATE, UNPRICED
+from okex_ws.simulator.engine.validation import IMMEDIATE, UNPRICED, EngineRules
 from okex_ws.simulator.market.base import Market
 from okex_ws.simulator.seeded_random import SeededRandom
 
 FIRST_TRADE_ID = 8_000_000_000_000_000
 """Trades among and with clients are counted from here: public prints count from far below, and 2**53 lies above."""
 _FIRST_ORDER_ID = 680_000_000_000_000_000
-
-Happening = OrderChanged | BalanceChanged | PositionChanged
-
-
-@dataclass(frozen=True, slots=True)
-class EngineRules:
-    """Figures of the engine (OKX V5 docs, "Place order": 4000 pending orders per account, 500 per instrument, 1000 matches
-    per taker). leverage: the first leverage of an instrument. remembered: finished orders, and executions, kept per
-    account.
-    """
-
-    pending_per_account: int = 4000
-    pending_per_instrument: int = 500
-    makers_per_taker: int = 1000
-    leverage: Decimal = Decimal(3)
-    remembered: int = 100_000
 
 
 class OrderLifecycle:
@@ -63,7 +46,7 @@ class OrderLifecycle:
         self.prices = prices
         self.rules = rules
         self.margins = Margins(prices, rules.leverage)
-        self.happenings: list[Happening] = []
+        self.happenings: list[OrderChanged | BalanceChanged | PositionChanged] = []
         self._trading_books: dict[str, TradingBook] = {}
         self._market = market
         self._trade_id = FIRST_TRADE_ID
@@ -202,25 +185,14 @@ class OrderLifecycle:
         self, terms: InstrumentTerms, price: Decimal, size: Decimal, taker: Order | None, maker: Order | None, now: int
     ) -> None:
         """Execute one trade between a taker and a maker; None is the market."""
-        self._trade_id += 1
+        trade = self._new_trade(price, size, now)
         first, second = taker or maker, maker if taker else None
         assert first is not None
-        self._side(terms, first, price, size, now, is_maker=taker is None)
+        self._side(terms, first, trade, is_maker=taker is None)
         if second is not None:
-            self._side(terms, second, price, size, now, is_maker=True)
+            self._side(terms, second, trade, is_maker=True)
         else:
-            self.books.post(
-                self.books.outside,
-                terms,
-                is_buy=not first.is_buy,
-                price=price,
-                size=size,
-                maker=taker is not None,
-                side=NET,
-                leverage=self.rules.leverage,
-                trade_id=self._trade_id,
-                now=now,
-            )
+            self._post_outside(terms, trade, is_buy=not first.is_buy, is_maker=taker is not None)
         if not terms.is_spot:
             for order in (first, second):
                 if order is not None:
@@ -228,21 +200,20 @@ class OrderLifecycle:
                     if account.reducing.get(order.instrument):
                         self._limit_to_position(account, terms, order.position_side, now)
 
-    def _side(self, terms: InstrumentTerms, order: Order, price: Decimal, size: Decimal, now: int, *, is_maker: bool) -> None:
+    def _new_trade(self, price: Decimal, size: Decimal, now: int) -> EngineTrade:
+        self._trade_id += 1
+        return EngineTrade(self._trade_id, price, size, now)
+
+    def _post_outside(self, terms: InstrumentTerms, trade: EngineTrade, *, is_buy: bool, is_maker: bool) -> None:
+        """Post the market's side of a trade."""
+        outside, leverage = self.books.outside, self.rules.leverage
+        self.books.post(outside, terms, trade, is_buy=is_buy, is_maker=is_maker, side=NET, leverage=leverage)
+
+    def _side(self, terms: InstrumentTerms, order: Order, trade: EngineTrade, *, is_maker: bool) -> None:
         """Post one client's side of a trade and emit the changes."""
-        account = self.books.clients[order.uid]
-        leg = self.books.post(
-            account,
-            terms,
-            is_buy=order.is_buy,
-            price=price,
-            size=size,
-            maker=is_maker,
-            side=order.position_side or NET,
-            leverage=self.margins.leverage(account, terms, order.position_side),
-            trade_id=self._trade_id,
-            now=now,
-        )
+        account, price, size, now = self.books.clients[order.uid], trade.price, trade.size, trade.at
+        side, leverage = order.position_side or NET, self.margins.leverage(account, terms, order.position_side)
+        leg = self.books.post(account, terms, trade, is_buy=order.is_buy, is_maker=is_maker, side=side, leverage=leverage)
         order.filled += size
         order.left -= price * size if order.counts_quote else size
         order.turnover += size / price if terms.is_inverse else size * price
@@ -257,7 +228,7 @@ class OrderLifecycle:
         order.updated = now
         execution = Execution(
             order=order,
-            trade_id=self._trade_id,
+            trade_id=trade.trade_id,
             price=price,
             size=size,
             fee=leg.fee,
@@ -296,39 +267,17 @@ class OrderLifecycle:
         now: int,
     ) -> tuple[int, Leg]:
         """Post a trade with the market that was agreed elsewhere, in a net position. Returns its id and its effect."""
-        self._trade_id += 1
+        trade = self._new_trade(price, size, now)
         leverage = self.margins.leverage(account, terms, NET)
-        leg = self.books.post(
-            account,
-            terms,
-            is_buy=is_buy,
-            price=price,
-            size=size,
-            maker=is_maker,
-            side=NET,
-            leverage=leverage,
-            trade_id=self._trade_id,
-            now=now,
-        )
-        self.books.post(
-            self.books.outside,
-            terms,
-            is_buy=not is_buy,
-            price=price,
-            size=size,
-            maker=not is_maker,
-            side=NET,
-            leverage=self.rules.leverage,
-            trade_id=self._trade_id,
-            now=now,
-        )
+        leg = self.books.post(account, terms, trade, is_buy=is_buy, is_maker=is_maker, side=NET, leverage=leverage)
+        self._post_outside(terms, trade, is_buy=not is_buy, is_maker=not is_maker)
         if leg.position is not None:
             self.happenings.append(PositionChanged(account.uid, leg.position.copy(), "filled"))
         if not terms.is_spot and account.reducing.get(terms.instrument):
             self._limit_to_position(account, terms, NET, now)
         currencies = (terms.base, terms.quote) if terms.is_spot else (terms.settle,)
         self.happenings.append(BalanceChanged(account.uid, currencies, "filled"))
-        return self._trade_id, leg
+        return trade.trade_id, leg
 
     def _limit_to_position(self, account: TradingAccount, terms: InstrumentTerms, side: str, now: int) -> None:
         """Shrink orders that can only reduce to the size of the position; cancel them without one."""

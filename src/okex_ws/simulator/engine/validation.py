@@ -7,8 +7,8 @@ the messages are OKX's, shortened.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
 from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, NET, TradingAccount
 from okex_ws.simulator.engine.orders import ZERO, NewOrder
@@ -28,16 +28,18 @@ CLOSED: Mapping[str, tuple[str, str]] = {
 """States without trading, each with the code and message that refuse an order."""
 
 
-class InstrumentLimits(Protocol):
-    """Limits of the number of pending orders."""
+@dataclass(frozen=True, slots=True)
+class EngineRules:
+    """Figures of the engine (OKX V5 docs, "Place order": 4000 pending orders per account, 500 per instrument, 1000 matches
+    per taker). leverage: the first leverage of an instrument. remembered: finished orders, and executions, kept per
+    account.
+    """
 
-    @property
-    def pending_per_account(self) -> int:
-        """Pending orders of one account."""
-
-    @property
-    def pending_per_instrument(self) -> int:
-        """Pending orders of one account in one instrument."""
+    pending_per_account: int = 4000
+    pending_per_instrument: int = 500
+    makers_per_taker: int = 1000
+    leverage: Decimal = Decimal(3)
+    remembered: int = 100_000
 
 
 NO_SUCH_MODE = "Parameter tdMode error: this simulator trades cash on spot and cross on derivatives; it has no isolated margin"
@@ -141,12 +143,12 @@ def check_quote_amount(amount: Decimal, terms: InstrumentTerms) -> None:
         raise ApiError("51201", f"Value of per market order cannot exceed {terms.max_market_amount} {terms.quote}")
 
 
-def check_counts(account: TradingAccount, instrument: str, limits: InstrumentLimits) -> None:
+def check_counts(account: TradingAccount, instrument: str, rules: EngineRules) -> None:
     """Check that one more order may be pending."""
-    if len(account.open) >= limits.pending_per_account:
-        raise ApiError("51103", f"Pending orders reached the upper limit of {limits.pending_per_account}")
-    if account.counts.get(instrument, 0) >= limits.pending_per_instrument:
-        raise ApiError("51102", f"Pending orders of {instrument} reached the upper limit of {limits.pending_per_instrument}")
+    if len(account.open) >= rules.pending_per_account:
+        raise ApiError("51103", f"Pending orders reached the upper limit of {rules.pending_per_account}")
+    if account.counts.get(instrument, 0) >= rules.pending_per_instrument:
+        raise ApiError("51102", f"Pending orders of {instrument} reached the upper limit of {rules.pending_per_instrument}")
 
 
 def check_client_order_id(account: TradingAccount, client_order_id: str) -> None:
