@@ -14,7 +14,7 @@ from okex_ws.events import BookSnapshot, Disconnected, Trade
 from okex_ws.market import Books, Instruments, Latest
 from okex_ws.protocol.risk.context import RiskContext
 from okex_ws.wire.channels import subscription
-from okex_ws.wire.frames import book_image
+from okex_ws.wire.frames import book_snapshot
 from okex_ws.wire.orders import AmendOrder, PlaceOrder
 
 D = Decimal
@@ -27,7 +27,7 @@ def place(size: str = "1", price: str | None = "60000", side: str = "buy", **mor
 
 def image(bids: list[list[str]], asks: list[list[str]], channel: str = "books5") -> BookSnapshot:
     row = {"bids": bids, "asks": asks, "ts": "1790000000000", "seqId": 1, "instId": "BTC-USDT"}
-    made = book_image([row], subscription(channel, "BTC-USDT"))
+    made = book_snapshot([row], subscription(channel, "BTC-USDT"))
     assert made is not None
     return made
 

@@ -22,7 +22,7 @@ from okex_ws.events import AccountUpdate, BookSnapshot, Instrument, OrderUpdate,
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.codes import CodePolicy, lookup
-from okex_ws.wire.frames import book_image, decode_rows
+from okex_ws.wire.frames import book_snapshot, decode_rows
 from okex_ws.wire.sign import Credentials, rest_sign
 
 if TYPE_CHECKING:
@@ -142,12 +142,12 @@ class Rest:
         return decode_rows(rows, Instrument, "instruments")
 
     async def book_rows(self, instrument: str, depth: int = 400) -> list[Any]:
-        """A book image with its sequence as OKX's rows, for `wire.frames.book_image` (`market/books`)."""
+        """A book image with its sequence as OKX's rows, for `wire.frames.book_snapshot` (`market/books`)."""
         return await self.get("market/books", instId=instrument, sz=depth)
 
     async def book(self, instrument: str, depth: int = 400) -> BookSnapshot | None:
         """A book image with its sequence, None when there is none; ts_recv is not set (`market/books`)."""
-        return book_image(await self.book_rows(instrument, depth), subscription("books", instId=instrument))
+        return book_snapshot(await self.book_rows(instrument, depth), subscription("books", instId=instrument))
 
     async def system_status(self) -> list[dict[str, Any]]:
         """Announced and running maintenance (`system/status`)."""

@@ -55,7 +55,7 @@ from okex_ws.protocol.plan import Plan, Shard
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.session import Timing
 from okex_ws.wire.channels import Subscription, from_arg
-from okex_ws.wire.frames import book_image
+from okex_ws.wire.frames import book_snapshot
 from okex_ws.wire.sign import Credentials
 
 NOBODY = Credentials("replay", "replay", "replay")
@@ -290,7 +290,7 @@ class ClientCore:
                 return line.resync(from_arg(arg), now, cause)
             case BookFetched(arg=arg, rows=rows):
                 subscription = from_arg(arg)
-                return line.book_fetched(subscription, book_image(rows, subscription, now), now)
+                return line.book_fetched(subscription, book_snapshot(rows, subscription, now), now)
             case ClockMeasured(server_ms=server_ms, asked=asked):
                 return line.clock_measured(server_ms, asked, now)
             case Subscribe(args=args):

@@ -1,4 +1,4 @@
-"""In: events. Out: what we know: books, the latest values, reference data, our own account.
+"""In: events. Out: books, latest values, reference data, the own account.
 May import: wire, events.
 """
 

@@ -1,7 +1,7 @@
-"""OrderBook: one instrument's book, in clear Python. The reference a compiled twin has to equal.
+"""Order book of one instrument. It is the reference for a compiled version.
 
-Levels keep OKX's texts. A price's place is its double, which is exact up to 15 digits, and two texts that share one are compared
-as decimals: prices are never rounded into each other. Source: docs-v5 "Order book channel".
+Levels keep OKX's texts. The key of a price is its double, which is exact up to 15 digits; two texts with the same double are
+compared as decimals, so that two prices never become one by rounding. Source: docs-v5 "Order book channel".
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from okex_ws.events.books import level_of
 
 CHECKSUM_LEVELS = 25
 DIGITS = 15
-"""Prices of at most so many characters do not share their doubles."""
+"""Longest text of a price whose double is unique, characters."""
 
 
 class BookState(enum.Enum):
-    """Whether a book can be trusted: EMPTY before its first image, STALE after a gap until the next."""
+    """Quality of a book: EMPTY before its first snapshot, STALE from a gap to the next one, else LIVE."""
 
     EMPTY = "empty"
     LIVE = "live"
@@ -41,20 +41,20 @@ Rows = Sequence[tuple[str, ...]]
 class _BookSide:
     """One side of a book: levels by price, and the prices in ascending order.
 
-    A full image is kept as it came until a change or a deeper look asks for more: most images are of one level.
+    A snapshot stays unparsed until an update or a deeper read needs it: most snapshots have one level.
     """
 
-    __slots__ = ("image", "is_bid", "is_fine", "levels", "order")
+    __slots__ = ("is_bid", "is_fine", "levels", "order", "snapshot")
 
     def __init__(self, *, is_bid: bool) -> None:
         self.is_bid = is_bid
         self.levels: dict[float, tuple[str, ...]] = {}
         self.order: list[float] = []
-        self.image: Rows | None = None
+        self.snapshot: Rows | None = None
         self.is_fine = False  # a price had more digits than a double holds
 
     def replace(self, rows: Rows) -> None:
-        self.image = rows
+        self.snapshot = rows
         if len(rows) == 1:
             row = rows[0]
             if isfinite(float(row[0])) and 0 < float(row[1]) < inf and row[-1].isdecimal():
@@ -62,8 +62,8 @@ class _BookSide:
         self.index()
 
     def index(self) -> None:
-        """Take the image apart."""
-        rows, self.image = self.image, None
+        """Parse the snapshot."""
+        rows, self.snapshot = self.snapshot, None
         if rows is None:
             return
         self.is_fine = False
@@ -78,7 +78,7 @@ class _BookSide:
             self.change_one_by_one(rows)
 
     def change(self, changes: Iterable[tuple[float, float, tuple[str, ...]]]) -> None:
-        """Prices and sizes that `_read` found usual, and their rows."""
+        """Apply updates: prices and sizes from `_read`, and their rows."""
         levels, order = self.levels, self.order
         for price, size, row in changes:
             if size:
@@ -108,7 +108,7 @@ class _BookSide:
                 levels[price] = row
 
     def truncate(self, depth: int) -> None:
-        """Drop what lies beyond `depth` levels: OKX does not say when a level leaves its window."""
+        """Drop levels beyond `depth`: OKX does not report when a level leaves its window."""
         order = self.order
         excess = order[:-depth] if self.is_bid else order[depth:]
         for price in excess:
@@ -119,8 +119,8 @@ class _BookSide:
             del order[depth:]
 
     def best(self) -> tuple[str, ...] | None:
-        if self.image is not None:
-            return self.image[0]
+        if self.snapshot is not None:
+            return self.snapshot[0]
         if not self.order:
             return None
         return self.levels[self.order[-1 if self.is_bid else 0]]
@@ -132,7 +132,7 @@ class _BookSide:
 
 
 def _read(rows: Rows) -> tuple[list[float], list[float]] | None:
-    """Prices and sizes, all at once; None where one of them, or a count, has to be looked at by itself, as it may be no level."""
+    """Return prices and sizes, parsed together; None if a row may be no level and needs a check of its own."""
     prices, sizes, *_, counts = zip(*rows, strict=True)
     try:  # exact as float() is, several times faster, and no number is NaN or Infinity
         numbers = _numbers(f"[{','.join(prices)},{','.join(sizes)}]")
@@ -155,10 +155,10 @@ def _same_price(known: str, text: str) -> None:
 
 
 class OrderBook:
-    """A book of one instrument on one channel.
+    """Book of one instrument on one channel.
 
-    depth: levels kept a side; 0 keeps all. Prices are floats, sizes contracts (derivatives) or base currency (spot).
-    While the book is not LIVE it has no best price and no levels to give: a number that is not known is not served.
+    depth: levels kept on each side; 0 keeps all. Prices are floats, sizes contracts (derivatives) or base currency (spot).
+    While the book is not LIVE, its prices are None and its levels empty.
     """
 
     def __init__(self, instrument: str, channel: str = "books", depth: int = 400) -> None:
@@ -169,8 +169,8 @@ class OrderBook:
         self.updates = 0
         self.checksums_verified = 0
         self._last: BookEvent | None = None
-        self._was_crossed: bool | None = None  # before the next change; None right after an image
-        self._may_cross = False  # its image came crossed: an auction, or before the opening
+        self._was_crossed: bool | None = None  # before the next update; None right after a snapshot
+        self._may_cross = False  # its snapshot was crossed: an auction, or before the opening
         self._bids = _BookSide(is_bid=True)
         self._asks = _BookSide(is_bid=False)
 
@@ -182,16 +182,15 @@ class OrderBook:
     # -- writing ---------------------------------------------------------------------------------------------------------
 
     def apply(self, event: BookEvent) -> str | None:
-        """Take a snapshot or a change. Returns None, or what is wrong with the book now: "checksum", "crossed" or "levels".
+        """Apply a snapshot or an update. Returns None, or the error found: "checksum", "crossed" or "levels".
 
-        After "checksum" and "levels" the book is STALE. "crossed" is said when a change crosses a book that was not; an image
-        that comes crossed is the exchange's own word, and its book may cross again until the next image. A change without an
-        image before it is ignored.
+        After "checksum" and "levels" the book is STALE. "crossed" is returned when an update crosses a book that was not crossed.
+        A snapshot may be crossed, and its book then until the next snapshot. An update without a snapshot before it is ignored.
         """
         bids, asks = self._bids, self._asks
         try:
-            is_image = isinstance(event, BookSnapshot)
-            if is_image:
+            is_snapshot = isinstance(event, BookSnapshot)
+            if is_snapshot:
                 bids.replace(event.raw_bids)
                 asks.replace(event.raw_asks)
                 self.state = BookState.LIVE
@@ -218,7 +217,7 @@ class OrderBook:
                 self.state = BookState.STALE
                 return "checksum"
             self.checksums_verified += 1
-        if is_image:
+        if is_snapshot:
             self._was_crossed = None
             return None
         was_crossed, self._was_crossed = self._was_crossed, self.is_crossed
@@ -241,7 +240,7 @@ class OrderBook:
             asks.change(changes)
 
     def mark_stale(self) -> None:
-        """Distrust the book until its next image; an EMPTY one stays EMPTY."""
+        """Make a LIVE book STALE until its next snapshot."""
         if self.state is BookState.LIVE:
             self.state = BookState.STALE
 
@@ -253,76 +252,76 @@ class OrderBook:
 
     @property
     def sequence(self) -> int | None:
-        """`seqId` of the last event taken, None where there is none."""
+        """`seqId` of the last event applied, None if there is none."""
         return self._last.sequence if self._last is not None else None
 
     @property
     def ts_event(self) -> int:
-        """The exchange's time of the last event taken, ns; 0 before the first."""
+        """Exchange's time of the last event applied, ns; 0 before the first."""
         return self._last.ts_event if self._last is not None else 0
 
     @property
     def ts_recv(self) -> int:
-        """When the last event taken reached us, ns; 0 before the first."""
+        """Time of receipt of the last event applied, ns; 0 before the first."""
         return self._last.ts_recv if self._last is not None else 0
 
     @property
     def best_bid(self) -> Level | None:
-        """The highest bid; None when there is none or the book is not LIVE."""
+        """Highest bid; None if there is none or the book is not LIVE."""
         row = self._bids.best() if self.state is BookState.LIVE else None
         return level_of(row) if row is not None else None
 
     @property
     def best_ask(self) -> Level | None:
-        """The lowest ask; None when there is none or the book is not LIVE."""
+        """Lowest ask; None if there is none or the book is not LIVE."""
         row = self._asks.best() if self.state is BookState.LIVE else None
         return level_of(row) if row is not None else None
 
     @property
     def mid(self) -> float | None:
-        """Half-way between the best prices; None unless both are known."""
+        """Mean of the best prices; None unless both are known."""
         bid, ask = self.best_bid, self.best_ask
         return (bid.price + ask.price) / 2 if bid and ask else None
 
     @property
     def spread(self) -> float | None:
-        """Best ask less best bid; None unless both are known."""
+        """Best ask minus best bid; None unless both are known."""
         bid, ask = self.best_bid, self.best_ask
         return ask.price - bid.price if bid and ask else None
 
     @property
     def is_crossed(self) -> bool:
-        """True when the best bid is at or above the best ask, as before an instrument opens and in call auctions."""
+        """True if the best bid is at or above the best ask, as before an instrument opens and in call auctions."""
         bids, asks = self._bids, self._asks
-        if bids.order and asks.order and bids.image is asks.image is None:
+        if bids.order and asks.order and bids.snapshot is asks.snapshot is None:
             return bids.order[-1] >= asks.order[0]
         bid, ask = bids.best(), asks.best()
         return bid is not None and ask is not None and float(bid[0]) >= float(ask[0])
 
     def bids(self, count: int = 0) -> list[Level]:
-        """The best `count` bids (0: all), highest first; empty when the book is not LIVE."""
+        """Return the best `count` bids (0: all), highest first; none if the book is not LIVE."""
         return self._depth(self._bids, count)
 
     def asks(self, count: int = 0) -> list[Level]:
-        """The best `count` asks (0: all), lowest first; empty when the book is not LIVE."""
+        """Return the best `count` asks (0: all), lowest first; none if the book is not LIVE."""
         return self._depth(self._asks, count)
 
     def depth(self, count: int = 0) -> tuple[list[Level], list[Level]]:
-        """(bids, asks), best first, `count` levels a side (0: all)."""
+        """Return (bids, asks), best first, `count` levels on each side (0: all)."""
         return self.bids(count), self.asks(count)
 
     def checksum(self) -> int:
-        """OKX's CRC32 over the best 25 levels a side, as a signed int; 0 for an empty book.
+        """Return OKX's CRC32 over the best 25 levels of each side, as a signed int; 0 for an empty book.
 
-        Live on OKX until 2026-06, on OKX Japan and in recordings since. Built from the texts as received:
-        bid price, size, ask price, size, ... joined by colons; where one side ends, the other goes on alone.
+        Live on OKX until 2026-06, on OKX Japan and in recordings since. Its input are the texts as received: bid price, size, ask
+        price, size, ... joined by colons; after the end of the shorter side, those of the other alone.
         """
         return _crc32(self._bids.top(CHECKSUM_LEVELS), self._asks.top(CHECKSUM_LEVELS))
 
     def _depth(self, side: _BookSide, count: int) -> list[Level]:
         if self.state is not BookState.LIVE:
             return []
-        return [level_of(row) for row in side.top(count or max(len(side.order), len(side.image or ())))]
+        return [level_of(row) for row in side.top(count or max(len(side.order), len(side.snapshot or ())))]
 
 
 def _crc32(bids: Sequence[tuple[str, ...]], asks: Sequence[tuple[str, ...]]) -> int:

@@ -1,4 +1,4 @@
-"""Books: the order books of many instruments, kept from the one stream of events."""
+"""Order books of many instruments, built from the stream of events."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from okex_ws.events import BookEvent, Disconnected, Event, Gap, Refused, Stale, 
 from okex_ws.market.book import OrderBook
 
 DEPTHS = {"books5": 5, "bbo-tbt": 1, "books50-l2-tbt": 50, "sprd-books5": 5, "sprd-bbo-tbt": 1}
-"""Depth a side where it is not 400."""
+"""Levels on each side, of channels with another depth than 400."""
 
 
 def deepest(channels: Iterable[str]) -> str | None:
-    """The channel of most levels, None of none."""
+    """Return the channel with the most levels, None for no channels."""
     return max(channels, key=lambda name: DEPTHS.get(name, 400), default=None)
 
 
 class Books:
-    """Books by channel and instrument. Feed it every event, in order; a Gap makes its book STALE."""
+    """Books by channel and instrument. Apply every event, in order; a Gap makes its book STALE."""
 
     def __init__(self) -> None:
         self._books: dict[tuple[str, str], OrderBook] = {}
-        self._channels: dict[str, None] = {}  # those of any book
+        self._channels: dict[str, None] = {}  # of any book
 
     def __iter__(self) -> Iterator[OrderBook]:
         return iter(self._books.values())
@@ -30,9 +30,9 @@ class Books:
         return len(self._books)
 
     def get(self, instrument: str, channel: str | None = None) -> OrderBook:
-        """The book of an instrument; EMPTY until its first image. channel: None takes the deepest there is.
+        """Return the book of an instrument; EMPTY until its first snapshot. channel: None takes the deepest book that exists.
 
-        Asked for without a channel before there is any, it is a book of nothing, and not kept.
+        Without a channel and without a book, the result is an empty book that is not kept.
         """
         if channel is None:
             channel = deepest(book.channel for book in self.of(instrument))
@@ -45,11 +45,11 @@ class Books:
         return book
 
     def of(self, instrument: str) -> list[OrderBook]:
-        """The books there are of an instrument, one per channel."""
+        """Return the existing books of an instrument, one per channel."""
         return [book for channel in self._channels if (book := self._books.get((channel, instrument))) is not None]
 
     def apply(self, event: Event) -> str | None:
-        """Take any event. Returns what is wrong with the book it changed, then STALE and in need of a new image, else None."""
+        """Apply any event. Returns the error found in its book, which is then STALE and needs a new snapshot, else None."""
         if isinstance(event, BookEvent):
             book = self._books.get((event.channel, event.instrument))
             if book is None:
@@ -59,28 +59,28 @@ class Books:
                 book.mark_stale()
             return trouble
         if isinstance(event, StatusEvent):
-            self._hear(event)
+            self._apply_status(event)
         return None
 
     def forget(self, instrument: str, channel: str) -> None:
-        """Let a book go: its subscription has ended. Whoever still holds it finds it STALE."""
+        """Remove a book after the end of its subscription; it becomes STALE for those who hold it."""
         book = self._books.pop((channel, instrument), None)
         if book is not None:
             book.mark_stale()
 
-    def _hear(self, news: StatusEvent) -> None:
-        """What the line says of its books: a book nobody feeds any more is STALE."""
-        match news:
-            # A trade's gap has ids. After a resnapshot the image is the very next event: nobody can read in between.
+    def _apply_status(self, event: StatusEvent) -> None:
+        """Make books STALE that receive no data any more."""
+        match event:
+            # The gap of a trade has ids. After a resnapshot the next event is the snapshot, so no reader sees the book STALE.
             case Gap(first_id=None, channel=channel, instrument=key):
-                self._distrust(channel, key)
+                self._mark_stale(channel, key)
             case Stale(channel=channel, key=key) | Refused(channel=channel, key=key, will_retry=False):
-                self._distrust(channel, key)
+                self._mark_stale(channel, key)
             case Disconnected(channels=channels):
                 for channel, key in channels:
-                    self._distrust(channel, key)
+                    self._mark_stale(channel, key)
 
-    def _distrust(self, channel: str, key: str) -> None:
+    def _mark_stale(self, channel: str, key: str) -> None:
         book = self._books.get((channel, key))
         if book is not None:
             book.mark_stale()

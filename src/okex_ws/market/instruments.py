@@ -1,6 +1,6 @@
-"""Instruments: tick, lot, contract value and state of each; loaded over REST, patched by the `instruments` channel.
+"""Instruments: tick, lot, contract value and state of each; loaded over REST, updated by the `instruments` channel.
 
-Source: docs-v5 "Instruments channel": pushes are changes only, never the whole list, so nothing is ever removed by one.
+Source: docs-v5 "Instruments channel": pushes are changes only, never the whole list, so no push removes an instrument.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from okex_ws.events import Event, Instrument
 
 
 class UnknownInstrumentError(OkexError, KeyError):
-    """An instrument the catalogue does not hold; the text names the nearest."""
+    """An instrument that is not in the catalogue; the text has the most similar ids."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class Instruments:
-    """The catalogue by instrument id."""
+    """Catalogue of instruments by id."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, Instrument] = {}
@@ -35,7 +35,7 @@ class Instruments:
         return instrument in self._by_id
 
     def __getitem__(self, instrument: str) -> Instrument:
-        """Reference data of one instrument. Raises UnknownInstrumentError with the nearest ids."""
+        """Return reference data of one instrument. Raises UnknownInstrumentError with the most similar ids."""
         try:
             return self._by_id[instrument]
         except KeyError:
@@ -44,16 +44,16 @@ class Instruments:
             raise UnknownInstrumentError(f"no instrument is called {instrument!r}{hint}") from None
 
     def get(self, instrument: str) -> Instrument | None:
-        """Reference data of one instrument, None when it is not known."""
+        """Return reference data of one instrument, None if it is not known."""
         return self._by_id.get(instrument)
 
     def load(self, rows: Iterable[Instrument]) -> None:
-        """Add or replace."""
+        """Add or replace instruments."""
         for row in rows:
             self._by_id[row.instrument] = row
 
     def apply(self, event: Event) -> None:
-        """Take any event; only Instrument changes anything. Fields a push leaves empty keep their value."""
+        """Apply any event; only Instrument has an effect. Fields that a push leaves empty keep their value."""
         if isinstance(event, Instrument):
             known = self._by_id.get(event.instrument)
             self._by_id[event.instrument] = event if known is None else _patched(known, event)

@@ -1,15 +1,15 @@
-"""Latest: the last trade, ticker and candle of each instrument: the memory cache."""
+"""Last trade, ticker and candle of each instrument."""
 
 from __future__ import annotations
 
 from okex_ws.events import Candle, Event, Ticker, Trade
 
 OVERTAKEN_MS = 2_000
-"""What is older by up to this was overtaken on its way; what is older by more was sent by a clock that was set back."""
+"""An event older by up to this is late and ignored; one older by more comes from a clock that was set back, and counts."""
 
 
 class Latest:
-    """The newest of each kind by instrument. Feed it every event; what is older than what is known is left out."""
+    """Newest event of each kind by instrument. Apply every event; older events than the known one are ignored."""
 
     def __init__(self) -> None:
         self._trades: dict[str, Trade] = {}
@@ -17,7 +17,7 @@ class Latest:
         self._candles: dict[tuple[str, str], Candle] = {}
 
     def apply(self, event: Event) -> None:
-        """Take any event."""
+        """Apply any event."""
         kind = type(event)
         if kind is Trade:
             assert isinstance(event, Trade)
@@ -32,7 +32,7 @@ class Latest:
         elif isinstance(event, Candle):
             place = (event.channel, event.instrument)
             candle = self._candles.get(place)
-            # A closed candle may be corrected, but an opening push that comes late does not reopen it.
+            # A closed candle may be corrected, but a late push of the forming candle does not reopen it.
             if (
                 candle is None
                 or event.open_ms > candle.open_ms
@@ -41,19 +41,19 @@ class Latest:
                 self._candles[place] = event
 
     def trade(self, instrument: str) -> Trade | None:
-        """The last trade, None before the first."""
+        """Return the last trade, None before the first."""
         return self._trades.get(instrument)
 
     def ticker(self, instrument: str) -> Ticker | None:
-        """The last ticker, None before the first."""
+        """Return the last ticker, None before the first."""
         return self._tickers.get(instrument)
 
     def candle(self, instrument: str, channel: str = "candle1m") -> Candle | None:
-        """The newest candle of a channel, forming or closed; None before the first."""
+        """Return the newest candle of a channel, forming or closed; None before the first."""
         return self._candles.get((channel, instrument))
 
     def price(self, instrument: str) -> float | None:
-        """The last traded price by trade or, failing that, by ticker."""
+        """Return the last traded price, of the newer of trade and ticker; None if there is neither."""
         trade, ticker = self._trades.get(instrument), self._tickers.get(instrument)
         if trade is not None and (ticker is None or trade.ts_ms >= ticker.ts_ms):
             return trade.price

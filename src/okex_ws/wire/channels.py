@@ -30,13 +30,13 @@ class SubscriptionError(OkexError, ValueError):
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the table.
+    """One row of the channel table.
 
-    name: OKX's, `{bar}` standing for a candle length.
-    keys: required arg names, the first is the main one; `a|b` is one of two, `a=x` has one possible value.
+    name: OKX's, with `{bar}` for a candle length.
+    keys: required arg names, the main one first; `a|b` is one of two, `a=x` has one possible value.
     optional: further arg names. event: class of a row; update: class of a row whose `action` is "update".
     depth: levels of a book, 0 elsewhere.
-    silence_s: longest time without a push that is still normal; None: no such promise.
+    silence_s: longest normal time without a push; None if unknown.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_chained(self) -> bool:
-        """True for books that come as one snapshot and then changes, chained by seqId."""
+        """True for books that are sent as one snapshot and then updates, chained by seqId."""
         return self.update is not None
 
 
 class Subscription(msgspec.Struct, frozen=True, order=True):
-    """A channel plus its keys, as OKX's `arg`: what is asked for, acknowledged and pushed. Hashable.
+    """Channel plus keys: OKX's `arg` in requests, acks and pushes. Hashable.
 
     args: (name, value) pairs sorted by name, without the channel.
     """
@@ -72,7 +72,7 @@ class Subscription(msgspec.Struct, frozen=True, order=True):
 
     @property
     def key(self) -> str:
-        """The value of the main key: an instrument mostly, else a family, a type or ""."""
+        """Value of the main key: an instrument for most channels, else a family, a type or ""."""
         values = dict(self.args)
         for name in ("instId", "sprdId", "instFamily", "algoId", "instType", "ccy"):
             if name in values:
@@ -84,7 +84,7 @@ class Subscription(msgspec.Struct, frozen=True, order=True):
 
 
 def channel(name: str) -> Channel:
-    """The table's row for a literal channel name. Raises SubscriptionError with the nearest one."""
+    """Return the table's row for a literal channel name. Raises SubscriptionError with the most similar name."""
     row = find(name)
     if row is not None:
         return row
@@ -101,7 +101,7 @@ def channel(name: str) -> Channel:
 
 
 def find(name: str) -> Channel | None:
-    """The table's row for a literal channel name, None for one this version does not know."""
+    """Return the table's row for a literal channel name, None if unknown."""
     row = CHANNELS.get(name)
     if row is not None and not row.bars:
         return row
@@ -111,19 +111,19 @@ def find(name: str) -> Channel | None:
 
 
 def bar_of(name: str) -> str:
-    """The candle length in a literal channel name: "1m" of "mark-price-candle1m", "" where there is none."""
+    """Return the candle length in a literal channel name: "1m" of "mark-price-candle1m", "" if there is none."""
     return _split_bar(name)[1]
 
 
 def literal_names() -> list[str]:
-    """Every name that can be subscribed: templates written out for each bar."""
+    """Return every channel name: templates are expanded for each bar."""
     return [row.name.format(bar=bar) if row.bars else row.name for row in CHANNELS.values() for bar in (row.bars or ("",))]
 
 
 def subscription(name: str, key: str | None = None, **args: str) -> Subscription:
-    """A checked Subscription: channel, the value of its main key, and further keys by OKX's names.
+    """Return a checked Subscription: channel, the value of its main key, and further keys by OKX's names.
 
-    Raises SubscriptionError when the channel is unknown, or a key is missing, unknown or of impossible form.
+    Raises SubscriptionError if the channel is unknown, or a key is missing, unknown or of impossible form.
     """
     row = channel(name)
     given = {name: str(value) for name, value in args.items()}
@@ -134,7 +134,7 @@ def subscription(name: str, key: str | None = None, **args: str) -> Subscription
 
 
 def from_arg(arg: Mapping[str, object]) -> Subscription:
-    """The Subscription of an `arg` OKX sent back; its `uid` was not part of the question."""
+    """Return the Subscription of an `arg` from OKX, without the `uid` that OKX adds."""
     asked = {key: value for key, value in arg.items() if key not in ("channel", "uid") and value is not None}
     pairs = sorted((key, str(value)) for key, value in asked.items())
     return Subscription(str(arg.get("channel", "")), tuple(pairs))
@@ -156,7 +156,7 @@ def _main_key(row: Channel, value: str) -> str:
             return row.optional[0]
         raise SubscriptionError(f"{row.name} takes no key, got {value!r}; leave it out")
     if keys[0] == "instType" and value not in INSTRUMENT_TYPES:
-        # `estimated-price BTC-USD`, `orders BTC-USDT`: the type comes by name, this is the other key.
+        # `estimated-price BTC-USD`, `orders BTC-USDT`: the type is given by name, the value is the other key.
         others = keys[1:] or [key for key in ("instId", "instFamily") if key in row.optional and "-" in value]
         keys = others or keys
     names = keys[0].split("|")
@@ -205,7 +205,7 @@ _BOOK_SILENCE_S = 70.0
 
 
 def _book(name: str, depth: int, *, login: bool = False) -> Channel:
-    """A book that is one snapshot and then changes."""
+    """Book of one snapshot and then updates."""
     return Channel(
         name=name,
         endpoint=PUBLIC,
@@ -218,8 +218,8 @@ def _book(name: str, depth: int, *, login: bool = False) -> Channel:
     )
 
 
-def _image(name: str, depth: int) -> Channel:
-    """A book that is sent whole every time."""
+def _snapshots(name: str, depth: int) -> Channel:
+    """Book that is sent whole each time."""
     return Channel(
         name=name,
         endpoint=PUBLIC,
@@ -251,7 +251,7 @@ def _business(name: str, event: type[Event], *keys: str, bars: Iterable[str] = (
 
 
 def _own(name: str, event: type[Event], *keys: str, endpoint: str = BUSINESS) -> Channel:
-    """A channel that needs a login; a key that ends in `?` is optional."""
+    """Channel that needs a login; a key with `?` at its end is optional."""
     return Channel(
         name=name,
         endpoint=endpoint,
@@ -265,8 +265,8 @@ def _own(name: str, event: type[Event], *keys: str, endpoint: str = BUSINESS) ->
 CHANNELS: dict[str, Channel] = _table(
     [
         _book("books", 400),
-        _image("books5", 5),
-        _image("bbo-tbt", 1),
+        _snapshots("books5", 5),
+        _snapshots("bbo-tbt", 1),
         _book("books50-l2-tbt", 50, login=True),
         _book("books-l2-tbt", 400, login=True),
         _book("books-rpi", 400),

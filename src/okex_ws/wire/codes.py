@@ -1,4 +1,4 @@
-"""Codes: what OKX answers and closes with, what it means, what to change, and what a client does about it.
+"""Codes of OKX's answers and close frames: meaning, advice for the user, and policy of the client.
 
 Source: docs-v5 "Error Code" (WebSocket, REST), "Connection count limit", changelog up to 2026-10.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 
 class CodePolicy(enum.Enum):
-    """What a client does about a code."""
+    """Reaction of a client to a code."""
 
     NONE = "nothing failed"
     FATAL = "the same request is refused again until something is changed by hand"
@@ -23,13 +23,13 @@ class CodePolicy(enum.Enum):
     CLOCK = "compare the clock with OKX's, then sign and send it once more"
     FALLBACK = "use the channel that is open to everyone"
     SPREAD = "use another connection, or fewer channels"
-    RECONNECT = "connect anew and subscribe again"
-    LOOK_UP = "what is true now is not known: read the order's state before doing anything else"
-    IGNORE = "what was asked for is already so"
+    RECONNECT = "connect and subscribe again"
+    LOOK_UP = "the result is not known: read the order's state before doing anything else"
+    IGNORE = "the request was already fulfilled"
 
 
 class Code(msgspec.Struct, frozen=True):
-    """One code. advice: what to change, in plain words; "" where there is nothing to do."""
+    """One code. advice: what to change; "" if there is nothing to do."""
 
     code: str
     policy: CodePolicy
@@ -38,19 +38,19 @@ class Code(msgspec.Struct, frozen=True):
 
 
 def lookup(code: str) -> Code:
-    """What a code means. An unknown one is FATAL: what is not understood is not repeated."""
+    """Return the entry of a code. An unknown one is FATAL, because a request with an unknown result is not repeated."""
     known = CODES.get(code)
     return known or Code(code, CodePolicy.FATAL, "a code this version does not know", "read OKX's message")
 
 
 def lookup_close(code: int) -> Code:
-    """What the code of a close frame means. An unknown one asks to reconnect."""
+    """Return the entry of a close code. The policy of an unknown one is RECONNECT."""
     known = CLOSE_CODES.get(code)
     return known or Code(str(code), CodePolicy.RECONNECT, "an undocumented close code")
 
 
 def close_policy(code: int) -> CodePolicy:
-    """What to do about a closed connection.
+    """Return the policy for a closed connection.
 
     FATAL after 4001 and 4007 concerns logged-in connections alone: public data needs no key and reconnects.
     """
@@ -58,7 +58,7 @@ def close_policy(code: int) -> CodePolicy:
 
 
 def _table(*rows: tuple[str, CodePolicy, str, str]) -> dict[str, Code]:
-    """Rows of (codes, policy, meaning, advice); `51401-51402 51404` is a range and a single code."""
+    """Make a table of rows (codes, policy, meaning, advice); `51401-51402 51404` is a range and a single code."""
     table: dict[str, Code] = {}
     for words, policy, meaning, advice in rows:
         for word in words.split():
@@ -262,7 +262,7 @@ _ORDER = _table(
 """`sCode` of single orders."""
 
 CODES: dict[str, Code] = {**_SESSION, **_GENERAL, **_ORDER}
-"""Every documented code by its text."""
+"""All documented codes by their texts."""
 
 CLOSE_CODES: dict[int, Code] = {
     int(code): row
@@ -323,9 +323,9 @@ CANCEL_SOURCES: dict[str, str] = {
     "45": "its price was beyond the bounds of retail price improvement",
     "46": "it would have increased the delta",
 }
-"""`cancelSource` of an order: who or what ended it."""
+"""`cancelSource` of an order: the cause of its end."""
 
 
 def cancel_reason(source: str) -> str:
-    """Why an order was canceled, in words; an unknown source is told as it is, none as ""."""
+    """Return the reason of a cancel in words; an unknown source is quoted, no source is ""."""
     return CANCEL_SOURCES.get(source, f"for a reason of OKX's ({source})" if source else "")

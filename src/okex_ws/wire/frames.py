@@ -1,8 +1,8 @@
 """Frames: OKX's text → pushes, acks, errors, notices.
 
-Pushes of a known channel are decoded in one pass into their event class (`PushDecoder`); everything else goes through the
-envelope. Text that fits no class because OKX left a number empty ("") is read once more without what is empty, and what does
-not fit even then by hand.
+Pushes of a known channel are decoded in one pass into their event class (`PushDecoder`); all other frames go through the
+envelope. A push that does not fit its class because OKX left a number empty ("") is decoded again without its empty fields; if
+that fails, its rows are converted one by one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_FRAME = 16 * 1024 * 1024
 
 
 class FrameError(OkexError, ValueError):
-    """A frame that cannot be read; the text says why."""
+    """A frame that cannot be read; the text has the reason."""
 
 
 class PushFrame(msgspec.Struct):
@@ -45,7 +45,7 @@ class AckFrame(msgspec.Struct):
 
 
 class ErrorFrame(msgspec.Struct):
-    """`event: error`; carries no arg, only the id of the request it answers."""
+    """`event: error`; without arg, with the id of the request that it answers."""
 
     request_id: str
     code: str
@@ -76,7 +76,7 @@ class CountFrame(msgspec.Struct):
 
 
 class ReplyFrame(msgspec.Struct):
-    """The answer to an order request: `op` in place of `event`, one result per order; times in microseconds UTC."""
+    """Answer to an order request: `op` in place of `event`, one result per order; times in microseconds UTC."""
 
     request_id: str
     op: str
@@ -119,13 +119,13 @@ _results_decoder = msgspec.json.Decoder(tuple[OrderResult, ...], strict=False)
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _EMPTY = re.compile(rb',"\w+":""')
-"""A field that is empty, but for the first of an object. Within a text these bytes cannot stand: its quotes are escaped."""
+"""An empty field that is not the first of its object. These bytes cannot occur within a text, whose quotes are escaped."""
 
 
 class PushDecoder:
-    """Decodes the pushes of one subscription: the whole frame in, events out.
+    """Decodes the pushes of one subscription: whole frames in, events out.
 
-    The hot path of the project, and the seam where a compiled twin fits: bytes in, the same events out.
+    The hot path of the project. A compiled version must return the same events for the same bytes.
     """
 
     __slots__ = ("_channel", "_fast", "_fast_update", "_has_pages", "_key", "_names_rows", "channel", "subscription")
@@ -137,16 +137,16 @@ class PushDecoder:
         kind = self.channel.event if self.channel else GenericPush
         update = self.channel.update if self.channel else None
         by_hand = kind is GenericPush or hasattr(kind, "from_row")
-        # A change must never pass for an image: where there are both, an image has to say that it is one.
+        # An update must never be taken for a snapshot: in a channel with both, a snapshot needs its `action`.
         self._fast = None if by_hand else _rows_decoder(kind, update is not None)
         self._fast_update = _rows_decoder(update) if update else self._fast
-        # Book rows do not say which instrument they are of: their subscription does.
+        # Book rows do not contain their instrument: it is the subscription's key.
         self._names_rows = issubclass(kind, BookEvent)
-        # Of others the push itself says what they are part of: eventType, curPage, lastPage.
+        # Account pushes have eventType, curPage and lastPage beside their rows.
         self._has_pages = hasattr(kind, "event_type")
 
     def decode(self, data: bytes, is_update: bool, now: int = 0) -> list[Any]:
-        """The rows of a frame as events that reached us at `now`, ns. Raises FrameError."""
+        """Return the rows of a frame as events received at `now`, ns. Raises FrameError."""
         fast = self._fast_update if is_update else self._fast
         if fast is None:
             return self._tolerant(data, now)
@@ -175,7 +175,7 @@ class PushDecoder:
         return rows
 
     def _tolerant(self, data: bytes, now: int) -> list[Any]:
-        """By hand: empty texts and nulls count as absent, arrays and unknown channels become events."""
+        """Convert row by row: empty texts and nulls count as absent, arrays and unknown channels become events."""
         push = _parse(data)
         if not isinstance(push, dict) or not isinstance(push.get("data"), list):
             raise FrameError("a push without a list of data")
@@ -198,14 +198,14 @@ class PushDecoder:
 
     def _kind(self, row: Any, action: str) -> type[Any]:
         assert self.channel is not None
-        image, change = self.channel.event, self.channel.update
-        if change is None or action == "snapshot":
-            return image
+        snapshot, update = self.channel.event, self.channel.update
+        if update is None or action == "snapshot":
+            return snapshot
         if action == "update":
-            return change
-        # Without an action, as over REST, a change is known by what it follows.
+            return update
+        # Without an action, as over REST, an update has a previous sequence.
         follows = row.get("prevSeqId") if isinstance(row, dict) else None
-        return image if follows in (None, "", -1, "-1") else change
+        return snapshot if follows in (None, "", -1, "-1") else update
 
     def _row(self, kind: type[Any], row: Any) -> Any:
         if issubclass(kind, Candle):
@@ -222,9 +222,9 @@ class PushDecoder:
 
 
 @functools.cache
-def _rows_decoder(kind: type[Event], says_image: bool = False) -> Any:
+def _rows_decoder(kind: type[Event], needs_action: bool = False) -> Any:
     fields: list[Any] = [("data", list[kind])]  # type: ignore[valid-type]
-    if says_image:
+    if needs_action:
         fields.append(("action", Literal["snapshot"]))
     if hasattr(kind, "event_type"):
         fields += [("eventType", str, ""), ("curPage", int | None, None), ("lastPage", bool | None, None)]
@@ -248,7 +248,7 @@ def _without_empty(value: Any) -> Any:
 
 
 def decode(data: bytes, now: int = 0) -> Frame:
-    """Any frame, by its envelope, which reached us at `now`. Raises FrameError for what is not JSON, or contradicts itself."""
+    """Decode any frame, received at `now`, by its envelope. Raises FrameError for invalid JSON or contradicting fields."""
     if data == b"pong":
         return PongFrame()
     try:
@@ -300,7 +300,7 @@ def _us(text: str) -> int | None:
 
 
 def decode_rows(rows: list[Any], kind: type[E], channel_name: str) -> list[E]:
-    """Rows of a REST answer as the events of a channel, ts_recv not set. Raises FrameError."""
+    """Return the rows of a REST answer as events of a channel, ts_recv not set. Raises FrameError."""
     try:
         events = [msgspec.convert(_without_empty(row), kind, strict=False) for row in rows]
     except (msgspec.ValidationError, ValueError, TypeError, OverflowError) as error:
@@ -310,20 +310,20 @@ def decode_rows(rows: list[Any], kind: type[E], channel_name: str) -> list[E]:
     return events
 
 
-def book_image(rows: list[Any], item: Subscription, now: int = 0) -> BookSnapshot | None:
-    """The image in a REST `market/books` answer, as the snapshot of a subscription; None when there is none to be read."""
+def book_snapshot(rows: list[Any], item: Subscription, now: int = 0) -> BookSnapshot | None:
+    """Return the book in a REST `market/books` answer as the snapshot of a subscription; None if there is no valid one."""
     if not rows:
         return None
     frame = msgspec.json.encode({"arg": item.arg, "data": rows[:1]})
     try:
-        image: BookSnapshot = PushDecoder(item).decode(frame, False, now)[0]
+        snapshot: BookSnapshot = PushDecoder(item).decode(frame, False, now)[0]
     except FrameError:
         return None
-    return image
+    return snapshot
 
 
 def pushed(data: bytes) -> Subscription | None:
-    """Which subscription a frame is a push of, None if it is none."""
+    """Return the subscription of a push, None for any other frame."""
     try:
         frame = _envelope.decode(data)
     except _NO_JSON:

@@ -1,7 +1,7 @@
-"""Order requests: what is wanted of an order → OKX's words, over WebSocket and over REST.
+"""Order requests in OKX's words, over WebSocket and over REST.
 
-Over WebSocket an instrument goes by its number (instIdCode) and expTime stands at the root; over REST by its id, and expTime is a
-header. Numbers are written out plainly, never with an exponent.
+Over WebSocket an instrument is addressed by its number (instIdCode), and expTime is a field of the frame; over REST by its id,
+and expTime is a header. Numbers never have an exponent.
 Source: docs-v5 "Place order", "Place multiple orders", "Amend order", "Cancel order", "Mass cancel", "Spread trading"; changelog
 2026-03-26 and 2026-04-07 (instId is ignored over WebSocket).
 """
@@ -20,7 +20,7 @@ from okex_ws.errors import OkexError
 Kind = Literal["place", "amend", "cancel", "mass_cancel"]
 
 MOST_IN_BATCH = 20
-"""51111, 51501: more orders than this in one request are refused."""
+"""Largest number of orders in one request; OKX refuses more with 51111 or 51501."""
 REST_PATHS = {
     "order": "trade/order",
     "batch-orders": "trade/batch-orders",
@@ -34,7 +34,7 @@ REST_PATHS = {
     "sprd-cancel-order": "sprd/cancel-order",
     "sprd-mass-cancel": "sprd/mass-cancel",
 }
-"""WebSocket op → path of the same over REST, behind /api/v5/."""
+"""REST path, after /api/v5/, by WebSocket op."""
 
 TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
@@ -42,11 +42,11 @@ _encode = msgspec.json.encode
 
 
 class OrderError(OkexError, ValueError):
-    """An order that cannot be said at all; the text says what to change. Nothing was sent."""
+    """An order that cannot be expressed as a request; the text says what to change. Nothing was sent."""
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """instrument: its id, or a spread's when is_spread. client_order_id: ours, at most 32 letters and digits."""
+    """Common fields. instrument: its id, or a spread's if is_spread. client_order_id: ours, at most 32 letters and digits."""
 
     instrument: str
     client_order_id: str = ""
@@ -59,10 +59,10 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What closes an order again once it has filled: a take-profit, a stop-loss, or both, of which the first wins.
+    """Take-profit, stop-loss, or both, of which the first wins: it closes the position of an order after its fill.
 
-    …_trigger: the price that fires it; …_price: of the order it then becomes, None for a market order. trigger_by: which price is
-    watched, last, mark or index. Source: docs-v5 "POST / Place order", attachAlgoOrds; over WebSocket they are not documented.
+    …_trigger: the trigger price; …_price: of the order it then becomes, None for a market order. trigger_by: the price that is
+    compared, last, mark or index. Source: docs-v5 "POST / Place order", attachAlgoOrds; over WebSocket they are not documented.
     """
 
     take_profit_trigger: Decimal | None = None
@@ -89,7 +89,7 @@ class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def prices(self) -> list[Decimal]:
-        """All that are given."""
+        """All given prices."""
         given = (self.take_profit_trigger, self.take_profit_price, self.stop_loss_trigger, self.stop_loss_price)
         return [price for price in given if price is not None]
 
@@ -106,12 +106,12 @@ class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="place", tag_field="kind"):
-    """A new order. size: base currency on spot, contracts on derivatives; quote currency on a spot market order whose
+    """New order. size: base currency on spot, contracts on derivatives; quote currency on a spot market order whose
     target_currency is quote_ccy.
 
     order_type: limit, market, post_only, fok, ioc, optimal_limit_ioc, and those OKX adds; trade_mode: cash, cross, isolated,
-    spot_isolated; position_side: long or short in hedge mode; self_trade: cancel_maker, cancel_taker, cancel_both. attached: what
-    closes it again, with which it goes over REST.
+    spot_isolated; position_side: long or short in hedge mode; self_trade: cancel_maker, cancel_taker, cancel_both. attached:
+    orders that close its position; with them it goes over REST.
     """
 
     side: str
@@ -155,7 +155,7 @@ class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="p
 
 
 class AmendOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="amend", tag_field="kind"):
-    """A change of an order. size: the new total, what is filled included; request_id: comes back with the push that tells."""
+    """Amendment of an order. size: the new total including fills; request_id: repeated in the push about the change."""
 
     size: Decimal | None = None
     price: Decimal | None = None
@@ -173,14 +173,14 @@ class AmendOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="a
 
 
 class CancelOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="cancel", tag_field="kind"):
-    """The end of an order."""
+    """Cancel of an order."""
 
     def words(self) -> dict[str, Any]:
         return _named(self)
 
 
 class MassCancel(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="mass_cancel", tag_field="kind"):
-    """The end of all market maker orders of an option family (instrument: that), or of all orders of a spread ("": of all)."""
+    """Cancel of all market maker orders of an option family (instrument), or of all orders of a spread (instrument; "": all)."""
 
     lock_ms: int = 0
 
@@ -195,19 +195,19 @@ OrderRequest = PlaceOrder | AmendOrder | CancelOrder | MassCancel
 
 
 def kind_of(order: OrderRequest) -> Kind:
-    """What is wanted, in one word."""
+    """Return the kind of a request."""
     return order.__struct_config__.tag  # type: ignore[return-value]  # the tags are the kinds
 
 
 def plain(number: Decimal) -> str:
-    """A number as OKX takes it: digits and a point, no exponent (1e-07 is refused with 51000). Raises OrderError for NaN."""
+    """Return a number in OKX's form: digits and a point, no exponent (1e-07 is refused with 51000). Raises OrderError for NaN."""
     if not number.is_finite():
         raise OrderError(f"{number} is no number an order can have")
     return format(number, "f")
 
 
 def op_of(orders: Sequence[OrderRequest]) -> str:
-    """The WebSocket op for these: orders of one kind, a single one or a batch. Raises OrderError."""
+    """Return the WebSocket op for orders of one kind, a single one or a batch. Raises OrderError."""
     if not orders:
         raise OrderError("an empty batch: give one order at least")
     kinds = {kind_of(order) for order in orders}
@@ -225,19 +225,19 @@ def op_of(orders: Sequence[OrderRequest]) -> str:
 
 
 def endpoint_of(orders: Sequence[OrderRequest]) -> str:
-    """The WebSocket endpoint that takes these."""
+    """Return the WebSocket endpoint for these orders."""
     return "business" if orders[0].is_spread else "private"
 
 
 def goes_by_rest(orders: Sequence[OrderRequest]) -> bool:
-    """Whether OKX documents these over REST alone."""
+    """Return True if OKX documents these orders over REST only."""
     return any(isinstance(order, PlaceOrder) and order.attached is not None for order in orders)
 
 
 def socket_request(
     request_id: str, op: str, orders: Sequence[OrderRequest], codes: Sequence[int | None], expires_ms: int | None
 ) -> bytes:
-    """One frame. codes: the instIdCode of each order's instrument; expires_ms: when OKX is to refuse it, ms UTC."""
+    """Return one frame. codes: the instIdCode of each order's instrument; expires_ms: OKX refuses it after that, ms UTC."""
     args = [_addressed(order, code) for order, code in zip(orders, codes, strict=True)]
     frame: dict[str, Any] = {"id": request_id, "op": op, "args": args}
     if expires_ms is not None and isinstance(orders[0], (PlaceOrder, AmendOrder)):
@@ -246,14 +246,14 @@ def socket_request(
 
 
 def rest_request(orders: Sequence[OrderRequest]) -> tuple[str, Any]:
-    """The path (behind /api/v5/) and the body of the same over REST, to be encoded; expTime is a header there."""
+    """Return the path (after /api/v5/) and the body of the same request over REST; expTime is a header there."""
     op = op_of(orders)
     args = [{**_by_id(order), **order.words()} for order in orders]
     return REST_PATHS[op], args if op.startswith("batch") else args[0]
 
 
 def lookup_query(order: PlaceOrder | AmendOrder | CancelOrder) -> tuple[str, dict[str, str]]:
-    """The path (behind /api/v5/) and query that read one order; by our id where there is one, as that is the one surely ours."""
+    """Return the path (after /api/v5/) and query that read one order, by our id if it has one: only that is certainly ours."""
     ours = {"clOrdId": order.client_order_id} if order.client_order_id else {"ordId": order.order_id}
     if order.is_spread:
         return "sprd/order", ours
@@ -277,7 +277,7 @@ def _by_id(order: OrderRequest) -> dict[str, Any]:
 
 
 def _named(order: AmendOrder | CancelOrder) -> dict[str, Any]:
-    """Which order: OKX lets its own id win where both are given, so only one is said."""
+    """Return one id of an order: of two, OKX would use its own."""
     if order.client_order_id:
         return {"clOrdId": order.client_order_id}
     if order.order_id:

@@ -1,4 +1,4 @@
-"""Requests: what we say to OKX, as bytes.
+"""Requests to OKX, as bytes.
 
 Source: docs-v5 "Subscribe", "Unsubscribe", "Login". Ids are 1 to 32 letters and digits; OKX echoes them on acks and errors.
 """
@@ -14,23 +14,23 @@ from okex_ws.wire.sign import Credentials, login_sign
 
 PING = b"ping"
 MAX_ARGS_BYTES = 64 * 1024
-"""OKX closes the connection (1009) when the args of a request are longer than this."""
+"""Limit of the args of a request; OKX closes the connection (1009) beyond it."""
 
 _encode = msgspec.json.encode
 
 
 def subscribe(request_id: str, subscriptions: Iterable[Subscription]) -> bytes:
-    """A subscribe frame. OKX acknowledges each arg by itself, under this one id."""
+    """Return a subscribe frame. OKX acknowledges each arg separately, with this id."""
     return _encode({"id": request_id, "op": "subscribe", "args": [item.arg for item in subscriptions]})
 
 
 def unsubscribe(request_id: str, subscriptions: Iterable[Subscription]) -> bytes:
-    """An unsubscribe frame."""
+    """Return an unsubscribe frame."""
     return _encode({"id": request_id, "op": "unsubscribe", "args": [item.arg for item in subscriptions]})
 
 
 class Sealed(bytes):
-    """A text with a key in it. A traceback that lists variables does not show it."""
+    """Bytes that contain a key; their repr, as in a traceback with variables, does not show it."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class Sealed(bytes):
 
 
 def login(credentials: Credentials, timestamp_s: int) -> Sealed:
-    """A login frame; timestamp_s: Unix seconds, valid for 30 s."""
+    """Return a login frame; timestamp_s: Unix seconds, valid for 30 s."""
     return Sealed(
         _encode(
             {
@@ -60,7 +60,7 @@ def login(credentials: Credentials, timestamp_s: int) -> Sealed:
 def batches(
     subscriptions: Sequence[Subscription], *, most: int = 50, most_bytes: int = MAX_ARGS_BYTES // 2
 ) -> Iterator[list[Subscription]]:
-    """Subscriptions in groups for one frame each: at most `most` args and `most_bytes` of text."""
+    """Divide subscriptions into groups for one frame each: at most `most` args and `most_bytes` of text."""
     group: list[Subscription] = []
     size = 0
     for item in subscriptions:

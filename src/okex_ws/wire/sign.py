@@ -1,4 +1,4 @@
-"""Signatures and the keys they are made with.
+"""API keys, and signatures made with them.
 
 Source: docs-v5 "Login" (WebSocket), "REST authentication".
 """
@@ -14,11 +14,11 @@ LOGIN_PATH = "/users/self/verify"
 
 
 class Credentials:
-    """An API key of one account, frozen: api_key, secret, passphrase.
+    """API key of one account, frozen: api_key, secret, passphrase.
 
-    Its text shows the first four characters of the key and no secret; it cannot be pickled.
-    Keys are made per site (global, eea, us) and per environment: a demo key does not open production.
-    Raises ValueError when a part is missing.
+    The repr shows the first four characters of the key and no secret; a key cannot be pickled.
+    A key belongs to one site (global, eea, us) and one environment: a demo key is not valid in production.
+    Raises ValueError if a part is missing.
     """
 
     __slots__ = ("api_key", "passphrase", "secret")
@@ -58,14 +58,14 @@ class Credentials:
 
 
 def login_sign(secret: str, timestamp_s: str) -> str:
-    """The `sign` of a WebSocket login; timestamp_s: Unix seconds as text, valid for 30 s."""
+    """Return the `sign` of a WebSocket login; timestamp_s: Unix seconds as text, valid for 30 s."""
     return _sign(secret, f"{timestamp_s}GET{LOGIN_PATH}")
 
 
 def rest_sign(secret: str, timestamp: str, method: str, path_with_query: str, body: str = "") -> str:
-    """The OK-ACCESS-SIGN header of a REST request.
+    """Return the OK-ACCESS-SIGN header of a REST request.
 
-    timestamp: that of OK-ACCESS-TIMESTAMP, e.g. `2026-11-22T10:00:00.000Z`; 50102 when it is 30 s off.
+    timestamp: that of OK-ACCESS-TIMESTAMP, e.g. `2026-11-22T10:00:00.000Z`; OKX answers 50102 if it is 30 s off.
     path_with_query, body: exactly as sent; method in capitals.
     """
     return _sign(secret, f"{timestamp}{method}{path_with_query}{body}")
