@@ -12,7 +12,8 @@ from tests.support.fixed_market import FixedMarket
 from tests.support.talk import Talker, book, exchange, seconds
 
 from okex_ws.simulator.exchange import Exchange
-from okex_ws.simulator.faults import BAD_DEFLATES, KINDS, Fault, Faults, nanoseconds
+from okex_ws.simulator.fault_kinds import BAD_DEFLATES, KINDS, nanoseconds
+from okex_ws.simulator.faults import Fault, Faults
 from okex_ws.simulator.legacy import deflate
 from okex_ws.simulator.outgoing import Abort, Close, Freeze, HttpReply, Text
 
@@ -66,7 +67,7 @@ def test_parse_reads_selectors_options_and_durations() -> None:
         ("drop chanel=books", "'channel'"),
         ("drop nth=many", "nth='many'"),
         ("drop probability=3", "between 0 and 1"),
-        ("abort path=/ws/v5/business", "paths are public, business, private, rest, v1, v3"),
+        ("abort path=/ws/v5/business", "write one of public, business, private, rest, v1, v3"),
         ("drop nth", "name=value"),
         ("", "empty fault"),
     ],

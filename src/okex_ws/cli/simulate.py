@@ -250,12 +250,13 @@ def require_simulator_extra() -> None:
 
 
 def _print_faults() -> None:
-    from okex_ws.simulator.faults import SELECTORS, Faults
+    from okex_ws.simulator.fault_kinds import SELECTORS
+    from okex_ws.simulator.faults import Faults
 
     kinds = Faults.kinds()
     width = max(map(len, kinds))
     for kind, text in kinds.items():
         print(f"{kind:<{width}}  {text}")
-    print(f"\nWhen it strikes: {' '.join(f'{name}=' for name in SELECTORS)}")
+    print(f"\nWhen it applies: {' '.join(f'{name}=' for name in SELECTORS)}")
     print("Times are from the start (10s, 250ms); nth and every count per connection; channel and instrument may contain *.")
     print("action= is snapshot or update of a book, the state of an order push, and order, amend or cancel of a request.")

@@ -16,7 +16,8 @@ from okex_ws.simulator.engine.orders import Order
 from okex_ws.simulator.engine.spreads import SpreadOrder
 from okex_ws.simulator.engine.trading import Trading
 from okex_ws.simulator.errors import ApiError
-from okex_ws.simulator.faults import KINDS, Fault
+from okex_ws.simulator.fault_kinds import KINDS
+from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.market.base import MILLISECOND
 from okex_ws.simulator.rate_limits import OrderLimits
 from okex_ws.simulator.rules import ApiKey
