@@ -1,6 +1,6 @@
-"""Dialect: what a Line, and whoever makes one, must know of the language spoken at the other end.
+"""Dialect: everything that a Line needs to know about the API version of the server.
 
-V5 is the one spoken here. Others are whole sibling Sessions: nothing in the V5 rooms knows them, they are handed in.
+V5 is defined here. Other dialects are whole sibling Sessions: the V5 rooms do not import them, they are passed in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from okex_ws.wire.sign import Credentials
 
 
 class AnyEnding(Protocol):
-    """Why a session wants its connection closed."""
+    """Reason of a session to close its connection."""
 
     @property
     def code(self) -> int: ...
@@ -48,7 +48,7 @@ class AnyChains(Protocol):
 
 
 class AnySession(Protocol):
-    """One connection's conversation: the four methods, and what a Line reads and passes on."""
+    """Session of one connection: the four methods, and the members that a Line uses."""
 
     to_send: list[bytes]
     fetches: list[Any]
@@ -80,13 +80,13 @@ class AnySession(Protocol):
     def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]: ...
     def send(self, request_id: str, op: str, data: bytes) -> None: ...
     def adopt(self, item: Subscription) -> None: ...
-    def book_fetched(self, subscription: Subscription, image: Any, now: int) -> list[Event]: ...
+    def book_fetched(self, subscription: Subscription, snapshot: Any, now: int) -> list[Event]: ...
     def clock_measured(self, succeeded: bool, now: int) -> list[Event]: ...
     def reset_timeouts(self, now: int) -> None: ...
 
 
 class MakeSession(Protocol):
-    """Begins the conversation of connection `number`."""
+    """Function that makes the session of connection `number`."""
 
     def __call__(
         self,
@@ -118,13 +118,13 @@ def _subscriptions_in(data: bytes) -> Sequence[Subscription]:
 
 
 class Dialect(NamedTuple):
-    """name: as journals call it. path: of its WebSocket, "" where that depends on the channel.
+    """Parts of a dialect. name: in journals. path: of its WebSocket, "" if it depends on the channel.
 
-    make_session, make_chains: its conversation, and the continuity a line keeps over several. subscription: a checked one, of
-    channel, key and further args; raises SubscriptionError. needs_login: whether a subscription does. heard: what a frame of a
-    recording is a push of. noted: how a journal keeps a binary frame, as (kind, text); frame_of: the frame again, of a text of
-    kind "deflated". endpoint_of: where a subscription is served; its line is named after it. has_rest: whether our REST speaks
-    it too.
+    make_session, make_chains: make a connection's session and a line's chains. subscription: makes a checked one of channel, key
+    and further args; raises SubscriptionError. needs_login: True if a subscription needs a login. subscriptions_in: subscriptions
+    that a recorded frame is a push of. noted: form of a binary frame in a journal, as (kind, text); frame_of: the frame again, of
+    a text of kind "deflated". endpoint_of: endpoint of a subscription; its line has the same name. has_rest: True if our REST
+    client serves the dialect.
     """
 
     name: str

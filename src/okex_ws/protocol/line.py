@@ -1,4 +1,4 @@
-"""Line: one unbroken wish for some subscriptions at one endpoint, over as many connections as it takes. Sans-IO.
+"""Line: subscriptions at one endpoint, kept alive over successive connections. Sans-IO.
 
 It decides when to dial, what a lost connection means, and how to change connections without a seam when OKX announces an upgrade
 (notice 64008). The caller opens and closes sockets as `actions` say and reports back.
@@ -21,14 +21,14 @@ from okex_ws.wire.channels import Subscription
 from okex_ws.wire.sign import Credentials
 
 HEALTHY_AFTER = 30 * SECOND
-"""How long a connection must deliver before back-off starts afresh: a bare connect proves nothing."""
+"""Time of delivery after which the back-off is reset: a successful connect alone proves nothing."""
 HANDOVER_WITHIN = 50 * SECOND
-"""OKX closes 60 s after the notice; what has not linked by then is taken over as it is."""
+"""Longest hand-over: OKX closes 60 s after the notice; chains that are not linked by then are taken over as they are."""
 LINGER = 2 * SECOND
-"""How long both connections are kept once the new one could do alone: for what is still on its way."""
+"""Time in which both connections are kept after the new one suffices, for rows still in flight."""
 
 KEY_IS_DEAD = (4001, 4007)
-"""Close codes after which trying again with the same API key is pointless: login failed, key deleted or changed."""
+"""Close codes that make another try with the same API key pointless: login failed, key deleted or changed."""
 
 
 class Dial(msgspec.Struct):
@@ -48,7 +48,7 @@ class HangUp(msgspec.Struct):
 
 
 class Failure(msgspec.Struct):
-    """Why a connection could not be opened. retry_after_s: what the server asked for; fatal: trying again is pointless."""
+    """Reason why a connection could not be opened. retry_after_s: requested by the server; fatal: another try is pointless."""
 
     reason: str
     retry_after_s: float = 0.0
@@ -56,7 +56,7 @@ class Failure(msgspec.Struct):
 
 
 class Line:
-    """Sessions in succession, or two at once during a handover.
+    """Sessions in succession, two of them during a hand-over.
 
     luck: random numbers in [0, 1), for jitter. connects: OKX's connect limit, shared by all lines of this IP address.
     dialect: what is spoken at the other end. server_clock: OKX's time, shared by all that signs. A login refused for good is not
@@ -107,7 +107,7 @@ class Line:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What another Line must be made of to say the same when told the same, as plain JSON; no secret."""
+        """Settings with which another Line gives the same events for the same inputs, as plain JSON without secrets."""
         return {
             "dialect": self.dialect.name,
             "url": self.url,
@@ -118,7 +118,7 @@ class Line:
             "args": [item.arg for item in self.subscriptions],
         }
 
-    # -- the owner's side ------------------------------------------------------------------------------------------------
+    # -- requests of the owner -------------------------------------------------------------------------------------------
 
     def start(self, now: int) -> None:
         """Dial as soon as the connect limit allows."""
@@ -128,31 +128,31 @@ class Line:
             self._dial(now)
 
     def stop(self, now: int) -> list[Event]:
-        """Hang up for good."""
+        """Close all connections and open none any more."""
         self._stopped = True
         self._dial_at = self._dialling = None
         events: list[Event] = []
         for number in list(self.sessions):
             self.actions.append(HangUp(number, 1000, "", self.name))
             events += self.closed(number, 1000, "closed by us", now)
-        # Nothing late can come any more: what is missing now is lost.
+        # Nothing can arrive late any more: everything missing now is lost.
         return [*events, *(verdict for chain in self.chains.all() for verdict in chain.conclude(now))]
 
     def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
-        """Want these, on this connection and its successors."""
+        """Subscribe on this connection and its successors."""
         items = list(subscriptions)
         self.subscriptions.update(dict.fromkeys(items))
         for session in self.sessions.values():
-            session.subscribe(items, now)  # what runs already is left alone, what was refused is asked again
+            session.subscribe(items, now)  # running subscriptions stay, refused ones are requested again
 
     def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
-        """Want these no more."""
+        """Unsubscribe on this connection and its successors."""
         gone = [item for item in subscriptions if self.subscriptions.pop(item, item) is None]
         for session in self.sessions.values():
             session.unsubscribe(gone, now)
 
     def hand_over(self, subscription: Subscription, to: Line, now: int) -> None:
-        """Another line takes a subscription over, and its continuity: what is missed in between is told there."""
+        """Move a subscription to another line, with its chain, which reports the gap between the two."""
         chain = self.chains.release(subscription)
         self.unsubscribe([subscription], now)
         if chain is not None:
@@ -160,12 +160,12 @@ class Line:
         to.subscribe([subscription], now)
 
     def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
-        """Distrust a subscription and ask for it anew, see Session.resync."""
+        """Invalidate a subscription and renew it, see Session.resync."""
         session = self.sessions.get(self._primary or 0)
         return session.resync(subscription, now, cause) if session else []
 
     def trading_session(self) -> AnySession | None:
-        """The connection an order request may go by now; the newer one once the old is about to be closed."""
+        """Return the connection for order requests now: the newer one if the old one is about to be closed."""
         best = None
         for number in (self._primary, self._successor):
             session = self.sessions.get(number or 0)
@@ -174,7 +174,7 @@ class Line:
         return best
 
     def send(self, request_id: str, op: str, data: bytes, now: int) -> int | None:
-        """Say an order request by the connection that can carry it, and return its number; None, and nothing said, if none can.
+        """Send an order request and return the number of its connection; None, and nothing is sent, if no connection can take it.
 
         Its answer comes as OrderReplied. When that connection is lost first, what became of the request is not known.
         """
@@ -185,13 +185,13 @@ class Line:
         return session.number
 
     def reset_timeouts(self, now: int) -> None:
-        """The silence up to `now` was ours: a consumer held us up. Clocks that measure the server start afresh."""
+        """Restart all timeouts at `now`, because a consumer blocked this process until then."""
         for session in self.sessions.values():
             session.reset_timeouts(now)
 
     @property
     def _needs_key(self) -> bool:
-        """Whether anything here goes by the API key; public data needs none, even if there is one."""
+        """True if any subscription needs the API key; public data needs none."""
         return self._credentials is not None and any(map(self.dialect.needs_login, self.subscriptions))
 
     @property
@@ -200,7 +200,7 @@ class Line:
 
     @property
     def next_deadline(self) -> int | None:
-        """When to call `on_deadline`, ns; None: never, nothing is going on."""
+        """Time of the next `on_deadline`, ns; None: never."""
         times = [session.next_deadline for session in self.sessions.values()]
         if self._dial_at is not None and self._dialling is None:
             times.append(max(self._dial_at, self._connects.ready_at(self._dial_at)))
@@ -212,10 +212,10 @@ class Line:
                 times.append(self._ready_since + LINGER)
         return min(times, default=None)
 
-    # -- the connection's side -------------------------------------------------------------------------------------------
+    # -- inputs of the connections ---------------------------------------------------------------------------------------
 
     def opened(self, number: int, now: int) -> list[Event]:
-        """Connection `number` stands: its Session begins."""
+        """Begin the Session of connection `number`, which is open."""
         if number != self._dialling:
             self.actions.append(HangUp(number, 1000, "", self.name))
             return []
@@ -243,24 +243,26 @@ class Line:
         return [Connected(ts_recv=now, line=self.name, url=self.url, connection=number, handover=handover)]
 
     def failed(self, number: int, failure: Failure, now: int) -> list[Event]:
-        """Connection `number` could not be opened."""
+        """Schedule another connect, because connection `number` could not be opened."""
         if number != self._dialling:
             return []
         self._dialling = None
-        if failure.fatal and not self._was_open:  # what worked once may work again: a certificate is renewed late
+        if (
+            failure.fatal and not self._was_open
+        ):  # a server that worked once may work again, for example after its certificate is renewed
             self.is_dead = True
             return [self._lost(number, 1006, failure.reason, now, retry_s=None, fatal=True)]
         wait_s = self._wait_s(now, failure.retry_after_s)
         return [self._lost(number, 1006, failure.reason, now, retry_s=wait_s)]
 
     def receive(self, number: int, data: bytes, now: int, *, is_binary: bool = False) -> list[Event]:
-        """A message from connection `number`, text unless told otherwise."""
+        """Apply a message from connection `number`."""
         session = self.sessions.get(number)
         if session is None:
             return []
         receive = session.receive_binary if is_binary else session.receive
         if now - session.next_deadline > self._stalled_after:
-            # We stood still; what piled up in the socket meanwhile must not make the line look alive.
+            # This process stood still: messages that waited in the socket must not make the line look alive.
             late = self.on_deadline(now)
             if number not in self.sessions:
                 return late
@@ -271,7 +273,7 @@ class Line:
         return events
 
     def closed(self, number: int, code: int, reason: str, now: int) -> list[Event]:
-        """Connection `number` is gone, whoever closed it."""
+        """Apply the end of connection `number`, whichever side closed it."""
         session = self.sessions.pop(number, None)
         if session is None:
             return []
@@ -296,17 +298,17 @@ class Line:
         return [self._lost(number, code, reason, now, retry_s=wait_s), *events]
 
     def bytes_to_send(self, number: int) -> list[bytes]:
-        """Text messages connection `number` is to send now."""
+        """Take the text messages that connection `number` sends now."""
         session = self.sessions.get(number)
         return session.bytes_to_send() if session else []
 
-    def book_fetched(self, subscription: Subscription, image: Event | None, now: int) -> list[Event]:
-        """The answer to a FetchBook."""
+    def book_fetched(self, subscription: Subscription, snapshot: Event | None, now: int) -> list[Event]:
+        """Apply the answer to a FetchBook."""
         session = self.sessions.get(self._primary or 0)
-        return session.book_fetched(subscription, image, now) if session else []
+        return session.book_fetched(subscription, snapshot, now) if session else []
 
     def clock_measured(self, server_ms: int | None, asked: int, now: int) -> list[Event]:
-        """The answer to a FetchClock: what OKX said to a question that left at `asked`; None when it said nothing."""
+        """Apply the answer to a FetchClock: OKX's time, requested at `asked`; None without an answer."""
         if server_ms is not None:
             self.server_clock.learn(server_ms, asked, now)
         events = [event for session in self.sessions.values() for event in session.clock_measured(server_ms is not None, now)]
@@ -320,7 +322,7 @@ class Line:
         return fetches
 
     def on_deadline(self, now: int) -> list[Event]:
-        """Time has passed."""
+        """Apply timeouts at `now`."""
         events: list[Event] = []
         for session in list(self.sessions.values()):
             if session.next_deadline <= now:
@@ -331,10 +333,10 @@ class Line:
         self._dial(now)
         return events
 
-    # -- deciding --------------------------------------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _after(self, now: int) -> list[Event]:
-        """Look at the whole: endings, announced closes, handovers that can be completed."""
+        """Apply endings and announced closes, and complete a hand-over that is ready."""
         events: list[Event] = []
         for number, session in list(self.sessions.items()):
             if session.ending is not None:
@@ -369,10 +371,10 @@ class Line:
         return self.chains.finish_handover(successor, now)
 
     def _drop_successor(self, now: int) -> list[Event]:
-        """The new connection died before it was needed: try once more while the old one lasts."""
+        """Schedule another successor, because the new connection was lost while the old one is still open."""
         self._successor = None
         events = self.chains.cancel_handover()
-        self._dial_at = now + int(self._backoff.next_s(self._luck()) * SECOND)
+        self._dial_at = self._backoff.next_at(now, self._luck())
         return events
 
     def _dial(self, now: int) -> None:

@@ -1,4 +1,4 @@
-"""Plan: which subscription goes over which connection, within OKX's limits.
+"""Plan: the connection of each subscription, within OKX's limits.
 
 Source: docs-v5 "Connect" and "Order book channel": fewer than 30 depth channels a connection; books-l2-tbt of an instrument
 cannot share one with its books or books50-l2-tbt (error 64004); 480 requests an hour and 64 KB of args a connection.
@@ -15,7 +15,7 @@ from okex_ws.wire.channels import Subscription, channel
 
 MOST_BOOKS = 29
 MOST_SUBSCRIPTIONS = 100
-"""OKX does not publish its limit (closes 4003, 4008, 4009); its texts speak of 100 for one API key."""
+"""OKX does not publish its limit (closes 4003, 4008, 4009); its texts name 100 for one API key."""
 DEEP = ("books", "books-l2-tbt", "books50-l2-tbt", "books-rpi", "books-elp", "sprd-books-l2-tbt")
 _RIVALS = {"books-l2-tbt": ("books", "books50-l2-tbt"), "books": ("books-l2-tbt",), "books50-l2-tbt": ("books-l2-tbt",)}
 
@@ -30,21 +30,21 @@ class Shard(msgspec.Struct):
 
     @property
     def name(self) -> str:
-        """As events call it: `public/0`."""
+        """Name in events: `public/0`."""
         return f"{self.endpoint}/{self.index}"
 
     @property
     def books(self) -> int:
-        """Depth channels it carries."""
+        """Number of its depth channels."""
         return sum(item.channel in DEEP for item in self.subscriptions)
 
     @property
     def frames(self) -> int:
-        """Subscribe requests it takes to start."""
+        """Number of subscribe requests at its start."""
         return sum(1 for _ in requests.batches(list(self.subscriptions)))
 
     def takes(self, item: Subscription) -> bool:
-        """Whether there is room for one more, and nothing that forbids it."""
+        """True if there is room for one more subscription, and no rule against it."""
         if self.is_closed or len(self.subscriptions) >= MOST_SUBSCRIPTIONS:
             return False
         if item.channel in DEEP and self.books >= MOST_BOOKS:
@@ -54,12 +54,12 @@ class Shard(msgspec.Struct):
 
 
 def endpoint_of(item: Subscription) -> str:
-    """The endpoint of OKX V5 that serves a subscription."""
+    """Return the endpoint of OKX V5 that serves a subscription."""
     return channel(item.channel).endpoint
 
 
 class Plan:
-    """The shards in use. Subscriptions stay where they are put; room that is freed is used again.
+    """Shards in use. A subscription stays on its shard; freed room is used again.
 
     place_of: the endpoint that serves a subscription.
     """
@@ -69,7 +69,7 @@ class Plan:
         self._place_of = place_of
 
     def place(self, item: Subscription) -> Shard:
-        """The shard a subscription goes to, an existing one if it fits."""
+        """Place a subscription and return its shard, an existing one if it fits."""
         endpoint = self._place_of(item)
         for shard in self.shards:
             if shard.endpoint == endpoint and item in shard.subscriptions:
@@ -84,7 +84,7 @@ class Plan:
         return shard
 
     def remove(self, item: Subscription) -> Shard | None:
-        """Take a subscription out; returns the shard it was on."""
+        """Remove a subscription and return its shard."""
         for shard in self.shards:
             if item in shard.subscriptions:
                 del shard.subscriptions[item]
@@ -93,7 +93,7 @@ class Plan:
 
 
 def plan(subscriptions: Iterable[Subscription]) -> Plan:
-    """A plan for these, from nothing."""
+    """Return a new plan for subscriptions."""
     made = Plan()
     for item in subscriptions:
         made.place(item)

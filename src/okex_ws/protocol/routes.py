@@ -1,4 +1,4 @@
-"""Routes: where the pushes of each subscription go, found by the bytes that a frame begins with."""
+"""Routes: the decoder and chain of each subscription, found by the first bytes of a frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_PREFIXES = 4096
 
 
 class Route:
-    """Where the pushes of one subscription go: decoder, then chain."""
+    """Way of one subscription's pushes: decoder, then chain."""
 
     __slots__ = ("chain", "decoder", "subscription")
 
@@ -24,7 +24,7 @@ class Route:
 
 
 class Routes:
-    """The routes of one connection. by_prefix: those whose frames were seen, by what these begin with, `{"arg":{...}`."""
+    """Routes of one connection. by_prefix: routes by the first bytes of their frames, `{"arg":{...}`."""
 
     def __init__(self, chains: Chains) -> None:
         self.by_prefix: dict[bytes, Route] = {}
@@ -32,14 +32,14 @@ class Routes:
         self._chains = chains
 
     def to(self, subscription: Subscription) -> Route:
-        """The route of a subscription, made if there is none."""
+        """Return the route of a subscription; it is made on first use."""
         route = self.of.get(subscription)
         if route is None:
             route = self.of[subscription] = Route(subscription, self._chains.of(subscription))
         return route
 
     def remember(self, data: bytes, route: Route) -> None:
-        """From now on frames that begin with the same bytes go straight there."""
+        """Find the route of later frames by their first bytes."""
         end = data.find(b"}") + 1
         prefix = data[:end]
         if prefix.startswith(b'{"arg":{') and len(self.by_prefix) < MOST_PREFIXES:
@@ -50,7 +50,7 @@ class Routes:
             self.by_prefix[prefix] = route
 
     def forget(self, subscription: Subscription) -> None:
-        """Nothing goes there any more."""
+        """Remove the route of a subscription."""
         route = self.of.pop(subscription, None)
         if route is not None:
             self.by_prefix = {prefix: other for prefix, other in self.by_prefix.items() if other is not route}

@@ -1,7 +1,7 @@
-"""ServerClock: what time it is at OKX, by our own clock and the difference measured between the two.
+"""ServerClock: OKX's time, from our clock and the measured offset.
 
-Every signature carries a time that OKX accepts for 30 s, so a computer whose clock is off could sign nothing. Durations and
-deadlines are never taken from it: those are ours.
+Every signature carries a time that OKX accepts for 30 s, so with a wrong clock every signature would be refused. Durations and
+deadlines always use our own clock.
 Source: docs-v5 "Login", "REST authentication" (60006, 50102), "Get system time".
 """
 
@@ -11,10 +11,10 @@ MS = 1_000_000
 
 
 class ServerClock:
-    """OKX's clock, shared by everything one client signs, dates and judges.
+    """OKX's clock, shared by all parts of a client.
 
-    offset: how far OKX is ahead of us, ns; error: by how much that may be wrong. measured: how often that was found out; 0 means
-    that the two are taken as equal. measured_at: when last, ns of our clock.
+    offset: OKX's clock minus ours, ns; error: largest error of the offset, ns. measured: number of measurements; with 0 the
+    clocks are taken as equal. measured_at: time of the last one, ns by our clock.
     """
 
     __slots__ = ("error", "measured", "measured_at", "offset")
@@ -27,18 +27,18 @@ class ServerClock:
         return f"ServerClock(offset={self.offset / MS:+.0f} ms, measured={self.measured})"
 
     def at(self, now: int) -> int:
-        """OKX's time when ours is `now`, ns."""
+        """Return OKX's time at our time `now`, ns."""
         return now + self.offset
 
     def ours(self, theirs: int) -> int:
-        """Our time when OKX's is `theirs`, ns."""
+        """Return our time at OKX's time `theirs`, ns."""
         return theirs - self.offset
 
     def surely(self, now: int) -> int:
-        """OKX's time when ours is `now`, at the least, ns."""
+        """Return OKX's earliest possible time at our time `now`, ns."""
         return now + self.offset - self.error
 
     def learn(self, server_ms: int, asked: int, answered: int) -> None:
-        """OKX said `server_ms` to a question that left at `asked` and was answered at `answered`, ns of our clock."""
+        """Apply OKX's time `server_ms`, requested at `asked` and answered at `answered`, ns by our clock."""
         self.offset, self.error = server_ms * MS - (asked + answered) // 2, (answered - asked) // 2
         self.measured, self.measured_at = self.measured + 1, answered

@@ -1,7 +1,7 @@
-"""Session: one connection's conversation with OKX V5, without the connection.
+"""Session: the rules of one connection to OKX V5, without the connection.
 
 Four methods: `receive(data, now)` → events, `bytes_to_send()`, `deadline()`, `on_deadline(now)` → events. The caller owns the
-socket and the clock: it hands in what arrived, sends what `bytes_to_send` gives, calls `on_deadline` when the deadline has come.
+socket and the clock: it passes messages in, sends the texts of `bytes_to_send`, and calls `on_deadline` at the deadline.
 Source: docs-v5 "WebSocket: Overview, Connect, Login, Subscribe".
 """
 
@@ -27,6 +27,7 @@ from okex_ws.events import (
 from okex_ws.protocol.bad_frames import BadFrames, is_foreign
 from okex_ws.protocol.chains.books import BookChain
 from okex_ws.protocol.chains.registry import Chains
+from okex_ws.protocol.liveness import Liveness
 from okex_ws.protocol.outbox import LOGIN_ERRORS, Login, Outbox
 from okex_ws.protocol.pacing import SECOND, Backoff
 from okex_ws.protocol.resync import FIRST_ROW_WITHIN, REST_BOOKS, SNAPSHOT_WITHIN, Renewal, SnapshotFetches
@@ -53,13 +54,13 @@ from okex_ws.wire.sign import Credentials
 
 UPGRADE_NOTICE = "64008"
 MOST_UNANSWERED = 4096
-"""Order requests remembered until they are answered, so that an error without an op is known to be about one."""
+"""Order requests remembered until their answers, so that an error without an op can be attributed to one."""
 MOST_LEAVING = 4096
-"""Ended subscriptions remembered, so that their late pushes are not taken for news."""
+"""Ended subscriptions remembered, so that their late pushes are not delivered."""
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """How patient a Session is; seconds. OKX closes a connection that is silent for 30 s."""
+    """Timeouts of a Session, in seconds. OKX closes a connection that is silent for 30 s."""
 
     ping_after_s: float = 15.0
     pong_within_s: float = 10.0
@@ -68,7 +69,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class Ending(msgspec.Struct):
-    """Why a Session wants its connection closed: close code and reason. `fatal`: no use to try again."""
+    """Reason to close a connection: close code and text. `fatal`: another try is pointless."""
 
     code: int
     reason: str
@@ -76,7 +77,7 @@ class Ending(msgspec.Struct):
 
 
 class FetchBook(msgspec.Struct):
-    """A book image to be fetched over REST and handed to `book_fetched`."""
+    """Request to fetch a book snapshot over REST; its answer goes to `book_fetched`."""
 
     subscription: Subscription
     depth: int
@@ -84,17 +85,17 @@ class FetchBook(msgspec.Struct):
 
 
 class FetchClock(msgspec.Struct):
-    """OKX's time is to be asked for over REST and handed to `clock_measured`: a login was found too old or too new."""
+    """Request to fetch OKX's time over REST, because OKX refused the time of a login; its answer goes to `clock_measured`."""
 
     line: str
 
 
 class Session:
-    """The rules of one line to one endpoint.
+    """Rules of one connection to one endpoint.
 
-    line: its name in events. number: which connection of the line this is. chains: continuity, shared by the line's connections.
-    stale_after_s: longest normal silence by channel, over the table's. `ending` is set when the connection should be closed,
-    `is_leaving` when OKX announced that it will close it, `fetches` lists what is to be fetched over REST.
+    line: its name in events. number: of the connection in the line. chains: continuity, shared by the line's connections.
+    stale_after_s: longest normal silence by channel, in place of the table's. `ending` is set when the connection must be closed,
+    `is_leaving` when OKX announced that it will close it; `fetches` lists the requested REST fetches.
     """
 
     def __init__(
@@ -125,17 +126,15 @@ class Session:
         self.late_pushes = 0
         self.first_push_at = 0
         self.next_deadline = now
-        self._stale_after_s = dict(stale_after_s or {})
         self._unanswered: dict[str, str] = {}  # order requests by id → op
         self._requested_again: set[Subscription] = set()
         self._retries: dict[Subscription, Backoff] = {}
         self._routes = Routes(self.chains)
-        self._leaving: dict[Subscription, int] = {}  # ended → goodbyes that may still be said or answered
+        self._leaving: dict[Subscription, int] = {}  # ended subscription → unsubscribes still to send or be answered
         self._announced: set[Subscription] = set()
         self._renewals: dict[Subscription, Renewal] = {}
         self._snapshots = SnapshotFetches()
-        self._last_in = now
-        self._pinged_at: int | None = None
+        self._liveness = Liveness(timing.ping_after_s, timing.pong_within_s, stale_after_s or {}, now)
         self._bad_frames = BadFrames()
         self._opened_at = now
         self.subscribe(subscriptions, now)
@@ -143,14 +142,14 @@ class Session:
     # -- the four methods ------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, now: int) -> list[Event]:
-        """One whole text message in, events out, in order."""
-        self._last_in = now
+        """Apply one whole text message and return its events, in order."""
+        self._liveness.last_in = now
         end = data.find(b"}") + 1
         route = self._routes.by_prefix.get(data[:end])
         if route is None:
             return self._receive_other(data, now)
         try:
-            # OKX writes `"action":"update"` right behind the arg; any other order takes the tolerant way in the decoder.
+            # OKX writes `"action":"update"` right behind the arg; for any other order the decoder has a slower way.
             rows = route.decoder.decode(data, data.startswith(b',"action":"update"', end), now)
         except FrameError as error:
             if data.startswith(b',"event"', end):
@@ -162,23 +161,23 @@ class Session:
         return events
 
     def receive_binary(self, data: bytes, now: int) -> list[Event]:
-        """One whole binary message in. V5 sends none; what comes is read as text, and told when it is not."""
+        """Apply one whole binary message. V5 sends none; it is read as text, and reported if it is not."""
         return self.receive(data, now)
 
     def bytes_to_send(self) -> list[bytes]:
-        """Text messages to send now, in order."""
+        """Take the text messages to send now, in order."""
         out = self.to_send.copy()
         self.to_send.clear()
         return out
 
     def deadline(self) -> int:
-        """When `on_deadline` is to be called, ns. May be earlier than anything happens."""
+        """Time of the next `on_deadline`, ns; nothing may be due then."""
         return self.next_deadline
 
     def on_deadline(self, now: int) -> list[Event]:
-        """Time has passed: pings, overdue answers, silence, verdicts."""
-        if now - self.next_deadline > self.timing.stalled_after_s * SECOND and self._pinged_at is None:
-            # We were asleep, not OKX: what piled up meanwhile is not worth reading.
+        """Apply timeouts at `now`: pings, overdue answers, silence, gaps."""
+        if now - self.next_deadline > self.timing.stalled_after_s * SECOND and self._liveness.pinged_at is None:
+            # This process was asleep, not OKX: the messages waiting in the socket are too old to read.
             asleep = (now - self.next_deadline) / SECOND
             self.ending = Ending(1001, f"this process stood still for {asleep:.0f} s")
             return []
@@ -192,10 +191,10 @@ class Session:
         self._schedule(now)
         return events
 
-    # -- what is wanted --------------------------------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------------------------------
 
     def subscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
-        """Ask for these, within OKX's limits. One that was refused is asked for again."""
+        """Subscribe, within OKX's limits. A refused subscription is requested again."""
         for item in subscriptions:
             if item in self.registry.states and self.registry.states[item] is not SubscriptionState.REFUSED:
                 continue
@@ -206,7 +205,7 @@ class Session:
         self._schedule(now)
 
     def send(self, request_id: str, op: str, data: bytes) -> None:
-        """Say an order request; its answer comes as OrderReplied. Only while `can_trade`."""
+        """Send an order request; its answer is an OrderReplied. Only while `can_trade`."""
         self.to_send.append(data)
         self._unanswered[request_id] = op
         while len(self._unanswered) > MOST_UNANSWERED:
@@ -214,15 +213,15 @@ class Session:
 
     @property
     def can_trade(self) -> bool:
-        """Whether an order request may be said: logged in, and nothing it would need to hear of is still being asked for."""
+        """True if an order request may be sent: logged in, and all subscriptions are confirmed or refused."""
         return self.outbox.login is Login.DONE and self.ending is None and self.is_settled
 
     def adopt(self, item: Subscription) -> None:
-        """Take the pushes of a subscription that was asked for elsewhere: of a recording, say."""
+        """Accept the pushes of a subscription that was requested elsewhere, for example in a recording."""
         self.registry.states.setdefault(item, SubscriptionState.CONFIRMED)
 
     def unsubscribe(self, subscriptions: Iterable[Subscription], now: int) -> None:
-        """Let these go: their later pushes are dropped and counted, and they are forgotten at the next reconnect."""
+        """Unsubscribe; later pushes are dropped and counted."""
         for item in subscriptions:
             state = self.registry.drop(item)
             self._forget(item)
@@ -236,21 +235,21 @@ class Session:
         self._schedule(now)
 
     def resync(self, subscription: Subscription, now: int, cause: str) -> list[Event]:
-        """Distrust what a subscription said and ask for it anew; one renewal at a time, ever slower if it does not help."""
+        """Invalidate a subscription and renew it; one renewal at a time, at growing intervals."""
         route = self._routes.of.get(subscription)
         events = route.chain.interrupt(now, cause) if route else []
         self._plan_resync(subscription, now)
         self._schedule(now)
         return events
 
-    def book_fetched(self, subscription: Subscription, image: Event | None, now: int) -> list[Event]:
-        """The answer to a FetchBook: a BookSnapshot, or None when REST had none to give."""
+    def book_fetched(self, subscription: Subscription, snapshot: Event | None, now: int) -> list[Event]:
+        """Apply the answer to a FetchBook: a BookSnapshot, or None if REST had none."""
         route = self._routes.of.get(subscription)
         if route is None or not isinstance(route.chain, BookChain):
             return []
         events = None
-        if image is not None:
-            events = route.chain.start_from(image, now)  # type: ignore[arg-type]  # a BookSnapshot by contract
+        if snapshot is not None:
+            events = route.chain.start_from(snapshot, now)  # type: ignore[arg-type]  # a BookSnapshot by contract
         if events is None:
             self._snapshots.failed(subscription, now)
         else:
@@ -259,7 +258,7 @@ class Session:
         return events or []
 
     def clock_measured(self, succeeded: bool, now: int) -> list[Event]:
-        """The answer to a FetchClock: the shared ServerClock is right now, or could not be set."""
+        """Apply the answer to a FetchClock: the shared ServerClock is set, or could not be."""
         events: list[Event] = []
         if succeeded:
             self.outbox.clock_set(now)
@@ -270,8 +269,8 @@ class Session:
         return events
 
     def reset_timeouts(self, now: int) -> None:
-        """The silence up to `now` was ours, not the server's: what is overdue may lie in the socket, unread."""
-        self._last_in, self._pinged_at = now, None
+        """Restart all timeouts at `now`, because nothing was read until then: overdue answers may be in the socket, unread."""
+        self._liveness.reset(now)
         self.outbox.login_requested_at = now
         self.registry.reset_timeouts(now)
         for chain in self.chains.all():
@@ -283,12 +282,12 @@ class Session:
 
     @property
     def is_login_refused(self) -> bool:
-        """True when OKX refused the login for good."""
+        """True if OKX refused the login finally."""
         return self.outbox.login is Login.REFUSED
 
     @property
     def is_settled(self) -> bool:
-        """True when every subscription is confirmed or refused."""
+        """True if every subscription is confirmed or refused."""
         return self.registry.are_settled
 
     # -- receiving -------------------------------------------------------------------------------------------------------
@@ -299,7 +298,7 @@ class Session:
         except FrameError as error:
             return self._foreign_frame(data, now) if is_foreign(data) else self._bad_frame(data, str(error), now)
         if isinstance(frame, ReplyFrame):
-            return [self._replied(frame, now)]  # nothing that was asked for, or is due, changes by it
+            return [self._replied(frame, now)]  # it changes no subscription and no deadline
         events = self._on_push(frame, data, now) if isinstance(frame, PushFrame) else self._on_control(frame, data, now)
         self.outbox.flush(now)
         self._schedule(now)
@@ -311,7 +310,7 @@ class Session:
             self.late_pushes += 1
             return []
         if subscription not in self.registry.states:
-            return frame.events  # nobody asked, yet nothing is lost
+            return frame.events  # not requested, but delivered so that nothing is lost
         route = self._routes.to(subscription)
         self._routes.remember(data, route)
         self.first_push_at = self.first_push_at or now
@@ -337,7 +336,7 @@ class Session:
     def _on_control(self, frame: Frame, data: bytes, now: int) -> list[Event]:
         match frame:
             case PongFrame():
-                self._pinged_at = None
+                self._liveness.pinged_at = None
                 return []
             case AckFrame():
                 return self._on_ack(frame, now)
@@ -417,12 +416,12 @@ class Session:
             self.fetches.append(FetchClock(self.line))
             return [self._refused("login", "", error, now, will_retry=True)]
         if policy in (CodePolicy.RETRY, CodePolicy.BACK_OFF) and self.outbox.log_in_later(now):
-            # Only the login is tried again: what needs none goes on over this connection.
+            # Only the login is tried again: public subscriptions continue on this connection.
             return [self._refused("login", "", error, now, will_retry=True)]
         return self._end_login(error, now)
 
     def _end_login(self, error: ErrorFrame, now: int) -> list[Event]:
-        """No login, for good: what needs one does not run, and a connection that carries nothing else is over."""
+        """Refuse all subscriptions that need a login, and close the connection if it has no others."""
         self.outbox.login = Login.REFUSED
         events: list[Event] = [self._refused("login", "", error, now, will_retry=False)]
         for item in self.outbox.waiting_for_login:
@@ -442,7 +441,7 @@ class Session:
                 again = retries.tries < 8
             if again:
                 events.append(self._refused(item.channel, item.key, error, now, will_retry=True))
-                self._want_again(item, now + int(retries.next_s(1.0) * SECOND))
+                self._want_again(item, retries.next_at(now))
             else:
                 events += self._refuse(item, error, now)
         for item in verdict.unclear:
@@ -459,7 +458,7 @@ class Session:
         self.outbox.subscribe(item, due)
 
     def _refuse(self, item: Subscription, error: ErrorFrame, now: int) -> list[Event]:
-        """It does not run, and a book it gave cannot be trusted any more. Its chain stays: another connection may feed it."""
+        """Mark a subscription as refused and interrupt it. Its chain stays, because another connection may feed it."""
         self.registry.states[item] = SubscriptionState.REFUSED
         route = self._routes.of.get(item)
         events = route.chain.interrupt(now, "refused") if route else []
@@ -494,11 +493,11 @@ class Session:
         channel, key = (of.subscription.channel, of.subscription.key) if of else ("", "")
         events: list[Event] = [Malformed(ts_recv=now, line=self.line, raw=data, reason=reason, channel=channel, key=key)]
         if of is not None and isinstance(of.chain, BookChain) and of.chain.primary == self.number:
-            events += self.resync(of.subscription, now, "malformed")  # what it said is lost; the book must not wait to be told
+            events += self.resync(of.subscription, now, "malformed")  # its rows are lost, so the book is broken
         return events
 
     def _forget(self, item: Subscription) -> None:
-        """Drop everything a subscription had but its state and its chain."""
+        """Drop everything of a subscription but its state and its chain."""
         self.outbox.forget(item)
         self._retries.pop(item, None)
         self._requested_again.discard(item)
@@ -510,14 +509,11 @@ class Session:
     # -- time ------------------------------------------------------------------------------------------------------------
 
     def _heartbeat(self, now: int) -> None:
-        quiet = now - self._last_in
-        if quiet < self.timing.ping_after_s * SECOND:
-            self._pinged_at = None  # data counts as life, pong or not
-        elif self._pinged_at is None:
-            self._pinged_at = now
+        if self._liveness.must_ping(now):
             self.to_send.append(requests.PING)
-        elif now - self._pinged_at >= self.timing.pong_within_s * SECOND:
-            self.ending = Ending(1001, f"no answer to a ping, silent for {quiet / SECOND:.0f} s")
+        elif self._liveness.is_dead(now):
+            silent_s = (now - self._liveness.last_in) / SECOND
+            self.ending = Ending(1001, f"no answer to a ping, silent for {silent_s:.0f} s")
 
     def _overdue(self, now: int) -> list[Event]:
         login_within = self.timing.login_within_s * SECOND
@@ -528,7 +524,7 @@ class Session:
         for item in verdict.lost:
             route = self._routes.of.get(item)
             if route is not None and route.chain.last >= self._opened_at:
-                self.registry.states[item] = SubscriptionState.CONFIRMED  # it flows: only the ack was lost
+                self.registry.states[item] = SubscriptionState.CONFIRMED  # rows arrive: only the ack was lost
             elif item in self._requested_again:
                 error = ErrorFrame("", "timeout", "no answer to the subscription, asked twice", "")
                 self._requested_again.discard(item)
@@ -541,20 +537,12 @@ class Session:
 
     def _silence(self, now: int) -> list[Event]:
         events: list[Event] = []
-        for item, route in self._routes.of.items():
-            limit, chain = self._silence_limit(item), route.chain
-            if limit is None or not chain.last or chain.broken_since or now - chain.last < limit:
-                continue
-            silent_s = (now - chain.last) / SECOND
+        for item, route in self._liveness.silent(self._routes, now):
+            silent_s = (now - route.chain.last) / SECOND
             events.append(Stale(ts_recv=now, line=self.line, channel=item.channel, key=item.key, silent_s=silent_s))
-            events += chain.interrupt(now, "silence")
+            events += route.chain.interrupt(now, "silence")
             self._plan_resync(item, now)
         return events
-
-    def _silence_limit(self, item: Subscription) -> int | None:
-        row = find(item.channel)
-        limit = self._stale_after_s.get(item.channel, row.silence_s if row else None)
-        return None if limit is None else int(limit * SECOND)
 
     def _plan_resync(self, item: Subscription, now: int) -> None:
         if self.registry.states.get(item) in (None, SubscriptionState.REFUSED):
@@ -562,7 +550,7 @@ class Session:
         self._renewals.setdefault(item, Renewal()).plan(now)
 
     def _renew(self, now: int) -> None:
-        """Unsubscribe and subscribe again what is due: two requests for many, out of the hourly budget."""
+        """Send the due renewals: two requests for many subscriptions, within the hourly budget."""
         due = [item for item, renewal in self._renewals.items() if renewal.due is not None and renewal.due <= now]
         for item in self.outbox.renew(due, now):
             self._renewals[item].requested(now)
@@ -571,7 +559,7 @@ class Session:
             self.ending = Ending(1000, "the hourly request budget of this connection is spent")
 
     def _fetch_books(self, now: int) -> None:
-        """Fetch what did not come by itself; never beside a renewal that is still to be asked for, and never for ever."""
+        """Request missing book snapshots over REST: not beside a planned renewal, and a bounded number of times."""
         for item in self._snapshots.due(now):
             renewal = self._renewals.get(item)
             if (
@@ -587,20 +575,12 @@ class Session:
                 self._snapshots.postpone(item, ((renewal and renewal.due) or now) + SNAPSHOT_WITHIN)
 
     def _schedule(self, now: int) -> None:
-        timing = self.timing
-        times = [self._last_in + int(timing.ping_after_s * SECOND)]
-        if self._pinged_at is not None:
-            times = [self._pinged_at + int(timing.pong_within_s * SECOND)]
+        times = [*self._liveness.deadlines(self._routes)]
         if self.outbox.login is Login.REQUESTED:
-            times.append(self.outbox.login_requested_at + int(timing.login_within_s * SECOND))
-        for due in (self.registry.deadline, self.chains.deadline, self.outbox.deadline(now), self._snapshots.deadline):
-            if due is not None:
-                times.append(due)
+            times.append(self.outbox.login_requested_at + int(self.timing.login_within_s * SECOND))
+        others = (self.registry.deadline, self.chains.deadline, self.outbox.deadline(now), self._snapshots.deadline)
+        times += [due for due in others if due is not None]
         renewals = [renewal.due for renewal in self._renewals.values() if renewal.due is not None]
         if renewals:
             times.append(max(min(renewals), self.outbox.renewal_at(now)))
-        for item, route in self._routes.of.items():
-            limit = self._silence_limit(item)
-            if limit is not None and route.chain.last and not route.chain.broken_since:
-                times.append(route.chain.last + limit)
-        self.next_deadline = max(now, min(times))  # what is overdue now is due now, and no sign that we slept
+        self.next_deadline = max(now, min(times))  # an overdue time counts as now, not as a stall of this process

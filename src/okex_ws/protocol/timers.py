@@ -1,4 +1,4 @@
-"""Timers: things to do at an instant, in order, over `now`."""
+"""Timers: functions to call at given times, in order, over `now`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Check = Callable[[], bool]
 
 
 class Timers:
-    """A heap of acts. One that has become pointless is dropped once it is the first, so nobody wakes up for it."""
+    """Heap of functions. One that is not needed any more is dropped when it is the first, so that it wakes nothing up."""
 
     def __init__(self) -> None:
         self._due: list[tuple[int, int, Act, Check | None]] = []
         self._count = itertools.count()
 
     def at(self, when: int, act: Act, needed: Check | None = None) -> None:
-        """Do this at `when`, ns, if it is still needed."""
+        """Call `act` at `when`, ns, if it is still needed then."""
         heapq.heappush(self._due, (when, next(self._count), act, needed))
 
     def next(self) -> int | None:
-        """When the first is due; None: never."""
+        """Return the time of the first function; None: never."""
         due = self._due
         while due:
             when, _, _, needed = due[0]
@@ -32,6 +32,6 @@ class Timers:
         return None
 
     def run(self, now: int) -> None:
-        """Do what is due."""
+        """Call the functions that are due."""
         while (due := self.next()) is not None and due <= now:
             heapq.heappop(self._due)[2](now)
