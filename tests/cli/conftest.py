@@ -6,7 +6,7 @@ from tests.support.shell import Simulator
 
 @pytest.fixture(scope="session")
 def venue() -> Iterator[Simulator]:
-    """One exchange for everything that does not disturb it. Its connect limit is OKX's: 3 a second."""
+    """One exchange for all tests that do not disturb it. Its connect limit is OKX's: 3 a second."""
     with Simulator("--seed", "7") as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""Bad input: one line on stderr that says what to change, exit code 2, nothing else."""
+"""Bad input: one line on stderr that names the remedy, exit code 2, no other output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor says of an API key, for each way in which it may be wrong."""
+"""The doctor's findings about an API key, for each kind of invalid key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EventLines: what a person and a machine read."""
+"""EventLines: text and JSON lines of events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_control_characters_are_written_out() -> None:
 
 
 def _events() -> list[Event]:
-    """One of every event class of the channel table, and of every news, with nasty texts where there are texts."""
+    """Return one event of every class of the channel table, and every status event, with hostile texts."""
     kinds = {kind for row in CHANNELS.values() for kind in (row.event, row.update) if kind}
     kinds |= {kind for name in events.__all__ if issubclass(kind := getattr(events, name), events.StatusEvent)}
     return [_filled(kind) for kind in sorted(kinds, key=lambda kind: kind.__name__)]
@@ -62,7 +62,7 @@ def test_every_event_is_one_safe_line(event: Event) -> None:
 
 
 def _without_surrogates(event: Any) -> Any:
-    """Half a surrogate pair cannot come out of a JSON decoder; everything else in NASTY can."""
+    """A JSON decoder never returns half a surrogate pair; everything else in NASTY is possible."""
     for name in event.__struct_fields__:
         value = getattr(event, name)
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Progress on a terminal: nothing of the status is cut off, however narrow it is."""
+"""Progress on a terminal: the status is never cut off, at any width."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_status_fits_into_a_terminal(columns: int, tmp_path: Path, monkeypat
     with Progress(cast(Any, recorder(tmp_path)), in_json=False) as progress:
         progress.log("warning", "words " * 40)
         progress.tick()
-    shown = re.split(r"\x1b\[[0-9;?]*[a-zA-Z]|[\r\n]", terminal.getvalue())  # the cursor's moves are not shown
+    shown = re.split(r"\x1b\[[0-9;?]*[a-zA-Z]|[\r\n]", terminal.getvalue())  # cursor movements are not shown
     assert max(map(len, shown)) <= columns
     text = re.sub(r"\s+", " ", " ".join(shown))
     assert text.count("words ") == 40

@@ -1,4 +1,4 @@
-"""`record` and the commands that read what it wrote: real commands, a real simulator, one data folder."""
+"""`record` and the commands that read recordings: real commands, a real simulator, one data folder."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_verify_finds_a_flipped_bit_and_a_lost_row(recorded: Path, tmp_path: Pat
     assert re.search(r"^damage .*records \d+ to \d+ lost", done.out, re.M)
     assert "✗ not clean: damage 1" in done.out
     assert here("replay", str(copy), "--flat").code == 1
-    # Without its journal a row that is gone shows in the chain; with it, by comparison.
+    # Without the journal a missing row shows in the chain; with it, by comparison.
     subprocess.run(["rm", "-rf", copy], check=True)
     subprocess.run(["cp", "-r", recorded, copy], check=True)
     ledger = copy / "ledger/segments.jsonl"

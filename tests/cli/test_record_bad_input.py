@@ -1,4 +1,4 @@
-"""Recording, asked for what cannot be: one clear line, and nothing that was there is touched."""
+"""Invalid recordings: one clear line, and no existing file is changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOWHERE = ["--url", "ws://127.0.0.1:1", "--rest-url", "http://127.0.0.1:1"]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below, with its content."""
+    """Return every file of a folder with its content."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_written() -> None:
 
 def test_a_folder_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    # Root may write anywhere, unless it lays that power down.
+    # Root may write anywhere, unless it drops that capability.
     humbly = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
     words = [*humbly, *COMMAND, "record", "BTC-USDT", "--to", str(tmp_path / "data"), *NOWHERE]
     assert_one_line(ended(launched(words)), 2, "cannot be written: Permission denied")

@@ -1,4 +1,4 @@
-"""`okex-ws stream` as a person, a script and a pipe meet it."""
+"""`okex-ws stream` on a terminal, in a script and in a pipe."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_json_lines(venue: Simulator) -> None:
     assert "raw_bids" not in image
     trade = next(row for row in rows if row["event"] == "Trade")
     assert {"instrument", "price", "size", "side", "trade_id", "count", "channel"} <= trade.keys()
-    assert done.err.splitlines() == [done.err.strip()]  # the summary alone
+    assert done.err.splitlines() == [done.err.strip()]  # only the summary
 
 
 def test_ends_by_time(venue: Simulator) -> None:

@@ -1,4 +1,4 @@
-"""Tables on a terminal: whole where there is room, a paragraph for each row where there is not; nothing is ever cut off."""
+"""Tables on a terminal: complete if there is room, otherwise a paragraph for each row; no cell is ever cut off."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROW = ("11-26 16:28:28", "BTC-USDT-SWAP", "partially filled", "-", "680932994844
 
 
 def shown(width: int) -> list[str]:
-    """What a terminal of this width gets, without colors."""
+    """Return the output on a terminal of this width, without colours."""
     ours, theirs = pty.openpty()
     code = f"from okex_ws.cli.tables import show; show('Orders', {COLUMNS!r}, [{ROW!r}] * 2, right=())"
     environment = {**CLEAN, "COLUMNS": str(width), "NO_COLOR": "1"}

@@ -1,4 +1,4 @@
-"""`account`, `orders`, `order`, `cancel`: real processes against the simulator; and one line for what cannot be sent."""
+"""`account`, `orders`, `order`, `cancel`: real processes against the simulator; one line for invalid orders."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def desk() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def demo_desk() -> Iterator[Simulator]:
-    """One that plays demo trading."""
+    """A simulator with demo trading."""
     with Simulator("--seed", "7", "--demo") as running:
         yield running
 
 
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """No key anywhere, in this process."""
+    """This process without any key."""
     for name in [name for name in os.environ if name.startswith("OKX_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", CLEAN["HOME"])
@@ -57,7 +57,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def told(done: Result) -> dict[str, str]:
-    """What `order` and `cancel` print: the verdict, and names with values."""
+    """Return the verdict and the named values that `order` and `cancel` print."""
     assert done.lines, done.err
     pairs = (line.split("  ", 1) for line in done.lines[1:])
     return {"verdict": done.lines[0], **{name: value.strip() for name, value in pairs}}
@@ -68,7 +68,7 @@ def test_from_the_first_look_to_the_last_cancel(desk: Simulator, nobody: pytest.
         nobody.setenv(name, value)
 
     def say(*words: str) -> Result:
-        """In a process of its own what sends, here what looks."""
+        """Run a command that sends orders in its own process, others in this one."""
         return run(*words, *desk.where, **desk.key) if words[0] in ("order", "cancel") else here(*words, *desk.where)
 
     before = json.loads(say("account", "--json").out)
@@ -305,7 +305,7 @@ def test_a_wrong_key_is_told_apart_from_a_wrong_place(
 
 
 def test_nothing_of_all_that_was_sent(desk: Simulator) -> None:
-    """The exchange itself knows of no order but those the tests above meant to send."""
+    """The exchange knows only the orders that the tests above sent."""
     rows = [json.loads(line) for line in run("orders", "--history", "--json", *desk.where, **desk.key).lines]
     assert {row["size"] for row in rows} <= {"0.01", "0.02", "1", "2"}
 
@@ -339,7 +339,7 @@ def test_a_live_site_wants_a_word(nobody: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("answer", "sent"), [("y", True), ("n", False), ("", False)])
 def test_at_a_terminal_it_asks_and_only_yes_means_yes(answer: str, sent: bool, nobody: pytest.MonkeyPatch) -> None:
-    """The question itself; a live site is not at hand, so where it would lead is watched instead."""
+    """Test the confirmation; no live site is available, so the call that would send is replaced."""
     ours, theirs = pty.openpty()
     key = AccountKey("of-nobody-key", "of-nobody-secret", "of-nobody-phrase", site=Site.okx("global"))
     wish = PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("0.01"), price=Decimal(60000))

@@ -1,4 +1,4 @@
-"""What every sink promises: all kinds arrive with their fields, nothing is lost or doubled, nobody waits for a dead server."""
+"""Contract of every sink: all kinds arrive with their fields, none is lost or repeated, no caller waits for a dead server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_delivered_again_it_is_stored_once(target: Target) -> None:
         await sink.open()
         await sink.put(sent[:30])
         await sink.put(sent[:30])
-        await sink.put(sent[10:])  # cut elsewhere, as after a restart
+        await sink.put(sent[10:])  # cut differently, as after a restart
         if target.remembers:
             await sink.close()
             sink = target.sink()
@@ -101,7 +101,7 @@ def test_it_dies_and_returns_and_nothing_is_lost(target: Target) -> None:
         assert status.error.startswith(sink.url)
         assert "\n" not in status.error
         assert status.held <= 200
-        assert source.told <= 300 + 201  # the rest has not even been read: the journal keeps it
+        assert source.told <= 300 + 201  # the rest has not been read: the journal keeps it
         assert status.behind_records >= 300
         target.mend()
         patience.let_go()
@@ -136,7 +136,7 @@ def test_killed_again_and_again_in_the_middle_of_batches(target: Target) -> None
     asyncio.run(run())
     ids = [by_id(row) for row in target.rows()]
     if isinstance(target, RedisTarget):
-        ids = list(set(ids))  # KNOWN FAULT: killed in the middle of a batch, part of it was seen twice
+        ids = list(set(ids))  # KNOWN FAULT: after a kill in the middle of a batch, a part of it appears twice
     assert sorted(ids) == [("ab12", n, 0) for n in range(1, 3001)]
 
 

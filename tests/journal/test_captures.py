@@ -1,4 +1,4 @@
-"""Captures of other recorders, read as records."""
+"""Captures of other programs, read as records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""E2: whatever happens to a segment's bytes, what is read is what was written, and the rest is named exactly."""
+"""E2: after any damage to a segment, only written records are read, and the losses are reported exactly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def blocks_of(content: bytes) -> list[Block]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A closed segment: its header, records 1 to 12 in blocks of four, its end."""
+    """Return a closed segment: its header, records 1 to 12 in blocks of four, its end."""
     path, _ = small_segment(tmp_path_factory.mktemp("whole"))
     return path.read_bytes()
 
@@ -155,6 +155,6 @@ def test_E2_any_mutation_of_a_segment_never_gives_wrong_records(whole: bytes, da
     numbers = [record.n for record in records]
     assert numbers == sorted(set(numbers))
     if reader.is_closed:
-        # Where even the first number is unknown, a problem says up to which record it reaches.
+        # If even the first number is unknown, a problem names the last record.
         lost = sum((problem.last or 0) - (problem.first or 1) + 1 for problem in reader.problems if problem.last)
         assert len(numbers) + lost == 12

@@ -1,4 +1,4 @@
-"""E11, E14, G7: files of other formats, names that are paths, and files made to hurt."""
+"""E11, E14, G7: files of other formats, names that are paths, and malicious files."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def compress(content: bytes) -> bytes:
 
 
 def block(payload: bytes, *, raw: int, flags: int = 0, amount: int = 0, first: int = 1, length: int = -1) -> bytes:
-    """A block with a good header, whatever it says."""
+    """Return a block with a valid header of any content."""
     length = len(payload) if length < 0 else length
     return BlockHeader(flags, 1, 0, amount, raw, length, first, 0, 0, crc32(payload)).pack() + payload
 
 
 def of_format_2(content: bytes) -> bytes:
-    """A segment as a later version would write it: the same first bytes, another version number."""
+    """Return a segment of a later version: the same first bytes, another version number."""
     return content[:12] + b"\2" + content[13:]
 
 
@@ -148,7 +148,7 @@ ZEROS = b"\0" * (200 << 20)
 
 
 def hostile() -> dict[str, bytes]:
-    """Files whose every checksum is right, and whose every promise is a lie."""
+    """Return files with valid checksums and false headers."""
     bomb = compress(ZEROS)
     streamed = zstandard.ZstdCompressor(level=1, write_checksum=True, write_content_size=False).compress(ZEROS)
     deep = b'{"n":1,"ts":0,"line":"","conn":0,"kind":"in","text":"","x":' + b"[" * 200_000 + b"]" * 200_000 + b"}\n"

@@ -1,4 +1,4 @@
-"""E1: kill -9 at random instants, and at every step of writing. OKEX_WS_KILL_LOOPS says how often (20)."""
+"""E1: kill -9 at random instants, and at every step of writing. OKEX_WS_KILL_LOOPS sets the number of kills (20)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOPS = int(os.environ.get("OKEX_WS_KILL_LOOPS", "20"))
 
 
 class Victims:
-    """The prepared process, and what its writers said."""
+    """The prepared process, and the output of its writers."""
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -31,8 +31,9 @@ class Victims:
         )  # fmt: skip
 
     def run(self, command: str, *, kill_after: int | None = None, spin: int = 0) -> tuple[int, int]:
-        """One writer's life: killed after so many acknowledgements and so many turns of a loop. Returns what it recovered and
-        acknowledged."""
+        """Run one writer, killed after a number of acknowledgements and of turns of a loop. Returns the recovered and the
+        acknowledged record.
+        """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(command, file=self.process.stdin, flush=True)
@@ -59,7 +60,7 @@ class Victims:
         raise AssertionError("the prepared process is gone")
 
     def close(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)  # with a writer that may still live
+        os.killpg(self.process.pid, signal.SIGKILL)  # with a writer that may still be running
         self.process.communicate()
 
 
@@ -71,9 +72,11 @@ def victims() -> Iterator[Victims]:
 
 
 def audit(folder: Path, checked: int, acknowledged: int) -> int:
-    """Every record up to the acknowledged one is there, as written; those up to `checked` were, earlier. Returns the last."""
+    """Check that every acknowledged record is present and unchanged; those up to `checked` were checked before. Returns the
+    last one.
+    """
     if not (folder / "r").exists():
-        assert acknowledged == 0  # killed before it made its folder
+        assert acknowledged == 0  # killed before it created its folder
         return 0
     reader = JournalReader(folder / "r")
     last = checked

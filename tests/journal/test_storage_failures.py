@@ -1,4 +1,4 @@
-"""E3, E4: a disk that refuses. What was acknowledged is there; what was not is still in the buffer, or was refused aloud."""
+"""E3, E4: a failing disk. Acknowledged records are on it; all others are in the buffer, or were rejected with an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def writer_on(storage: Storage, **options: int) -> JournalWriter:
 
 
 def started(disk: FailingDisk) -> JournalWriter:
-    """A writer, as soon as the disk allows one."""
+    """Return a writer as soon as the disk permits one."""
     for _ in range(50):
         with suppress(StorageFailedError):
             return writer_on(disk, segment_bytes=900)
@@ -31,7 +31,7 @@ def started(disk: FailingDisk) -> JournalWriter:
 
 
 def run(disk: FailingDisk) -> tuple[JournalWriter, int]:
-    """A recorder's life on such a disk: rounds of records and a flush, small segments. Returns it and its last time."""
+    """Run a recorder on this disk: rounds of records and a flush, small segments. Returns the writer and its last time."""
     fails = disk.fails
     writer = started(disk)
     disk.fails = fails
@@ -54,7 +54,7 @@ def run(disk: FailingDisk) -> tuple[JournalWriter, int]:
             assert writer.acknowledged == before
             assert writer.deadline() is not None
         if round_ % 5 == 0:
-            # A reader at any moment sees everything acknowledged.
+            # A reader at any moment sees every acknowledged record.
             numbers = [record.n for record in JournalReader(FOLDER, storage=disk).records()]
             assert numbers == list(range(1, len(numbers) + 1))
             assert writer.acknowledged <= len(numbers) <= writer.last
@@ -62,7 +62,7 @@ def run(disk: FailingDisk) -> tuple[JournalWriter, int]:
 
 
 def recovers(disk: FailingDisk) -> None:
-    """The disk is well again: everything taken is there, once."""
+    """Check that every accepted record is there once after the disk works again."""
     writer, now = run(disk)
     disk.fails = lambda _: 0
     assert writer.close(now) == writer.last
@@ -97,7 +97,7 @@ def test_E3_a_disk_that_fails_for_a_while_and_comes_back_loses_nothing() -> None
 @pytest.mark.parametrize("keep", ["synced", "whole", "half", "zeros"])
 @pytest.mark.parametrize("period", [7, 13, 10**9])
 def test_E3_a_power_cut_at_any_call_keeps_what_was_acknowledged(keep: str, period: int) -> None:
-    """And on a disk that also fails every 7th or 13th call. What was not fsynced may be gone, there, half there, or zeros."""
+    """The disk also fails every 7th or 13th call. Bytes without fsync may be gone, present, half present, or zeros."""
 
     def kept(synced: bytes, whole: bytes) -> bytes:
         if keep == "zeros":
@@ -150,7 +150,7 @@ def test_E3_a_full_buffer_refuses_the_record_and_says_so() -> None:
 
 
 class WatchedDisk(FailingDisk):
-    """Notes which descriptors were fsynced."""
+    """Records which descriptors were fsynced."""
 
     def __init__(self) -> None:
         super().__init__(lambda call: errno.EIO if call == 7 else 0)
@@ -181,7 +181,7 @@ def test_E4_a_failed_fsync_is_never_tried_again_on_its_segment() -> None:
 def test_E4_what_a_failed_fsync_left_behind_is_not_read_twice() -> None:
     class Stubborn(FailingDisk):
         def fsync(self, file: int) -> None:
-            self._may("fsync")  # when it fails the bytes are there all the same
+            self._may("fsync")  # the call fails, but the bytes are on the disk
             MemoryDisk.fsync(self, file)
 
         def truncate(self, path: Path, length: int) -> None:

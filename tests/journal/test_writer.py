@@ -1,4 +1,4 @@
-"""The writer: what goes in comes out, when it is due, in which file, and what never goes in."""
+"""The writer: records come out unchanged, when a flush is due, in which file, and what is never written."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_flush_is_due_one_second_after_the_oldest_record_by_either_clock() -> 
     writer.write(START, "a", 0, "in", b"1")
     writer.write(START + SECOND // 2, "a", 0, "in", b"2")
     assert writer.deadline() == START + SECOND
-    writer.write(START - 3600 * SECOND, "a", 0, "in", b"3")  # the clock was set back
+    writer.write(START - 3600 * SECOND, "a", 0, "in", b"3")  # the clock stepped back
     assert writer.deadline() == START - 3599 * SECOND
     assert writer.flush(START - 3600 * SECOND) == 3
     assert writer.deadline() is None

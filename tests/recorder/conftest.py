@@ -1,3 +1,3 @@
-"""What every test of this room may count on."""
+"""Fixtures of the recorder's tests."""
 
 from tests.support.unpaced import unpaced as unpaced

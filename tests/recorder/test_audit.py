@@ -1,4 +1,4 @@
-"""The audit: what was on disk and is not any more is said, with its records; what is whole is not doubted."""
+"""Audit: records that were on disk and are missing are reported; a complete folder has no findings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Range = tuple[int | None, int | None]
 
 @pytest.fixture(scope="module")
 def died(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder as a kill leaves it before the first commit: small segments, ledger lines, a position, checkpoints."""
+    """Return a data folder after a kill before the first commit: small segments, ledger lines, a position, checkpoints."""
     root = tmp_path_factory.mktemp("died")
 
     @looped

@@ -1,4 +1,4 @@
-"""Checksums of replayed books: verified, told as wrong by a Gap, or wrong and told by nobody."""
+"""Checksums of replayed books: verified, wrong with a Gap, or wrong without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is particular to one sink: Redis's cache, NATS's messages, PostgreSQL's columns, old tables, torn files."""
+"""Properties of single sinks: Redis's cache, NATS's messages, PostgreSQL's columns, old tables, torn files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def book(n: int, bid: str, ask: str, *, update: bool = False, channel: str = "bo
 
 
 class Cache:
-    """The latest values in Redis, as a user reads them."""
+    """The latest values in Redis."""
 
     def __init__(self, target: RedisTarget) -> None:
         self.client = redis.Redis(port=target.server.port, password=servers.PASSWORD, decode_responses=True)
@@ -70,7 +70,7 @@ def test_redis_holds_the_latest_values(tmp_path: Path) -> None:
     ticker = Ticker(ts_recv=1, channel="tickers", ts_ms=5, instrument="BTC-USDT", last=65_000.5, best_bid=None)
     deliver(target.url(), batch([*trades(9), candle, ticker]), batch([late, *trades(2, instrument="A/B C")], first=20))
     cache = Cache(target)
-    assert cache("trade:BTC-USDT")["trade_id"] == "9"  # a trade fetched back later is not the latest
+    assert cache("trade:BTC-USDT")["trade_id"] == "9"  # a trade fetched later is not the latest
     assert cache("trade:BTC-USDT")["price"] == "65001.225"
     assert cache("trade:A%2FB%20C")["trade_id"] == "2"
     assert cache("candle1m:BTC-USDT")["close"] == "1.5"
@@ -201,7 +201,7 @@ def test_postgres_types(tmp_path: Path) -> None:
 
 
 def test_postgres_two_recorders_at_once(tmp_path: Path) -> None:
-    """Both make the same tables in the same moment, and deliver the same events."""
+    """Both create the same tables at the same moment, and deliver the same events."""
     target = PostgresTarget(tmp_path)
     sent = batch(trades(500))
 
@@ -227,7 +227,7 @@ def test_a_trade_that_two_recorders_saw_is_there_once(cls: type[Target], tmp_pat
     again = trades(30, first=11)
     again[5].backfilled = True
     renumbered = trades(1, first=60)
-    renumbered[0].trade_id = 1  # OKX may begin to count anew
+    renumbered[0].trade_id = 1  # OKX may restart its numbering
     deliver(target.url(), batch(trades(20)), batch([*again, *renumbered], recorder="cd34"))
     assert sorted(row["trade_id"] for row in target.rows()) == [1, *range(1, 41)]
 
@@ -248,7 +248,7 @@ def test_a_target_says_that_it_was_empty(cls: type[Target], tmp_path: Path) -> N
 
 
 def test_sqlite_is_one_file_when_it_is_closed(tmp_path: Path) -> None:
-    """Who copies it copies all of it: nothing is left in a log beside it."""
+    """A copy of the file is complete: no log file is left beside it."""
     deliver(f"sqlite:///{tmp_path / 'rows.db'}", batch(trades(3)))
     assert [path.name for path in tmp_path.iterdir()] == ["rows.db"]
 

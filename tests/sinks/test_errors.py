@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a sink's URL or its server: one line that says what to change, without the password."""
+"""Errors of a sink's URL or server: one line that names the remedy, without the password."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRETS = ("hunter2", servers.PASSWORD, servers.ESCAPED, "p@ss", "w:rd")
 
 
 def refusal(url: str, put: bool = False) -> SinkError:
-    """What opening a sink says, which has to be one line without secrets."""
+    """Return the error of opening a sink: one line without secrets."""
 
     async def run() -> None:
         sink = open_sink(url)

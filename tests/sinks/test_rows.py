@@ -1,4 +1,4 @@
-"""Rows: every event as a flat row and as JSON in our own words."""
+"""Rows: every event as a flat row and as JSON with our names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_row_has_every_field_and_only_our_words(event: Event) -> None:
     assert not {"id", "kind", "time"} & set(names)
     row = json.loads(kind.json("ab12:7:0", event))
     assert list(row) == ["kind", "id", "ts_event", *names]
-    # OKX's words have capitals, ours have none; what is kept as OKX sent it stays as it was.
+    # OKX's names have capitals, ours have none; fields kept in OKX's form keep their names.
     foreign = {"arg", "row", "trigger_parameters"}
     assert [key for key in _keys({name: row[name] for name in row if name not in foreign}) if key != key.lower()] == []
 

@@ -1,4 +1,4 @@
-"""Spool: position, bounds, back-off, going back, several recorders."""
+"""Spool: position, limits, back-off, repeated delivery, several recorders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from okex_ws.sinks.sink import NOTHING, Batch, SinkPosition
 
 
 class ListSink:
-    """A sink that keeps what it gets in memory, and is away when told so."""
+    """A sink in memory that can be made unreachable."""
 
     url = "list"
 
@@ -154,7 +154,7 @@ def test_a_target_that_was_emptied_is_not_filled_again_and_that_is_said(tmp_path
 
 
 def test_a_target_that_lost_its_memory_is_filled_again(tmp_path: Path) -> None:
-    """A Redis back from an older snapshot says how far it goes: delivery goes back to there."""
+    """A Redis restored from an older snapshot reports its position: delivery restarts there."""
     sink = ListSink()
 
     async def run() -> None:

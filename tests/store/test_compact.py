@@ -1,4 +1,4 @@
-"""compact: killed anywhere, the old files or the new one count, never neither, never both."""
+"""Compaction: after a kill at any point either the old files or the new one count."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_small_files_become_one(tmp_path: Path) -> None:
     again = compact(root, now=3, storage=QUICK)
     assert (again.merged, again.made, again.removed) == (0, 0, 0)
     check(root)
-    # Recording goes on where it was, and the next compaction takes the new files in.
+    # Recording continues, and the next compaction includes the new files.
     writer = TableWriter(root, "r1", storage=QUICK)
     assert writer.committed == 40
     writer.add(trade(41), 41, 0)

@@ -1,4 +1,4 @@
-"""Exports: the columns others expect, in the order of the chain, complete or not there."""
+"""Exports: the columns of other programs, in the order of the chain, complete or absent."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_tardis_book_snapshots(tmp_path: Path) -> None:
 
 def test_a_book_exported_from_the_middle_on_begins_with_what_it_was_then(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
-    since = (START + 420) * 1_000_000  # the image and the changes 2 to 4 have been received
+    since = (START + 420) * 1_000_000  # the snapshot and the changes 2 to 4 have been received
     with store.open(folder(tmp_path / "data")) as opened:
         assert export_tardis(opened, tmp_path / "b.csv", "incremental_book_L2", "BTC-USDT", since=since) == 8
         lines = rows(tmp_path / "b.csv")[1:]
@@ -171,7 +171,7 @@ def test_hftbacktest_events(tmp_path: Path) -> None:
     kinds = (data["ev"] & 0xFF).tolist()
     assert kinds[:8] == [3, 4, 4, 4, 3, 4, 4, 4]
     assert data["px"][:5].tolist() == [98.5, 100.5, 99.5, 98.5, 103.5]
-    # Of what arrives at once a trade comes before the book that it changed.
+    # Among events received at once a trade precedes the book that it changed.
     assert kinds[8:] == [2, 1, 2, 1, 1, 2, 1, 2, 1, 1]
     assert all(ev & (EXCH_EVENT | LOCAL_EVENT) == EXCH_EVENT | LOCAL_EVENT for ev in data["ev"].tolist())
     sides = [bool(ev & BUY_EVENT) - bool(ev & SELL_EVENT) for ev in data["ev"].tolist()]

@@ -1,4 +1,4 @@
-"""The bare install has neither pyarrow nor duckdb, and says what to install when they are needed."""
+"""The bare install has neither pyarrow nor duckdb; the error names the extra."""
 
 from __future__ import annotations
 

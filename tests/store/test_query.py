@@ -1,4 +1,4 @@
-"""Store: SQL over what is committed, each row once, whoever recorded it and whoever is still writing."""
+"""Store: SQL over committed rows, each row once, with several recorders and during recording."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_books_and_tickers_of_two_recorders_are_there_once(tmp_path: Path) -> No
         for number in range(first + 1, 31):
             writer.add(change(number, delay_ms=delay), number, 0)
             writer.add(ticker(number, delay_ms=delay), number, 1)
-        # The sign of life of a quiet book repeats its sequence, not its time.
+        # The keep-alive of a quiet book repeats its sequence, not its time.
         for number in (40, 50):
             quiet = change(number, delay_ms=delay, previous=300)
             quiet.sequence, quiet.raw_bids, quiet.raw_asks = 300, [], []
@@ -194,7 +194,7 @@ def test_E7_a_backup_beside_its_original_adds_nothing(tmp_path: Path) -> None:
     writer = TableWriter(root, "r1", storage=QUICK)
     for n in range(1, 31):
         if n == 21:
-            shutil.copytree(root, backup)  # the recorder goes on
+            shutil.copytree(root, backup)  # the recorder continues
         for place, event in enumerate((image(n) if n == 1 else change(n), ticker(n), trade(n))):
             writer.add(event, n, place)
         if n % 5 == 0:
@@ -229,7 +229,7 @@ def test_old_recordings_without_sequences_are_told_apart_by_their_levels(tmp_pat
 
 def test_D17_single_matches_fetched_back_and_aggregated_prints_reconcile(tmp_path: Path) -> None:
     root = folder(tmp_path)
-    # r1 sees 1001, 1002, [1003..1010], 1011, and loses 1020..1029; r2 loses 1003..1015 and fetches all of them back singly.
+    # r1 receives 1001, 1002, [1003..1010], 1011, and loses 1020..1029; r2 loses 1003..1015 and fetches all of them singly.
     r1 = [trade(1), trade(2), trade(10, count=8), *(trade(n) for n in range(11, 20)), *(trade(n) for n in range(30, 40))]
     r2 = [trade(1, delay_ms=2), trade(2, delay_ms=2), *(trade(n, delay_ms=2) for n in range(16, 40))]
     r2 += [trade(n, backfilled=True, delay_ms=900) for n in range(3, 16)]
@@ -266,7 +266,7 @@ def test_E10_a_reader_sees_whole_commits_while_a_recorder_writes(tmp_path: Path)
             writer.flush(n, n)
             assert ids(opened) == list(range(1_001, 1_001 + n))
             assert opened.rows("SELECT count(*) FROM tickers") == [(n - 1,)]
-        # Files without a commit, and a line that is only half there, are no part of it.
+        # Files without a commit, and a partial ledger line, are not part of the store.
         stray = next(root.rglob("r1-*.parquet"))
         stray.with_name("r1-000000000012-000000000099.parquet").write_bytes(stray.read_bytes())
         with (root / "ledger/segments.jsonl").open("ab") as file:

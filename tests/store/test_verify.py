@@ -1,4 +1,4 @@
-"""verify: every hole is found, and told from those that are accounted for."""
+"""Verification: every hole is found, and distinguished from explained ones."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_resets_signs_of_life_and_late_links_are_in_order(tmp_path: Path) -> Non
     reset = change(5, previous=30)
     reset.sequence = 3
     after = change(6, previous=3)
-    # The first change after an image fetched over REST may begin before it.
+    # The first change after a snapshot fetched over REST may begin before it.
     lenient = change(9, previous=82)
     events: list[Event] = [image(1), change(2), change(3), quiet, reset, after]
     events += [image(8, sequence=85), lenient, gap(1, channel="books", instrument="BTC-USDT", last_sequence=60)]

@@ -1,4 +1,4 @@
-"""TableWriter: each row is in the tables once, whatever fails and wherever it is killed."""
+"""TableWriter: each row is in the tables once, after any failure or kill."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def folder(path: Path) -> Path:
 
 
 def run(writer: TableWriter) -> None:
-    """Record all of it: three flushes, each a few records behind."""
+    """Record all events: three flushes, each a few records behind."""
     for event, n, i in mixed(RECORDS):
         writer.add(event, n, i)
         if n % 8 == 0 and i == 0:
@@ -50,7 +50,7 @@ def run(writer: TableWriter) -> None:
 
 
 def finish(root: Path) -> None:
-    """What a recorder does after a crash: all of the journal again, into a new writer."""
+    """Recover after a crash: add the whole journal to a new writer."""
     writer = TableWriter(root, "r1", storage=QuickStorage())
     for event, n, i in mixed(RECORDS):
         writer.add(event, n, i)
@@ -60,7 +60,7 @@ def finish(root: Path) -> None:
 
 
 def there(root: Path) -> Counter[tuple[str, int, int]]:
-    """(table, n, i) of every row a reader sees, with how often."""
+    """Count the rows that a reader sees by (table, n, i)."""
     manifest = Manifest(root)
     manifest.refresh()
     found: Counter[tuple[str, int, int]] = Counter()
@@ -173,7 +173,7 @@ def test_E3_every_nth_call_fails_once_and_the_next_flush_makes_it_good(tmp_path:
         except OSError:
             failures += 1
             writer.flush(99, RECORDS)
-        assert failures <= 1  # what is tidied away may fail unsaid
+        assert failures <= 1  # a failed clean-up is not reported
         assert there(root) == WANTED, f"call {call} failed"
         writer.close()
         if call % 5 == 0:
@@ -273,7 +273,7 @@ def test_E3_a_full_disk_is_tried_again_after_longer_and_longer_pauses(tmp_path: 
 
 
 def test_E3_what_a_full_disk_took_of_a_batch_is_given_back(tmp_path: Path) -> None:
-    """Otherwise files that no commit names would keep the room that the next try needs."""
+    """Otherwise files without a commit would use the space that the next attempt needs."""
 
     class SmallStorage(QuickStorage):
         room = 1
@@ -410,7 +410,7 @@ def test_numbers_no_column_can_hold_do_not_stop_the_recorder(tmp_path: Path) -> 
     writer.add(trade(3, side="\ud800"), 3, 0)
     strange = change(4)
     strange.raw_bids = [("abc", "1e-3", "0", "x"), ("1", "2", "0", "3")]
-    uncounted = change(4)  # of V1, which tells no order counts; a level that is gone has none
+    uncounted = change(4)  # of V1, which has no order counts; a removed level has none
     uncounted.raw_bids = [("1", "2", "0", "0"), ("1", "0", "0", "0")]
     writer.add(strange, 4, 0)
     writer.add(Deposit(ts_recv=START * 1_000_000, deposit_id="d", size=Decimal("1e-25")), 5, 0)

@@ -47,12 +47,12 @@ def cancel(
     )
 
 
-async def _cancel(place: options.AccountOptions, wish: CancelOrder, audit: Path | None) -> int:
-    async with open_account(place, wish.instrument, audit=audit) as client:
-        await _check_known(client, wish.instrument)
-        ids = {"order_id": wish.order_id} if wish.order_id else {"client_order_id": wish.client_order_id}
+async def _cancel(place: options.AccountOptions, request: CancelOrder, audit: Path | None) -> int:
+    async with open_account(place, request.instrument, audit=audit) as client:
+        await _check_known(client, request.instrument)
+        ids = {"order_id": request.order_id} if request.order_id else {"client_order_id": request.client_order_id}
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="cancel")
-        outcome = await client.cancel(wish.instrument, **ids)
+        outcome = await client.cancel(request.instrument, **ids)
         await wait_until_final(updates, outcome, ENDED_WITHIN_S)
         return print_outcome(outcome, client.account.orders.get(outcome.order_id))
 
@@ -73,10 +73,10 @@ async def _check_known(client: Client, instrument: str) -> None:
 
 async def cancel_open(client: Client, orders: list[OrderUpdate]) -> list[Outcome]:
     """Cancel these orders, with as many per request as OKX accepts; returns one outcome each."""
-    wishes = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in orders]
+    requests = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in orders]
     outcomes: list[Outcome] = []
-    for start in range(0, len(wishes), MOST_IN_BATCH):
-        outcomes += await client.cancel_batch(wishes[start : start + MOST_IN_BATCH])
+    for start in range(0, len(requests), MOST_IN_BATCH):
+        outcomes += await client.cancel_batch(requests[start : start + MOST_IN_BATCH])
     return outcomes
 
 
