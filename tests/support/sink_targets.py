@@ -1,17 +1,18 @@
-"""One target a sink: how to make the sink, how to break and mend what it writes to, and how to read back what is there."""
+"""One target per sink: creates the sink, breaks and restores its target, and reads the stored events back."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import csv
+import io
 import itertools
 import json
 import os
 import resource
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,7 +40,7 @@ def kinds() -> dict[str, RowKind]:
 
 
 class Target:
-    """What a sink writes to. can_hang: it can be stopped in its tracks; can_break: it can go away and return."""
+    """Target of a sink. can_hang: it can be suspended; can_break: it can fail and return."""
 
     can_hang = True
     can_break = True
@@ -56,7 +57,7 @@ class Target:
         return open_sink(self.url())
 
     def rows(self) -> list[Row]:
-        """Every stored event as JSON has it."""
+        """Return every stored event as its JSON object."""
         raise NotImplementedError
 
     def kill(self) -> None: ...
@@ -95,16 +96,13 @@ class SqliteTarget(Target):
             database.row_factory = sqlite3.Row
             names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             rows = [json.loads(row["json"]) for row in database.execute("SELECT json FROM misfits")]
-            for table, kind in kinds().items():
-                if table in names:
-                    found = database.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
-                    rows += [_as_json(kind, dict(row)) for row in found]
+            rows += _events_of({name: database.execute(f"SELECT * FROM {name} ORDER BY rowid").fetchall() for name in names})
         database.close()
         return rows
 
 
 class ServerTarget(Target):
-    """A server of ours: whatever happens to it happens to the sink."""
+    """A server started by the tests."""
 
     server: Any
     start: Callable[[], Any]
@@ -141,13 +139,11 @@ class PostgresTarget(ServerTarget):
         query = "SELECT table_name FROM information_schema.tables WHERE table_schema = $1"
         names = {row[0] for row in await connection.fetch(query, self.name)}
         rows = [json.loads(row["json"]) for row in await connection.fetch(f"SELECT json FROM {self.name}.misfits")]
-        for table, kind in kinds().items():
-            if table in names:
-                for row in await connection.fetch(f"SELECT * FROM {self.name}.{table} ORDER BY ts_recv"):
-                    values = dict(row)
-                    time = values.pop("time")
-                    assert int(time.timestamp() * 1000) == values["ts_event"] // 1_000_000
-                    rows.append(_as_json(kind, values))
+        found = {
+            name: await connection.fetch(f"SELECT * FROM {self.name}.{name} ORDER BY ts_recv") for name in names - {"misfits"}
+        }
+        assert all(int(row["time"].timestamp() * 1000) == row["ts_event"] // 1_000_000 for each in found.values() for row in each)
+        rows += _events_of(found)
         await connection.close()
         return rows
 
@@ -194,7 +190,7 @@ class JsonlTarget(Target):
         return str(self.folder / "events.jsonl")
 
     def kill(self) -> None:
-        """The file may not grow much more: the next batch is written in part."""
+        """Limit the file size: the next batch is written in part."""
         size = sum(path.stat().st_size for path in self.folder.glob("*.*sv*")) + sum(
             path.stat().st_size for path in self.folder.glob("*.jsonl")
         )
@@ -215,18 +211,13 @@ class CsvTarget(JsonlTarget):
         return str(self.folder / "events.csv")
 
     def rows(self) -> list[Row]:
-        rows: list[Row] = []
-        for table, kind in kinds().items():
-            path = self.folder / f"events.{table}.csv"
-            if path.exists():
-                with path.open(newline="") as lines:
-                    rows += [_as_json(kind, dict(row)) for row in csv.DictReader(lines)]
-        return rows
+        texts = {path.name.split(".")[1]: path.read_bytes().decode() for path in self.folder.glob("events.*.csv")}
+        return _events_of({name: csv.DictReader(io.StringIO(text, newline="")) for name, text in texts.items()})
 
 
 class StdoutTarget(Target):
-    can_break = False  # a pipe without a reader does not come back
-    remembers = False  # what was printed before a restart is out of reach
+    can_break = False  # a pipe without a reader does not return
+    remembers = False  # output before a restart cannot be read
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -270,7 +261,7 @@ TARGETS = [SqliteTarget, PostgresTarget, RedisTarget, NatsTarget, JsonlTarget, C
 
 
 def those(**wanted: bool) -> pytest.MarkDecorator:
-    """Only the targets that can: a file does not hang, a pipe without its reader does not come back."""
+    """Parametrize with the targets that have these properties: a file does not hang, a pipe without a reader does not return."""
     chosen = [cls for cls in TARGETS if all(getattr(cls, name) is value for name, value in wanted.items())]
     return pytest.mark.parametrize("target", chosen, indirect=True, ids=_name)
 
@@ -281,14 +272,19 @@ def _name(cls: type[Target]) -> str:
 
 @pytest.fixture(params=TARGETS, ids=_name)
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
-    """Each sink's target in turn."""
+    """Return each sink's target in turn."""
     made: Target = request.param(tmp_path)
     yield made
     made.end()
 
 
+def _events_of(tables: Mapping[str, Iterable[Any]]) -> list[Row]:
+    """Return the rows of the events' tables as JSON objects."""
+    return [_as_json(kind, dict(row)) for table, kind in kinds().items() for row in tables.get(table, ())]
+
+
 def _as_json(kind: RowKind, row: Row) -> Row:
-    """A database's or CSV's row as the JSON object of the same event."""
+    """Return a row of a database or CSV as the JSON object of its event."""
     found: Row = {"kind": kind.name, "id": row["id"], "ts_event": int(row["ts_event"])}
     for column in kind.columns:
         found[column.name] = _value(column.type, row[column.name])
@@ -310,11 +306,11 @@ def _value(kind: str, value: Any) -> Any:
 
 
 def expected(batch: list[tuple[str, Event]]) -> list[Row]:
-    """What every target should hold of a batch."""
+    """Return the rows that every target should hold of a batch."""
     return [json.loads(RowKind(type(event)).json(event_id, event)) for event_id, event in batch]
 
 
 async def within(work: Awaitable[T]) -> T:
-    """The result, or a failed test: what takes longer hangs, however busy the machine is."""
+    """Return the result, or fail after a minute: even on a busy machine a longer wait is a hang."""
     async with asyncio.timeout(60):
         return await work
