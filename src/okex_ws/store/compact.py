@@ -15,9 +15,9 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from okex_ws.store import parquet
-from okex_ws.store.folder import LEDGER, TABLES, StoreError, check, compacting, removing
+from okex_ws.store.folder import LEDGER, StoreError, check, compacting, removing, table_files
 from okex_ws.store.ledger import Compaction, File, Ledger, Manifest, span_of
-from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
+from okex_ws.store.storage import OsStorage, Storage, publish, remove
 from okex_ws.store.views import known_table
 
 LARGEST_ROWS = 2_000_000
@@ -115,13 +115,9 @@ def _merge(root: Path, group: list[File], storage: Storage) -> File:
 def _remove_unlisted(root: Path, manifest: Manifest, storage: Storage) -> None:
     """Remove the files that a killed compaction wrote before its ledger line."""
     known = {file.path for compaction in manifest.compactions.items for file in compaction.added}
-    for table in names_in(storage, root / TABLES):
-        for date in names_in(storage, root / TABLES / table):
-            for instrument in names_in(storage, root / TABLES / table / date):
-                folder = f"{TABLES}/{table}/{date}/{instrument}"
-                for name in names_in(storage, root / folder):
-                    if name.endswith("-c.parquet") and f"{folder}/{name}" not in known:
-                        remove(storage, root / folder / name)
+    for path in table_files(storage, root):
+        if path.endswith("-c.parquet") and path not in known:
+            remove(storage, root / path)
 
 
 def _remove_replaced(root: Path, manifest: Manifest, storage: Storage, done: Compacted) -> None:

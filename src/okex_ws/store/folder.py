@@ -97,6 +97,15 @@ def partition(table: str, day: int, instrument: str) -> str:
     return f"{TABLES}/{table}/date={date_text(day)}/instrument={encode_instrument(instrument)}"
 
 
+def table_files(storage: Storage, root: Path) -> Iterator[str]:
+    """Yield every file in the tables of a data folder, committed or not, relative to it."""
+    folders = [TABLES]
+    for _ in ("table", "date", "instrument"):
+        folders = [f"{folder}/{name}" for folder in folders for name in names_in(storage, root / folder)]
+    for folder in folders:
+        yield from (f"{folder}/{name}" for name in names_in(storage, root / folder))
+
+
 def date_text(day: int) -> str:
     """Return YYYY-MM-DD of a day since 1970."""
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=min(max(day, 0), _LAST_DAY))).isoformat()

@@ -21,10 +21,10 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 from okex_ws.events import Event, Push
 from okex_ws.protocol.pacing import Backoff
 from okex_ws.store import parquet
-from okex_ws.store.folder import DAY, LEDGER, TABLES, StoreError, partition
+from okex_ws.store.folder import DAY, LEDGER, StoreError, partition, table_files
 from okex_ws.store.ledger import Commit, File, Ledger, Manifest, recorder_of
 from okex_ws.store.status_rows import GAPS, ledger_of, status_line
-from okex_ws.store.storage import OsStorage, Storage, names_in, publish, remove
+from okex_ws.store.storage import OsStorage, Storage, publish, remove
 from okex_ws.store.tables import Table, event_ns, table_of
 
 CHUNK = 1000
@@ -304,15 +304,10 @@ class TableWriter:
         """Remove this recorder's files without a commit, left by a crash before the commit."""
         listed = {file.path for file in self._manifest.files}
         listed.update(path for compaction in self._manifest.compactions.items for path in compaction.removed)
-        base = self.root / TABLES
-        for table in names_in(self._storage, base):
-            for date in names_in(self._storage, base / table):
-                for instrument in names_in(self._storage, base / table / date):
-                    folder = base / table / date / instrument
-                    for name in names_in(self._storage, folder):
-                        is_own = recorder_of(name.removeprefix(".tmp-")) == self.recorder and not name.endswith("-c.parquet")
-                        if is_own and f"{TABLES}/{table}/{date}/{instrument}/{name}" not in listed:
-                            remove(self._storage, folder / name)
+        for path in table_files(self._storage, self.root):
+            recorder = recorder_of(path.rpartition("/")[2].removeprefix(".tmp-"))
+            if recorder == self.recorder and not path.endswith("-c.parquet") and path not in listed:
+                remove(self._storage, self.root / path)
 
 
 class TableBatch:
