@@ -1,6 +1,6 @@
-"""Blocking: the Client for scripts without asyncio. Its own thread and loop; events come out of a plain `for`.
+"""Blocking: a Client for scripts without asyncio, with its own thread and event loop; events come from a plain `for`.
 
-It works wherever threads do, also where the main thread already runs a loop (Jupyter).
+It also works if the main thread already runs a loop (Jupyter).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ E = TypeVar("E", bound=Event)
 
 _AT_ONCE = 256
 _CLOSE_WITHIN_S = 2.0
-_LOOK_S = 0.1
-"""How often one who waits for the client's thread looks whether it still lives."""
+_POLL_S = 0.1
+"""Time between two looks of a waiting thread whether the client's thread is alive."""
 
 
 class Blocking:
@@ -70,7 +70,7 @@ class Blocking:
         self.close()
 
     def start(self) -> None:
-        """Start the thread and connect; returns at once, the events tell what happens. Raises OSError without a loop."""
+        """Start the thread and connect; returns at once. Raises OSError if there is no event loop."""
         if self._is_closed:
             raise RuntimeError("this client has been closed; make a new one")
         if self._thread is not None:
@@ -83,7 +83,7 @@ class Blocking:
         atexit.register(self.close)
 
     def close(self) -> None:
-        """Hang up, end the thread; whoever is reading gets what is held and then the end."""
+        """Close the connections and end the thread; a reader gets the events held and then the end."""
         self._is_closed = True
         atexit.unregister(self.close)
         loop, thread, finish = self._loop, self._thread, self._finish
@@ -106,7 +106,7 @@ class Blocking:
             raise StopIteration from None
 
     def next_event(self, timeout_s: float | None = None) -> Event:
-        """The next event. Raises TimeoutError after `timeout_s` seconds without one, EOFError once closed and read empty."""
+        """Return the next event. Raises TimeoutError after `timeout_s` seconds, EOFError if the client is closed and empty."""
         self.start() if not self._is_closed else None
         while not self._ready:
             try:
@@ -126,18 +126,18 @@ class Blocking:
             raise TypeError("a blocking client calls plain functions; for coroutines use okex_ws.Client")
         self._do(lambda: self._client.on(kind, callback))
 
-    # -- what is wanted, what is known -----------------------------------------------------------------------------------
+    # -- subscriptions and state -----------------------------------------------------------------------------------------
 
     def subscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
-        """Want a channel for some instruments, see Client.subscribe."""
+        """Subscribe to a channel for some instruments, see Client.subscribe."""
         return self._do(lambda: self._client.subscribe(channel, *keys, **args))
 
     def unsubscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
-        """Want these no more."""
+        """Remove subscriptions."""
         return self._do(lambda: self._client.unsubscribe(channel, *keys, **args))
 
     def book(self, instrument: str, channel: str | None = None) -> OrderBook:
-        """A copy of an order book as it stands between two events; it does not change any more."""
+        """Return a copy of an order book between two events; it does not change."""
         return self._do(lambda: copy.deepcopy(self._client.book(instrument, channel)))
 
     @property
@@ -147,11 +147,11 @@ class Blocking:
 
     @property
     def site(self) -> Site:
-        """Where it is connected to."""
+        """Site of the client."""
         return self._client.site
 
     def status(self) -> ClientStatus:
-        """State of the client between two events, see Client.status."""
+        """Return the state of the client between two events, see Client.status."""
         return self._do(self._client.status)
 
     def load_instruments(self, *types: str, family: str | None = None, timeout_s: float = 30.0) -> Instruments:
@@ -164,7 +164,7 @@ class Blocking:
     def _run(self, begun: concurrent.futures.Future[None]) -> None:
         async def body() -> None:
             self._loop, self._finish = asyncio.get_running_loop(), asyncio.Event()
-            if self._is_closed:  # by another thread, before there was an event to set
+            if self._is_closed:  # by another thread, before `_finish` existed
                 self._finish.set()
             self._client.start()
             begun.set_result(None)
@@ -173,7 +173,7 @@ class Blocking:
 
         try:
             with asyncio.Runner() as runner:
-                runner.get_loop()  # before there is a coroutine that nobody would await
+                runner.get_loop()  # before the coroutine exists: if this fails, none is left unawaited
                 runner.run(body())
         except BaseException as error:
             if begun.done():
@@ -181,8 +181,8 @@ class Blocking:
             begun.set_exception(error)
 
     async def _fetch(self) -> bool:
-        """Move what the queue holds to where the reading thread finds it; False at the end."""
-        # Not returned but put down: a reader that is interrupted while waiting finds it at its next try.
+        """Move events from the queue to `_ready`; False at the end."""
+        # They are not returned: a reader that is interrupted while it waits finds them at its next try.
         async for event in self._stream:
             self._ready.append(event)
             if not len(self._stream) or len(self._ready) >= _AT_ONCE:
@@ -207,12 +207,12 @@ class Blocking:
             raise
         try:
             while True:
-                left = _LOOK_S if until is None else min(_LOOK_S, until - time.monotonic())
+                left = _POLL_S if until is None else min(_POLL_S, until - time.monotonic())
                 concurrent.futures.wait([future], timeout=max(0.0, left))
                 if future.done():
                     return future.result()
                 if self._thread is None or not self._thread.is_alive():
-                    work.close()  # it ended while this was on its way to it
+                    work.close()  # it ended before this started
                     raise RuntimeError("the client does not run")
                 if until is not None and time.monotonic() >= until:
                     raise TimeoutError
@@ -221,7 +221,7 @@ class Blocking:
             raise
 
     def _do(self, action: Callable[[], T]) -> T:
-        """Run something between two events, in the client's thread if there is one."""
+        """Run an action between two events, in the client's thread if there is one."""
         if self._thread is None or self._is_closed or threading.current_thread() is self._thread:
             return action()
 

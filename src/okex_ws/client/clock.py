@@ -1,7 +1,7 @@
 """Clock: nanoseconds UTC that never run backwards.
 
-The wall clock at the start, carried on by the monotonic one: a step of the wall clock cannot freeze or fire timers. Time the
-machine slept through is caught up with, since it has really passed.
+It is the wall clock at the start plus the monotonic clock since, so that a step of the wall clock cannot freeze or fire timers.
+The time of a machine's sleep is added, because it has really passed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ STEP = 1_000_000_000
 
 
 class Clock:
-    """`now()` in ns UTC. `correct()`, called now and then, follows the wall clock forward by steps of more than a second.
+    """Clock of one client. `correct()` is called regularly; it follows forward steps of the wall clock of more than a second.
 
-    behind: how far the wall clock was set back since the start, ns; timestamps stay ahead of it by as much.
+    behind: time by which the wall clock was set back since the start, ns; timestamps are ahead of it by as much.
     """
 
     def __init__(self) -> None:

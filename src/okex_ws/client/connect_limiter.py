@@ -1,7 +1,7 @@
-"""Connect limiter: all clients of a process share one pace of new connections to a host.
+"""Connect limiter: one rate limit on new connections to a host for all clients of a process.
 
-OKX counts new connections by IP address. Each line also keeps a pace of its own, which is recorded and replayed; this one covers
-every client behind the same address, whatever loop or thread it runs in.
+OKX counts new connections by IP address. Each client also has a limit of its own, which is recorded and replayed; this one covers
+all clients behind the same address, in any loop or thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from okex_ws.protocol.pacing import Window, connects_per_ip
 
 
 class ConnectLimiter:
-    """Who dials when. now: ns of a clock that all share; the wall clock of each client may be another one."""
+    """Rate limits by host. now: ns of a clock that all clients share; their own clocks may differ."""
 
     def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
         self._now = now
@@ -22,7 +22,10 @@ class ConnectLimiter:
         self._windows: dict[str, Window] = {}
 
     def take(self, host: str) -> float:
-        """0: dial this `host:port` now. Else seconds, after which to ask again: whoever gives up meanwhile holds up nobody."""
+        """Take a connection to this `host:port` and return 0, or return the seconds until the next try.
+
+        A caller that waits holds no place: if it gives up, nobody is delayed.
+        """
         with self._lock:
             window = self._windows.get(host)
             if window is None:
@@ -35,4 +38,4 @@ class ConnectLimiter:
 
 
 CONNECT_LIMITER = ConnectLimiter()
-"""Of this process."""
+"""Connect limiter of this process."""

@@ -1,33 +1,33 @@
-"""Log throttle: says when a repeated failure is worth a log line: each cause once, again after a minute, and its end."""
+"""Log throttle for repeated failures: one log line for each cause, again after a minute, and one for the end."""
 
 from __future__ import annotations
 
 from okex_ws.protocol.pacing import SECOND
 
-SAY_AGAIN = 60 * SECOND
-"""How long a cause that lasts, or comes back, is not mentioned again, ns."""
+LOG_AGAIN_AFTER = 60 * SECOND
+"""Time in which the same cause is not logged again, ns."""
 
 
 class LogThrottle:
-    """text: the latest failure, "" while all is well."""
+    """State of one repeated action. text: the latest failure, "" after a success."""
 
     def __init__(self) -> None:
         self.text = ""
-        self._said: dict[int | str, int] = {}
-        self._is_said = False
+        self._logged: dict[int | str, int] = {}
+        self._is_logged = False
 
     def fails(self, cause: int | str, text: str, now: int) -> bool:
-        """It has failed, once more perhaps; returns whether to say so. cause: what is the same of failures whose texts differ."""
+        """Note a failure; returns True if it is to be logged. cause: equal for failures that differ in their texts only."""
         self.text = text
-        self._said = {known: said for known, said in self._said.items() if abs(now - said) < SAY_AGAIN}
-        if cause in self._said:
+        self._logged = {known: at for known, at in self._logged.items() if abs(now - at) < LOG_AGAIN_AFTER}
+        if cause in self._logged:
             return False
-        self._said[cause] = now
-        self._is_said = True
+        self._logged[cause] = now
+        self._is_logged = True
         return True
 
     def ends(self) -> bool:
-        """It has succeeded; returns whether to say so, as the failure was."""
+        """Note a success; returns True if it is to be logged, because the failure was."""
         self.text = ""
-        was_said, self._is_said = self._is_said, False
-        return was_said
+        was_logged, self._is_logged = self._is_logged, False
+        return was_logged

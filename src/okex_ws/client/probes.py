@@ -1,4 +1,4 @@
-"""Probes: one question each about a place to connect to, for the doctor. No retries; every answer is a value or an OSError.
+"""Probes of a server for the doctor, each with one question. No retries; every answer is a value or an OSError.
 
 Source: docs-v5 "Connect" (the text `ping` is answered by `pong`), "Login", "Get system time".
 """
@@ -24,11 +24,11 @@ from okex_ws.wire.sign import Credentials
 
 
 class TooOftenError(OkexError, OSError):
-    """Too many connections were opened from this address within a second; a moment later another one may."""
+    """Too many connections were opened from this address within a second; try again a moment later."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Host and port of a URL, and whether it wants TLS."""
+    """Host and port of a URL. tls: True if the connection needs TLS."""
 
     host: str
     port: int
@@ -36,7 +36,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class TlsFacts(msgspec.Struct, frozen=True):
-    """version: e.g. TLSv1.3; days_left: until the certificate expires; issuer: who signed it."""
+    """Facts of a TLS connection. version: e.g. TLSv1.3; days_left: until the certificate expires; issuer: of the certificate."""
 
     version: str
     days_left: int
@@ -44,20 +44,20 @@ class TlsFacts(msgspec.Struct, frozen=True):
 
 
 def place_of(url: str) -> Place:
-    """Where a ws://, wss://, http:// or https:// URL leads."""
+    """Return the place of a ws://, wss://, http:// or https:// URL."""
     parts = urlsplit(url)
     tls = parts.scheme in ("wss", "https")
     return Place(parts.hostname or "", parts.port or (443 if tls else 80), tls)
 
 
 async def addresses(place: Place) -> list[str]:
-    """What the host's name resolves to. Raises OSError."""
+    """Return the IP addresses of the host. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=1)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def tcp_ms(place: Place, timeout_s: float) -> float:
-    """Milliseconds to open a TCP connection. Raises OSError (TimeoutError among them)."""
+    """Return the milliseconds to open a TCP connection. Raises OSError, also TimeoutError."""
     began = time.perf_counter()
     async with asyncio.timeout(timeout_s):
         _, writer = await asyncio.open_connection(place.host, place.port)
@@ -69,7 +69,7 @@ async def tcp_ms(place: Place, timeout_s: float) -> float:
 
 
 async def tls_facts(place: Place, context: ssl.SSLContext, timeout_s: float) -> TlsFacts:
-    """What TLS says. Raises OSError; ssl.SSLCertVerificationError when the certificate is not trusted."""
+    """Return facts of a TLS connection. Raises OSError; ssl.SSLCertVerificationError if the certificate is not trusted."""
     async with asyncio.timeout(timeout_s):
         _, writer = await asyncio.open_connection(place.host, place.port, ssl=context)
     secure = writer.get_extra_info("ssl_object")
@@ -84,7 +84,7 @@ async def tls_facts(place: Place, context: ssl.SSLContext, timeout_s: float) -> 
 
 
 async def ping_ms(url: str, context: ssl.SSLContext | None, timeout_s: float) -> tuple[float, float]:
-    """Milliseconds of the WebSocket handshake, and of a text ping until its pong. Raises OSError with words for people."""
+    """Return the milliseconds of the WebSocket handshake, and from text ping to pong. Raises OSError with a plain reason."""
     pong: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     began = time.perf_counter()
     async with asyncio.timeout(timeout_s), _opened(url, context, _Pong(pong)) as transport:
@@ -95,9 +95,9 @@ async def ping_ms(url: str, context: ssl.SSLContext | None, timeout_s: float) ->
 
 
 async def clock_offset_ms(rest: Rest, timeout_s: float) -> tuple[float, float]:
-    """(exchange's clock less ours, uncertainty), milliseconds: half the round trip either way. Raises RestError, TimeoutError."""
+    """Return (exchange's clock minus ours, uncertainty = half the round trip), ms. Raises RestError, TimeoutError."""
     async with asyncio.timeout(timeout_s):
-        await rest.time_ms()  # opens the connection, so that the second reading is not blurred by it
+        await rest.time_ms()  # opens the connection, so that it does not delay the second reading
         before, began = time.time(), time.perf_counter()
         theirs = await rest.time_ms()
         took = time.perf_counter() - began
@@ -105,7 +105,7 @@ async def clock_offset_ms(rest: Rest, timeout_s: float) -> tuple[float, float]:
 
 
 class LoginProbe(msgspec.Struct, frozen=True):
-    """How OKX answered a login. code: "0" when it was let in; took_ms: until the answer."""
+    """OKX's answer to a login. code: "0" if it was accepted; took_ms: until the answer."""
 
     code: str
     message: str
@@ -113,7 +113,7 @@ class LoginProbe(msgspec.Struct, frozen=True):
 
 
 async def login(url: str, credentials: Credentials, context: ssl.SSLContext | None, timeout_s: float) -> LoginProbe:
-    """One login, by this machine's clock. Raises OSError with words for people."""
+    """Log in once, by this machine's clock. Raises OSError with a plain reason."""
     answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     async with asyncio.timeout(timeout_s), _opened(url, context, _First(answer)) as transport:
         began = time.perf_counter()
@@ -130,7 +130,7 @@ async def login(url: str, credentials: Credentials, context: ssl.SSLContext | No
 
 @contextlib.asynccontextmanager
 async def _opened(url: str, context: ssl.SSLContext | None, listener: WSListener) -> AsyncIterator[WSTransport]:
-    """A WebSocket, as long as it is needed."""
+    """Open a WebSocket for the length of a `with`."""
     try:
         transport, _ = await ws_connect(
             lambda: listener, url, ssl_context=context, max_frame_size=MAX_FRAME, max_redirects=0, logger_name="okex_ws"

@@ -1,4 +1,4 @@
-"""Stream: the bounded hand-off of events to one consumer. Every loss is counted and said, at its place in the stream."""
+"""Stream: bounded queue of events for one consumer. Every loss is counted and reported at its place in the stream."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ E = TypeVar("E", bound=Event, covariant=True)
 
 
 class Policy(enum.Enum):
-    """What happens when a consumer is slower than the exchange.
+    """Reaction to a consumer that is slower than the exchange.
 
-    WAIT: reading from the sockets pauses until there is room; nothing is lost here, but OKX closes a connection that is not read.
-    DROP_OLDEST: the oldest events go, and a Dropped event says how many.
-    CONFLATE: where a newer event replaces an older one (tickers, candles, full books), only the newest is kept; what cannot be
-    replaced is dropped oldest first, as above.
+    WAIT: reading from the sockets pauses until there is room; the client loses nothing, but OKX closes a connection that is not
+    read. DROP_OLDEST: the oldest events are dropped, and a Dropped event has their number.
+    CONFLATE: a newer event replaces an older one of the same kind (tickers, candles, whole books); other events are dropped, the
+    oldest first, as above.
     """
 
     WAIT = "wait"
@@ -35,9 +35,9 @@ def _classes(kinds: tuple[Any, ...]) -> tuple[type[Event], ...]:
 
 
 class Stream(Generic[E]):
-    """An async iterator over events of some kinds, for one reader.
+    """Async iterator over events of some kinds, for one reader.
 
-    kinds: event classes wanted, () for all. size: events held at most. dropped: how many were let go, ever.
+    kinds: event classes, () for all. size: events held at most. dropped: number of events dropped so far.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Stream(Generic[E]):
         self._on_room = on_room
         self._on_close = on_close
         self._events: deque[Event] | _Newest = _Newest() if policy is Policy.CONFLATE else deque()
-        self._untold = 0
+        self._unreported = 0
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -69,16 +69,16 @@ class Stream(Generic[E]):
 
     @property
     def conflated(self) -> int:
-        """How many events a newer one took the place of, ever."""
+        """Number of events replaced by newer ones so far."""
         return self._events.replaced if isinstance(self._events, _Newest) else 0
 
     @property
     def is_full(self) -> bool:
-        """True when a WAIT stream wants no more for now."""
+        """True if a WAIT stream has no room."""
         return self.policy is Policy.WAIT and len(self._events) >= self.size and not self._closed
 
     def put(self, events: Iterable[Event]) -> None:
-        """Hand events over. Never blocks; a WAIT stream that is full tells so by `is_full`, and what is in flight still fits."""
+        """Add events. Never blocks; a full WAIT stream still takes what is in flight, see `is_full`."""
         if self._closed:
             return
         if self.kinds:
@@ -88,12 +88,12 @@ class Stream(Generic[E]):
             while len(self._events) > self.size:
                 self._events.popleft()
                 self.dropped += 1
-                self._untold += 1
+                self._unreported += 1
         if self._events and self._waiter is not None:
             self._wake()
 
     def close(self) -> None:
-        """No more events; what is held can still be read, and holds nobody up."""
+        """End the stream. The events it holds can still be read; it does not pause the client any more."""
         self._closed = True
         self._wake()
         if self._on_close is not None:
@@ -118,8 +118,8 @@ class Stream(Generic[E]):
         return cast(E, self._take())
 
     def _take(self) -> Event:
-        if self._untold:
-            count, self._untold = self._untold, 0
+        if self._unreported:
+            count, self._unreported = self._unreported, 0
             return Dropped(ts_recv=self._events[0].ts_recv, consumer=self.name, count=count, total=self.dropped)
         event = self._events.popleft()
         if self._on_room is not None and len(self._events) == self.size // 2:
@@ -132,7 +132,7 @@ class Stream(Generic[E]):
 
 
 class _Newest:
-    """A queue in which an event that replaces an older one takes it out, and stands at the end: order is never changed."""
+    """Queue in which a newer event removes the older one that it replaces, and is added at the end: order never changes."""
 
     def __init__(self) -> None:
         self.replaced = 0
@@ -143,7 +143,7 @@ class _Newest:
         return len(self._events)
 
     def __getitem__(self, index: int) -> Event:
-        assert index == 0, "only the oldest is looked at"
+        assert index == 0, "only the oldest is read"
         return next(iter(self._events.values()))
 
     def extend(self, events: Iterable[Event]) -> None:
@@ -161,7 +161,7 @@ class _Newest:
 
 
 def _place(event: Event) -> tuple[Any, ...] | None:
-    """What a newer event replaces an older one by; None for events of which each counts."""
+    """Return the key by which a newer event replaces an older one; None for events that are never replaced."""
     if isinstance(event, Ticker):
         return ("tickers", event.instrument)
     if isinstance(event, Candle):
