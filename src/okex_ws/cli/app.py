@@ -65,8 +65,7 @@ app = typer.Typer(
 
 @app.callback()
 def root(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False
 ) -> None:
     """OKX (formerly OKEx) over its WebSocket: streams, prices, and a simulated exchange to test against."""
     if version:

@@ -19,8 +19,7 @@ def export(
     data: options.Data = None,
     sql: Annotated[str | None, typer.Option("--query", metavar="SQL", help="csv: the query to export.")] = None,
     kind: Annotated[
-        str,
-        typer.Option("--kind", metavar="KIND", help="tardis: trades, incremental_book_L2, or book_snapshot_N of N levels."),
+        str, typer.Option("--kind", metavar="KIND", help="tardis: trades, incremental_book_L2, or book_snapshot_N of N levels.")
     ] = "trades",
     instrument: Annotated[
         str | None, typer.Option("--instrument", "-i", metavar="ID", help="tardis, hftbacktest: the instrument.")

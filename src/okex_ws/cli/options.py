@@ -105,8 +105,7 @@ CaFile = Annotated[
     str | None, typer.Option("--ca-file", metavar="FILE", help="A certificate authority (PEM) to trust besides the system's.")
 ]
 Audit = Annotated[
-    Path | None,
-    typer.Option("--audit", metavar="FILE", help="Append a JSON line to this file for each request and its outcome."),
+    Path | None, typer.Option("--audit", metavar="FILE", help="Append a JSON line to this file for each request and its outcome.")
 ]
 DialectName = Annotated[
     str | None,

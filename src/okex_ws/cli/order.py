@@ -73,8 +73,7 @@ def order(
         str | None, typer.Option("--client-id", metavar="ID", help="Your own order id: at most 32 letters and digits.")
     ] = None,
     price_distance: Annotated[
-        str,
-        typer.Option("--price-distance", metavar="PERCENT", help="With --limit: largest distance from the last price."),
+        str, typer.Option("--price-distance", metavar="PERCENT", help="With --limit: largest distance from the last price.")
     ] = "5",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Send to a live site without confirmation.")] = False,
     audit: options.Audit = None,

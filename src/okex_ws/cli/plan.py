@@ -11,11 +11,7 @@ from okex_ws.wire import requests
 from okex_ws.wire.channels import channel
 
 
-def plan(
-    instruments: options.Instruments = None,
-    channels: options.Channels = None,
-    keys: options.Keys = None,
-) -> int:
+def plan(instruments: options.Instruments = None, channels: options.Channels = None, keys: options.Keys = None) -> int:
     """Show the connections that subscriptions would use, and their share of OKX's limits.
 
     Example: okex-ws plan BTC-USDT ETH-USDT -c trades -c books -c candle1m

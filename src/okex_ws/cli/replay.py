@@ -98,12 +98,7 @@ class _Counts:
 
 
 async def _replay(
-    readers: list[JournalReader],
-    channels: set[str],
-    speed: float | None,
-    since: int | None,
-    until: int | None,
-    in_json: bool,
+    readers: list[JournalReader], channels: set[str], speed: float | None, since: int | None, until: int | None, in_json: bool
 ) -> int:
     counts = _Counts()
     wanted = _wanted(readers, channels, since, until, counts)

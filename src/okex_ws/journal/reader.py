@@ -118,15 +118,7 @@ class JournalReader:
         self._resolve(None, after=after)
 
     def _blocks(
-        self,
-        place: _Place,
-        read: Reader,
-        size: int,
-        offset: int,
-        is_ours: bool,
-        after: int,
-        since: int | None,
-        until: int | None,
+        self, place: _Place, read: Reader, size: int, offset: int, is_ours: bool, after: int, since: int | None, until: int | None
     ) -> Iterator[Record]:
         name = place.path.name
         for item in walk(read, size, offset=offset, segment=place.number):

@@ -8,16 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from okex_ws.journal.errors import StorageFailedError, naming
-from okex_ws.journal.format import (
-    HEADER_BYTES,
-    IS_END,
-    SUFFIX,
-    TORN_SUFFIX,
-    BlockHeader,
-    Reader,
-    parse,
-    segment_number,
-)
+from okex_ws.journal.format import HEADER_BYTES, IS_END, SUFFIX, TORN_SUFFIX, BlockHeader, Reader, parse, segment_number
 from okex_ws.journal.storage import Storage
 
 _PIECE = 4096

@@ -24,14 +24,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.sinks.rows import RowKind, grouped, kind_of
-from okex_ws.sinks.sink import (
-    Batch,
-    SinkClosedError,
-    SinkError,
-    SinkPosition,
-    SinkUnreachableError,
-    split_id,
-)
+from okex_ws.sinks.sink import Batch, SinkClosedError, SinkError, SinkPosition, SinkUnreachableError, split_id
 from okex_ws.sinks.worker import ThreadSink
 
 TAIL = 1 << 20

@@ -37,14 +37,7 @@ class Compacted(msgspec.Struct):
     refused: list[str] = []
 
 
-def compact(
-    path: Path | str,
-    *,
-    now: int,
-    table: str = "",
-    least: int = 2,
-    storage: Storage | None = None,
-) -> Compacted:
+def compact(path: Path | str, *, now: int, table: str = "", least: int = 2, storage: Storage | None = None) -> Compacted:
     """Merge the files of a data folder. now: ns UTC. table: only this one. least: smaller groups stay as they are.
 
     Raises StoreError if the folder is not a data folder or another compaction runs; OSError on a disk error.

@@ -19,15 +19,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from okex_ws.store.folder import StoreError, check, reading
 from okex_ws.store.ledger import Manifest
-from okex_ws.store.status_rows import (
-    CONNECTION_SCHEMA,
-    CONNECTIONS,
-    GAP_SCHEMA,
-    GAPS,
-    SEGMENT_SCHEMA,
-    StatusRows,
-    segment_rows,
-)
+from okex_ws.store.status_rows import CONNECTION_SCHEMA, CONNECTIONS, GAP_SCHEMA, GAPS, SEGMENT_SCHEMA, StatusRows, segment_rows
 from okex_ws.store.views import Source, raw_sql, view_sql
 
 LEDGERS = ("gaps", "connections", "segments")

@@ -142,10 +142,7 @@ def check_books(store: Store) -> list[VerifyFinding]:
             continue
         where = f"{instrument} {channel}, record {n} of {recorder}"
         if is_snapshot and (recorder, channel, instrument, last) in gaps:
-            kind, text = (
-                EXPLAINED,
-                f"{where}: changes after {last} missing until snapshot {sequence}: the gap ledger names it",
-            )
+            kind, text = (EXPLAINED, f"{where}: changes after {last} missing until snapshot {sequence}: the gap ledger names it")
         elif is_snapshot:
             kind, text = HOLE, f"{where}: the snapshot {sequence} follows {last}, and no gap is in the ledger"
         elif place == 1:
