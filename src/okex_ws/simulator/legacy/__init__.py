@@ -1,5 +1,5 @@
-"""What V1 and V3 share on the exchange's side: deflated frames, whole messages, one small book.
+"""Shared parts of V1 and V3 on the exchange's side: connections with deflated frames, and common rows.
 
-In: messages, publications. Out: binary frames and the faults that strike them.
-May import: the simulator's rules, faults and connection.
+In: messages, pushes, orders. Out: binary frames, rows.
+May import: connection, context, corruption, faults, `engine`, `market`.
 """

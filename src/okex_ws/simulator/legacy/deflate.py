@@ -13,7 +13,7 @@ _CHUNK = bytes(1 << 20)
 
 
 def deflated(payload: bytes) -> bytes:
-    """A message as the real exchange packed it."""
+    """Return a message as the real exchange deflated it."""
     return _packed(payload, 1, -15)
 
 
@@ -23,14 +23,14 @@ def _packed(payload: bytes, level: int, bits: int) -> bytes:
 
 
 def _corrupt(payload: bytes, size: int) -> bytes:
-    """The first block announced as of the reserved type 3: no inflater takes it."""
+    """Return a frame whose first block has the reserved type 3, which every inflater refuses."""
     packed = bytearray(deflated(payload))
     packed[0] |= 0b110
     return bytes(packed)
 
 
 def _bomb(payload: bytes, size: int) -> bytes:
-    """`size` zeros, about a thousandth of it long."""
+    """Return a frame of a thousandth of `size` that inflates to `size` zeros."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
     parts = [packer.compress(_CHUNK) for _ in range(size >> 20)]
     return b"".join((*parts, packer.compress(_CHUNK[: size & 0xFFFFF]), packer.flush()))

@@ -33,7 +33,7 @@ def trade_type(order: Order) -> str:
 
 
 def spot_order(order: Order, symbol: str) -> dict[str, Any]:
-    """`ok_sub_spot_X_order`."""
+    """Return the data of `ok_sub_spot_X_order`."""
     average = order.average_price or ZERO
     price = order.size if order.counts_quote else order.price
     return {
@@ -51,7 +51,7 @@ def spot_order(order: Order, symbol: str) -> dict[str, Any]:
 
 
 def spot_order_row(order: Order, symbol: str) -> dict[str, Any]:
-    """One order of `ok_spot_orderinfo`."""
+    """Return one order of `ok_spot_orderinfo`."""
     price = order.size if order.counts_quote else order.price
     return {
         "symbol": symbol,
@@ -67,13 +67,13 @@ def spot_order_row(order: Order, symbol: str) -> dict[str, Any]:
 
 
 def spot_balance(engine: Engine, uid: str, currencies: Iterable[str]) -> dict[str, Any]:
-    """`ok_sub_spot_X_balance`: numbers."""
+    """Return the data of `ok_sub_spot_X_balance`, in numbers."""
     free, frozen = _funds(engine, uid, currencies)
     return {"info": {"free": {k: float(v) for k, v in free.items()}, "freezed": {k: float(v) for k, v in frozen.items()}}}
 
 
 def spot_funds(engine: Engine, uid: str) -> dict[str, Any]:
-    """`ok_spot_userinfo`: texts, every currency; nothing can be borrowed here."""
+    """Return the funds of `ok_spot_userinfo`: texts, every currency, no borrowing."""
     currencies = list(engine.accounts[uid].balances)
     free, frozen = _funds(engine, uid, currencies)
     fields = {"free": free, "freezed": frozen, "borrow": dict.fromkeys(free, ZERO)}
@@ -90,7 +90,7 @@ def _funds(engine: Engine, uid: str, currencies: Iterable[str]) -> tuple[dict[st
 
 
 def futures_order(order: Order, listed: Listed) -> dict[str, Any]:
-    """`ok_sub_futureusd_trades`."""
+    """Return the data of `ok_sub_futureusd_trades`."""
     return {
         "orderid": order_id(order),
         "contract_name": listed.contract_name,
@@ -113,7 +113,7 @@ def futures_order(order: Order, listed: Listed) -> dict[str, Any]:
 
 
 def futures_order_row(order: Order, listed: Listed) -> dict[str, Any]:
-    """One order of `ok_futureusd_orderinfo`."""
+    """Return one order of `ok_futureusd_orderinfo`."""
     fields = futures_order(order, listed)
     names = ("fee", "amount", "price", "contract_name", "create_date", "status", "lever_rate", "deal_amount", "price_avg")
     rest = {"type": fields["type"], "order_id": fields["orderid"], "unit_amount": fields["unit_amount"], "symbol": listed.symbol}
@@ -121,7 +121,7 @@ def futures_order_row(order: Order, listed: Listed) -> dict[str, Any]:
 
 
 def futures_account(engine: Engine, uid: str, coin: str) -> dict[str, Any]:
-    """One coin of `ok_futureusd_userinfo`, cross margin."""
+    """Return one coin of `ok_futureusd_userinfo`, cross margin."""
     kept, realised, open_profit = _margins(engine, uid, coin)
     equity = engine.equity(uid, coin.upper())
     return {
@@ -134,7 +134,7 @@ def futures_account(engine: Engine, uid: str, coin: str) -> dict[str, Any]:
 
 
 def futures_userinfo(engine: Engine, uid: str, coin: str, unit: Decimal) -> dict[str, Any]:
-    """`ok_sub_futureusd_userinfo`, cross margin."""
+    """Return the data of `ok_sub_futureusd_userinfo`, cross margin."""
     kept, realised, _ = _margins(engine, uid, coin)
     return {
         "balance": float(engine.accounts[uid].balance(coin.upper()).cash),
@@ -146,7 +146,7 @@ def futures_userinfo(engine: Engine, uid: str, coin: str, unit: Decimal) -> dict
 
 
 def futures_positions(engine: Engine, position: AccountPosition, listed: Listed) -> dict[str, Any]:
-    """`ok_sub_futureusd_positions`, cross margin: a row for long (1) and one for short (2)."""
+    """Return the data of `ok_sub_futureusd_positions`, cross margin: a row for long (1) and one for short (2)."""
     account = engine.accounts[position.uid]
     rows = []
     for side, is_long in ((1, True), (2, False)):

@@ -1,9 +1,9 @@
-"""V1 listings: which of the market's instruments V1's names mean.
+"""Names of V1, and the market's instruments that they mean.
 
 Spot names are the market's own. Of a coin's inverse contracts, in the order of their delivery, the last is `quarter`, the
 first of the others `this_week`, the second `next_week`; a word for which there is no dated contract means the inverse
 swap, which V1 did not have, as the nearest thing that trades. `this_quarter` is `quarter` under another name. Where
-the market delivers what V1 could not have called so, ids and names tell the day that V1's calendar has for the word: the
+the delivery does not fit the word, ids and names have the day that V1's calendar has for the word: the
 names have no year, and clients took the calendar for granted.
 """
 
@@ -23,12 +23,12 @@ Instruments = Callable[[str], list[dict[str, Any]]]
 _FRIDAY = DAY + 8 * HOUR  # 1970-01-02 08:00 UTC: contracts are delivered on Fridays, 16:00 in Shanghai
 _WEEK = 7 * DAY
 _REACH = {"this_week": (0, _WEEK), "next_week": (_WEEK, 2 * _WEEK), "quarter": (2 * _WEEK, 26 * _WEEK)}
-"""How far the delivery of what is called so may be away."""
+"""Word -> range of the time to its delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One instrument by its V1 facts. unit: dollars a contract, 0 on spot; contract_id and contract_name of futures."""
+    """Instrument with its V1 facts. unit: dollars a contract, 0 on spot; contract_id and contract_name of futures."""
 
     instrument: str
     coin: str
@@ -45,14 +45,14 @@ class Listed:
 
 
 def spot(instruments: Instruments, coin: str, quote: str) -> Listed | None:
-    """A spot pair, None if it is not listed."""
+    """Return a spot pair, None if it is not listed."""
     name = f"{coin}-{quote}".upper()
     listed = any(row["instId"] == name for row in instruments("SPOT"))
     return Listed(name, coin, quote) if listed else None
 
 
 def futures(instruments: Instruments, coin: str, contract: str, now: int) -> Listed | None:
-    """The contract that a word means today, None if nothing of this coin is listed."""
+    """Return the contract that a word means today, None if nothing of this coin is listed."""
     underlying = f"{coin}-USD".upper()
     dated = sorted(
         (row for row in instruments("FUTURES") if row.get("uly") == underlying), key=lambda row: int(row["expTime"] or 0)
@@ -78,7 +78,7 @@ def futures(instruments: Instruments, coin: str, contract: str, now: int) -> Lis
 
 
 def all_futures(instruments: Instruments, now: int) -> list[Listed]:
-    """Every contract of every coin, no instrument twice."""
+    """Return every contract of every coin, each instrument once."""
     coins = sorted({row["uly"].split("-")[0].lower() for kind in ("FUTURES", "SWAP") for row in instruments(kind)})
     found: dict[str, Listed] = {}
     for coin in coins:
@@ -90,8 +90,8 @@ def all_futures(instruments: Instruments, now: int) -> list[Listed]:
 
 
 def _delivery(contract: str, now: int) -> int:
-    """The Friday on which the contract that V1 calls so today is delivered: this week's, the next one, or the last of a quarter
-    that is further away than these two.
+    """Return the Friday of a word's delivery: this week's, the next one, or the last of a quarter that is further away than
+    these two.
     """
     friday = now - (now - _FRIDAY) % _WEEK + _WEEK
     if contract == "this_week":

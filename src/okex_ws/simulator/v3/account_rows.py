@@ -1,7 +1,7 @@
-"""V3 private: the rows of V3's account, position and order tables, from the floor's own things. All values are texts.
+"""Rows of V3's account, position and order tables. All values are texts.
 
-What V3 counted and this floor does not (liquidation prices, margin ratios) is "". No record shows what options were fields
-in, so they have no private tables here. Sources: OKEx V3 docs, the channels' pages; recordings of 2019 and 2020.
+Figures that the engine does not have (liquidation prices, margin ratios) are "". No recording has private tables of options,
+so there are none here. Sources: OKEx V3 docs, the channels' pages; recordings of 2019 and 2020.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _time(ns: int) -> str:
 
 
 def spot_order(order: Order, execution: Execution | None) -> dict[str, Any]:
-    """`spot/order`."""
+    """Return the row of `spot/order`."""
     state = status(order)
     average = order.average_price or ZERO
     return {
@@ -52,7 +52,7 @@ def spot_order(order: Order, execution: Execution | None) -> dict[str, Any]:
 
 
 def contract_order(order: Order, contract_value: str) -> dict[str, Any]:
-    """`futures/order`; `swap/order` is the same without the leverage."""
+    """Return the row of `futures/order`; `swap/order` is the same without the leverage."""
     state = str(status(order))
     fields = {
         "leverage": plain(order.leverage or ZERO),
@@ -78,7 +78,7 @@ def contract_order(order: Order, contract_value: str) -> dict[str, Any]:
 
 
 def account(channel: V3Channel, engine: Engine, uid: str, settle: str, now: int) -> dict[str, Any]:
-    """`*/account`; settle: its currency."""
+    """Return the row of `*/account`; settle: its currency."""
     total, free = engine.equity(uid, settle), engine.available(uid, settle)
     if channel.business == "spot":
         cash = engine.accounts[uid].balance(settle).cash
@@ -103,14 +103,14 @@ def account(channel: V3Channel, engine: Engine, uid: str, settle: str, now: int)
 
 
 def margin_account(instrument: str) -> dict[str, Any]:
-    """`spot/margin_account`: always empty, since the engine keeps all money in one account."""
+    """Return the row of `spot/margin_account`, always empty, since the engine keeps all money in one account."""
     empty = dict.fromkeys(("available", "balance", "borrowed", "hold", "lending_fee"), "0")
     wallets = {f"currency:{currency}": dict(empty) for currency in instrument.split("-")}
     return {**wallets, "liquidation_price": "0", "tiers": "1", "maint_margin_ratio": "0.08", "instrument_id": instrument}
 
 
 def futures_position(held: list[AccountPosition], instrument: str, now: int) -> dict[str, Any]:
-    """`futures/position`: long and short side by side."""
+    """Return the row of `futures/position`, with long and short."""
     fields: dict[str, Any] = {}
     for side, sign in (("long", 1), ("short", -1)):
         position = next((each for each in held if each.size * sign > 0), None)
@@ -135,7 +135,7 @@ def futures_position(held: list[AccountPosition], instrument: str, now: int) -> 
 
 
 def swap_position(held: list[AccountPosition], instrument: str, engine: Engine) -> dict[str, Any]:
-    """`swap/position`: one holding for each side."""
+    """Return the row of `swap/position`: one holding for each side."""
     return {
         "holding": [_holding(position, engine.margin(position)) for position in held],
         "instrument_id": instrument,

@@ -203,7 +203,7 @@ class V3SummaryFeed(V3Feed):
 
 
 def _levels(channel: V3Channel, levels: list[list[str]]) -> list[list[str]]:
-    """[price, size, orders] on spot's plain books, [price, size, liquidated orders, orders] elsewhere."""
+    """Return [price, size, orders] on spot's plain books, [price, size, liquidated orders, orders] elsewhere."""
     if channel.business == "spot" and channel.kind != "depth_l2_tbt":
         return [[level[0], level[1], level[3]] for level in levels]
     return [list(level) for level in levels]

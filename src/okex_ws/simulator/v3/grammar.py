@@ -1,7 +1,7 @@
-"""V3 face: the grammar of OKEx's second WebSocket API (December 2018 to 2021).
+"""Grammar of V3: OKEx's second WebSocket API (December 2018 to 2021).
 
-In: one message of a client; a channel such as `swap/depth:BTC-USD-SWAP`. Out: Requests, the V3Channel it means, the objects
-of acks and errors. Nothing here remembers anything. Sources: OKEx V3 docs, "WebSocket"; a whole recorded session of 2021.
+In: one message of a client; a channel such as `swap/depth:BTC-USD-SWAP`. Out: V3Requests, V3Channels, the objects of acks
+and errors. Stateless. Sources: OKEx V3 docs, "WebSocket"; a whole recorded session of 2021.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def refused(code: int, message: str = "") -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class V3Request:
-    """One well-formed request."""
+    """Well-formed request."""
 
     op: str
     args: list[Any]
@@ -87,7 +87,7 @@ class V3Request:
 
 @dataclass(frozen=True, slots=True)
 class V3Channel:
-    """What `business/kind:filter` means. source: the market's channel, "" for what tells of an account."""
+    """Parsed `business/kind:filter`. source: the market's channel, "" for an account's channels."""
 
     name: str
     business: str
@@ -97,12 +97,12 @@ class V3Channel:
 
     @property
     def table(self) -> str:
-        """What its pushes are called."""
+        """The name of the table in its pushes."""
         return f"{self.business}/{self.kind}"
 
     @property
     def key(self) -> str:
-        """What the market publishes it by: instruments are of a whole type."""
+        """The market's key; for `instruments` it is a whole instType."""
         return self.business.upper() if self.kind == "instruments" else self.filter
 
 
@@ -122,7 +122,7 @@ def read_request(message: bytes) -> V3Request:
 
 
 def read_channel(arg: Any) -> V3Channel:
-    """What one arg asks for; raises ApiError 30040."""
+    """Parse one arg. Raises ApiError 30040."""
     found = _CHANNEL.fullmatch(arg) if isinstance(arg, str) else None
     if found is None or (found["filter"] is None) != (arg.partition(":")[0] == _WHOLE):
         raise unknown(arg)
@@ -141,12 +141,12 @@ def read_channel(arg: Any) -> V3Channel:
 
 
 def unknown(arg: Any) -> ApiError:
-    """The error for a channel that is not there, quoting it."""
+    """Return the error of an unknown channel, which quotes it."""
     return refused(30040, f"Channel {str(arg)[:200]} doesn't exist")
 
 
 def check_login(args: list[Any], keys: Mapping[str, ApiKey], now: int, window_s: float) -> ApiKey:
-    """The key that [key, passphrase, seconds, sign] prove possession of; raises ApiError.
+    """Return the key that signed [key, passphrase, seconds, sign]. Raises ApiError.
 
     Source: OKEx V3 docs, "Login": base64(HMAC-SHA256(secret, seconds + "GET" + "/users/self/verify")), valid for 30 s.
     """
@@ -173,7 +173,7 @@ def check_login(args: list[Any], keys: Mapping[str, ApiKey], now: int, window_s:
 
 
 def ack(event: str, channel: str) -> dict[str, Any]:
-    """The ack of one arg."""
+    """Return the ack of one arg."""
     return {"event": event, "channel": channel}
 
 
@@ -181,12 +181,12 @@ LOGIN_ACK: dict[str, Any] = {"event": "login", "success": True}
 
 
 def error(problem: ApiError) -> dict[str, Any]:
-    """An error event."""
+    """Return an error event."""
     return {"event": "error", "message": problem.message, "errorCode": int(problem.code)}
 
 
 def table(channel: V3Channel, rows: list[Any], action: str | None) -> dict[str, Any]:
-    """One push."""
+    """Return one push."""
     head: dict[str, Any] = {"table": channel.table}
     if action is not None:
         head["action"] = action
@@ -194,7 +194,7 @@ def table(channel: V3Channel, rows: list[Any], action: str | None) -> dict[str, 
 
 
 def iso(ms: int | str) -> str:
-    """Milliseconds as V3 writes a time: "2021-04-17T16:49:03.207Z"."""
+    """Return milliseconds as V3 writes a time: "2021-04-17T16:49:03.207Z"."""
     days, rest = divmod(int(ms), DAY // MILLISECOND)
     year, month, day = date(days)
     second, part = divmod(rest, 1000)

@@ -1,5 +1,5 @@
-"""OKX V5 as the simulated exchange speaks it: WebSocket grammar, pushes, order gateway, account rows.
+"""OKX V5 on the simulated exchange: connection, grammar, pushes, order gateway, rows, REST.
 
 In: request bytes, publications, order changes, `now`. Out: the bytes OKX would send.
-May import: `engine`, `market`, the simulator's rules, faults, paths; nothing of `v1`, `v3`.
+May import: connection, context, paths, publisher, corruption, faults, `engine`, `market`; nothing of `v1`, `v3`, `legacy`.
 """

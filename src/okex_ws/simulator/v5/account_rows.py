@@ -1,7 +1,7 @@
-"""Account rows: balances and positions as the private channels push them and REST lists them.
+"""Rows of balances and positions, as the private channels push them and REST lists them.
 
-In: the engine and an account's id. Out: plain dicts in OKX's names; every number is text. What the simulated exchange
-does not work out (borrowing, greeks, liquidation prices) stays "". Sources: OKX V5 docs, "Account channel",
+In: the engine and an account's id. Out: dicts in OKX's names; every number is text. Figures that the simulator does not
+compute (borrowing, greeks, liquidation prices) are "". Sources: OKX V5 docs, "Account channel",
 "Positions channel", "Balance and position channel", "GET / Balance", "GET / Positions".
 """
 
@@ -95,7 +95,7 @@ _UNUSED_POSITION = dict.fromkeys(
 
 
 def in_dollars(engine: Engine, currency: str) -> Decimal | None:
-    """What one of a currency is worth by the market's mark price, None where no market of it trades."""
+    """Return the price of a currency in dollars by its mark price, None if no market of it trades."""
     if currency in _DOLLARS:
         return Decimal(1)
     for quote in ("USDT", "USDC", "USD"):
@@ -106,7 +106,7 @@ def in_dollars(engine: Engine, currency: str) -> Decimal | None:
 
 
 def detail(engine: Engine, uid: str, currency: str) -> dict[str, Any]:
-    """One currency of an account."""
+    """Return the row of one currency of an account."""
     balance = engine.accounts[uid].balances[currency]
     equity, frozen = engine.equity(uid, currency), engine.frozen(uid, currency)
     available = max(Decimal(0), engine.available(uid, currency, equity=True))
@@ -140,13 +140,13 @@ def detail(engine: Engine, uid: str, currency: str) -> dict[str, Any]:
 
 
 def held(engine: Engine, uid: str) -> list[str]:
-    """The currencies an account push lists: those in which there is anything, in alphabetical order."""
+    """Return the currencies with a balance or equity, in alphabetical order."""
     account = engine.accounts[uid]
     return sorted(c for c, b in account.balances.items() if b.cash or b.frozen or engine.equity(uid, c))
 
 
 def account(engine: Engine, uid: str, currencies: Iterable[str], now: int) -> dict[str, Any]:
-    """An account with the details of these currencies; the totals are the whole account's."""
+    """Return the row of an account with details of these currencies; the totals cover the whole account."""
     total, profit = Decimal(0), Decimal(0)
     for currency in held(engine, uid):
         price = in_dollars(engine, currency)
@@ -167,12 +167,12 @@ def account(engine: Engine, uid: str, currencies: Iterable[str], now: int) -> di
 
 
 def open_positions(engine: Engine, uid: str) -> list[AccountPosition]:
-    """The positions that are not flat, in the order they were first opened."""
+    """Return the positions that are not flat, in the order of their first opening."""
     return [position for position in engine.accounts[uid].positions.values() if position.size]
 
 
 def position(engine: Engine, position: AccountPosition, facts: MarketFigures, now: int) -> dict[str, Any]:
-    """One position; a closed one has pos "0"."""
+    """Return the row of one position; a closed one has pos "0"."""
     profit, mark = engine.unrealised(position), engine.mark(position.instrument)
     margin = engine.margin(position) if position.size else Decimal(0)
     ratio = "" if profit is None or not margin else plain((profit / margin).quantize(_CENT))
@@ -212,13 +212,13 @@ def position(engine: Engine, position: AccountPosition, facts: MarketFigures, no
 
 
 def brief_balance(engine: Engine, uid: str, currency: str) -> dict[str, str]:
-    """A currency as balance_and_position tells it."""
+    """Return the row of a currency in balance_and_position."""
     balance = engine.accounts[uid].balances[currency]
     return {"ccy": currency, "cashBal": plain(balance.cash), "uTime": stamp(balance.updated)}
 
 
 def brief_position(position: AccountPosition) -> dict[str, str]:
-    """A position as balance_and_position tells it."""
+    """Return the row of a position in balance_and_position."""
     size = position.size if position.side == "net" else abs(position.size)
     return {
         "posId": position.position_id,
@@ -238,6 +238,6 @@ def brief_position(position: AccountPosition) -> dict[str, str]:
 
 
 def greeks(engine: Engine, uid: str, currency: str, now: int) -> dict[str, str]:
-    """A currency's greeks: without options all but the delta, which is the equity itself, are zero."""
+    """Return a currency's greeks. Without options the delta is the equity and the others are zero."""
     zeros = dict.fromkeys(("deltaPA", "gammaBS", "gammaPA", "thetaBS", "thetaPA", "vegaBS", "vegaPA"), "0")
     return {"ccy": currency, "deltaBS": plain(engine.equity(uid, currency)), **zeros, "ts": stamp(now)}

@@ -1,4 +1,4 @@
-"""Algo grammar: what clients write of triggers, in algo orders and in what they attach to plain ones.
+"""Grammar of triggers, in algo orders and in algo orders attached to plain orders.
 
 In: one decoded element of a request. Out: Triggers and AlgoOrders, or an ApiError with OKX's code. Sources: OKX V5 docs, "POST /
 Place algo order", "POST / Place order" (attachAlgoOrds).
@@ -16,7 +16,7 @@ _PRICE_TYPES = ("last", "mark", "index")
 
 
 def read_attached(arg: dict[str, Any], new: NewOrder, uid: str, instrument_type: str, now: int) -> AlgoOrder | None:
-    """The attached order that closes a new order again; None if nothing is attached.
+    """Parse the algo order attached to a new order, which closes it again; None if there is none.
 
     Raises ApiError with code 50014, 50015 or 51000.
     """
@@ -51,7 +51,7 @@ def read_attached(arg: dict[str, Any], new: NewOrder, uid: str, instrument_type:
 
 
 def read_stops(fields: dict[str, Any], *, is_sell: bool) -> list[Trigger]:
-    """A take-profit, a stop-loss, both or neither, of an order on that side. Raises ApiError 50014, 51000."""
+    """Parse the take-profit and the stop-loss of an order on that side, if given. Raises ApiError 50014, 51000."""
     stops = []
     for name, is_profit in (("tp", True), ("sl", False)):
         stop = read_trigger(fields, f"{name}TriggerPx", f"{name}TriggerPxType", f"{name}OrdPx")
@@ -62,7 +62,7 @@ def read_stops(fields: dict[str, Any], *, is_sell: bool) -> list[Trigger]:
 
 
 def read_trigger(fields: dict[str, Any], price: str, price_type: str, order_price: str) -> Trigger | None:
-    """One trigger by the names of its fields, None if it is not given. Raises ApiError 50014, 51000."""
+    """Parse one trigger by the names of its fields, None if it is not given. Raises ApiError 50014, 51000."""
     at = grammar.number(fields, price)
     if at is None:
         return None

@@ -61,7 +61,7 @@ class OrderOutcome:
 
 @dataclass(slots=True)
 class _Batch:
-    """What the elements of one request share. amended: ids of the orders it has amended so far."""
+    """Shared facts of one request's elements. amended: ids of the orders that the request has amended so far."""
 
     source: OrderSource
     uid: str

@@ -1,7 +1,7 @@
-"""Order grammar: what clients write in an order, an amend and a cancel, and how OKX words the answers.
+"""Grammar of orders, amends and cancels, and of their replies.
 
-In: one decoded element of a request's args, REST or WebSocket. Out: what is asked, in the floor's words, or a
-ApiError with OKX's code; the rows of a reply. As tolerant as OKX: integers for texts and texts for integers, null for nothing.
+In: one decoded element of a request's args, REST or WebSocket. Out: orders and amendments, or an ApiError with OKX's code;
+the rows of a reply. As tolerant as OKX: integers for texts, texts for integers, null for an absent field.
 Sources: OKX V5 docs, "WS / Place order" and its neighbours, "POST / Place order", "Error code / Trade class".
 """
 
@@ -63,7 +63,7 @@ def refused(code: str, about: str = "") -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One operation on orders. verb: order, amend, cancel or mass-cancel; spread: on /business, for spreads."""
+    """Operation on orders. verb: order, amend, cancel or mass-cancel. is_spread: on /business, for spreads."""
 
     name: str
     verb: str
@@ -72,7 +72,7 @@ class Op:
 
     @property
     def path(self) -> str:
-        """Where it is taken."""
+        """The WebSocket path that takes it."""
         return "business" if self.is_spread else "private"
 
 
@@ -96,7 +96,7 @@ OPS: dict[str, Op] = {
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """What an amend asks for; size is the new total, filled part included."""
+    """Amendment of an order. size: the new total, with the filled part."""
 
     order_id: str
     client_order_id: str
@@ -108,7 +108,7 @@ class Amendment:
 
 @dataclass(slots=True)
 class OrderAnswer:
-    """What became of one element of a request."""
+    """Result of one element of a request."""
 
     order_id: str = ""
     client_order_id: str = ""
@@ -119,7 +119,7 @@ class OrderAnswer:
     message: str = ""
 
     def row(self) -> dict[str, str]:
-        """The element of a reply's `data`; ts is the order's making where it was amended."""
+        """Return the element of a reply's `data`. ts of an amend is the order's creation."""
         row = {"ordId": self.order_id, "clOrdId": self.client_order_id, "tag": self.tag, "ts": stamp(self.ts)}
         if self.request_id is not None:
             del row["tag"]
@@ -128,7 +128,7 @@ class OrderAnswer:
 
 
 def text(arg: dict[str, Any], name: str) -> str:
-    """A field as text: null is "", an integer or a boolean is its text; anything nested is refused (51000)."""
+    """Return a field as text: null is "", a number or a boolean is its text. Raises ApiError 51000 for anything nested."""
     value = arg.get(name)
     if value is None:
         return ""
@@ -142,7 +142,7 @@ def text(arg: dict[str, Any], name: str) -> str:
 
 
 def number(arg: dict[str, Any], name: str, *, signed: bool = False) -> Decimal | None:
-    """A field as Decimal, None if it is empty. No exponent, as OKX (51000)."""
+    """Return a field as Decimal, None if it is empty. Raises ApiError 51000, also for an exponent."""
     given = text(arg, name)
     if not given:
         return None
@@ -168,7 +168,7 @@ def _choice(arg: dict[str, Any], name: str, options: tuple[str, ...], *, needed:
 
 
 def identity(arg: dict[str, Any], name: str, longest: int = 32) -> str:
-    """An id of the client's: letters and digits, so many at most (51000)."""
+    """Return an id of the client: letters and digits, `longest` at most. Raises ApiError 51000."""
     given = text(arg, name)
     if given and (len(given) > longest or not given.isascii() or not given.isalnum()):
         raise refused("51000", name)
@@ -176,7 +176,7 @@ def identity(arg: dict[str, Any], name: str, longest: int = 32) -> str:
 
 
 def read_new(arg: dict[str, Any], instrument: str) -> NewOrder:
-    """A new order. Raises ApiError 50014, 51000."""
+    """Parse a new order. Raises ApiError 50014, 51000."""
     side = _choice(arg, "side", ("buy", "sell"), needed=True)
     trade_mode = _choice(arg, "tdMode", ("cash", "cross", "isolated", "spot_isolated"), needed=True)
     order_type = _choice(arg, "ordType", ORDER_TYPES, needed=True)
@@ -207,7 +207,7 @@ def read_new(arg: dict[str, Any], instrument: str) -> NewOrder:
 
 
 def read_amendment(arg: dict[str, Any]) -> Amendment:
-    """What an amend asks for. Raises ApiError 51000, 51407, 51500."""
+    """Parse an amendment. Raises ApiError 51000, 51407, 51500."""
     order_id, client_order_id = read_identity(arg)
     size, price = number(arg, "newSz"), number(arg, "newPx", signed=True)
     if size is None and price is None:
@@ -216,7 +216,7 @@ def read_amendment(arg: dict[str, Any]) -> Amendment:
 
 
 def read_identity(arg: dict[str, Any]) -> tuple[str, str]:
-    """(order id, client order id): one is needed, and of two the order id wins. Raises ApiError 51407."""
+    """Return (order id, client order id). One is needed; the order id takes precedence. Raises ApiError 51407."""
     order_id, client_order_id = text(arg, "ordId"), text(arg, "clOrdId")
     if not order_id and not client_order_id:
         raise refused("51407")
@@ -224,14 +224,14 @@ def read_identity(arg: dict[str, Any]) -> tuple[str, str]:
 
 
 def overall(answers: list[OrderAnswer]) -> str:
-    """The reply's code: 0 all went well, 1 all failed, 2 some did."""
+    """Return the reply's code: 0 all succeeded, 1 all failed, 2 some failed."""
     failed = sum(answer.code != "0" for answer in answers)
     return "0" if not failed else "1" if failed == len(answers) else "2"
 
 
 @dataclass(slots=True)
 class OrderRequest:
-    """One request of the WebSocket for orders. args: its elements, all of them objects."""
+    """Request for orders. args: its elements, all of them objects. id: "" over REST."""
 
     id: str
     op: Op
@@ -242,7 +242,7 @@ class OrderRequest:
 def read_request(request: v5.V5Request, op: Op) -> OrderRequest:
     """Check the envelope. Raises ApiError 60013 (args), 51111 and 51501 (too many), 51000 (expTime).
 
-    The id is needed, a single operation has one element; an object that is not in a list counts as one.
+    The id is required. A single operation has one element; an object outside a list counts as a list of one.
     """
     args = [request.args] if isinstance(request.args, dict) else request.args
     if not request.id or not isinstance(args, list) or not args or not all(isinstance(arg, dict) for arg in args):
@@ -252,7 +252,7 @@ def read_request(request: v5.V5Request, op: Op) -> OrderRequest:
 
 
 def check_count(count: int, op: Op) -> None:
-    """At most 20 elements in a batch and one elsewhere. Raises ApiError."""
+    """Check for at most 20 elements in a batch and one elsewhere. Raises ApiError 51501, 51111, 60013."""
     if op.is_batch and count > MAX_BATCH:
         raise refused("51501" if op.verb == "amend" else "51111")
     if not op.is_batch and count > 1:
@@ -260,7 +260,7 @@ def check_count(count: int, op: Op) -> None:
 
 
 def expiry(value: Any) -> int | None:
-    """expTime as ms, None if there is none. Raises ApiError 51000."""
+    """Return expTime in ms, None without one. Raises ApiError 51000."""
     if value in (None, ""):
         return None
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).isdigit():
@@ -269,6 +269,6 @@ def expiry(value: Any) -> int | None:
 
 
 def reply(identity: str, op: str, code: str, message: str, rows: list[Any], in_us: int, out_us: int) -> bytes:
-    """The answer to an operation on /ws/v5; times in microseconds, those of the gateway."""
+    """Return the reply to an operation on /ws/v5; the gateway's times are in microseconds."""
     body: dict[str, Any] = {"id": identity, "op": op, "code": code, "msg": message, "data": rows}
     return v5.encode({**body, "inTime": str(in_us), "outTime": str(out_us)})

@@ -1,7 +1,7 @@
-"""Order rows: an order as the `orders` channel pushes it and as the reads of REST list it, fills beside it.
+"""Rows of orders and fills, as the `orders` and `fills` channels push them and REST lists them.
 
-In: the floor's orders and executions, and what the market shows. Out: plain dicts in OKX's names and field order; every
-number is text, an empty value "". Sources: OKX V5 docs, "Order channel", "Fills channel", "GET / Order details".
+In: orders, executions, market figures. Out: dicts in OKX's names and field order; every number is text, an empty value is
+"". Sources: OKX V5 docs, "Order channel", "Fills channel", "GET / Order details".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from okex_ws.simulator.market.base import stamp
 
 
 def plain(value: Decimal | None) -> str:
-    """A Decimal as OKX writes it: no exponent, no trailing zeros, None is ""."""
+    """Return a Decimal as OKX writes it: no exponent, no trailing zeros, None is ""."""
     if value is None:
         return ""
     text = format(value, "f")
@@ -84,7 +84,7 @@ def _common(order: Order, origin: Origin) -> dict[str, Any]:
 def order_push(
     order: Order, facts: MarketFigures, *, execution: Execution | None, request_id: str, amend_result: str, origin: Origin
 ) -> dict[str, Any]:
-    """An order as the `orders` channel tells of one change; the fill fields are this change's own."""
+    """Return the row that the `orders` channel pushes for one change; the fill fields belong to this change."""
     worth: Decimal | None = order.size  # of a market order counted in quote currency
     if order.target_currency != "quote_ccy":
         worth = facts.scale.worth(order.size, order.average_price or order.price or _number(facts.last))
@@ -136,7 +136,7 @@ _FILL_FIELDS = (
 
 
 def order_read(order: Order, last: Execution | None, origin: Origin) -> dict[str, Any]:
-    """An order as the reads of REST list it; the fill fields are those of its last fill."""
+    """Return the row of an order on REST; the fill fields belong to its last fill."""
     row = _common(order, origin) | {
         "cancelSourceReason": "",
         "fillPx": plain(last.price) if last else "",
@@ -150,7 +150,7 @@ def order_read(order: Order, last: Execution | None, origin: Origin) -> dict[str
 
 
 def fill_read(execution: Execution, bill: int, rate: Decimal | None) -> dict[str, Any]:
-    """A fill as trade/fills lists it; bill: its number in the account's bills."""
+    """Return the row of a fill on trade/fills; bill: its number in the account's bills."""
     order = execution.order
     return {
         "instType": order.instrument_type,
@@ -183,9 +183,9 @@ def fill_read(execution: Execution, bill: int, rate: Decimal | None) -> dict[str
 
 
 def fill_push(executions: list[Execution]) -> dict[str, Any]:
-    """The `fills` channel's row for matches of one order at one price: only takers' are put together.
+    """Return the `fills` row of matches of one order at one price. Only a taker's matches are merged.
 
-    clOrdId is told only if it is the text of a positive int64, else "0".
+    clOrdId is sent only if it is the text of a positive int64, else "0".
     """
     last = executions[-1]
     order = last.order

@@ -141,7 +141,7 @@ def _funding_rate(call: Call) -> Answer:
 
 
 def _funding_history(call: Call) -> Answer:
-    """The settlements before the present interval, all at the rate last settled: the market keeps no more."""
+    """Return the settlements before the present interval, all at the last settled rate, the only one the market keeps."""
     present = _latest(call, "funding-rate", _instrument(call))[0]
     due, following = int(present["fundingTime"]), int(present["nextFundingTime"])
     step = max(1, following - due)
