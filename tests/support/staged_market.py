@@ -1,4 +1,4 @@
-"""A staged market for the trading engine's tests: books, prints, marks, bands and funding are what a test sets.
+"""Staged market for the tests of the engine: a test sets books, trades, marks, bands and funding.
 
 Four instruments: BTC-USDT and ETH-USDT in coins, BTC-USDT-SWAP linear (0.01 BTC a contract), BTC-USD-SWAP inverse (100
 dollars a contract); tick 0.1, lot 0.01, least 0.01, unless a test changes the rows.
@@ -22,7 +22,7 @@ Levels = Sequence[tuple[str, str]]
 
 
 class StagedMarket:
-    """Implements Market as far as the engine looks at it."""
+    """Market with the parts that the engine reads."""
 
     def __init__(self) -> None:
         self.start = START
@@ -54,15 +54,15 @@ class StagedMarket:
         trades.append({**ids, "px": price, "sz": size, "side": side})
 
     def set_mark(self, instrument: str, price: str) -> None:
-        """Say a mark price."""
+        """Set the mark price."""
         self.figures["mark-price", instrument] = {"instId": instrument, "markPx": price}
 
     def set_band(self, instrument: str, highest: str, lowest: str) -> None:
-        """Say a price band."""
+        """Set the price band."""
         self.figures["price-limit", instrument] = {"instId": instrument, "buyLmt": highest, "sellLmt": lowest}
 
     def set_funding(self, instrument: str, rate: str, due: int, settled: str = "") -> None:
-        """Say a funding rate; the settlement after `due` is eight hours later."""
+        """Set the funding rate; the settlement after `due` is eight hours later."""
         self.figures["funding-rate", instrument] = {
             "fundingRate": rate,
             "settFundingRate": settled,
@@ -114,19 +114,19 @@ class StagedMarket:
 
 
 def limit(side: str, size: str, price: str, instrument: str = SPOT, order_type: str = "limit", **more: Any) -> NewOrder:
-    """A priced order, briefly written."""
+    """Return a priced order."""
     mode = "cash" if type_of(instrument) == "SPOT" else "cross"
     return NewOrder(instrument, side, order_type, Decimal(size), Decimal(price), **{"trade_mode": mode, **more})
 
 
 def market_order(side: str, size: str, instrument: str = SPOT, **more: Any) -> NewOrder:
-    """A market order, briefly written."""
+    """Return a market order."""
     mode = "cash" if type_of(instrument) == "SPOT" else "cross"
     return NewOrder(instrument, side, "market", Decimal(size), **{"trade_mode": mode, **more})
 
 
 def staged(*uids: str, **more: Any) -> tuple[StagedMarket, Engine]:
-    """A market with empty books and a engine on it, with accounts of the usual funds."""
+    """Return a market with empty books, and an engine on it with funded accounts."""
     market = StagedMarket()
     engine = Engine(market, seed=1, now=START, **more)
     for uid in uids or ("a", "b"):
