@@ -67,9 +67,9 @@ class Audit:
     def read(self) -> Fills:
         """Take the changes in; returns the SPOT fills as (order id, "T" or "M", price, size)."""
         spot = []
-        for happening in self.engine.take():
-            if isinstance(happening, OrderChanged):
-                order, execution = happening.order, happening.execution
+        for event in self.engine.take():
+            if isinstance(event, OrderChanged):
+                order, execution = event.order, event.execution
                 self._read(order, execution)
                 if execution is None:
                     continue
@@ -82,11 +82,11 @@ class Audit:
                     expect(better, f"{order.order_id} traded beyond its price")
                 if order.instrument_type == "SPOT":
                     spot.append((order.order_id, execution.liquidity, execution.price, execution.size))
-            elif isinstance(happening, PositionChanged):
-                position = happening.position
+            elif isinstance(event, PositionChanged):
+                position = event.position
                 self.positions[position.uid, position.instrument, position.side] = position.size
             else:
-                expect(isinstance(happening, BalanceChanged), "an unknown happening")
+                expect(isinstance(event, BalanceChanged), "an unknown event")
         return spot
 
     def _read(self, order: Order, execution: Execution | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from okex_ws.simulator.engine.engine import Happening
+from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.engine.trading import Trading, TradingListener
 from okex_ws.simulator.faults import ActiveFaults
 from okex_ws.simulator.ledger import FaultApplied, TruthLedger
@@ -26,10 +26,10 @@ class _ConnectionListener(TradingListener):
     def __init__(self, connections: dict[int, Subscriber]) -> None:
         self._connections = connections
 
-    def happened(self, happenings: Sequence[Happening], now: int) -> None:
-        if happenings:
+    def happened(self, events: Sequence[EngineEvent], now: int) -> None:
+        if events:
             for connection in list(self._connections.values()):
-                connection.happened(happenings, now)
+                connection.happened(events, now)
 
 
 class Context:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from okex_ws.simulator.channels import PublishedChannel, Topic
-from okex_ws.simulator.engine.engine import Happening
+from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.outgoing import Text
 from okex_ws.simulator.rules import ApiKey
@@ -39,7 +39,7 @@ class Subscriber:
         """Send a push to one subscription."""
         raise NotImplementedError
 
-    def happened(self, happenings: Sequence[Happening], now: int) -> None:
+    def happened(self, events: Sequence[EngineEvent], now: int) -> None:
         """Send what the engine did, in dialects that push it to every logged-in connection."""
 
     def apply_fault(self, fault: Fault, now: int, channel: str = "", key: str = "") -> None:

@@ -31,7 +31,7 @@ def at_top(market: Market, instrument: str, side: str, depth: int = 1) -> Decima
 
 
 def trade_for(seconds: float, *, watch: bool = False) -> tuple[Engine, list[str]]:
-    """Two accounts quote and take on a seeded market every 200 ms; every happening as text."""
+    """Two accounts quote and take on a seeded market every 200 ms; every event as text."""
     market = SeededMarket(11, start=START, instruments=[SPOT, SWAP])
     engine = Engine(market, seed=3, now=START)
     changes: list[str] = []

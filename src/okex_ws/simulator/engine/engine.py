@@ -44,8 +44,8 @@ from okex_ws.simulator.engine.validation import EngineRules
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import Market
 
-Happening = OrderChanged | BalanceChanged | PositionChanged
-"""Change that `Engine.take` returns."""
+EngineEvent = OrderChanged | BalanceChanged | PositionChanged
+"""Change of an order, a balance or a position, as `Engine.take` returns it."""
 
 DEFAULT_FUNDS: Mapping[str, Decimal] = {
     "USDT": Decimal(100_000),
@@ -104,7 +104,7 @@ class Engine:
     def deposit(self, uid: str, currency: str, amount: Decimal, now: int) -> None:
         """Add money from outside."""
         self.accounts[uid].pay(currency, amount, now)
-        self._lifecycle.happenings.append(BalanceChanged(uid, (currency,), "transferred"))
+        self._lifecycle.events.append(BalanceChanged(uid, (currency,), "transferred"))
 
     def leverage(self, uid: str, instrument: str, position_side: str = NET) -> Decimal:
         """Return the leverage in force."""
@@ -138,8 +138,8 @@ class Engine:
                 position.leverage = leverage
                 if position.size:
                     position.updated = now
-                    self._lifecycle.happenings.append(PositionChanged(uid, position.copy(), "set_leverage"))
-            self._lifecycle.happenings.append(BalanceChanged(uid, (terms.settle,), "set_leverage"))
+                    self._lifecycle.events.append(PositionChanged(uid, position.copy(), "set_leverage"))
+            self._lifecycle.events.append(BalanceChanged(uid, (terms.settle,), "set_leverage"))
 
     def set_position_mode(self, uid: str, mode: str) -> None:
         """Set net_mode or long_short_mode. Raises ApiError 51000, 59000 while there are positions or orders."""
@@ -171,7 +171,7 @@ class Engine:
         """Freeze money for an order outside the engine, such as a spread's; a negative amount releases it."""
         with localcontext(_EXACT):
             self.accounts[uid].balance(currency).frozen += amount
-        self._lifecycle.happenings.append(BalanceChanged(uid, (currency,), ""))
+        self._lifecycle.events.append(BalanceChanged(uid, (currency,), ""))
 
     def unrealised(self, position: AccountPosition) -> Decimal | None:
         """Return the open profit by the mark price, None without one."""
@@ -311,8 +311,8 @@ class Engine:
         """Read the reference rows again: they have changed between two instants of the market."""
         self._prices.reread()
 
-    def take(self) -> list[Happening]:
+    def take(self) -> list[EngineEvent]:
         """Return the changes since the last call, in order."""
-        taken = self._lifecycle.happenings[:]
-        self._lifecycle.happenings.clear()
+        taken = self._lifecycle.events[:]
+        self._lifecycle.events.clear()
         return taken

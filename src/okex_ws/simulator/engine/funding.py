@@ -60,5 +60,5 @@ class Funding:
             for (instrument, _), position in account.positions.items():
                 if instrument == terms.instrument and position.size:
                     self._lifecycle.books.fund(account, position, terms, mark, rate, now)
-                    self._lifecycle.happenings.append(PositionChanged(account.uid, position.copy(), "funding_fee"))
-                    self._lifecycle.happenings.append(BalanceChanged(account.uid, (terms.settle,), "funding_fee"))
+                    self._lifecycle.events.append(PositionChanged(account.uid, position.copy(), "funding_fee"))
+                    self._lifecycle.events.append(BalanceChanged(account.uid, (terms.settle,), "funding_fee"))

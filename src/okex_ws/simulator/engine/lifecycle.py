@@ -1,6 +1,6 @@
 """OrderLifecycle: matching, fills and the end of orders that validation has accepted.
 
-In: accepted orders. Out: changes of orders, positions and balances, in order, in `happenings`. Every fill has a
+In: accepted orders. Out: changes of orders, positions and balances, in order, in `events`. Every fill has a
 counterparty (AccountBooks).
 """
 
@@ -46,7 +46,7 @@ class OrderLifecycle:
         self.prices = prices
         self.rules = rules
         self.margins = Margins(prices, rules.leverage)
-        self.happenings: list[OrderChanged | BalanceChanged | PositionChanged] = []
+        self.events: list[OrderChanged | BalanceChanged | PositionChanged] = []
         self._trading_books: dict[str, TradingBook] = {}
         self._market = market
         self._trade_id = FIRST_TRADE_ID
@@ -135,13 +135,13 @@ class OrderLifecycle:
 
     def emit(self, order: Order, execution: Execution | None = None, *, request_id: str = "", amend_result: str = "") -> None:
         """Emit the new state of an order; the source of an amendment is emitted once."""
-        self.happenings.append(OrderChanged(order.uid, order.copy(), execution, request_id, amend_result))
+        self.events.append(OrderChanged(order.uid, order.copy(), execution, request_id, amend_result))
         order.amend_source = ""
 
     def emit_frozen(self, terms: InstrumentTerms, order: Order) -> None:
         """Emit that the frozen funds of an order's currency have changed."""
         currency = terms.settle if not terms.is_spot or order.is_buy else terms.base
-        self.happenings.append(BalanceChanged(order.uid, (currency,), ""))
+        self.events.append(BalanceChanged(order.uid, (currency,), ""))
 
     def match(self, account: TradingAccount, terms: InstrumentTerms, order: Order, limit: Decimal | None, now: int) -> None:
         """Match an order with all offers at `limit` or better, and end it if it may not rest."""
@@ -251,9 +251,9 @@ class OrderLifecycle:
                 self.margins.bind(account, terms, order, order.price, order.left)
         self.emit(order, execution)
         if leg.position is not None:
-            self.happenings.append(PositionChanged(order.uid, leg.position.copy(), "filled"))
+            self.events.append(PositionChanged(order.uid, leg.position.copy(), "filled"))
         currencies = (terms.base, terms.quote) if terms.is_spot else (terms.settle,)
-        self.happenings.append(BalanceChanged(order.uid, currencies, "filled"))
+        self.events.append(BalanceChanged(order.uid, currencies, "filled"))
 
     def settle(
         self,
@@ -272,11 +272,11 @@ class OrderLifecycle:
         leg = self.books.post(account, terms, trade, is_buy=is_buy, is_maker=is_maker, side=NET, leverage=leverage)
         self._post_outside(terms, trade, is_buy=not is_buy, is_maker=not is_maker)
         if leg.position is not None:
-            self.happenings.append(PositionChanged(account.uid, leg.position.copy(), "filled"))
+            self.events.append(PositionChanged(account.uid, leg.position.copy(), "filled"))
         if not terms.is_spot and account.reducing.get(terms.instrument):
             self._limit_to_position(account, terms, NET, now)
         currencies = (terms.base, terms.quote) if terms.is_spot else (terms.settle,)
-        self.happenings.append(BalanceChanged(account.uid, currencies, "filled"))
+        self.events.append(BalanceChanged(account.uid, currencies, "filled"))
         return trade.trade_id, leg
 
     def _limit_to_position(self, account: TradingAccount, terms: InstrumentTerms, side: str, now: int) -> None:

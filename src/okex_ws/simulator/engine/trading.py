@@ -11,7 +11,7 @@ from typing import Any
 from okex_ws.simulator.engine.algo_orders import AlgoOrder, AlgoOrders
 from okex_ws.simulator.engine.cancel_all_after import CancelAllAfterTimers
 from okex_ws.simulator.engine.catalogue import Catalogue
-from okex_ws.simulator.engine.engine import DEFAULT_FUNDS, Engine, Happening
+from okex_ws.simulator.engine.engine import DEFAULT_FUNDS, Engine, EngineEvent
 from okex_ws.simulator.engine.orders import Order, OrderChanged
 from okex_ws.simulator.engine.spreads import SpreadExecution, SpreadOrder, Spreads
 from okex_ws.simulator.market.base import Market
@@ -21,7 +21,7 @@ from okex_ws.simulator.rules import ApiKey
 class TradingListener:
     """Receiver of what happens in trading; the methods do nothing here."""
 
-    def happened(self, happenings: Sequence[Happening], now: int) -> None:
+    def happened(self, events: Sequence[EngineEvent], now: int) -> None:
         """Receive what the engine did since the last call, in order; may be empty."""
 
     def algo_changed(self, algo: AlgoOrder, now: int) -> None:
@@ -51,7 +51,7 @@ class Trading:
         self.spreads = Spreads(market, self.engine, self.catalogue, self._spread_changed)
         self.cancel_all_after = CancelAllAfterTimers(self.engine, self.spreads, call_at, self.flush)
         self._listeners = listeners
-        self._failed: list[Happening] = []
+        self._failed: list[EngineEvent] = []
         for key in keys:
             self.uid(key)
 
@@ -78,21 +78,21 @@ class Trading:
         self._failed += self.engine.take()
         if cancel_on_fail:
             self.engine.cancel(uid, order, now)
-            for happening in self.engine.take():
-                if isinstance(happening, OrderChanged):
-                    happening.request_id, happening.amend_result = request_id, "1"
-                self._failed.append(happening)
+            for event in self.engine.take():
+                if isinstance(event, OrderChanged):
+                    event.request_id, event.amend_result = request_id, "1"
+                self._failed.append(event)
         else:
             self._failed.append(OrderChanged(uid, order.copy(), None, request_id, "-1"))
 
     def flush(self, now: int) -> None:
         """Report what has happened since the last call to the listeners."""
-        happenings, self._failed = self._failed + self.engine.take(), []
+        events, self._failed = self._failed + self.engine.take(), []
         for listener in self._listeners:
-            listener.happened(happenings, now)
-        for happening in happenings:
-            if isinstance(happening, OrderChanged):
-                self.algos.follow(happening.order, now)
+            listener.happened(events, now)
+        for event in events:
+            if isinstance(event, OrderChanged):
+                self.algos.follow(event.order, now)
 
     def _algo_changed(self, algo: AlgoOrder, now: int) -> None:
         for listener in self._listeners:

@@ -12,7 +12,7 @@ from typing import Any
 from okex_ws.simulator.channels import CHANNELS, Topic
 from okex_ws.simulator.context import Context
 from okex_ws.simulator.corruption import CorruptionContext
-from okex_ws.simulator.engine.engine import Happening
+from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.legacy.connection import LegacyConnection
 from okex_ws.simulator.market.base import SECOND
@@ -113,11 +113,11 @@ class V1Connection(LegacyConnection):
         self.send_message([v1.message(name, data, self._flag)])
         self._context.trading.flush(now)
 
-    def happened(self, happenings: Sequence[Happening], now: int) -> None:
+    def happened(self, events: Sequence[EngineEvent], now: int) -> None:
         """Push the changes of the account: futures on every logged-in connection, spot by subscription."""
         if self._gateway is None:
             return
-        for name, instrument, data in self._gateway.pushes(happenings, now):
+        for name, instrument, data in self._gateway.pushes(events, now):
             if name.startswith("ok_sub_futureusd") or name in self._private:
                 topic = Topic(CHANNELS["orders"], instrument, name.encode())
                 self._push_message(topic, name, [v1.message(name, data, 0)], "", now)

@@ -14,7 +14,7 @@ from typing import Any
 
 from okex_ws.simulator.context import Context
 from okex_ws.simulator.engine.accounts import LONG_SHORT_MODE, PositionChanged
-from okex_ws.simulator.engine.engine import Happening
+from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.engine.orders import BalanceChanged, NewOrder, Order, OrderChanged
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.v1 import account_rows as rows
@@ -186,20 +186,20 @@ class V1OrderGateway:
 
     # Pushes
 
-    def pushes(self, happenings: Sequence[Happening], now: int) -> list[tuple[str, str, Any]]:
+    def pushes(self, events: Sequence[EngineEvent], now: int) -> list[tuple[str, str, Any]]:
         """Return (channel, instrument, data) of pushes: orders and positions in order, then each balance once, as it is last."""
         pushes: list[tuple[str, str, Any]] = []
         touched: dict[str, None] = {}
         contracts = {listed.instrument: listed for listed in names.all_futures(self._context.listings.rows, now)}
-        for happening in happenings:
-            if happening.uid != self.uid:
+        for event in events:
+            if event.uid != self.uid:
                 continue
-            if isinstance(happening, OrderChanged):
-                pushes += self._order_pushes(happening.order, contracts)
-            elif isinstance(happening, BalanceChanged):
-                touched.update(dict.fromkeys(happening.currencies))
-            elif isinstance(happening, PositionChanged) and happening.position.instrument in contracts:
-                position, listed = happening.position, contracts[happening.position.instrument]
+            if isinstance(event, OrderChanged):
+                pushes += self._order_pushes(event.order, contracts)
+            elif isinstance(event, BalanceChanged):
+                touched.update(dict.fromkeys(event.currencies))
+            elif isinstance(event, PositionChanged) and event.position.instrument in contracts:
+                position, listed = event.position, contracts[event.position.instrument]
                 data = rows.futures_positions(self._engine, position, listed)
                 pushes.append(("ok_sub_futureusd_positions", position.instrument, data))
         return [*pushes, *self._balance_pushes(list(touched), contracts)]

@@ -11,7 +11,7 @@ from typing import Any
 
 from okex_ws.simulator.context import Context
 from okex_ws.simulator.engine.accounts import AccountPosition, PositionChanged
-from okex_ws.simulator.engine.engine import Happening
+from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.engine.orders import BalanceChanged, OrderChanged
 from okex_ws.simulator.v3 import account_rows
 from okex_ws.simulator.v3.grammar import V3Channel
@@ -40,28 +40,28 @@ class V3AccountPushes:
             return [account_rows.margin_account(channel.filter)]
         return [self._position(channel, now)] if channel.kind == "position" else []
 
-    def pushes(self, happenings: Sequence[Happening], now: int) -> list[tuple[V3Channel, list[Any]]]:
+    def pushes(self, events: Sequence[EngineEvent], now: int) -> list[tuple[V3Channel, list[Any]]]:
         """Return (channel, rows) of pushes: orders and positions in order, then each account once, as it is last."""
         pushes: list[tuple[V3Channel, list[Any]]] = []
         touched: set[str] = set()
-        for happening in happenings:
-            if happening.uid != self.uid:
+        for event in events:
+            if event.uid != self.uid:
                 continue
-            if isinstance(happening, BalanceChanged):
-                touched.update(happening.currencies)
+            if isinstance(event, BalanceChanged):
+                touched.update(event.currencies)
                 continue
             for channel in self.channels.values():
-                row = self._row_of(channel, happening, now)
+                row = self._row_of(channel, event, now)
                 if row is not None:
                     pushes.append((channel, [row]))
         accounts = [each for each in self.channels.values() if each.kind == "account" and self._settle(each) in touched]
         return [*pushes, *((channel, self.first(channel, now)) for channel in accounts)]
 
-    def _row_of(self, channel: V3Channel, happening: Happening, now: int) -> dict[str, Any] | None:
-        if isinstance(happening, OrderChanged) and channel.kind == "order":
-            return self._order(channel, happening)
-        if isinstance(happening, PositionChanged) and channel.kind == "position":
-            changed = happening.position
+    def _row_of(self, channel: V3Channel, event: EngineEvent, now: int) -> dict[str, Any] | None:
+        if isinstance(event, OrderChanged) and channel.kind == "order":
+            return self._order(channel, event)
+        if isinstance(event, PositionChanged) and channel.kind == "position":
+            changed = event.position
             return self._position(channel, now, changed) if changed.instrument == channel.filter else None
         return None
 

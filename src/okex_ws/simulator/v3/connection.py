@@ -10,7 +10,7 @@ from typing import Any
 
 from okex_ws.simulator.channels import CHANNELS, Topic
 from okex_ws.simulator.context import Context
-from okex_ws.simulator.engine.engine import Happening
+from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.legacy.connection import LegacyConnection
@@ -158,10 +158,10 @@ class V3Connection(LegacyConnection):
             known = "snapshot" if action == "partial" else action or ""
             self._push_message(topic, found.channel.table, v3.table(found.channel, rows, action), known, now, *traits)
 
-    def happened(self, happenings: Sequence[Happening], now: int) -> None:
+    def happened(self, events: Sequence[EngineEvent], now: int) -> None:
         """Push the changes of the account to the subscribed tables."""
         if self._private is not None:
-            for channel, rows in self._private.pushes(happenings, now):
+            for channel, rows in self._private.pushes(events, now):
                 self._push_account(channel, rows, now)
 
     def _push_account(self, channel: V3Channel, rows: list[Any], now: int) -> None:

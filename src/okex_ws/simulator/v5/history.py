@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from okex_ws.simulator.context import Context
-from okex_ws.simulator.engine.engine import Happening
+from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.engine.orders import BY_CLIENT, Execution, Order, OrderChanged, Origin
 from okex_ws.simulator.engine.trading import TradingListener
 
@@ -26,11 +26,11 @@ class OrderHistory(TradingListener):
         self._bill_count = 600_000_000_000
         self._hidden: dict[str, tuple[int, int]] = {}  # order id -> (lookups that still miss it, until which age; 0: any)
 
-    def happened(self, happenings: Sequence[Happening], now: int) -> None:
+    def happened(self, events: Sequence[EngineEvent], now: int) -> None:
         """Keep the fills."""
-        for happening in happenings:
-            if isinstance(happening, OrderChanged) and happening.execution is not None:
-                self._note_fill(happening.uid, happening.execution)
+        for event in events:
+            if isinstance(event, OrderChanged) and event.execution is not None:
+                self._note_fill(event.uid, event.execution)
 
     def _note_fill(self, uid: str, execution: Execution) -> None:
         self._last_fills[execution.order.order_id] = execution

@@ -17,7 +17,7 @@ from okex_ws.simulator.channels import CHANNELS, Topic
 from okex_ws.simulator.context import Context
 from okex_ws.simulator.engine.accounts import AccountPosition
 from okex_ws.simulator.engine.algo_orders import AlgoOrder
-from okex_ws.simulator.engine.engine import Happening
+from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.engine.orders import BalanceChanged, Execution, OrderChanged
 from okex_ws.simulator.engine.spreads import SpreadExecution, SpreadOrder
 from okex_ws.simulator.engine.trading import Trading, TradingListener
@@ -106,29 +106,29 @@ class AccountPushes(TradingListener):
         if fill is not None:
             self._spread_rows.append((order.uid, "sprd-trades", spread_grammar.fill_row(fill), ""))
 
-    def happened(self, happenings: Sequence[Happening], now: int) -> None:
+    def happened(self, events: Sequence[EngineEvent], now: int) -> None:
         """Push spreads, then orders and fills one by one, then the changes of balances and positions."""
         spread_rows, self._spread_rows = self._spread_rows, []
         for uid, channel, row, action in spread_rows:
             self._push_row(uid, channel, row, now, action=action)
         matches: dict[str, list[Execution]] = {}
         briefs: dict[tuple[str, str], tuple[dict[str, None], dict[tuple[str, str], AccountPosition]]] = {}
-        for happening in happenings:
-            uid = happening.uid
-            if isinstance(happening, OrderChanged):
-                self._push_order(happening, now)
-                if happening.execution is not None:
-                    matches.setdefault(uid, []).append(happening.execution)
+        for event in events:
+            uid = event.uid
+            if isinstance(event, OrderChanged):
+                self._push_order(event, now)
+                if event.execution is not None:
+                    matches.setdefault(uid, []).append(event.execution)
                 continue
             pending = self._pending.setdefault(uid, _Pending())
-            brief = briefs.setdefault((uid, happening.cause), ({}, {}))
-            if isinstance(happening, BalanceChanged):
-                pending.currencies.update(dict.fromkeys(happening.currencies))
-                brief[0].update(dict.fromkeys(happening.currencies))
+            brief = briefs.setdefault((uid, event.cause), ({}, {}))
+            if isinstance(event, BalanceChanged):
+                pending.currencies.update(dict.fromkeys(event.currencies))
+                brief[0].update(dict.fromkeys(event.currencies))
             else:
-                address = (happening.position.instrument, happening.position.side)
-                pending.positions[address] = happening.position
-                brief[1][address] = happening.position
+                address = (event.position.instrument, event.position.side)
+                pending.positions[address] = event.position
+                brief[1][address] = event.position
             self._merge(uid, pending, now)
         for uid, executions in matches.items():
             self._push_fills(uid, executions, now)
