@@ -423,7 +423,7 @@ def test_what_is_missing_is_told_when_it_does_not_become_ready_in_time() -> None
 def test_while_the_socket_cannot_take_it_a_cancel_goes_over_rest() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         made = await client.place(SPOT, "buy", "0.01", price="50000")
-        server.exchange.rules = Rules(connects_per_s=1)
+        server.exchange.rules.connects_per_s = 1
         lost = asyncio.Event()
         client.on(okex_ws.events.Disconnected, lambda event: lost.set() if event.line == "private/0" else None)
         for line in server.exchange.connections:
