@@ -35,7 +35,7 @@ from okex_ws.market.instruments import UnknownInstrumentError
 from okex_ws.protocol.orders.tickets import Intent, Patience
 from okex_ws.replay import Replay
 from okex_ws.simulator.faults import Fault
-from okex_ws.simulator.rules import DEMO_KEY, Rules
+from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.server import Server
 from okex_ws.wire.orders import PlaceOrder
 
@@ -427,7 +427,7 @@ def test_while_the_socket_cannot_take_it_a_cancel_goes_over_rest() -> None:
         lost = asyncio.Event()
         client.on(okex_ws.events.Disconnected, lambda event: lost.set() if event.line == "private/0" else None)
         for line in server.exchange.connections:
-            line.suffer(Fault("abort"), server.now())
+            line.apply_fault(Fault("abort"), server.now())
         await lost.wait()
         gone = await client.cancel(SPOT, client_order_id=made.client_order_id)
         assert (gone.verdict, gone.via) == (Verdict.CONFIRMED, "rest")
