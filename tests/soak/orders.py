@@ -21,6 +21,7 @@ from tests.support.virtual import START
 from tests.support.virtual_risk import GuardedTrader, guarded
 from tests.support.virtual_trading import SPOT, SPREAD, SWAP, best, killed, restart, trading
 
+from okex_ws.absence import GRACE_S
 from okex_ws.events import Event, Halted, OrderResolved, SwitchFailed, Verdict
 from okex_ws.protocol.orders.tickets import Ticket
 from okex_ws.protocol.pacing import SECOND
@@ -34,7 +35,6 @@ from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import DEMO_KEY, Rules
 from okex_ws.simulator.seeded_random import SeededRandom
-from okex_ws.wire.absence import GRACE_S
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderError, PlaceOrder
 

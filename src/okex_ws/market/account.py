@@ -19,6 +19,8 @@ from typing import Any
 import msgspec
 from msgspec import field
 
+from okex_ws.absence import GRACE as SHOWN_WITHIN
+from okex_ws.absence import NOT_FOUND, Absence
 from okex_ws.events import (
     AccountQuality,
     AccountUpdate,
@@ -41,8 +43,6 @@ from okex_ws.events import (
 from okex_ws.market.holdings import Balances, Positions
 from okex_ws.market.own_orders import OwnFill, OwnOrders
 from okex_ws.market.spread_orders import SpreadOrders
-from okex_ws.wire.absence import GRACE as SHOWN_WITHIN
-from okex_ws.wire.absence import NOT_FOUND, Absence
 from okex_ws.wire.frames import FrameError, decode_rows
 
 MS, SECOND = 1_000_000, 1_000_000_000

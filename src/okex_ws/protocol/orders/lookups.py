@@ -1,6 +1,6 @@
 """Lookups: reads of an order over REST until it is certain that it exists, or that it does not.
 
-A request may reach OKX late. So `wire.absence` decides only by reads after the request's expiry, which is a time of OKX's clock.
+A request may reach OKX late. So `Absence` decides only by reads after the request's expiry, which is a time of OKX's clock.
 That clock is measured after the request is sent, because ours may be wrong by any amount.
 Source: docs-v5 "Get order details"; its spread twin.
 """
@@ -10,12 +10,12 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from okex_ws.absence import Absence
 from okex_ws.events import OrderUpdate, SpreadOrderUpdate, Verdict
 from okex_ws.protocol.orders.tickets import FetchOrder, LookUpState, Patience, Ticket, ns
 from okex_ws.protocol.orders.verdicts import OwnOrder
 from okex_ws.protocol.pacing import SECOND, Window
 from okex_ws.protocol.server_clock import ServerClock
-from okex_ws.wire.absence import Absence
 from okex_ws.wire.frames import FrameError, decode_rows
 from okex_ws.wire.orders import MassCancel, PlaceOrder, lookup_query
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from okex_ws.absence import GRACE_S, Absence
 from okex_ws.events import OrderRefused, OrderResolved, Verdict
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.wire.absence import GRACE_S, Absence
 from okex_ws.wire.orders import AmendOrder, Kind, OrderRequest, PlaceOrder, kind_of
 
 

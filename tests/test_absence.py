@@ -1,4 +1,4 @@
-"""Absence: one order is said not to exist only when every place it could be in was read late enough and did not hold it."""
+"""Absence: an order is absent only if every place that could hold it was read late enough and did not hold it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from okex_ws.wire.absence import GRACE, PAGE, SECOND, Absence
+from okex_ws.absence import GRACE, PAGE, SECOND, Absence
 
-ITSELF = ("trade/order", {"instId": "BTC-USDT", "ordId": "7"})
+BY_ID = ("trade/order", {"instId": "BTC-USDT", "ordId": "7"})
 MADE_MS = 1_790_000_000_000
 
 
 def read(absence: Absence) -> tuple[list[str], float | None]:
-    """Ask again and again: 51603 for the order itself, lists without it; (paths asked, when absence was certain)."""
+    """Miss the order in each read; return the paths read, and the second at which absence was certain."""
     paths, now = [], 0.0
     while now < 60:
         paths.append(absence.path)
@@ -24,15 +24,15 @@ def read(absence: Absence) -> tuple[list[str], float | None]:
     return paths, None
 
 
-def test_it_is_certain_only_after_the_grace_and_by_all_three_places() -> None:
-    paths, certain = read(Absence("BTC-USDT", ITSELF))
+def test_absence_needs_the_grace_period_and_all_three_places() -> None:
+    paths, certain = read(Absence("BTC-USDT", BY_ID))
     assert paths == ["trade/order"] * 6 + ["trade/orders-pending", "trade/orders-history"]
     assert certain is not None
     assert certain >= GRACE / SECOND
 
 
-def test_being_found_makes_all_former_misses_worthless() -> None:
-    absence = Absence("BTC-USDT", ITSELF)
+def test_a_read_that_finds_the_order_cancels_earlier_misses() -> None:
+    absence = Absence("BTC-USDT", BY_ID)
     for second in (0, 1, 2, 4):
         assert not absence.missed(None, "51603", second * SECOND)
     assert absence.path == "trade/orders-pending"
@@ -44,15 +44,15 @@ def test_being_found_makes_all_former_misses_worthless() -> None:
 
 @pytest.mark.parametrize(("rows", "code"), [(None, ""), (None, "50011"), (None, "50001"), ([], "")])
 def test_an_answer_about_something_else_proves_nothing(rows: list[Any] | None, code: str) -> None:
-    absence = Absence("BTC-USDT", ITSELF)
+    absence = Absence("BTC-USDT", BY_ID)
     for second in range(100):
         assert not absence.missed(rows, code, second * SECOND)
-        assert absence.pause >= SECOND // 4, "asked again, but not at once"
+        assert absence.pause >= SECOND // 4, "reads are repeated after a pause"
     assert (absence.path, absence.since) == ("trade/order", None)
 
 
-def test_a_list_that_cannot_be_read_is_asked_for_again_and_nothing_follows_from_it() -> None:
-    absence = Absence("BTC-USDT", ITSELF)
+def test_a_list_that_cannot_be_read_is_read_again_and_proves_nothing() -> None:
+    absence = Absence("BTC-USDT", BY_ID)
     for second in (0, 4):
         absence.missed(None, "51603", second * SECOND)
     for second in range(5, 50):
@@ -61,14 +61,14 @@ def test_a_list_that_cannot_be_read_is_asked_for_again_and_nothing_follows_from_
         assert absence.pause > 0
 
 
-def test_what_may_still_be_on_its_way_is_not_absent() -> None:
-    absence = Absence("BTC-USDT", ITSELF)
+def test_an_order_that_may_still_be_on_its_way_is_not_absent() -> None:
+    absence = Absence("BTC-USDT", BY_ID)
     assert not any(absence.missed(None, "51603", second * SECOND, may_come=True) for second in range(30))
     assert absence.path == "trade/order"
 
 
-def test_a_full_page_is_followed_by_the_next_until_orders_are_older_than_this_one_can_be() -> None:
-    absence = Absence("BTC-USDT", ITSELF, made_ms=MADE_MS)
+def test_pages_are_read_until_their_orders_are_older_than_this_one() -> None:
+    absence = Absence("BTC-USDT", BY_ID, made_ms=MADE_MS)
     for second in (0, 4):
         absence.missed(None, "51603", second * SECOND)
 
@@ -102,8 +102,8 @@ def test_spread_orders_are_in_lists_of_their_own() -> None:
         ("BTC-USD-261225-60000-C", "OPTION"),
     ],
 )
-def test_past_orders_are_asked_for_by_the_type_of_their_instrument(instrument: str, kind: str) -> None:
-    absence = Absence(instrument, ITSELF)
+def test_past_orders_are_read_by_the_type_of_their_instrument(instrument: str, kind: str) -> None:
+    absence = Absence(instrument, BY_ID)
     for second in (0, 4, 4):
         absence.missed([], "51603", second * SECOND)
     assert (absence.path, absence.query["instType"]) == ("trade/orders-history", kind)
