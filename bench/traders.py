@@ -88,13 +88,13 @@ async def ours(ws_url: str, rest_url: str, ca_file: str, turns: int, per_second:
     async def turn(counts: bool) -> None:
         nonlocal filled
         began = time.perf_counter()
-        placed = await client.place(INSTRUMENT, "buy", SIZE, price=RESTING)
+        placed = await client.orders.place(INSTRUMENT, "buy", SIZE, price=RESTING)
         assert placed.is_confirmed, placed
         acked = time.perf_counter()
-        await client.cancel(INSTRUMENT, client_order_id=placed.client_order_id)
+        await client.orders.cancel(INSTRUMENT, client_order_id=placed.client_order_id)
         canceled = time.perf_counter()
         filled = asyncio.get_running_loop().create_future()
-        taken = await client.place(INSTRUMENT, "buy", SIZE, price=TAKING, order_type="ioc")
+        taken = await client.orders.place(INSTRUMENT, "buy", SIZE, price=TAKING, order_type="ioc")
         assert taken.is_confirmed, taken
         at_ns = await asyncio.wait_for(filled, PATIENCE_S)
         if counts:

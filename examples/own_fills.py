@@ -14,7 +14,7 @@ async def main(url: str | None = None) -> None:
     async with okex_ws.Client(site=url, credentials=key, trading=okex_ws.Trading()) as client:
         await client.ready()
         news = client.stream(OrderResolved, OrderUpdate)
-        outcome = await client.place("BTC-USDT", "buy", "0.001", order_type="market")
+        outcome = await client.orders.place("BTC-USDT", "buy", "0.001", order_type="market")
         if not outcome.is_confirmed:
             raise SystemExit(f"{outcome.verdict.value}: {outcome.code} {outcome.reason}; {outcome.advice}")
         async for event in news:

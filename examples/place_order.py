@@ -23,13 +23,15 @@ async def main(url: str | None = None) -> None:
                 break
         best = client.book("BTC-USDT").best_bid
         assert best is not None
-        placed = await client.place("BTC-USDT", "buy", "0.001", price=Decimal(str(best.price)) - 50, order_type="post_only")
+        placed = await client.orders.place(
+            "BTC-USDT", "buy", "0.001", price=Decimal(str(best.price)) - 50, order_type="post_only"
+        )
         print(placed.verdict.value, placed.client_order_id, placed.reason)
         if not placed.is_confirmed:
             return
-        changed = await client.amend("BTC-USDT", client_order_id=placed.client_order_id, size="0.002")
+        changed = await client.orders.amend("BTC-USDT", client_order_id=placed.client_order_id, size="0.002")
         print(changed.verdict.value, changed.reason)
-        gone = await client.cancel("BTC-USDT", client_order_id=placed.client_order_id)
+        gone = await client.orders.cancel("BTC-USDT", client_order_id=placed.client_order_id)
         print(gone.verdict.value, gone.reason)
 
 

@@ -109,14 +109,14 @@ def places() -> None:
 
 async def orders(client: Client) -> None:
     await client.ready()
-    outcome = await client.place("BTC-USDT", "buy", "0.01", price=60000)
+    outcome = await client.orders.place("BTC-USDT", "buy", "0.01", price=60000)
     assert_type(outcome, okex_ws.Outcome)
     assert_type(outcome.verdict, okex_ws.Verdict)
     assert_type(outcome.is_confirmed, bool)
-    await client.place("BTC-USDT", "buy", 0.01, price="60000")  # type: ignore[arg-type]  # a float is not exact
-    assert_type(await client.amend("BTC-USDT", client_order_id=outcome.client_order_id, size="0.02"), okex_ws.Outcome)
-    assert_type(await client.cancel("BTC-USDT", order_id=outcome.order_id), okex_ws.Outcome)
+    await client.orders.place("BTC-USDT", "buy", 0.01, price="60000")  # type: ignore[arg-type]  # a float is not exact
+    assert_type(await client.orders.amend("BTC-USDT", client_order_id=outcome.client_order_id, size="0.02"), okex_ws.Outcome)
+    assert_type(await client.orders.cancel("BTC-USDT", order_id=outcome.order_id), okex_ws.Outcome)
     batch = [okex_ws.PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal(1), price=Decimal(60000))]
-    assert_type(await client.place_batch(batch), list[okex_ws.Outcome])
-    await client.cancel_batch(batch)  # type: ignore[arg-type]  # these are no cancels
+    assert_type(await client.orders.place_batch(batch), list[okex_ws.Outcome])
+    await client.orders.cancel_batch(batch)  # type: ignore[arg-type]  # these are no cancels
     client.halt("enough")

@@ -14,8 +14,10 @@ if TYPE_CHECKING:  # type checkers and editors read these; at run time `_NAMES` 
     from okex_ws.client.credentials import CredentialsError as CredentialsError
     from okex_ws.client.credentials import NoKeyError as NoKeyError
     from okex_ws.client.credentials import credentials as credentials
+    from okex_ws.client.errors import LoginRefusedError as LoginRefusedError
+    from okex_ws.client.errors import NotReadyError as NotReadyError
+    from okex_ws.client.errors import NotTradingError as NotTradingError
     from okex_ws.client.intents import IntentLogError as IntentLogError
-    from okex_ws.client.orders import NotTradingError as NotTradingError
     from okex_ws.client.rest import Rest as Rest
     from okex_ws.client.rest import RestError as RestError
     from okex_ws.client.sites import Site as Site
@@ -26,8 +28,6 @@ if TYPE_CHECKING:  # type checkers and editors read these; at run time `_NAMES` 
     from okex_ws.client.status import ClientStatus as ClientStatus
     from okex_ws.client.stream import Policy as Policy
     from okex_ws.client.stream import Stream as Stream
-    from okex_ws.client.trading import LoginRefusedError as LoginRefusedError
-    from okex_ws.client.trading import NotReadyError as NotReadyError
     from okex_ws.client.trading import Trading as Trading
     from okex_ws.errors import OkexError as OkexError
     from okex_ws.events import BookSnapshot as BookSnapshot
@@ -73,13 +73,13 @@ else:  # hidden from type checkers: with a module `__getattr__` they accept any 
         "client.blocking": "Blocking",
         "client.client": "Client connect",
         "client.credentials": "AccountKey CredentialsError NoKeyError credentials",
+        "client.errors": "LoginRefusedError NotReadyError NotTradingError",
         "client.intents": "IntentLogError",
-        "client.orders": "NotTradingError",
         "client.rest": "Rest RestError",
         "client.sites": "Site SiteError at local site",
         "client.status": "ClientStatus",
         "client.stream": "Policy Stream",
-        "client.trading": "LoginRefusedError NotReadyError Trading",
+        "client.trading": "Trading",
         "errors": "OkexError",
         "events": "BookSnapshot BookUpdate Candle Connected Disconnected Event Gap OrderUpdate Ticker Trade Verdict",
         "journal.errors": "JournalError",

@@ -380,7 +380,7 @@ def test_halt_stops_what_trades_cancels_everything_and_stays_until_resumed(
         async with client:
             await client.ready()
             for price in ("50000", "50001"):
-                assert (await client.place("BTC-USDT", "buy", "0.01", price=price)).is_confirmed
+                assert (await client.orders.place("BTC-USDT", "buy", "0.01", price=price)).is_confirmed
             done = await asyncio.to_thread(run, "halt", "--reason", "enough", *desk.where, **desk.key, HOME=str(tmp_path))
             switch = tmp_path / ".okx" / "okex-ws.halt"
             assert (done.code, done.err) == (0, "")
@@ -388,14 +388,14 @@ def test_halt_stops_what_trades_cancels_everything_and_stays_until_resumed(
             assert "open orders canceled at" in done.lines[1]
             halted = await anext(aiter(news))
             assert (halted.reason, halted.by) == ("enough", "file")
-            refused = await client.place("BTC-USDT", "buy", "0.01", price="50000")
+            refused = await client.orders.place("BTC-USDT", "buy", "0.01", price="50000")
             assert (refused.verdict, refused.via) == (Verdict.REJECTED, "here")
             assert await client.rest.pending_orders() == []
             assert here("halt", "--resume").out == f"trading resumed: {switch} is removed\n"
             assert isinstance(await anext(aiter(news)), TradingResumed)
-            again = await client.place("BTC-USDT", "buy", "0.01", price="50000")
+            again = await client.orders.place("BTC-USDT", "buy", "0.01", price="50000")
             assert again.is_confirmed
-            assert (await client.cancel("BTC-USDT", order_id=again.order_id)).is_confirmed
+            assert (await client.orders.cancel("BTC-USDT", order_id=again.order_id)).is_confirmed
 
     check()
 

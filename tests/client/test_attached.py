@@ -55,7 +55,7 @@ def test_it_closes_the_position_that_the_order_opened(tmp_path: Path) -> None:
             client.subscribe("orders-algo", "ANY")
             await client.ready()
             stop = okex_ws.Attached(stop_loss_trigger=D(90000), client_algo_id="s1")  # the market is below it already
-            made = await client.place(SWAP, "buy", 1, order_type="market", attached=stop)
+            made = await client.orders.place(SWAP, "buy", 1, order_type="market", attached=stop)
             assert made.is_confirmed, "over WebSocket the simulator refuses it"
             await done.wait()
             first, second = server.exchange.engine.orders(DEMO_KEY.uid)

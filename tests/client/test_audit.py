@@ -49,10 +49,10 @@ def test_an_order_is_told_whole_from_the_asking_to_the_end(file: Path) -> None:
         settings = {"halt_file": None, "limits": okex_ws.Limits(order_size=Decimal(1))}
         async with Server(exchange()) as server, asyncio.timeout(20), trading_client(server, **settings) as client:
             await client.ready()
-            made = await client.place(SPOT, "buy", "0.01", price="59000", client_order_id="mine")
-            await client.place(SWAP, "sell", "2", price="60000", reduce_only=True, client_order_id="large")
-            await client.place(SPOT, "buy", "0.5", price="90000", client_order_id="dear")
-            await client.cancel(SPOT, client_order_id="mine")
+            made = await client.orders.place(SPOT, "buy", "0.01", price="59000", client_order_id="mine")
+            await client.orders.place(SWAP, "sell", "2", price="60000", reduce_only=True, client_order_id="large")
+            await client.orders.place(SPOT, "buy", "0.5", price="90000", client_order_id="dear")
+            await client.orders.cancel(SPOT, client_order_id="mine")
             client.halt("line\u2028break\nand \x1b[2J")
             return made.order_id
 
@@ -89,7 +89,7 @@ def test_what_a_closed_client_leaves_open_is_told_as_not_known(file: Path) -> No
         async with Server(exchange("order_lost")) as server, asyncio.timeout(20):
             async with trading_client(server, halt_file=None) as client:
                 await client.ready()
-                waiting = asyncio.create_task(client.place(SPOT, "buy", "0.01", price="59000", client_order_id="mine"))
+                waiting = asyncio.create_task(client.orders.place(SPOT, "buy", "0.01", price="59000", client_order_id="mine"))
                 while not server.exchange.ledger.faults:  # noqa: ASYNC110  # the exchange has no event to wait for
                     await asyncio.sleep(0)
             assert not (await waiting).is_confirmed

@@ -19,7 +19,7 @@ def test_each_client_trades_and_sees_its_own_account() -> None:
     async def buy(client: okex_ws.Client, instrument: str, size: str) -> str:
         await client.ready()
         news = client.stream(okex_ws.events.OrderUpdate)
-        placed = await client.place(instrument, "buy", size, order_type="market")
+        placed = await client.orders.place(instrument, "buy", size, order_type="market")
         assert placed.is_confirmed, placed
         async for update in news:
             if update.is_final:

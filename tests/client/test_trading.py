@@ -57,9 +57,9 @@ def test_place_amend_cancel_and_every_answer_before_its_verdict() -> None:
         said = []
         client.on(OrderReplied, lambda event: said.append(event.op))
         client.on(OrderResolved, lambda event: said.append(f"{event.kind} {event.verdict}"))
-        made = await client.place(SPOT, "buy", "0.01", price="50000")
-        changed = await client.amend(SPOT, client_order_id=made.client_order_id, size=Decimal("0.02"))
-        gone = await client.cancel(SPOT, order_id=made.order_id)
+        made = await client.orders.place(SPOT, "buy", "0.01", price="50000")
+        changed = await client.orders.amend(SPOT, client_order_id=made.client_order_id, size=Decimal("0.02"))
+        gone = await client.orders.cancel(SPOT, order_id=made.order_id)
         assert [made.is_confirmed, changed.is_confirmed, gone.is_confirmed] == [True] * 3
         (order,) = server.exchange.engine.orders(DEMO_KEY.uid)
         assert (order.state, order.size, order.client_order_id) == ("canceled", Decimal("0.02"), made.client_order_id)
@@ -72,7 +72,7 @@ def test_an_order_that_fills_is_in_the_account_with_its_fill() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         filled = asyncio.Event()
         client.on(OrderUpdate, lambda event: filled.set() if event.state == "filled" else None)
-        made = await client.place(SWAP, "buy", 1, order_type="market")
+        made = await client.orders.place(SWAP, "buy", 1, order_type="market")
         await filled.wait()
         order = client.account.orders.get(made.order_id)
         assert order is not None
@@ -86,11 +86,11 @@ def test_a_market_buy_is_in_coins_unless_it_is_said_to_be_money_and_limits_know_
     async def life(client: okex_ws.Client, server: Server) -> None:
         client.subscribe("bbo-tbt", SPOT)
         await turns_until(lambda: client.book(SPOT, "bbo-tbt").is_live)
-        plain = await client.place(SPOT, "buy", "0.01", order_type="market")
+        plain = await client.orders.place(SPOT, "buy", "0.01", order_type="market")
         assert plain.is_confirmed, plain
-        money = await client.place(SPOT, "buy", "50", order_type="market", target_currency="quote_ccy")
+        money = await client.orders.place(SPOT, "buy", "50", order_type="market", target_currency="quote_ccy")
         assert money.is_confirmed, money
-        too_much = await client.place(SPOT, "buy", "50000", order_type="market", target_currency="quote_ccy")
+        too_much = await client.orders.place(SPOT, "buy", "50000", order_type="market", target_currency="quote_ccy")
         assert (too_much.via, too_much.code) == ("here", "order_size")
         filled = {order.order_id: order.filled for order in server.exchange.engine.orders(DEMO_KEY.uid)}
         assert filled[plain.order_id] == Decimal("0.01")
@@ -101,7 +101,7 @@ def test_a_market_buy_is_in_coins_unless_it_is_said_to_be_money_and_limits_know_
 
 def test_a_trade_mode_the_simulator_does_not_have_is_refused_in_words_about_it() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
-        made = await client.place(SWAP, "buy", 1, order_type="market", trade_mode="isolated")
+        made = await client.orders.place(SWAP, "buy", 1, order_type="market", trade_mode="isolated")
         assert (made.verdict, made.code) == (Verdict.REJECTED, "51000")
         assert "tdMode error: this simulator trades cash on spot and cross on derivatives" in made.reason
         assert made.advice == "change the parameter named, or leave it out"
@@ -115,15 +115,15 @@ def test_a_batch_and_its_cancels() -> None:
             okex_ws.PlaceOrder(instrument=SPOT, side="buy", size=Decimal("0.01"), price=Decimal(50000 + number))
             for number in range(20)
         ]
-        made = await client.place_batch(orders)
+        made = await client.orders.place_batch(orders)
         assert len({outcome.client_order_id for outcome in made if outcome.is_confirmed}) == 20
-        gone = await client.cancel_batch(
+        gone = await client.orders.cancel_batch(
             [okex_ws.CancelOrder(instrument=SPOT, client_order_id=outcome.client_order_id) for outcome in made]
         )
         assert all(outcome.is_confirmed for outcome in gone)
         assert server.exchange.engine.open_orders(DEMO_KEY.uid) == []
         with pytest.raises(okex_ws.OrderError, match="OKX takes 20"):
-            await client.place_batch([*orders, orders[0]])
+            await client.orders.place_batch([*orders, orders[0]])
 
     traded(life)
 
@@ -134,7 +134,7 @@ def test_a_changed_tick_counts_from_the_moment_it_is_told() -> None:
         client.on(Instrument, lambda event: told.set() if event.tick_size == 10 else None)
         if client.instruments[SPOT].tick_size != 10:
             await told.wait()
-        made = await client.place(SPOT, "buy", "0.01", price="50009")
+        made = await client.orders.place(SPOT, "buy", "0.01", price="50009")
         (order,) = server.exchange.engine.orders(DEMO_KEY.uid)
         assert (made.verdict, order.price) == (Verdict.CONFIRMED, 50000)
 
@@ -152,16 +152,16 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
             async with client:
                 await client.ready()
                 await heard.wait()
-                made = await client.place_spread(SPREAD, "buy", 1, price="-500")
+                made = await client.orders.place_spread(SPREAD, "buy", 1, price="-500")
                 assert (made.verdict, made.via) == (Verdict.CONFIRMED, "websocket"), made
                 await live.wait()
                 assert client.connection_count == 3
                 await armed.wait()
                 assert list(server.exchange.trading.cancel_all_after.armed_spreads) == [DEMO_KEY.uid]
-                assert (await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)).is_confirmed
-                assert (await client.cancel_spread(SPREAD, client_order_id=made.client_order_id)).is_confirmed
-                again = await client.place_spread(SPREAD, "buy", 1, price="-500")
-                assert (await client.cancel_spreads()).is_confirmed
+                assert (await client.orders.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)).is_confirmed
+                assert (await client.orders.cancel_spread(SPREAD, client_order_id=made.client_order_id)).is_confirmed
+                again = await client.orders.place_spread(SPREAD, "buy", 1, price="-500")
+                assert (await client.orders.cancel_spreads()).is_confirmed
                 assert {order.state for order in server.exchange.trading.spreads.orders(DEMO_KEY.uid)} == {"canceled"}
                 assert again.order_id != made.order_id
 
@@ -171,8 +171,8 @@ def test_spread_orders_go_over_a_connection_of_their_own() -> None:
 def test_a_client_that_would_hear_nothing_of_a_spread_order_does_not_send_it() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         for ask in (
-            client.place_spread(SPREAD, "buy", "1", price="-500"),
-            client.amend_spread(SPREAD, order_id="1", price="-400"),
+            client.orders.place_spread(SPREAD, "buy", "1", price="-500"),
+            client.orders.amend_spread(SPREAD, order_id="1", price="-400"),
         ):
             with pytest.raises(okex_ws.NotTradingError, match=r"Trading\(spreads=True\)"):
                 await ask
@@ -188,12 +188,12 @@ def test_F20_halted_no_spread_order_leaves_and_open_ones_are_canceled() -> None:
             client.on(SpreadOrderUpdate, lambda event: (live if event.state == "live" else gone).set())
             async with client:
                 await client.ready()
-                made = await client.place_spread(SPREAD, "buy", 1, price="-500")
+                made = await client.orders.place_spread(SPREAD, "buy", 1, price="-500")
                 await live.wait()
                 assert client.account.spreads.open.keys() == {made.order_id}
                 client.halt("enough")
-                late = await client.place_spread(SPREAD, "buy", 1, price="-500")
-                changed = await client.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)
+                late = await client.orders.place_spread(SPREAD, "buy", 1, price="-500")
+                changed = await client.orders.amend_spread(SPREAD, client_order_id=made.client_order_id, size=2)
                 assert [(o.verdict, o.via) for o in (late, changed)] == [(Verdict.REJECTED, "here")] * 2
                 assert "enough" in late.reason
                 await gone.wait()
@@ -208,8 +208,8 @@ def test_F19_spread_orders_count_for_the_limits_of_the_whole_account() -> None:
         said = []
         client.on(OrderRefused, lambda event: said.append(event.rule))
         for _ in range(3):
-            await client.place_spread(SPREAD, "buy", 1, price="-500")
-        await client.place_spread(SPREAD, "buy", 9, price="-500")
+            await client.orders.place_spread(SPREAD, "buy", 1, price="-500")
+        await client.orders.place_spread(SPREAD, "buy", 9, price="-500")
         assert len(server.exchange.trading.spreads.orders(DEMO_KEY.uid)) == 2
         return said
 
@@ -225,8 +225,8 @@ def test_a_mass_cancel_ends_an_option_family_s_orders_for_those_who_may_and_no_o
         async with Server(exchange(keys=keys)) as server, asyncio.timeout(120):
             async with trading_client(server, halt_file=None) as client:
                 await client.ready()
-                await client.place(SPOT, "buy", "0.01", price="59000")
-                outcome = await client.mass_cancel("BTC-USD")
+                await client.orders.place(SPOT, "buy", "0.01", price="59000")
+                outcome = await client.orders.mass_cancel("BTC-USD")
             assert [order.state for order in server.exchange.engine.orders(DEMO_KEY.uid)] == ["live"]
             return outcome
 
@@ -241,18 +241,20 @@ def test_started_while_the_halt_file_is_there_a_client_cancels_what_a_former_one
         async with Server(exchange()) as server, asyncio.timeout(120):
             async with trading_client(server, halt_file=file, cancel_all_after_s=None) as client:
                 await client.ready()
-                assert (await client.place(SPOT, "buy", "0.01", price="59000")).is_confirmed
+                assert (await client.orders.place(SPOT, "buy", "0.01", price="59000")).is_confirmed
             press(file, "not now")
             client, gone = trading_client(server, halt_file=file, cancel_all_after_s=None), asyncio.Event()
             client.on(OrderUpdate, lambda event: gone.set() if event.state == "canceled" else None)
             async with client:
                 await gone.wait()
                 await client.ready()
-                assert (await client.place(SPOT, "buy", "0.01", price="59000")).via == "here"
+                assert (await client.orders.place(SPOT, "buy", "0.01", price="59000")).via == "here"
                 client.halt("and I say so too")
                 release(file)
-                client.trader._switch._look()
-                assert (await client.place(SPOT, "buy", "0.01", price="59000")).via == "here", "the file was not the only reason"
+                client.orders._trader._switch._look()
+                assert (await client.orders.place(SPOT, "buy", "0.01", price="59000")).via == "here", (
+                    "the file was not the only reason"
+                )
             assert [order.state for order in server.exchange.engine.orders(DEMO_KEY.uid)] == ["canceled"]
 
     asyncio.run(main())
@@ -261,7 +263,7 @@ def test_started_while_the_halt_file_is_there_a_client_cancels_what_a_former_one
 def test_where_no_price_is_known_it_is_said_once_that_none_is_checked(caplog: pytest.LogCaptureFixture) -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         for _ in range(2):
-            assert (await client.place(SPOT, "buy", "0.01", price="1000")).is_confirmed
+            assert (await client.orders.place(SPOT, "buy", "0.01", price="1000")).is_confirmed
 
     traded(life)
     said = [record.getMessage() for record in caplog.records if "price_distance" in record.getMessage()]
@@ -280,7 +282,7 @@ def test_a_channel_that_is_refused_for_good_ends_the_wait_and_says_which() -> No
 
 def test_F1_a_spread_order_whose_answer_was_lost_is_read_by_its_id_too() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
-        made = await client.place_spread(SPREAD, "buy", 1, price="-500")
+        made = await client.orders.place_spread(SPREAD, "buy", 1, price="-500")
         (order,) = server.exchange.trading.spreads.orders(DEMO_KEY.uid)
         assert (made.verdict, made.via, order.order_id) == (Verdict.CONFIRMED, "lookup", made.order_id)
 
@@ -293,7 +295,7 @@ def test_closed_before_the_answer_it_is_unknown_and_the_next_client_finds_out(tm
         async with Server(exchange("delay_ack channel=order seconds=9", "slow_order seconds=0.2 inside=1 times=1")) as server:
             async with trading_client(server, intent_log=log, halt_file=None) as client:
                 await client.ready()
-                asking = asyncio.create_task(client.place(SPOT, "buy", "0.01", price="50000"))
+                asking = asyncio.create_task(client.orders.place(SPOT, "buy", "0.01", price="50000"))
                 await asyncio.sleep(0)  # it is on its way
             left = await asking
             assert left.verdict is Verdict.UNKNOWN
@@ -321,14 +323,14 @@ def test_F15_nothing_new_is_sent_before_it_is_known_what_a_former_process_left_o
             told: list[OrderResolved] = []
             client.on(OrderResolved, told.append)
             async with client:
-                await turns_until(lambda: client.trader.orders.left_open)
+                await turns_until(lambda: client.orders.core.orders.left_open)
                 assert [ticket.order.client_order_id for ticket in client.unresolved] == ["left1"]
                 with pytest.raises(okex_ws.NotTradingError, match="a former process left open"):
-                    await client.place(SPOT, "buy", "0.01", price="50000")
+                    await client.orders.place(SPOT, "buy", "0.01", price="50000")
                 await client.ready()
                 assert [(event.client_order_id, event.verdict) for event in told] == [("left1", Verdict.REJECTED)]
                 assert client.unresolved == []
-                assert (await client.place(SPOT, "buy", "0.01", price="50000")).is_confirmed
+                assert (await client.orders.place(SPOT, "buy", "0.01", price="50000")).is_confirmed
 
     asyncio.run(main())
 
@@ -341,10 +343,10 @@ def test_F13_closed_with_nothing_open_a_client_leaves_no_timer_that_would_cancel
                 await client.ready()
                 armed = asyncio.Event()
                 client.on(SwitchArmed, lambda _: armed.set())
-                made = await client.place(SPOT, "buy", "0.01", price="50000")
+                made = await client.orders.place(SPOT, "buy", "0.01", price="50000")
                 await armed.wait()
                 if not is_left_open:
-                    await client.cancel(SPOT, order_id=made.order_id)
+                    await client.orders.cancel(SPOT, order_id=made.order_id)
                     await turns_until(lambda: not client.account.orders.open)
             return dict(server.exchange.trading.cancel_all_after.armed)
 
@@ -354,13 +356,13 @@ def test_F13_closed_with_nothing_open_a_client_leaves_no_timer_that_would_cancel
 def test_what_cannot_be_asked_is_told_where_it_is_asked_and_nothing_is_sent(tmp_path: Path) -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
         with pytest.raises(okex_ws.OrderError, match=r"float.*Decimal"):
-            await client.place(SPOT, "buy", 0.01, price="50000")  # type: ignore[arg-type]
+            await client.orders.place(SPOT, "buy", 0.01, price="50000")  # type: ignore[arg-type]
         with pytest.raises(UnknownInstrumentError, match="did you mean BTC-USDT"):
-            await client.place("BTC-USDTT", "buy", "0.01", price="50000")
+            await client.orders.place("BTC-USDTT", "buy", "0.01", price="50000")
         with pytest.raises(okex_ws.OrderError, match="no hyphen"):
-            await client.place(SPOT, "buy", "0.01", price="50000", client_order_id="my-order")
+            await client.orders.place(SPOT, "buy", "0.01", price="50000", client_order_id="my-order")
         with pytest.raises(okex_ws.OrderError, match="which order"):
-            await client.cancel(SPOT)
+            await client.orders.cancel(SPOT)
         with pytest.raises(IntentLogError, match="another process"):
             okex_ws.Client(
                 site=client.site, credentials=client._credentials, trading=okex_ws.Trading(intent_log=tmp_path / "log")
@@ -384,10 +386,10 @@ def test_before_it_is_ready_nothing_is_sent_and_closing_ends_the_wait() -> None:
         client = okex_ws.Client(site="ws://127.0.0.1:9", credentials=key, trading=okex_ws.Trading(halt_file=None))
         async with client:
             with pytest.raises(okex_ws.NotTradingError, match="ready"):
-                await client.cancel(SPOT, order_id="1")
+                await client.orders.cancel(SPOT, order_id="1")
             for more in ({}, {"trade_mode": "cash"}):
                 with pytest.raises(okex_ws.NotTradingError, match="ready"):
-                    await client.place(SPOT, "buy", "0.01", price="50000", **more)
+                    await client.orders.place(SPOT, "buy", "0.01", price="50000", **more)
             waiting = asyncio.create_task(client.ready())
             await asyncio.sleep(0)
         with pytest.raises(okex_ws.NotTradingError, match="closed"):
@@ -407,29 +409,29 @@ def test_what_is_missing_is_told_when_it_does_not_become_ready_in_time() -> None
         return str(late.value)
 
     async def check() -> None:
-        text = await ready_at(okex_ws.Site.at("ws://127.0.0.1:1"), lambda client: "OKX's time" in client.trader._missing)
+        text = await ready_at(okex_ws.Site.at("ws://127.0.0.1:1"), lambda client: "OKX's time" in client.orders.core.missing)
         assert text.startswith("not ready for orders within 0.1 s: ")
         async with Server(exchange("maintenance")) as server:
             site = okex_ws.Site.at("ws://127.0.0.1:1", rest_url=server.rest_url)
-            text = await ready_at(site, lambda client: "private/0" in client.trader._missing)
+            text = await ready_at(site, lambda client: "private/0" in client.orders.core.missing)
             assert text.startswith("not ready for orders within 0.1 s: private/0 has no connection: ")
             site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
-            text = await ready_at(site, lambda client: client.trader._driver("private") is not None)
-            assert text == "not ready for orders within 0.1 s: the account is RECONCILING"
+            text = await ready_at(site, lambda client: client.core.trading_line("private") is not None)
+            assert text == "not ready for orders within 0.1 s: account state is RECONCILING"
 
     asyncio.run(check())
 
 
 def test_while_the_socket_cannot_take_it_a_cancel_goes_over_rest() -> None:
     async def life(client: okex_ws.Client, server: Server) -> None:
-        made = await client.place(SPOT, "buy", "0.01", price="50000")
+        made = await client.orders.place(SPOT, "buy", "0.01", price="50000")
         server.exchange.rules.connects_per_s = 1
         lost = asyncio.Event()
         client.on(okex_ws.events.Disconnected, lambda event: lost.set() if event.line == "private/0" else None)
         for line in server.exchange.connections:
             line.apply_fault(Fault("abort"), server.now())
         await lost.wait()
-        gone = await client.cancel(SPOT, client_order_id=made.client_order_id)
+        gone = await client.orders.cancel(SPOT, client_order_id=made.client_order_id)
         assert (gone.verdict, gone.via) == (Verdict.CONFIRMED, "rest")
 
     traded(life)
@@ -450,8 +452,8 @@ def test_a_recording_of_a_trading_client_says_the_same_again_and_holds_no_secret
             client.on(Event, said.append)
             async with client:
                 await client.ready()
-                made = await client.place(SPOT, "buy", "0.01", price="50000")
-                await client.cancel(SPOT, client_order_id=made.client_order_id)
+                made = await client.orders.place(SPOT, "buy", "0.01", price="50000")
+                await client.orders.cancel(SPOT, client_order_id=made.client_order_id)
 
     asyncio.run(main())
     replay = Replay()

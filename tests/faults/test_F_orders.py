@@ -252,7 +252,7 @@ def test_F12_orders_beyond_the_limit_wait_or_are_refused_here_and_okx_never_has_
 
 @pytest.mark.parametrize("code", ["50011", "50061"])
 def test_F12_found_too_frequent_all_the_same_it_holds_back_and_cancels_go_on(code: str) -> None:
-    world, trader = trading(f"order_refused code={code} times=1", orders={})
+    world, trader = trading(f"order_refused code={code} times=1")
     first = trader.place("0.01", resting(world))
     world.run(0.1)
     assert outcome(first).code == code
@@ -413,7 +413,7 @@ def test_F21_a_clock_that_is_off_is_corrected_once_and_orders_expire_by_okx_s(sk
         made = exchange(f"clock_skew seconds={skew}")
         async with Server(made) as server, asyncio.timeout(120), trading_client(server) as client:
             await client.ready()
-            placed = await client.place(SPOT, "buy", "0.01", price="50000")
+            placed = await client.orders.place(SPOT, "buy", "0.01", price="50000")
             return placed, len(server.exchange.engine.orders(DEMO_KEY.uid))
 
     made, count = asyncio.run(main())

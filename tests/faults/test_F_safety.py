@@ -303,11 +303,11 @@ def test_F17_what_the_instrument_does_not_take_is_refused_here_and_nothing_is_se
             )
             for size, price in wrong:
                 with pytest.raises(SizeError) as caught:
-                    await client.place(SPOT, "buy", size, price=price)
+                    await client.orders.place(SPOT, "buy", size, price=price)
                 rules.append(caught.value.rule)
             for unknown in ("BTC-USD", "NO-SUCH"):
                 with pytest.raises(KeyError, match="no instrument is called"):
-                    await client.place(unknown, "buy", "0.01", price="60000")
+                    await client.orders.place(unknown, "buy", "0.01", price="60000")
             return rules, list(server.exchange.engine.orders(DEMO_KEY.uid))
 
     rules, orders = asyncio.run(main())
@@ -321,7 +321,7 @@ def test_F17_a_price_between_ticks_goes_to_the_safe_side_and_is_written_without_
             await client.ready()
             low = int(client_price(server) * D("0.97"))
             for side, price in (("buy", f"{low}.0999"), ("sell", f"{low * 106 // 100}.0001")):
-                assert (await client.place(SPOT, side, "0.0123456789123", price=price)).is_confirmed
+                assert (await client.orders.place(SPOT, side, "0.0123456789123", price=price)).is_confirmed
             return list(server.exchange.engine.orders(DEMO_KEY.uid))
 
     buy, sell = asyncio.run(main())
@@ -591,11 +591,11 @@ def test_F20_pressed_on_a_client_over_sockets() -> None:
             await client.ready()
             price = int(client_price(server) * D("0.97"))
             updates = client.stream(OrderUpdate)
-            placed = [asyncio.ensure_future(client.place(SPOT, "buy", "0.01", price=price)) for _ in range(10)]
+            placed = [asyncio.ensure_future(client.orders.place(SPOT, "buy", "0.01", price=price)) for _ in range(10)]
             await placed[0]
             client.halt("looks wrong")
             await asyncio.gather(*placed)
-            refused = await client.place(SPOT, "buy", "0.01", price=price)
+            refused = await client.orders.place(SPOT, "buy", "0.01", price=price)
             while server.exchange.engine.open_orders(DEMO_KEY.uid):
                 await anext(updates)
             return list(server.exchange.engine.orders(DEMO_KEY.uid)), refused
@@ -619,23 +619,25 @@ def test_F13_F19_a_client_over_sockets_is_guarded_armed_and_tells_of_every_refus
             async for _ in books:
                 break
             price = int(client_price(server) * D("0.97"))
-            first = await client.place(SPOT, "buy", "0.01", price=price)
+            first = await client.orders.place(SPOT, "buy", "0.01", price=price)
             assert first.is_confirmed
             assert isinstance(await anext(news), SwitchArmed)
             assert server.exchange.trading.cancel_all_after.armed
-            large = await client.place(SPOT, "buy", "0.6", price=price)
+            large = await client.orders.place(SPOT, "buy", "0.6", price=price)
             assert (large.verdict, large.via) == (Verdict.REJECTED, "here")
-            far = await client.amend(SPOT, client_order_id=first.client_order_id, price=price // 2)
+            far = await client.orders.amend(SPOT, client_order_id=first.client_order_id, price=price // 2)
             assert far.verdict is Verdict.REJECTED
             batch = [PlaceOrder(instrument=SPOT, side="buy", size=D(size), price=D(price)) for size in ("0.01", "0.6")]
-            assert [made.verdict for made in await client.place_batch(batch)] == [Verdict.REJECTED] * 2, "none of it leaves"
+            assert [made.verdict for made in await client.orders.place_batch(batch)] == [Verdict.REJECTED] * 2, (
+                "none of it leaves"
+            )
             heard = [await anext(news) for _ in range(4)]
             assert [event.rule for event in heard] == ["order_size", "price_distance", "order_size", "order_size"]
             assert all(event.reason and event.advice for event in heard)
-            assert (await client.place(SWAP, "buy", "3", price=price)).reason == "size 3 is more than 2"
+            assert (await client.orders.place(SWAP, "buy", "3", price=price)).reason == "size 3 is more than 2"
             updates = client.stream(OrderUpdate)
             client.halt("enough")
-            assert (await client.place(SPOT, "buy", "0.01", price=price)).verdict is Verdict.REJECTED
+            assert (await client.orders.place(SPOT, "buy", "0.01", price=price)).verdict is Verdict.REJECTED
             heard = [await anext(news) for _ in range(3)]
             assert [type(event) for event in heard] == [OrderRefused, Halted, OrderRefused]
             assert heard[2].rule == "halted"
@@ -645,7 +647,7 @@ def test_F13_F19_a_client_over_sockets_is_guarded_armed_and_tells_of_every_refus
             assert server.exchange.engine.open_orders(DEMO_KEY.uid) == []
             assert len(server.exchange.engine.orders(DEMO_KEY.uid)) == 1
             client.resume_trading("looked at")
-            assert (await client.place(SPOT, "buy", "0.01", price=price)).is_confirmed
+            assert (await client.orders.place(SPOT, "buy", "0.01", price=price)).is_confirmed
 
     asyncio.run(main())
 

@@ -65,7 +65,7 @@ async def trade_a_little(server: Server) -> None:
     client = client_of(server, trading=Trading(instrument_types=("SPOT",)))
     async with client:
         await client.ready()
-        placed = await client.place("BTC-USDT", "buy", "0.01", price="59000")
+        placed = await client.orders.place("BTC-USDT", "buy", "0.01", price="59000")
         assert placed.is_confirmed
         answer = await client.rest.post("trade/cancel-order", {"instId": "BTC-USDT", "ordId": placed.order_id})
         assert answer.code == "0"

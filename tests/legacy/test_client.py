@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import okex_ws
-from okex_ws.client.orders import NotTradingError
+from okex_ws.client.errors import NotTradingError
 from okex_ws.client.trading import Trading
 from okex_ws.dialects import dialect
 

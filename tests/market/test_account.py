@@ -131,9 +131,9 @@ class Rest:
 
     def answer(self, account: Account, now: float, *, only: str = "") -> list[Event]:
         told: list[Event] = []
-        while wishes := [wish for wish in account.wishes if only in wish.path]:
+        while wishes := [wish for wish in account.fetches if only in wish.path]:
             for wish in wishes:
-                account.wishes.remove(wish)
+                account.fetches.remove(wish)
                 self.asked.append(wish)
                 rows = self.rows(wish)
                 told += account.fetched(wish, rows, at(now), "" if rows is not None else "51603")
@@ -208,10 +208,10 @@ def test_it_is_live_only_when_every_channel_runs_and_everything_was_read() -> No
     account, rest = Account(), Rest()
     assert (account.quality, account.is_live) == (Quality.STALE, False)
     assert up(account, 0, *PLACES[:2]) == []
-    assert account.wishes == []
+    assert account.fetches == []
     told = up(account, 1, PLACES[2])
     assert qualities(told) == ["RECONCILING"]
-    assert [wish.path for wish in account.wishes] == [
+    assert [wish.path for wish in account.fetches] == [
         "account/balance",
         "account/positions",
         "trade/orders-pending",
@@ -241,7 +241,7 @@ def test_whatever_ends_one_channel_makes_it_stale_at_once(lost: Event) -> None:
     told = account.apply(lost)
     assert qualities(told) == ["STALE"]
     assert account.apply(lost) == [], "said once"
-    assert account.wishes == []
+    assert account.fetches == []
     for place in PLACES:
         up(account, 6, place)
     rest.answer(account, 7)
@@ -272,7 +272,7 @@ def test_a_push_that_could_not_be_read_is_reason_to_read_everything_anew() -> No
 def test_answers_from_before_an_interruption_do_not_count() -> None:
     account, rest = Account(), Rest()
     up(account)
-    old = list(account.wishes)
+    old = list(account.fetches)
     assert qualities(down(account, 1)) == ["STALE"]
     for wish in old:
         assert account.fetched(wish, [], at(2)) == []
@@ -291,8 +291,8 @@ def test_reads_that_fail_are_tried_again_ever_later_and_it_is_said_why() -> None
     waits = []
     now = at(0)
     for _ in range(8):
-        (wish,) = account.wishes
-        account.wishes.clear()
+        (wish,) = account.fetches
+        account.fetches.clear()
         told += account.fetched(wish, None, now, "50120")
         assert account.next_deadline is not None
         waits.append((account.next_deadline - now) / SECOND)
@@ -300,8 +300,8 @@ def test_reads_that_fail_are_tried_again_ever_later_and_it_is_said_why() -> None
         account.on_deadline(now)
     assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30]
     assert [(event.quality, "50120" in event.reason) for event in told] == [("RECONCILING", True)]  # type: ignore[attr-defined]
-    (wish,) = account.wishes
-    account.wishes.clear()
+    (wish,) = account.fetches
+    account.fetches.clear()
     account.fetched(wish, [{"nonsense": 1}], now)
     account.on_deadline(account.next_deadline or 0)
     assert qualities(rest.answer(account, 300)) == ["LIVE"]
@@ -481,7 +481,7 @@ def executed(trade: int, size: str = "1", bill: int = 0, **more: Any) -> dict[st
 def test_F9_fills_that_do_not_add_up_are_looked_for_after_a_moment() -> None:
     account, rest = live()
     feed(account, pushed("orders", order(), now=5), pushed("orders", fill(12, total="3", updated=4, state="filled"), now=5))
-    assert account.wishes == [], "one that was overtaken may still come"
+    assert account.fetches == [], "one that was overtaken may still come"
     feed(account, pushed("orders", fill(10, total="1", updated=2), now=5.5))
     assert account.orders.missing("1") == D(1)
     assert account.next_deadline == at(6)
@@ -606,14 +606,14 @@ def test_spread_orders_are_read_when_their_channel_starts_and_a_list_that_fails_
     account, rest = live()
     spread = {"sprdId": "A_B", "ordId": "7", "clOrdId": "s7", "state": "live", "side": "buy", "uTime": str(MS0)}
     feed(account, [Subscribed(ts_recv=at(5), channel="sprd-orders", key="")])
-    (wish,) = account.wishes
-    account.wishes.clear()
+    (wish,) = account.fetches
+    account.fetches.clear()
     account.fetched(wish, [spread], at(5))
     assert account.spreads.open.keys() == {"7"}
     down(account, 10)
     up(account, 20)
-    (wish,) = [wish for wish in account.wishes if wish.path == "sprd/orders-pending"]
-    account.wishes.remove(wish)
+    (wish,) = [wish for wish in account.fetches if wish.path == "sprd/orders-pending"]
+    account.fetches.remove(wish)
     rest.answer(account, 20)
     assert account.is_live
     account.fetched(wish, None, at(21), "50120")
@@ -703,8 +703,8 @@ def test_what_is_heard_of_an_order_after_it_was_missed_outweighs_that() -> None:
     resolved = OrderResolved(ts_recv=at(6), kind="amend", verdict=Verdict.CONFIRMED, order_id="1")
     account.apply(resolved)
     account.on_deadline(at(8))
-    (wish,) = account.wishes
-    account.wishes.clear()
+    (wish,) = account.fetches
+    account.fetches.clear()
     feed(account, pushed("orders", order(px="61000", updated=9), now=8.1))
     account.fetched(wish, None, at(8.2), "51603")
     assert (account.next_deadline, account.orders.open["1"].price) == (at(3) + LOOK_EVERY, D(61000))
@@ -767,9 +767,9 @@ def test_many_orders_are_looked_up_a_few_at_a_time() -> None:
     up(account, 20)
     rest.orders = {str(n): order(str(n), state="canceled", updated=9) for n in range(1, 101)}
     most = 0
-    while account.wishes:
-        most = max(most, len(account.wishes))
-        wish = account.wishes.pop(0)
+    while account.fetches:
+        most = max(most, len(account.fetches))
+        wish = account.fetches.pop(0)
         account.fetched(wish, rest.rows(wish), at(21))
     assert most <= 24
     assert account.is_live

@@ -20,7 +20,9 @@ import anyio._backends._asyncio  # noqa: F401  # before the forks, not in each o
 import httpx  # noqa: F401
 
 import okex_ws
-from okex_ws.client import connection, intents, trading
+from okex_ws.client import connection, intents
+from okex_ws.core import trading
+from okex_ws.core.effects import SendText
 from okex_ws.protocol.orders.tickets import Patience
 from okex_ws.simulator.rules import DEMO_KEY
 
@@ -50,7 +52,7 @@ def dies(step: str, count: int) -> Callable[[str], None]:
 
 def watch(at: Callable[[str], None]) -> None:
     """Have every step of the order path told."""
-    append, send, feed = intents.IntentLog.append, connection.Driver.send, trading.Orders.feed
+    append, send, feed = intents.IntentLog.append, connection.Driver.send_text, trading.Orders.feed
 
     def appended(self: Any, records: Any) -> None:
         is_end = all(record.done for record in records)
@@ -63,10 +65,10 @@ def watch(at: Callable[[str], None]) -> None:
         at("in the write")
         fdatasync(file)
 
-    def sent(self: Any, *args: Any) -> int | None:
-        number = send(self, *args)
-        at("after the send")
-        return number
+    def sent(self: Any, effect: SendText) -> None:
+        send(self, effect)
+        if b"order" in effect.data[:200]:
+            at("after the send")
 
     def fed(self: Any, event: Any, now: int) -> None:
         if isinstance(event, okex_ws.events.OrderReplied):
@@ -76,7 +78,7 @@ def watch(at: Callable[[str], None]) -> None:
     fdatasync = os.fdatasync
     os.fdatasync = synced
     intents.IntentLog.append = appended  # type: ignore[method-assign]
-    connection.Driver.send = sent  # type: ignore[method-assign]
+    connection.Driver.send_text = sent  # type: ignore[method-assign]
     trading.Orders.feed = fed  # type: ignore[method-assign]
 
 
@@ -89,7 +91,7 @@ async def trade(log: str, url: str, rest_url: str, step: str, count: int) -> Non
     client.on(okex_ws.events.OrderResolved, lambda event: settled.set())
     async with client:
         await client.ready()
-        orders = client.trader.orders
+        orders = client.orders.core.orders
         say(f"open {orders.ids.prefix} " + ",".join(order.order_id for order in client.account.orders))
         if step == "nowhere":
             while orders.unresolved:
@@ -99,10 +101,10 @@ async def trade(log: str, url: str, rest_url: str, step: str, count: int) -> Non
             return
         watch(dies(step, count))
         while True:
-            first = await client.place(BTC, "buy", "0.001", price="30000")
-            await client.amend(BTC, client_order_id=first.client_order_id, size="0.002")
-            others = await client.place_batch([RESTING, RESTING])
-            await client.cancel(BTC, client_order_id=others[0].client_order_id)
+            first = await client.orders.place(BTC, "buy", "0.001", price="30000")
+            await client.orders.amend(BTC, client_order_id=first.client_order_id, size="0.002")
+            others = await client.orders.place_batch([RESTING, RESTING])
+            await client.orders.cancel(BTC, client_order_id=others[0].client_order_id)
 
 
 def main() -> None:

@@ -205,7 +205,7 @@ class VirtualClient:
         self.is_asleep = False
         self.is_gone = False  # its process was killed
         self.missed: list[Callable[[], None]] = []
-        self.trader: Any = None  # gets every event, and has deadlines of its own: see tests.support.virtual_trading
+        self.trader: Any = None  # carries out what core.trading requests: see tests.support.virtual_trading
         self.on_event: Callable[[Event], None] | None = None
         self.books, self.latest, self.lines = self.core.books, self.core.latest, self.core.lines
         self.core.start(world.now)
@@ -245,14 +245,15 @@ class VirtualClient:
         """Something happens now."""
         self.publish(self.core.feed(item, self.world.now))
         self.settle()
+        if self.trader is not None and self.core.trading is not None and self.core.trading.is_touched:
+            self.core.trading.is_touched = False
+            self.trader.carry_out()
 
     def publish(self, events: list[Event]) -> None:
         for event in events:
             if self.on_event is not None:
                 self.on_event(event)
             self.events.append(event)
-            if self.trader is not None:
-                self.events += self.trader.hear(event)
 
     def settle(self) -> None:
         """Carry effects out on the virtual network."""

@@ -1,14 +1,14 @@
-"""A virtual client that trades: `Orders` and its lines joined to the exchange, its REST in memory, on the world's one clock.
+"""A virtual client that trades: the client's own TradingCore, its REST and disk in memory, on the world's one clock.
 
-`Trader` does what `client.trading` does over sockets: carries out what Orders want, in order, and decides nothing. What it wrote
-down outlives it, so that `restart` is a crash and a new process.
+`Trader` does what `client.trading` does over sockets: carries effects out, and decides nothing. What it wrote down outlives it,
+so that `restart` is a crash and a new process.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,73 +17,92 @@ from urllib.parse import urlencode
 from tests.support.virtual import VirtualClient, World
 
 from okex_ws import Credentials
-from okex_ws.events import Event, Instrument, OrderUpdate
-from okex_ws.market import Instruments
-from okex_ws.market.account import Account, FetchAccount
-from okex_ws.protocol.orders.order_ids import OrderIds
-from okex_ws.protocol.orders.orders import Orders
-from okex_ws.protocol.orders.tickets import (
-    FetchInstrument,
-    FetchOrder,
-    FetchOrderClock,
-    Intent,
-    SendRest,
-    SendSocket,
-    Ticket,
-    WriteIntent,
+from okex_ws.core.trading import (
+    PRIVATE,
+    Answered,
+    FetchInstruments,
+    FetchKeyConfig,
+    TradingCore,
+    TradingEffect,
+    instruments_in,
 )
+from okex_ws.events import Event, OrderUpdate
+from okex_ws.market.account import Account, FetchAccount
+from okex_ws.protocol.orders.tickets import FetchInstrument, FetchOrder, FetchOrderClock, Intent, SendRest, Ticket, WriteIntent
+from okex_ws.protocol.risk.cancel_all_after import Arm, CancelAllAfter
+from okex_ws.protocol.risk.limits import Limits
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.outgoing import HttpReply
 from okex_ws.simulator.rules import DEMO_KEY
 from okex_ws.simulator.seeded_random import SeededRandom
 from okex_ws.wire.channels import subscription
-from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder
 from okex_ws.wire.sign import rest_sign
 
 KEY = Credentials(DEMO_KEY.key, DEMO_KEY.secret, DEMO_KEY.passphrase)
 SPOT, SWAP, SPREAD = "BTC-USDT", "BTC-USDT-SWAP", "BTC-USDT_BTC-USDT-SWAP"
-PRIVATE = (("orders", "ANY"), ("positions", "ANY"), ("account", None), ("balance_and_position", None))
+FREE = Limits(price_distance=None, orders_per_second=None, open_orders=None, trip_after=None)
 NO_ANSWER_S = 10.0
 """How long a client waits for an HTTP answer that never comes."""
 
 
 class Trader:
-    """One account's orders. kept: what former processes wrote down, by key."""
+    """One account's orders: a TradingCore in the client's core, its REST and disk in memory.
 
-    def __init__(self, world: World, client: VirtualClient, *, kept: dict[str, Intent], run: int, **options: Any) -> None:
+    kept: what former processes wrote down, by key. guarded: False lets orders leave while account or book are not LIVE.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        client: VirtualClient,
+        *,
+        kept: dict[str, Intent],
+        run: int,
+        limits: Limits = FREE,
+        switches: Sequence[CancelAllAfter] = (),
+        guarded: bool = False,
+    ) -> None:
         self.world, self.client, self.kept = world, client, kept
-        self.account = Account(keep_orders=100_000, keep_fills=200_000)
-        self.instruments = Instruments()
         self.tickets: list[Ticket] = []
+        self.arms: list[tuple[float, int]] = []  # of cancel-all-after, as (seconds since the start, timeout)
         self.rest_is_cut = False
         self.on_step: Callable[[str], None] = lambda step: None
         self.clock = ServerClock()
-        while not self._knows_time():  # as a client, which takes nothing over before
-            world.run(1)
-        self.since = world.now  # by our clock
-        self.orders = Orders(
-            OrderIds(run),
-            can_send=lambda endpoint: self._line(endpoint) is not None,
-            code_of=self._code,
-            clock=self.clock,
-            **options,
+        self._override = {} if guarded else {"override": "a test"}
+        core = client.core
+        self.core = core.trading = TradingCore(
+            id_prefix=run,
+            send=self._send,
+            can_send=lambda endpoint: core.trading_line(endpoint) is not None,
+            instruments=core.instruments,
+            books=core.books,
+            latest=core.latest,
+            server_clock=self.clock,
+            account=Account(keep_orders=100_000, keep_fills=200_000),
+            limits=limits,
+            spreads=True,
+            switches=switches,
         )
+        self.account, self.orders, self.instruments = self.core.account, self.core.orders, core.instruments
         client.trader = self
         for channel, key in PRIVATE:
             client.want(subscription(channel, key))
-        for kind in ("SPOT", "SWAP"):
-            self._load(kind)
-        self.tickets += self.orders.adopt(list(kept.values()), world.now)
-        self._settle()
+        self.since = world.now  # by our clock
+        self.core.start(list(kept.values()))
+        self.carry_out()
+        while not self.core.is_prepared and not client.is_gone:
+            world.run(0.01)
+        self.since = world.now
+        self.tickets += self.orders.unresolved
 
     # -- what a caller does ----------------------------------------------------------------------------------------------
 
     def submit(self, *orders: OrderRequest, **options: Any) -> list[Ticket]:
-        tickets = self.orders.submit(orders, self.world.now, **options)
+        tickets = self.core.submit(orders, self.world.now, **{**self._override, **options})
         self.tickets += tickets
-        self.client.events += self._settle()
+        self.carry_out()
         return tickets
 
     def place(self, size: str, price: str, *, side: str = "buy", instrument: str = SPOT, **more: Any) -> Ticket:
@@ -160,124 +179,95 @@ class Trader:
             self.world.run(0.1)
         return wrong
 
-    # -- what a shell does -----------------------------------------------------------------------------------------------
-
-    def hear(self, event: Event) -> list[Event]:
-        said = self.account.apply(event)
-        if isinstance(event, Orders.HEARS):
-            self.orders.feed(event, self.world.now)
-        elif isinstance(event, Instrument):
-            self.instruments.apply(event)
-        return [*said, *self._settle()]
+    # -- the shell -------------------------------------------------------------------------------------------------------
 
     def deadline(self) -> int | None:
-        dues = (self.orders.deadline(), self.account.next_deadline)
-        return min((due for due in dues if due is not None), default=None)
+        return self.core.next_deadline
 
     def on_deadline(self) -> None:
-        now = self.world.now
-        self.orders.on_deadline(now)
-        due = self.account.next_deadline
-        if due is not None and due <= now:
-            self.client.events += self.account.on_deadline(now)
-        self.client.events += self._settle()
+        self.publish(self.core.on_deadline(self.world.now))
 
-    def _settle(self) -> list[Event]:
-        orders, world = self.orders, self.world
-        while actions := orders.take_actions():
-            for action in actions:
+    def publish(self, events: list[Event]) -> None:
+        """Events that do not come from a line, and what follows from the effects."""
+        self.client.publish(events)
+        self.carry_out()
+
+    def carry_out(self) -> None:
+        """Effects to the disk and to REST in memory, until there is none."""
+        while not self.client.is_gone:
+            while not self.client.is_gone and (effect := self.core.next_effect(self.world.now)) is not None:
+                self._do(effect)
+            events = self.core.settle(self.world.now)
+            if not events and not self.core.has_effects:
+                break
+            self.client.publish(events)
+        self.client.settle()
+
+    def _send(self, endpoint: str, request_id: str, op: str, data: bytes, now: int) -> tuple[str, int] | None:
+        way = self.client.core.send_order(endpoint, request_id, op, data, now)
+        self.client.settle()
+        self.on_step("after the send")
+        return way
+
+    def _do(self, effect: TradingEffect) -> None:
+        match effect:
+            case WriteIntent(intents=intents):
+                self.on_step("before the record")
                 if self.client.is_gone:
-                    return []
-                match action:
-                    case WriteIntent(intents=intents):
-                        self.on_step("before the record")
-                        self.kept.update({intent.key: intent for intent in intents if not intent.done})
-                        for intent in intents:
-                            if intent.done:
-                                self.kept.pop(intent.key, None)
-                        self.on_step("after the record")
-                    case SendSocket(request_id=request_id, endpoint=endpoint, op=op, data=data):
-                        line = self._line(endpoint)
-                        number = line.send(request_id, op, data, world.now) if line is not None else None
-                        if line is None or number is None:
-                            orders.not_sent(request_id, world.now)
-                        else:
-                            orders.sent(request_id, line.name, number)
-                            self.client.settle()
-                        self.on_step("after the send")
-                    case SendRest():
-                        self._post(action)
-                        self.on_step("after the send")
-                    case FetchOrder(ticket=number, path=path, query=query):
-                        self._read(path, query, lambda rows, code, n=number: orders.looked_up(n, rows, code, world.now))
-                    case FetchInstrument(instrument=instrument):
-                        self._load("SWAP" if instrument.endswith("SWAP") else "SPOT")
-                        orders.instrument_read(instrument, world.now)
-                    case FetchOrderClock():
-                        self._read_clock()
-        wishes, self.account.wishes = self.account.wishes, []
-        for wish in wishes:
-            self._read(wish.path, wish.query, lambda rows, code, wish=wish: self._fetched(wish, rows, code))
-        said = []
-        for event in orders.take_events():
-            said += [event, *self.account.apply(event)]
-        return said
+                    return
+                self.kept.update({intent.key: intent for intent in intents if not intent.done})
+                for intent in intents:
+                    if intent.done:
+                        self.kept.pop(intent.key, None)
+                self.on_step("after the record")
+            case SendRest(path=path, body=body, expires_ms=expires_ms):
+                headers = {"expTime": str(expires_ms)} if expires_ms is not None else {}
+                self._post(effect, path, body, headers)
+                self.on_step("after the send")
+            case Arm(path=path, body=body):
+                self.arms.append(((self.world.now - self.since) / 1e9, effect.timeout_s))
+                self._post(effect, path, body, {})
+            case FetchOrder(path=path, query=query) | FetchAccount(path=path, query=query):
+                self._get(effect, path, query)
+            case FetchInstrument(instrument=instrument):
+                self._get(effect, "public/instruments", {"instType": "SWAP" if instrument.endswith("SWAP") else "SPOT"})
+            case FetchInstruments(instrument_type=kind):
+                self._get(effect, "public/instruments", {"instType": kind})
+            case FetchKeyConfig():
+                self._get(effect, "account/config", {})
+            case FetchOrderClock():
+                self._get(effect, "public/time", {})
 
-    def _fetched(self, wish: FetchAccount, rows: list[Any] | None, code: str) -> None:
-        self.client.events += self.account.fetched(wish, rows, self.world.now, code)
-
-    def _line(self, endpoint: str) -> Any:
-        for name, line in self.client.lines.items():
-            if name.startswith(endpoint) and line.trading_session() is not None:
-                return line
-        return None
-
-    def _code(self, instrument: str) -> int | None:
-        return self.instruments[instrument].code if instrument in self.instruments else None
-
-    def _load(self, kind: str) -> None:
-        reply = self.world.exchange.rest("GET", f"/api/v5/public/instruments?instType={kind}", {}, b"", self.world.there)
-        self.instruments.load(decode_rows(json.loads(reply.body)["data"], Instrument, "instruments"))
-
-    def _post(self, action: SendRest) -> None:
+    def _post(self, effect: TradingEffect, path: str, body: Any, headers: dict[str, str]) -> None:
         def answered(reply: HttpReply) -> None:
-            now, body = self.world.now, _body(reply)
-            code = str(body.get("code", ""))
-            if code in ("0", "1", "2") and isinstance(body.get("data"), list):
-                self.orders.rest_answered(action.request_id, code, body.get("msg", ""), body["data"], now)
+            answer = _body(reply)
+            code, message = str(answer.get("code", "")), answer.get("msg", "")
+            if code in ("0", "1", "2") and isinstance(answer.get("data"), list) and (code == "0" or isinstance(effect, SendRest)):
+                self._answer(Answered(effect=effect, rows=answer["data"], code=code, message=message))
             else:
                 unclear = reply.status == 0 or reply.status >= 500
-                reason = body.get("msg", "") or f"HTTP {reply.status}"
-                self.orders.rest_failed(action.request_id, code, reason, now, may_have_happened=unclear)
+                reason = message or f"HTTP {reply.status}"
+                self._answer(Answered(effect=effect, code=code, reason=reason, may_have_happened=unclear))
 
-        headers = {"expTime": str(action.expires_ms)} if action.expires_ms is not None else {}
-        self._ask("POST", f"/api/v5/{action.path}", json.dumps(action.body).encode(), headers, answered)
+        self._ask("POST", f"/api/v5/{path}", json.dumps(body).encode(), headers, answered)
 
-    def _knows_time(self) -> bool:
-        self._clock_told(self.world.exchange.rest("GET", "/api/v5/public/time", {}, b"", self.world.there), self.world.now)
-        return self.clock.measured > 0
-
-    def _read_clock(self) -> None:
+    def _get(self, effect: TradingEffect, path: str, query: dict[str, str]) -> None:
         asked = self.world.now
 
         def answered(reply: HttpReply) -> None:
-            self._clock_told(reply, asked)
-            self.orders.clock_read()
-
-        self._ask("GET", "/api/v5/public/time", b"", {}, answered)
-
-    def _clock_told(self, reply: HttpReply, asked: int) -> None:
-        body = _body(reply)
-        if body.get("code") == "0":
-            self.clock.learn(int(body["data"][0]["ts"]), asked, self.world.now)
-
-    def _read(self, path: str, query: dict[str, str], tell: Callable[[list[Any] | None, str], None]) -> None:
-        def answered(reply: HttpReply) -> None:
-            body = _body(reply)
-            code = str(body.get("code", ""))
-            tell(body["data"] if code == "0" else None, code)
+            answer = _body(reply)
+            code = str(answer.get("code", ""))
+            rows: Any = answer["data"] if code == "0" else None
+            if rows is not None and isinstance(effect, FetchInstrument | FetchInstruments):
+                rows = instruments_in(rows)
+            elif rows is not None and isinstance(effect, FetchOrderClock):
+                self.clock.learn(int(rows[0]["ts"]), asked, self.world.now)
+            self._answer(Answered(effect=effect, rows=rows, code=code, reason=answer.get("msg", "")))
 
         self._ask("GET", f"/api/v5/{path}?{urlencode(query)}", b"", {}, answered)
+
+    def _answer(self, answer: Answered) -> None:
+        self.publish(self.core.answered(answer, self.world.now))
 
     def _ask(self, method: str, target: str, body: bytes, headers: dict[str, str], answered: Callable[[HttpReply], None]) -> None:
         """One signed HTTP request over a network with the world's latency; `rest_is_cut`: it never arrives."""
@@ -297,7 +287,6 @@ class Trader:
         def done(reply: HttpReply) -> None:
             if not self.client.is_gone:
                 answered(reply)
-                self.client.events += self._settle()
 
         def arrive() -> None:
             reply = world.exchange.rest(method, target, lower, body, world.there)
@@ -312,10 +301,10 @@ class Trader:
         world.after(world.latency, leave)
 
 
-def trading(*faults: Any, run: int = 1, orders: dict[str, Any] | None = None, **options: Any) -> tuple[World, Trader]:
+def trading(*faults: Any, run: int = 1, **options: Any) -> tuple[World, Trader]:
     """A world with a trader in it, logged in and settled."""
     world = World(Faults(faults), instruments=(SPOT, SWAP), credentials=KEY, **options)
-    trader = Trader(world, world.client, kept={}, run=run, **(orders or {}))
+    trader = Trader(world, world.client, kept={}, run=run)
     world.run(2)
     return world, trader
 

@@ -17,10 +17,11 @@ from okex_ws.cli.instrument_checks import list_of
 from okex_ws.cli.tables import exactly, facts
 from okex_ws.client.audit import log as audit_log
 from okex_ws.client.client import Client
+from okex_ws.client.errors import LoginRefusedError, NotReadyError
 from okex_ws.client.kill_switch import HALT_FILE
 from okex_ws.client.rest import RestError
 from okex_ws.client.stream import Stream
-from okex_ws.client.trading import LoginRefusedError, NotReadyError, Trading
+from okex_ws.client.trading import Trading
 from okex_ws.events import Dropped, OrderUpdate, Verdict
 from okex_ws.protocol.orders.tickets import Outcome
 from okex_ws.protocol.orders.verdicts import FINAL

@@ -52,7 +52,7 @@ async def _cancel(place: options.AccountOptions, request: CancelOrder, audit: Pa
         await _check_known(client, request.instrument)
         ids = {"order_id": request.order_id} if request.order_id else {"client_order_id": request.client_order_id}
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="cancel")
-        outcome = await client.cancel(request.instrument, **ids)
+        outcome = await client.orders.cancel(request.instrument, **ids)
         await wait_until_final(updates, outcome, ENDED_WITHIN_S)
         return print_outcome(outcome, client.account.orders.get(outcome.order_id))
 
@@ -76,7 +76,7 @@ async def cancel_open(client: Client, orders: list[OrderUpdate]) -> list[Outcome
     requests = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in orders]
     outcomes: list[Outcome] = []
     for start in range(0, len(requests), MOST_IN_BATCH):
-        outcomes += await client.cancel_batch(requests[start : start + MOST_IN_BATCH])
+        outcomes += await client.orders.cancel_batch(requests[start : start + MOST_IN_BATCH])
     return outcomes
 
 

@@ -211,7 +211,7 @@ async def send(place: options.AccountOptions, request: PlaceOrder, limits: Limit
         updates = client.stream(OrderUpdate, policy=Policy.DROP_OLDEST, name="order")
         named = request.client_order_id or OrderIds(secrets.randbits(PREFIX_BITS)).next()  # known before OKX answers
         placing = asyncio.create_task(
-            client.place(
+            client.orders.place(
                 request.instrument,
                 request.side,
                 request.size,

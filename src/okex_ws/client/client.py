@@ -8,16 +8,18 @@ import functools
 import importlib
 import inspect
 import random
+import secrets
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 from okex_ws.client.clock import Clock
-from okex_ws.client.connection import Connections, Driver
+from okex_ws.client.connection import Connections
 from okex_ws.client.credentials import AccountKey
+from okex_ws.client.errors import NotTradingError
 from okex_ws.client.hub import Hub
-from okex_ws.client.orders import NotTradingError, Ordering
+from okex_ws.client.orders import MOVED, ClientOrders
 from okex_ws.client.rest import Rest, RestError
 from okex_ws.client.sites import SITES, Site, SiteError
 from okex_ws.client.status import ClientStatus
@@ -30,6 +32,8 @@ from okex_ws.dialects import named_in
 from okex_ws.events import Dropped, Event
 from okex_ws.market import Books, Instruments, Latest, OrderBook
 from okex_ws.market.books import deepest
+from okex_ws.protocol.orders.order_ids import PREFIX_BITS
+from okex_ws.protocol.orders.tickets import Ticket
 from okex_ws.protocol.plan import Shard
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.session import Timing
@@ -37,7 +41,8 @@ from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.sign import Credentials
 
 if TYPE_CHECKING:
-    from okex_ws.client.trading import Trading
+    from okex_ws.client.trading import Trader, Trading
+    from okex_ws.market.account import Account
 
 DRAIN_WITHIN_S = 0.4
 """How long coroutine callbacks may go on after the lines are closed, and again after they were cancelled."""
@@ -66,7 +71,7 @@ class ClientOptions(TypedDict, total=False):
     trading: Trading | None
 
 
-class Client(Ordering):
+class Client:
     """Market data of OKX as typed events.
 
     Use it as an async context manager; every task and socket ends with it, within two seconds.
@@ -160,6 +165,8 @@ class Client(Ordering):
         """Called after each publication; the backfill looks whether it has something to fetch."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._rest: Rest | None = None
+        self._trader: Trader | None = None
+        self._orders: ClientOrders | None = None
         self._is_running = False
         self._is_closed = False
         self._deferred: list[Callable[[], Coroutine[Any, Any, None]]] = []  # for when there is a loop
@@ -362,6 +369,49 @@ class Client(Ordering):
             channel = deepest(name for name in wanted if (row := find(name)) is not None and row.depth)
         return self.books.get(instrument, channel)
 
+    # -- trading -------------------------------------------------------------------------------------------------------
+
+    @property
+    def orders(self) -> ClientOrders:
+        """Place, amend and cancel orders. Raises NotTradingError if the client was made without `trading`."""
+        if self._orders is None:
+            raise NotTradingError("this client does not trade; make it with Client(…, credentials=…, trading=Trading())")
+        return self._orders
+
+    @property
+    def account(self) -> Account:
+        """Own orders, fills, positions and balances, and how far they can be trusted. Raises as `orders`."""
+        return self.orders.account
+
+    @property
+    def unresolved(self) -> list[Ticket]:
+        """Requests whose outcome is not known, a former process's among them; `order` is what was requested."""
+        return self.orders.unresolved
+
+    async def ready(self, within_s: float | None = 30.0) -> None:
+        """Wait until orders can be sent, and until the outcome of requests that a former process left open is known.
+
+        Raises LoginRefusedError, with what to change, when that will never be, and NotReadyError, with what is missing, after so
+        many seconds; None waits for ever.
+        """
+        await self.orders.ready(within_s)
+
+    def halt(self, reason: str) -> None:
+        """Kill switch: send no new order from now on, and cancel what is open."""
+        self.orders.halt(reason)
+
+    def resume_trading(self, reason: str = "") -> None:
+        """Let new orders leave again."""
+        self.orders.resume(reason)
+
+    if not TYPE_CHECKING:  # old names still work, and type checkers refuse them
+
+        def __getattr__(self, name: str) -> Any:
+            if name in MOVED:
+                warnings.warn(f"Client.{name} is now Client.orders.{name}", DeprecationWarning, stacklevel=2)
+                return getattr(self.orders, name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     # -- REST ------------------------------------------------------------------------------------------------------------
 
     @property
@@ -395,9 +445,10 @@ class Client(Ordering):
 
     def _publish(self, events: list[Event]) -> None:
         if self._trader is not None:
-            known = set(map(id, events))
-            events = self._trader.hear(events)
-            self.core.add_own([event for event in events if id(event) not in known])
+            own, self.core.own_events = self.core.own_events, []
+            more = self._trader.after_input(own)
+            self.core.add_own(more)
+            events = [*events, *more]
         self.hub.publish(events)
         if self.after_publish is not None:
             self.after_publish()
@@ -407,35 +458,43 @@ class Client(Ordering):
         self.hub.publish(events)
 
     def _trade(self, settings: Trading) -> None:
-        from okex_ws.client.trading import PRIVATE, SPREADS, Trader  # here, because a client that only listens has no use for it
+        from okex_ws.client.trading import Trader  # here, because a client that only listens has no use for it
+        from okex_ws.core.trading import PRIVATE, SPREADS, TradingCore
 
         if self._credentials is None:
             raise NotTradingError("trading needs a key: Client(…, credentials=okex_ws.credentials(), trading=…)")
         if not self.dialect.has_rest:
             raise NotTradingError(f"a client trades in v5 only; requests of {self.dialect.name} are made by okex_ws.legacy")
-        self._trader = Trader(
-            settings,
-            rest=lambda: self.rest,
-            driver=self._trading_driver,
+        self.core.trading = TradingCore(
+            id_prefix=secrets.randbits(PREFIX_BITS),
+            send=self.core.send_order,
+            can_send=lambda endpoint: self.core.trading_line(endpoint) is not None,
             instruments=self.instruments,
             books=self.books,
             latest=self.latest,
+            server_clock=self._server_clock,
+            instrument_types=settings.instrument_types,
+            spreads=settings.spreads,
+            patience=settings.patience,
+            wait_s=settings.wait_s,
+            limits=settings.limits,
+            limits_by_instrument=settings.limits_by_instrument,
+            switches=settings.switches(),
+        )
+        self._trader = Trader(
+            settings,
+            self.core.trading,
+            rest=lambda: self.rest,
             publish=self._publish_own,
+            flush=self._connections.carry_out,
             spawn=self._spawn,
             now=self._clock.now,
-            server_clock=self._server_clock,
         )
+        self._orders = ClientOrders(self._trader)
         for channel, key in PRIVATE + (SPREADS if settings.spreads else ()):
             self.subscribe(channel, *((key,) if key else ()))
         for kind in settings.instrument_types:
             self.subscribe("instruments", kind)  # ticks, lots and states change while one trades
-
-    def _trading_driver(self, endpoint: str) -> Driver | None:
-        """Return the connection that can take an order right now, if any."""
-        for name, driver in self._connections.drivers.items():
-            if name.startswith(endpoint) and driver.line.trading_session() is not None:
-                return driver
-        return None
 
     async def _consume(self, stream: Stream[Any], callback: Callable[[Any], Any], name: str) -> None:
         async for event in stream:

@@ -262,13 +262,6 @@ class Driver:
         if listener is not None:
             listener.hang_up(code, reason)
 
-    def send(self, request_id: str, op: str, data: bytes) -> int | None:
-        """Send an order request now; return the connection that carries it, None if none can."""
-        number = self._core.send(self.line, request_id, op, data, self._now())
-        if number is not None:
-            self._connections.carry_out()
-        return number
-
     def send_text(self, effect: SendText) -> None:
         """Send a text over an open socket."""
         listener = self._listeners.get(effect.connection)

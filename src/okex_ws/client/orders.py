@@ -1,6 +1,6 @@
-"""Ordering: what a Client that trades can be asked to do. Sizes and prices are Decimal, int or text; a float is refused.
+"""ClientOrders: places, amends and cancels the orders of a client. Sizes and prices are Decimal, int or text; a float is refused.
 
-Every call ends in an Outcome: CONFIRMED, REJECTED with a reason, or UNKNOWN, which is never guessed and told later.
+Every call ends in an Outcome: CONFIRMED, REJECTED with a reason, or UNKNOWN; an event reports what became of an UNKNOWN one.
 """
 
 from __future__ import annotations
@@ -9,51 +9,56 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from okex_ws.errors import OkexError
+from okex_ws.client.errors import NotTradingError
 from okex_ws.market.sizing import exact
-from okex_ws.wire.orders import AmendOrder, Attached, CancelOrder, MassCancel, PlaceOrder
+from okex_ws.wire.orders import MOST_IN_BATCH, AmendOrder, Attached, CancelOrder, MassCancel, PlaceOrder
 
 if TYPE_CHECKING:  # a client that only listens has no use for these
     from okex_ws.client.trading import Trader
+    from okex_ws.core.trading import TradingCore
     from okex_ws.market.account import Account
     from okex_ws.protocol.orders.tickets import Outcome, Ticket
 
 Number = Decimal | int | str
+MOVED = (
+    *("place", "amend", "cancel", "place_batch", "amend_batch", "cancel_batch", "mass_cancel"),
+    *("place_spread", "amend_spread", "cancel_spread", "cancel_spreads"),
+)
+"""Methods that were once methods of Client itself."""
 
 
-class NotTradingError(OkexError, RuntimeError):
-    """The client was not made for trading, or is not ready; the text says what to do."""
+class ClientOrders:
+    """The orders of one client that trades."""
 
-
-class Ordering:
-    """The trading half of a Client."""
-
-    _trader: Trader | None = None
+    def __init__(self, trader: Trader) -> None:
+        self._trader = trader
 
     @property
-    def trader(self) -> Trader:
-        """Orders, account and limits. Raises NotTradingError when the client was made without `trading`."""
-        if self._trader is None:
-            raise NotTradingError("this client does not trade; make it with Client(…, credentials=…, trading=Trading())")
-        return self._trader
+    def core(self) -> TradingCore:
+        """The part that decides: tickets, limits, account."""
+        return self._trader.core
 
     @property
     def account(self) -> Account:
         """Own orders, fills, positions and balances, and how far they can be trusted."""
-        return self.trader.account
+        return self.core.account
 
     @property
     def unresolved(self) -> list[Ticket]:
-        """Requests of which it is not known what became, a former process's among them; `order` is what was asked."""
-        return self.trader.orders.unresolved
+        """Requests whose outcome is not known, a former process's among them; `order` is what was requested."""
+        return self.core.orders.unresolved
 
     async def ready(self, within_s: float | None = 30.0) -> None:
-        """Wait until orders can be sent, and until it is known what became of those that a former process left open.
+        """Wait until orders can be sent, see `Client.ready`."""
+        await self._trader.ready(within_s)
 
-        Raises LoginRefusedError, with what to change, when that will never be, and NotReadyError, with what is missing, after so
-        many seconds; None waits for ever.
-        """
-        await self.trader.ready(within_s)
+    def halt(self, reason: str) -> None:
+        """Kill switch: send no new order from now on, and cancel what is open."""
+        self._trader.halt(reason)
+
+    def resume(self, reason: str = "") -> None:
+        """Let new orders leave again."""
+        self._trader.resume(reason)
 
     async def place(
         self,
@@ -76,9 +81,9 @@ class Ordering:
         may_resend: bool = False,
         override: str = "",
     ) -> Outcome:
-        """A new order, rounded to the instrument's steps: the size down, a buy's price down, a sell's up.
+        """Place an order, rounded to the instrument's steps: the size down, a buy's price down, a sell's up.
 
-        attached: a take-profit, a stop-loss or both, for when it has filled; with one it goes over REST.
+        attached: a take-profit, a stop-loss or both, active once the order has filled; such an order goes over REST.
         size: base currency on spot, contracts on derivatives; target_currency="quote_ccy" for a spot market order that is an
         amount of money. trade_mode: None for cash on spot, cross on derivatives. may_resend: if it certainly never arrived, it is
         sent once more under the same id. override: why the order may go although account or book are not LIVE; it is logged.
@@ -89,7 +94,7 @@ class Ordering:
             size=exact(size),
             price=None if price is None else exact(price, "price"),
             order_type=order_type,
-            trade_mode=trade_mode or self.trader.trade_mode(instrument),
+            trade_mode=trade_mode or self._trade_mode(instrument),
             client_order_id=client_order_id,
             position_side=position_side,
             reduce_only=reduce_only,
@@ -100,7 +105,7 @@ class Ordering:
             ban_amend=ban_amend,
             attached=attached,
         )
-        return (await self.trader.ask([order], may_resend=may_resend, override=override))[0]
+        return (await self._trader.submit([order], may_resend=may_resend, override=override))[0]
 
     async def amend(
         self,
@@ -113,7 +118,7 @@ class Ordering:
         cancel_on_fail: bool = False,
         override: str = "",
     ) -> Outcome:
-        """Change an order's total size, its price, or both. CONFIRMED is accepted; should it fail then, OrderResolved tells."""
+        """Amend an order's total size, its price, or both. CONFIRMED means accepted; a later failure comes as OrderResolved."""
         order = AmendOrder(
             instrument=instrument,
             client_order_id=client_order_id,
@@ -122,28 +127,28 @@ class Ordering:
             price=None if price is None else exact(price, "price"),
             cancel_on_fail=cancel_on_fail,
         )
-        return (await self.trader.ask([order], override=override))[0]
+        return (await self._trader.submit([order], override=override))[0]
 
     async def cancel(self, instrument: str, *, client_order_id: str = "", order_id: str = "") -> Outcome:
-        """End an order. REJECTED with 51400 when it was filled first."""
+        """Cancel an order. REJECTED with 51400 if it was filled first."""
         order = CancelOrder(instrument=instrument, client_order_id=client_order_id, order_id=order_id)
-        return (await self.trader.ask([order]))[0]
+        return (await self._trader.submit([order]))[0]
 
     async def place_batch(self, orders: Sequence[PlaceOrder], *, override: str = "") -> list[Outcome]:
-        """Up to 20 new orders in one request; each has an outcome of its own."""
-        return await self.trader.ask(orders, override=override)
+        """Place up to 20 orders in one request; return an outcome for each."""
+        return await self._trader.submit(orders, override=override)
 
     async def amend_batch(self, orders: Sequence[AmendOrder], *, override: str = "") -> list[Outcome]:
-        """Up to 20 amendments in one request."""
-        return await self.trader.ask(orders, override=override)
+        """Amend up to 20 orders in one request."""
+        return await self._trader.submit(orders, override=override)
 
     async def cancel_batch(self, orders: Sequence[CancelOrder]) -> list[Outcome]:
-        """Up to 20 cancels in one request."""
-        return await self.trader.ask(orders)
+        """Cancel up to 20 orders in one request."""
+        return await self._trader.submit(orders)
 
     async def mass_cancel(self, family: str, *, lock_ms: int = 0) -> Outcome:
-        """End all market maker orders of an option family; portfolio margin accounts only. lock_ms: none new meanwhile."""
-        return (await self.trader.ask([MassCancel(instrument=family, lock_ms=lock_ms)]))[0]
+        """Cancel all market maker orders of an option family; portfolio margin only. lock_ms: refuse new ones so long."""
+        return (await self._trader.submit([MassCancel(instrument=family, lock_ms=lock_ms)]))[0]
 
     async def place_spread(
         self,
@@ -157,7 +162,7 @@ class Ordering:
         tag: str = "",
         override: str = "",
     ) -> Outcome:
-        """A new spread order, such as of BTC-USDT_BTC-USDT-SWAP; its price may be below zero. Needs Trading(spreads=True)."""
+        """Place an order of a spread such as BTC-USDT_BTC-USDT-SWAP; its price may be negative. Needs Trading(spreads=True)."""
         order = PlaceOrder(
             instrument=spread,
             is_spread=True,
@@ -168,7 +173,7 @@ class Ordering:
             client_order_id=client_order_id,
             tag=tag,
         )
-        return (await self.trader.ask([order], override=override))[0]
+        return (await self._trader.submit([order], override=override))[0]
 
     async def amend_spread(
         self,
@@ -180,7 +185,7 @@ class Ordering:
         price: Number | None = None,
         override: str = "",
     ) -> Outcome:
-        """Change a spread order."""
+        """Amend a spread order."""
         order = AmendOrder(
             instrument=spread,
             is_spread=True,
@@ -189,21 +194,29 @@ class Ordering:
             size=None if size is None else exact(size),
             price=None if price is None else exact(price, "price"),
         )
-        return (await self.trader.ask([order], override=override))[0]
+        return (await self._trader.submit([order], override=override))[0]
 
     async def cancel_spread(self, spread: str, *, client_order_id: str = "", order_id: str = "") -> Outcome:
-        """End a spread order."""
+        """Cancel a spread order."""
         order = CancelOrder(instrument=spread, is_spread=True, client_order_id=client_order_id, order_id=order_id)
-        return (await self.trader.ask([order]))[0]
+        return (await self._trader.submit([order]))[0]
 
     async def cancel_spreads(self, spread: str = "") -> Outcome:
-        """End all orders of a spread, "": of all of them."""
-        return (await self.trader.ask([MassCancel(instrument=spread, is_spread=True)]))[0]
+        """Cancel all orders of a spread, "": of all spreads."""
+        return (await self._trader.submit([MassCancel(instrument=spread, is_spread=True)]))[0]
 
-    def halt(self, reason: str) -> None:
-        """The kill switch: from now on no new order leaves, and what is open is canceled."""
-        self.trader.halt(reason)
+    async def cancel_all(self, instrument: str = "") -> list[Outcome]:
+        """Cancel every open order of an instrument, "": of all; return an outcome for each. Spread orders: `cancel_spreads`."""
+        found = [order for order in self.account.orders if not instrument or order.instrument == instrument]
+        cancels = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in found]
+        outcomes: list[Outcome] = []
+        for start in range(0, len(cancels), MOST_IN_BATCH):
+            outcomes += await self.cancel_batch(cancels[start : start + MOST_IN_BATCH])
+        return outcomes
 
-    def resume_trading(self, reason: str = "") -> None:
-        """The kill switch off again."""
-        self.trader.resume(reason)
+    def _trade_mode(self, instrument: str) -> str:
+        """Return what a plain order is traded on: cash on spot, cross margin on derivatives."""
+        why_not = self.core.why_not(())
+        if why_not:
+            raise NotTradingError(why_not)
+        return "cash" if self.core.instruments[instrument].instrument_type == "SPOT" else "cross"

@@ -3,8 +3,8 @@
 `feed(input, now)` returns events in order, `effects()` the I/O to carry out, `line.next_deadline` the time of a line's timer.
 A shell does the rest: over sockets (`client.connection`), from a journal (`replay`), on virtual time (tests).
 
-Each input passes in one direction: line → backfill → restart → observer → books and caches. A book that fails its check is
-invalidated here, before its events leave, so nothing travels back from the consumers of events.
+Each input passes in one direction: line → backfill → restart → observer → books and caches → trading. A book that fails its check
+is invalidated here, before its events leave, so nothing travels back from the consumers of events.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from okex_ws.core.inputs import (
     from_record,
     to_record,
 )
+from okex_ws.core.trading import TradingCore
 from okex_ws.dialects import dialect as dialect_named
 from okex_ws.events import BookEvent, Candle, Event, Instrument, StatusEvent, Ticker, Trade
 from okex_ws.market import Books, Instruments, Latest
@@ -95,6 +96,9 @@ class ClientCore:
         self.instruments = Instruments()
         self.planner: BackfillPlanner | None = None
         self.restart: Restart | None = None
+        self.trading: TradingCore | None = None
+        self.own_events: list[Event] = []
+        """Events of trading since the shell took them last: they stand in the stream, too."""
         self.observer = observer
         self.event_count = 0
         self.is_started = False
@@ -150,6 +154,19 @@ class ClientCore:
         """Queue an order request on a line; return the connection that carries it, None if none can."""
         self._receive(RequestSent(line=line.name, request_id=request_id, op=op, text=data.decode()), now)
         return line.send(request_id, op, data, now)
+
+    def send_order(self, endpoint: str, request_id: str, op: str, data: bytes, now: int) -> tuple[str, int] | None:
+        """Queue an order request on a line that can take it; return line and connection, None if none can."""
+        line = self.trading_line(endpoint)
+        number = self.send(line, request_id, op, data, now) if line is not None else None
+        return None if line is None or number is None else (line.name, number)
+
+    def trading_line(self, endpoint: str) -> Line | None:
+        """Return the line of an endpoint that can take an order right now, if any."""
+        for name, line in self.lines.items():
+            if name.startswith(endpoint) and line.trading_session() is not None:
+                return line
+        return None
 
     # -- inputs ----------------------------------------------------------------------------------------------------------
 
@@ -326,6 +343,11 @@ class ClientCore:
                     failed.append((event, trouble))  # type: ignore[arg-type]  # only books fail a check
             elif cache is not None:
                 cache(event)
+        if self.trading is not None:
+            events, own = self.trading.feed(events, now)
+            if own:
+                self.add_own(own)
+                self.own_events += own
         for book, trouble in failed:
             events = [*events, *self._invalidate(book, trouble, now, line)]
         return events

@@ -1,7 +1,7 @@
 """Account: own orders, fills, positions and balances as one picture, with its time and how far it can be trusted. Sans-IO.
 
 Pushes keep it. After every interruption, and when a balance tells of an execution that no order's push does, it is read anew
-over REST: the caller carries out `wishes` and hands rows to `fetched`; pushes are applied meanwhile as they come, which is safe
+over REST: the caller carries out `fetches` and hands rows to `fetched`; pushes are applied meanwhile as they come, which is safe
 because an older row never undoes a newer one. LIVE means: every channel runs, and everything there was when it last (re)started
 has been read since. What ended without a word is found by the list of open orders, which is read now and then.
 Source: docs-v5 "Order channel", "Account channel", "Positions channel", "Balance and position channel"; "Get order list" (100 a
@@ -131,7 +131,7 @@ class Account:
         self.spreads = SpreadOrders()
         self.quality = Quality.STALE
         self.as_of = 0
-        self.wishes: list[FetchAccount] = []
+        self.fetches: list[FetchAccount] = []
         self.unaccounted: set[str] = set()
         self._channels = channels
         self._up: set[tuple[str, str]] = set()
@@ -191,6 +191,11 @@ class Account:
         return sum(((-1 if row.position_side == "short" else 1) * (row.size or Decimal(0)) for row in rows), Decimal(0))
 
     # -- what is told ----------------------------------------------------------------------------------------------------
+
+    def take_fetches(self) -> list[FetchAccount]:
+        """Take the pending reads; each is answered with `fetched`."""
+        fetches, self.fetches = self.fetches, []
+        return fetches
 
     def apply(self, event: Event) -> list[Event]:
         """Take any event. Returns what it means for the quality of the picture, if anything."""
@@ -304,7 +309,7 @@ class Account:
         self._promised.clear()
         self._untold.clear()
         self._pending_again_at = None
-        self.wishes.clear()
+        self.fetches.clear()
         return self._become(Quality.STALE, reason, now)
 
     def _become(self, quality: Quality, reason: str, now: int) -> list[Event]:
@@ -414,7 +419,7 @@ class Account:
             question.path, question.query = question.absence.path, question.absence.query
         self._number += 1
         self._asked[self._number] = question
-        self.wishes.append(FetchAccount(self._number, question.path, question.query))
+        self.fetches.append(FetchAccount(self._number, question.path, question.query))
 
     def _go_on(self, now: int) -> list[Event]:
         """Look up further orders; LIVE when nothing is left to be read."""
