@@ -229,3 +229,12 @@ def test_events_speak_in_long_words() -> None:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             words = [item.name for item in msgspec.structs.fields(kind)]
             assert [word for word in words if short.search(word)] == [], name
+
+
+def test_what_an_event_is_about_is_its_instrument() -> None:
+    for name in events.__all__:
+        kind = getattr(events, name)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            ours = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+            assert {ours[wire] for wire in ("instId", "sprdId") if wire in ours} <= {"instrument"}, name
+            assert "key" not in ours.values() or kind(key="BTC-USDT").instrument == "BTC-USDT"

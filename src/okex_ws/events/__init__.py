@@ -1,6 +1,6 @@
-"""In: nothing. Out: every event a Session emits, data and news of the line.
+"""In: nothing. Out: every event a Session emits: data and status events.
 May import: msgspec only.
-OKX's word and ours meet here: `price: float = field(name="px")`.
+Each field maps OKX's name to ours: `price: float = field(name="px")`.
 """
 
 from okex_ws.events.account import (

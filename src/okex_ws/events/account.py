@@ -18,8 +18,8 @@ from okex_ws.events.dated import Dated, event_time
 class Balance(msgspec.Struct, kw_only=True, gc=False):
     """One currency of an account, in that currency unless the name says usd.
 
-    equity: everything; cash: without positions; available, frozen, in_orders: of the cash. liability and
-    interest: positive when owed.
+    equity: total; cash: without positions; available, frozen, in_orders: parts of the cash. liability and
+    interest: positive if owed.
     """
 
     currency: str = field(default="", name="ccy")
@@ -74,10 +74,10 @@ class Balance(msgspec.Struct, kw_only=True, gc=False):
 
 
 class AccountUpdate(Push, kw_only=True, gc=False):
-    """Our balances (`account`): a snapshot of all not zero, then those that changed; also about every 5 s.
+    """Own balances (`account`): a snapshot of all that are not zero, then changed ones; also about every 5 s.
 
-    event_type: snapshot or event_update; page, is_last_page: of a snapshot that comes in several pushes,
-    counted from 1. Totals are US dollars. A currency that is not listed in an event_update has not changed;
+    event_type: snapshot or event_update; page (from 1), is_last_page: of a snapshot in several pushes.
+    Totals are US dollars. A currency that is not listed in an event_update has not changed;
     it is not zero.
     Source: docs-v5 "Account channel".
     """
@@ -112,7 +112,7 @@ class AccountUpdate(Push, kw_only=True, gc=False):
 
 
 class CloseOrder(msgspec.Struct, kw_only=True, gc=False):
-    """A take-profit or stop-loss order that closes a position; close_fraction: 1 is all of it."""
+    """Take-profit or stop-loss order that closes a position; close_fraction: 1 closes all of it."""
 
     algo_id: str = field(default="", name="algoId")
     stop_loss_trigger_price: Decimal | None = field(default=None, name="slTriggerPx")
@@ -123,11 +123,11 @@ class CloseOrder(msgspec.Struct, kw_only=True, gc=False):
 
 
 class PositionUpdate(Dated, kw_only=True, gc=False):
-    """Our position changed (`positions`): a snapshot of those not zero, then events, and about every 5 s.
+    """Own position (`positions`): a snapshot of those that are not zero, then changes; also about every 5 s.
 
     event_type, page, is_last_page: as in AccountUpdate. size: contracts (margin: coins), negative when net
     short, 0 once closed. realized_profit = profit + fee + funding_fee + liquidation_penalty + settled_profit.
-    Greeks: _bs in US dollars, _pa in coins. adl_rank: 1 to 5, the higher the sooner it is deleveraged.
+    Greeks: _bs in US dollars, _pa in coins. adl_rank: 1 to 5; higher ranks are deleveraged sooner.
     Source: docs-v5 "Positions channel".
     """
 
@@ -198,7 +198,7 @@ class PositionUpdate(Dated, kw_only=True, gc=False):
 
 
 class BalanceChange(msgspec.Struct, kw_only=True, gc=False):
-    """The cash of one currency after a change."""
+    """Cash of one currency after a change."""
 
     currency: str = field(default="", name="ccy")
     cash: Decimal | None = field(default=None, name="cashBal")
@@ -206,7 +206,7 @@ class BalanceChange(msgspec.Struct, kw_only=True, gc=False):
 
 
 class PositionChange(msgspec.Struct, kw_only=True, gc=False):
-    """A position after a change; size: contracts (margin: coins)."""
+    """Position after a change; size: contracts (margin: coins)."""
 
     position_id: str = field(default="", name="posId")
     trade_id: int | None = field(default=None, name="tradeId")
@@ -224,7 +224,7 @@ class PositionChange(msgspec.Struct, kw_only=True, gc=False):
 
 
 class TradeReference(msgspec.Struct, kw_only=True, gc=False):
-    """The execution that caused a change."""
+    """Execution that caused a change."""
 
     instrument: str = field(default="", name="instId")
     trade_id: int | None = field(default=None, name="tradeId")
@@ -249,7 +249,7 @@ class BalanceAndPosition(Push, kw_only=True, gc=False):
 
 
 class LiquidationWarning(Dated, kw_only=True, gc=False):
-    """A position of ours comes near its liquidation (`liquidation-warning`); advice only, it may not come.
+    """Own position near its liquidation (`liquidation-warning`). OKX may liquidate without this warning.
 
     Source: docs-v5 "Position risk warning".
     """
@@ -286,7 +286,7 @@ class AccountGreeks(Timed, kw_only=True, gc=False):
 
 
 class Transfer(Push, kw_only=True, gc=False):
-    """What deposits and withdrawals share.
+    """Common fields of deposits and withdrawals.
 
     size: in `currency`; state: OKX's number; user, sub_account: whose. sender, receiver: addresses or
     accounts; sender_area: dialing code when they are telephone numbers.
@@ -311,7 +311,7 @@ class Transfer(Push, kw_only=True, gc=False):
 
 
 class Deposit(Transfer, kw_only=True, gc=False):
-    """A deposit changed its state (`deposit-info`, business); it can be used once its state says so.
+    """A deposit changed its state (`deposit-info`, business); `state` shows when it can be used.
 
     confirmations: blocks so far.
     Source: docs-v5 "Deposit info channel".

@@ -1,4 +1,4 @@
-"""Block trading and spread events: public prints, tickers, quotes and requests for them, own fills."""
+"""Block trading and spread events: public trades, tickers, quotes and requests for them, own fills."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BlockTradeLeg(msgspec.Struct, kw_only=True, gc=False):
 
 
 class BlockStructureTrade(Dated, kw_only=True, gc=False):
-    """A public block trade of several legs (`public-struc-block-trades`), told 15 minutes late.
+    """A public block trade of several legs (`public-struc-block-trades`), sent 15 minutes late.
 
     Source: docs-v5 "Public structure block trades channel".
     """
@@ -33,9 +33,9 @@ class BlockStructureTrade(Dated, kw_only=True, gc=False):
 
 
 class BlockTrade(Timed, kw_only=True, gc=False):
-    """One leg of a public block trade (`public-block-trades`), told 15 minutes late.
+    """One leg of a public block trade (`public-block-trades`), sent 15 minutes late.
 
-    volatility, forward_price, index_price, mark_price: options, and where known.
+    volatility, forward_price, index_price, mark_price: of options, if known.
     Source: docs-v5 "Public block trades channel".
     """
 
@@ -77,7 +77,7 @@ class RfqLeg(msgspec.Struct, kw_only=True, gc=False):
 
 
 class RfqAllocation(msgspec.Struct, kw_only=True, gc=False):
-    """The part of one account in a group request; code "0" or "" when it was accepted."""
+    """Part of one account in a group request; code "0" or "" if it was accepted."""
 
     account: str = field(default="", name="acct")
     code: str = field(default="", name="sCode")
@@ -86,7 +86,7 @@ class RfqAllocation(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Rfq(Dated, kw_only=True, gc=False):
-    """A request for quotes, ours or sent to us (`rfqs`).
+    """Request for quotes, ours or sent to us (`rfqs`).
 
     state: active, canceled, pending_fill, filled, traded_away, expired, failed.
     Source: docs-v5 "RFQs channel".
@@ -114,7 +114,7 @@ class QuoteLeg(RfqLeg, kw_only=True, gc=False):
 
 
 class Quote(Dated, kw_only=True, gc=False):
-    """An answer to a request for quotes (`quotes`).
+    """Answer to a request for quotes (`quotes`).
 
     Source: docs-v5 "Quotes channel".
     """
@@ -133,7 +133,7 @@ class Quote(Dated, kw_only=True, gc=False):
 
 
 class BlockFillLeg(msgspec.Struct, kw_only=True, gc=False):
-    """One instrument of our block trade; fee is negative when charged."""
+    """One instrument of our block trade; a negative fee was charged."""
 
     instrument: str = field(default="", name="instId")
     price: Decimal | None = field(default=None, name="px")
@@ -147,7 +147,7 @@ class BlockFillLeg(msgspec.Struct, kw_only=True, gc=False):
 
 
 class BlockFillAllocation(msgspec.Struct, kw_only=True, gc=False):
-    """The part of one account in our block trade."""
+    """Part of one account in our block trade."""
 
     block_trade_id: str = field(default="", name="blockTdId")
     error_code: str = field(default="", name="errorCode")
@@ -177,7 +177,7 @@ class BlockFill(Dated, kw_only=True, gc=False):
 
 
 class SpreadTrade(Timed, kw_only=True, gc=False):
-    """A public print of a spread (`sprd-public-trades`); price may be zero or negative. instrument: `sprdId`.
+    """Public trade of a spread (`sprd-public-trades`); price may be zero or negative. instrument: `sprdId`.
 
     Source: docs-v5 "Spread public trades channel".
     """
@@ -209,7 +209,7 @@ class SpreadTicker(Timed, kw_only=True, gc=False):
 
 
 class SpreadOrderUpdate(Dated, kw_only=True, gc=False):
-    """Our spread order changed (`sprd-orders`); it tells no fees, SpreadFill does.
+    """Our spread order changed (`sprd-orders`); without fees, which SpreadFill has.
 
     pending_fill_size, pending_settlement_size: not yet matched, matched but not yet settled. fill_price,
     fill_size, trade_id: of this update only.
@@ -258,9 +258,9 @@ class SpreadFillLeg(msgspec.Struct, kw_only=True, gc=False):
 
 
 class SpreadFill(Timed, kw_only=True, gc=False):
-    """An execution of our spread order, leg by leg with fees (`sprd-trades`). liquidity: T taker, M maker.
+    """Execution of our spread order, leg by leg with fees (`sprd-trades`). liquidity: T taker, M maker.
 
-    state: filled or rejected, then code and message say why.
+    state: filled or rejected, the reason then in code and message.
     Source: docs-v5 "Spread trades channel".
     """
 

@@ -1,4 +1,4 @@
-"""Order book events: full images and changes."""
+"""Order book events: snapshots and updates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ type_spread_levels = list[tuple[str, str, str]]
 
 
 class Level(NamedTuple):
-    """One price of a book: price, size (contracts on derivatives, base currency on spot), number of orders; None: not told."""
+    """One price of a book: price, size (contracts on derivatives, base currency on spot), number of orders, None if not sent."""
 
     price: float
     size: float
@@ -23,9 +23,9 @@ class Level(NamedTuple):
 
 
 def level_of(row: tuple[str, ...]) -> Level:
-    """A level from OKX's texts; the order count is the last column, the fourth, or the third on spreads.
+    """Return a level from OKX's texts; the order count is the last column, the fourth, or the third on spreads.
 
-    A size that no order stands for is of a dialect that does not count orders: None.
+    A size without orders comes from a dialect that does not count them: the count is None.
     Raises ValueError for a text that is no number, NaN and Infinity included.
     """
     price, size = float(row[0]), float(row[1])
@@ -35,13 +35,13 @@ def level_of(row: tuple[str, ...]) -> Level:
 
 
 class BookEvent(Timed, kw_only=True, gc=False):
-    """What book snapshots and updates share.
+    """Common fields of book snapshots and updates.
 
     instrument: `instId`, or `sprdId` on spread books.
-    sequence, previous_sequence: `seqId`, `prevSeqId`; None where the channel, or an old recording, has none.
-    checksum: CRC32 as a signed int, None where absent. OKX sends 0 since 2026-06: 0 means "not given".
-    raw_bids, raw_asks: the levels as OKX's texts, best first; use `bids` and `asks` for numbers. Texts are not read on arrival:
-    `bids` and `asks` raise ValueError where one is no number, an OrderBook that gets such a level is STALE.
+    sequence, previous_sequence: `seqId`, `prevSeqId`; None if the channel, or an old recording, has none.
+    checksum: CRC32 as a signed int, None if absent. OKX sends 0 since 2026-06: 0 means "not given".
+    raw_bids, raw_asks: the levels as OKX's texts, best first; use `bids` and `asks` for numbers. Texts are not parsed on arrival:
+    `bids` and `asks` raise ValueError if one is no number, and an OrderBook with such a level becomes STALE.
     Source: docs-v5 "Order book channel".
     """
 
@@ -64,26 +64,26 @@ class BookEvent(Timed, kw_only=True, gc=False):
 
 
 class BookSnapshot(BookEvent, kw_only=True, gc=False):
-    """A full image of a book to the depth of its channel; it always replaces what was known.
+    """Whole book to the depth of its channel; it always replaces the book.
 
-    `books5`, `bbo-tbt` and the spread twins send nothing else.
+    `books5`, `bbo-tbt` and their spread channels send nothing else.
     """
 
 
 class BookUpdate(BookEvent, kw_only=True, gc=False):
-    """A change of a book: absolute sizes per price, size 0 removes.
+    """Change of a book: absolute sizes by price, size 0 removes.
 
-    An update without levels, whose two sequences are equal, is OKX's sign of life from a quiet book (about every 60 s).
+    An update without levels and with two equal sequences is OKX's keep-alive of a quiet book (about every 60 s).
     """
 
     @property
     def is_keepalive(self) -> bool:
-        """True for the empty update that only says the book is alive."""
+        """True for the empty update of a quiet book."""
         return not self.raw_bids and not self.raw_asks and self.sequence == self.previous_sequence
 
     @property
     def is_reset(self) -> bool:
-        """True when OKX restarted the sequence at a smaller number (maintenance); the change itself is valid."""
+        """True if OKX restarted the sequence at a smaller number (maintenance); the change itself is valid."""
         return self.sequence is not None and self.previous_sequence is not None and self.sequence < self.previous_sequence
 
 

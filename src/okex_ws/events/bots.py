@@ -23,10 +23,10 @@ class Rebate(msgspec.Struct, kw_only=True, gc=False):
 
 
 class GridUpdate(Dated, kw_only=True, gc=False):
-    """What spot and contract grids share.
+    """Common fields of spot and contract grids.
 
-    Profits and investment: quote currency; ratios and rates: fractions. trigger_parameters: OKX's objects as
-    they are, they differ by strategy.
+    Profits and investment: quote currency; ratios and rates: fractions. trigger_parameters: OKX's objects
+    unchanged; they differ by strategy.
     """
 
     algo_id: str = field(name="algoId")
@@ -68,7 +68,7 @@ class GridUpdate(Dated, kw_only=True, gc=False):
 class SpotGridUpdate(GridUpdate, kw_only=True, gc=False):
     """Our spot grid changed (`grid-orders-spot`, business).
 
-    quote_size, base_size: put in; current_ ones: held now.
+    quote_size, base_size: invested; current_ ones: held now.
     Source: docs-v5 "Spot grid algo orders channel".
     """
 
@@ -84,7 +84,7 @@ class SpotGridUpdate(GridUpdate, kw_only=True, gc=False):
 class ContractGridUpdate(GridUpdate, kw_only=True, gc=False):
     """Our contract grid changed (`grid-orders-contract`, business).
 
-    direction: long, short or neutral; size: margin put in.
+    direction: long, short or neutral; size: margin invested.
     Source: docs-v5 "Contract grid algo orders channel".
     """
 
@@ -104,7 +104,7 @@ class ContractGridUpdate(GridUpdate, kw_only=True, gc=False):
 
 
 class GridPosition(Dated, kw_only=True, gc=False):
-    """The position of our contract grid (`grid-positions`, business).
+    """Position of our contract grid (`grid-positions`, business).
 
     Source: docs-v5 "Grid positions channel".
     """
@@ -180,8 +180,8 @@ class RecurringPart(msgspec.Struct, kw_only=True, gc=False):
 class RecurringBuyUpdate(Dated, kw_only=True, gc=False):
     """Our recurring buy changed (`algo-recurring-buy`, business).
 
-    period: hourly, daily, weekly or monthly; recurring_day, recurring_hour, recurring_time, time_zone: when,
-    as OKX writes it. investment_per_period, invested: in investment_currency.
+    period: hourly, daily, weekly or monthly; recurring_day, recurring_hour, recurring_time, time_zone: its
+    times, in OKX's form. investment_per_period, invested: in investment_currency.
     Source: docs-v5 "Recurring buy orders channel".
     """
 
@@ -212,9 +212,9 @@ class RecurringBuyUpdate(Dated, kw_only=True, gc=False):
 
 
 class LeadTradingNotice(Push, kw_only=True, gc=False):
-    """Something failed or is limited in our lead trading (`copytrading-lead-notification`, business).
+    """Failure or limit of our lead trading (`copytrading-lead-notification`, business).
 
-    notice_type: OKX's number; max_lead_traders, min_lead_equity: the limit met.
+    notice_type: OKX's number; max_lead_traders, min_lead_equity: the limit reached.
     Source: docs-v5 "Copy trading notification".
     """
 

@@ -1,4 +1,4 @@
-"""The times of rows that carry no `ts`: created, updated, pushed."""
+"""Times of rows without `ts`: created, updated, pushed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from okex_ws.events.base import MS, Push
 
 
 def event_time(ts_recv: int, *candidates_ms: int | None) -> int:
-    """The first known of some times in ms UTC, as int nanoseconds UTC; ts_recv (ns) when none is known."""
+    """Return the first known of some times (ms UTC) as int nanoseconds UTC; ts_recv (ns) if none is known."""
     for candidate in candidates_ms:
         if candidate:
             return candidate * MS
@@ -16,10 +16,9 @@ def event_time(ts_recv: int, *candidates_ms: int | None) -> int:
 
 
 class Dated(Push, kw_only=True, gc=False):
-    """A push row about something that lives and changes: an order, a request for quotes, a position.
+    """Push row about an object that changes: an order, a request for quotes, a position.
 
-    created_ms, updated_ms: `cTime`, `uTime`, ms UTC; ts_event is the later of the two that is known, else
-    ts_recv.
+    created_ms, updated_ms: `cTime`, `uTime`, ms UTC; ts_event is updated_ms, else created_ms, else ts_recv.
     """
 
     created_ms: int | None = field(default=None, name="cTime")

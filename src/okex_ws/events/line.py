@@ -1,4 +1,4 @@
-"""StatusEvent of the line itself, in the same ordered stream as the data."""
+"""Status events of a line, in the same ordered stream as the data."""
 
 from __future__ import annotations
 
@@ -8,13 +8,25 @@ from okex_ws.events.base import Event, Push
 
 
 class StatusEvent(Event, kw_only=True, gc=False):
-    """What happened to the line. `line` names the connection's place, e.g. `public/0`."""
+    """Base class of status events: changes of a line, a subscription or our own trading. line: its name, e.g. `public/0`."""
 
     line: str = ""
 
 
+class SubscriptionEvent(StatusEvent, kw_only=True, gc=False):
+    """Status event of one subscription. key: its main key, an instrument for most channels; "" if there is none."""
+
+    channel: str = ""
+    key: str = ""
+
+    @property
+    def instrument(self) -> str:
+        """The key, under the name it has on every other event."""
+        return self.key
+
+
 class Connected(StatusEvent, kw_only=True, gc=False):
-    """A WebSocket is open. connection: the how-many-th of this line; handover: it replaces one that still works."""
+    """A WebSocket is open. connection: its number on this line, from 1; handover: it replaces one that still works."""
 
     url: str = ""
     connection: int = 0
@@ -22,13 +34,13 @@ class Connected(StatusEvent, kw_only=True, gc=False):
 
 
 class Disconnected(StatusEvent, kw_only=True, gc=False):
-    """A WebSocket is gone, or could not be opened.
+    """A WebSocket is closed, or could not be opened.
 
-    code: the close code (1006 when there was none); reason: who says what, in words.
-    retry_s: seconds until the next try, None when there will be none.
-    handed_over: True when a successor had already taken over, so that nothing was interrupted.
-    fatal: True when trying again is pointless; `reason` says what to change.
-    channels: the subscriptions interrupted, as (channel, key).
+    code: the close code (1006 if there was none); reason: its source and text.
+    retry_s: seconds until the next try, None if there is none.
+    handed_over: True if a successor had already taken over, so that nothing was interrupted.
+    fatal: True if trying again is pointless; `reason` says what to change.
+    channels: the interrupted subscriptions, as (channel, key).
     """
 
     connection: int = 0
@@ -44,29 +56,21 @@ class LoggedIn(StatusEvent, kw_only=True, gc=False):
     """OKX accepted the login of this connection."""
 
 
-class Subscribed(StatusEvent, kw_only=True, gc=False):
+class Subscribed(SubscriptionEvent, kw_only=True, gc=False):
     """OKX acknowledged a subscription."""
 
-    channel: str = ""
-    key: str = ""
 
-
-class Unsubscribed(StatusEvent, kw_only=True, gc=False):
+class Unsubscribed(SubscriptionEvent, kw_only=True, gc=False):
     """OKX acknowledged the end of a subscription; later pushes of it are not delivered."""
 
-    channel: str = ""
-    key: str = ""
 
-
-class Refused(StatusEvent, kw_only=True, gc=False):
+class Refused(SubscriptionEvent, kw_only=True, gc=False):
     """OKX refused a request: this subscription does not run.
 
-    channel, key: the subscription, both "" when OKX's answer cannot be tied to one.
-    code, message: OKX's; advice: what to change; will_retry: whether it will be asked again without your doing.
+    channel, key: the subscription, both "" if OKX's answer names none.
+    code, message: OKX's; advice: what to change; will_retry: True if the client requests it again by itself.
     """
 
-    channel: str = ""
-    key: str = ""
     code: str = ""
     message: str = ""
     advice: str = ""
@@ -74,11 +78,11 @@ class Refused(StatusEvent, kw_only=True, gc=False):
 
 
 class Gap(StatusEvent, kw_only=True, gc=False):
-    """Something was missed: a hole in a chain.
+    """Data is missing: a hole in a chain.
 
     Trades: `first_id` to `last_id`, both missing, both inclusive.
-    Books: `last_sequence` is the last good one, the book is stale from here until its next snapshot; `next_sequence` is where
-    it goes on, None while not yet known (the Resumed that follows tells it).
+    Books: `last_sequence` is the last valid one, the book is stale from here until its next snapshot; `next_sequence` is the
+    first after the hole, None while not yet known (the Resumed that follows has it).
     cause: sequence, checksum, crossed, levels, malformed, silence, refused, disconnected, resnapshot, handover, id-reset, restart
     (of a recorder: between its last run and this one).
     """
@@ -93,36 +97,32 @@ class Gap(StatusEvent, kw_only=True, gc=False):
     since: int = 0
 
 
-class Stale(StatusEvent, kw_only=True, gc=False):
-    """A subscription is silent for longer than its channel ever is, or lost its line; what it said last may no longer hold.
+class Stale(SubscriptionEvent, kw_only=True, gc=False):
+    """A subscription is silent for longer than its channel ever is, or lost its line; its last data may be outdated.
 
     silent_s: seconds since its last push; cause: silence or disconnected.
     """
 
-    channel: str = ""
-    key: str = ""
     silent_s: float = 0.0
     cause: str = "silence"
 
 
-class Resumed(StatusEvent, kw_only=True, gc=False):
-    """A subscription that was stale or broken speaks again.
+class Resumed(SubscriptionEvent, kw_only=True, gc=False):
+    """A stale or broken subscription receives data again.
 
     since: ts_recv (ns) of its last push before the break; last_sequence, next_sequence: a book's, around the hole.
     """
 
-    channel: str = ""
-    key: str = ""
     since: int = 0
     last_sequence: int | None = None
     next_sequence: int | None = None
 
 
 class Recovered(StatusEvent, kw_only=True, gc=False):
-    """A hole, or a stretch of one, is filled: what was missed came before this, marked as backfilled.
+    """A hole, or a part of one, is filled: the missing data came before this event, marked as backfilled.
 
     Trades: `first_id` to `last_id`, both inclusive. Candles and funding have no ids: `since` to `until`, ns UTC of the exchange,
-    `until` exclusive. count: how many events were fetched back.
+    `until` exclusive. count: number of events fetched.
     """
 
     channel: str = ""
@@ -135,13 +135,13 @@ class Recovered(StatusEvent, kw_only=True, gc=False):
 
 
 class Unrecoverable(StatusEvent, kw_only=True, gc=False):
-    """What was missed and cannot be fetched back: the exact remainder of a hole.
+    """Missing data that cannot be fetched: the exact remainder of a hole.
 
-    Trades: `first_id` to `last_id`, both inclusive; first_id is None where OKX has nothing as old as was asked, last_id if REST
-    could not tell whether anything was traded after a line broke, both after an id-reset.
+    Trades: `first_id` to `last_id`, both inclusive. first_id is None if OKX has nothing that old, last_id if REST could not show
+    whether anything was traded after a line broke, both after an id-reset.
     since, until: times of the exchange (ns UTC) between which the missing ones lie.
     reason: expired (OKX keeps no more), absent (OKX lists its neighbours, not these), refused, unreachable, id-reset, overflow,
-    stopped (we were closed before it was fetched). detail: the last error of REST, if there was one.
+    stopped (the client was closed before the fetch). detail: the last error of REST, if there was one.
     """
 
     channel: str = ""
@@ -155,36 +155,41 @@ class Unrecoverable(StatusEvent, kw_only=True, gc=False):
 
 
 class Notice(StatusEvent, kw_only=True, gc=False):
-    """OKX announces something to this connection, e.g. 64008: it will be closed for an upgrade in 60 s."""
+    """Announcement of OKX to this connection, e.g. 64008: it will be closed for an upgrade in 60 s."""
 
     code: str = ""
     message: str = ""
 
 
 class ConnectionCount(StatusEvent, kw_only=True, gc=False):
-    """How many connections of the account hold this channel; OKX allows 30."""
+    """Number of the account's connections with this channel; OKX allows 30."""
 
     channel: str = ""
     count: int = 0
 
 
 class Malformed(StatusEvent, kw_only=True, gc=False):
-    """A frame that could not be read; the connection is kept. raw: the frame untouched; reason: what is wrong with it."""
+    """Frame that could not be read; the connection is kept. raw: the frame unchanged; reason: the error in it."""
 
     raw: bytes = b""
     reason: str = ""
     channel: str = ""
     key: str = ""
 
+    @property
+    def instrument(self) -> str:
+        """The key, under the name it has on every other event."""
+        return self.key
+
 
 class Unrecognized(StatusEvent, kw_only=True, gc=False):
-    """A frame that is valid JSON but of no shape OKX V5 documents; kept whole."""
+    """Frame of valid JSON in no form that OKX V5 documents; kept whole."""
 
     raw: bytes = b""
 
 
 class Dropped(StatusEvent, kw_only=True, gc=False):
-    """A consumer was too slow and its queue let go of events: told in its own stream, at the place of the hole."""
+    """A consumer was too slow, and its queue dropped events: an event of that stream alone, at the place of the hole."""
 
     consumer: str = ""
     count: int = 0
@@ -199,7 +204,7 @@ class ConsumerFailed(StatusEvent, kw_only=True, gc=False):
 
 
 class GenericPush(Push, kw_only=True, gc=True):
-    """A row of a channel this version does not know: nothing of it is lost.
+    """Row of a channel this version does not know; nothing of it is lost.
 
     arg: the subscription as OKX names it; row: the data element as decoded JSON; action: as sent, or "".
     """

@@ -12,10 +12,10 @@ from okex_ws.events.dated import event_time
 
 
 class Trade(Timed, kw_only=True, gc=False):
-    """A public print (`trades`): the matches of one taker at one price, aggregated by OKX.
+    """Public trade (`trades`): the matches of one taker at one price, aggregated by OKX.
 
     side: the taker's, buy or sell. size: contracts on derivatives, base currency on spot.
-    trade_id is the last of `count` consecutive ids; count None: the dialect does not say, and its ids skip. source: "0" order
+    trade_id is the last of `count` consecutive ids; count None: the dialect does not send it, and its ids skip. source: "0" order
     book, "1" RPI. Source: docs-v5 "Trades channel".
     """
 
@@ -30,7 +30,7 @@ class Trade(Timed, kw_only=True, gc=False):
 
     @property
     def first_id(self) -> int:
-        """The first of the ids this print covers."""
+        """First of the ids that this trade covers."""
         return self.trade_id - (self.count or 1) + 1
 
 
@@ -88,8 +88,7 @@ class Candle(Push, kw_only=True, gc=False):
 
     @classmethod
     def from_row(cls, row: list[Any]) -> Candle:
-        """From OKX's array of nine (`candle`), seven (`sprd-candle`) or six (`index-`, `mark-price-candle`)
-        columns."""
+        """Return a candle from OKX's array of 9 (`candle`), 7 (`sprd-candle`) or 6 (`index-`, `mark-price-candle`) columns."""
         if len(row) < 6:
             raise ValueError(f"a candle has at least 6 columns, this one has {len(row)}")
         volumes = [_finite(text) if text != "" else None for text in row[5:-1][:3]]
@@ -130,7 +129,7 @@ class SpreadCandle(Candle, kw_only=True, gc=False):
 
 
 class SingleTrade(Timed, kw_only=True, gc=False):
-    """A public print that is exactly one match (`trades-all`, business); nothing is aggregated.
+    """Public trade of exactly one match (`trades-all`, business); nothing is aggregated.
 
     side: the taker's. size: contracts on derivatives, base currency on spot. source: "0" order book, "1" RPI.
     Source: docs-v5 "All trades channel".
@@ -146,12 +145,12 @@ class SingleTrade(Timed, kw_only=True, gc=False):
 
     @property
     def first_id(self) -> int:
-        """The id itself: nothing is aggregated here."""
+        """Same as trade_id: nothing is aggregated here."""
         return self.trade_id
 
 
 class OptionTrade(Timed, kw_only=True, gc=False):
-    """A public print of an option (`option-trades`) with the prices it was made against.
+    """Public trade of an option (`option-trades`), with the reference prices at that time.
 
     price, mark_price: in the option's settlement currency; forward_price, index_price: in its quote currency.
     volatility: implied by the price, 0.5 is 50 %. option_type: C or P. size: contracts.
@@ -172,7 +171,7 @@ class OptionTrade(Timed, kw_only=True, gc=False):
 
 
 class MarkPrice(Timed, kw_only=True, gc=False):
-    """The price margins and liquidations go by (`mark-price`): every 200 ms when it moves, else every 10 s.
+    """Price used for margins and liquidations (`mark-price`): every 200 ms when it moves, else every 10 s.
 
     Source: docs-v5 "Mark price channel".
     """
@@ -183,7 +182,7 @@ class MarkPrice(Timed, kw_only=True, gc=False):
 
 
 class IndexTicker(Timed, kw_only=True, gc=False):
-    """An index and its 24 h figures (`index-tickers`): every 100 ms when it moves, else once a minute.
+    """Index price and its 24 h figures (`index-tickers`): every 100 ms when it moves, else once a minute.
 
     instrument: the index, e.g. BTC-USD.
     Source: docs-v5 "Index tickers channel".
@@ -199,7 +198,7 @@ class IndexTicker(Timed, kw_only=True, gc=False):
 
 
 class OpenInterest(Timed, kw_only=True, gc=False):
-    """How much of a derivative is held open (`open-interest`), every 3 s while it changes.
+    """Open interest of a derivative (`open-interest`), every 3 s while it changes.
 
     contracts, coins, usd: the same size in contracts, base currency and US dollars.
     Source: docs-v5 "Open interest channel".
@@ -213,7 +212,7 @@ class OpenInterest(Timed, kw_only=True, gc=False):
 
 
 class FundingRate(Push, kw_only=True, gc=False):
-    """The funding rate of a perpetual (`funding-rate`), every 30 to 90 s.
+    """Funding rate of a perpetual (`funding-rate`), every 30 to 90 s.
 
     Rates are fractions, 0.0001 is one basis point. funding_ms, next_funding_ms: this and the next settlement;
     their difference is the interval, which OKX may change (1 to 8 h). settlement_state: processing or
@@ -244,7 +243,7 @@ class FundingRate(Push, kw_only=True, gc=False):
 
 
 class PriceLimit(Timed, kw_only=True, gc=False):
-    """The highest buy and lowest sell price OKX accepts (`price-limit`); both None while is_enabled is False.
+    """Highest buy and lowest sell price that OKX accepts (`price-limit`); both None while is_enabled is False.
 
     Source: docs-v5 "Price limit channel".
     """
@@ -285,7 +284,7 @@ class OptionSummary(Timed, kw_only=True, gc=False):
 
 
 class EstimatedPrice(Timed, kw_only=True, gc=False):
-    """The price a contract would be delivered, exercised or settled at (`estimated-price`).
+    """Estimated price of delivery, exercise or settlement (`estimated-price`).
 
     Sent in the half hour before only. settlement_type: settlement, delivery or exercise.
     Source: docs-v5 "Estimated delivery/exercise/settlement price channel".
@@ -298,9 +297,9 @@ class EstimatedPrice(Timed, kw_only=True, gc=False):
 
 
 class LiquidationDetail(msgspec.Struct, kw_only=True, gc=False):
-    """One forced order: sell with position_side long closes a long.
+    """One forced order: sell with position_side long closes a long position.
 
-    bankruptcy_price: where the position is worth nothing; loss: beyond it; size: contracts.
+    bankruptcy_price: at which the position is worth nothing; loss: beyond it; size: contracts.
     """
 
     side: str = ""
@@ -313,7 +312,7 @@ class LiquidationDetail(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Liquidation(Push, kw_only=True, gc=False):
-    """Liquidations of an instrument (`liquidation-orders`): at most one a second is told, never all.
+    """Liquidations of an instrument (`liquidation-orders`): OKX sends at most one a second, never all.
 
     Source: docs-v5 "Liquidation orders channel".
     """
@@ -330,7 +329,7 @@ class Liquidation(Push, kw_only=True, gc=False):
 
 
 class AdlWarning(Timed, kw_only=True, gc=False):
-    """Auto-deleveraging nears or runs (`adl-warning`): once a second then, nothing in the normal state.
+    """Auto-deleveraging is near or active (`adl-warning`): then once a second, nothing in the normal state.
 
     state: warning or adl. balance: of the insurance fund, USD or currency. Most other figures are None since
     2026-06-09.
@@ -354,9 +353,9 @@ class AdlWarning(Timed, kw_only=True, gc=False):
 
 
 class CallAuction(Timed, kw_only=True, gc=False):
-    """The call auction of a new instrument (`call-auction-details`).
+    """Call auction of a new instrument (`call-auction-details`).
 
-    equilibrium_price: where most would match; state: call_auction or continuous_trading.
+    equilibrium_price: the price at which most would match; state: call_auction or continuous_trading.
     Source: docs-v5 "Call auction details channel".
     """
 

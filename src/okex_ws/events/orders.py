@@ -12,9 +12,9 @@ from okex_ws.events.dated import Dated, event_time
 
 
 class AttachedOrder(msgspec.Struct, kw_only=True, gc=False):
-    """A take-profit or stop-loss order attached to another one.
+    """Take-profit or stop-loss order attached to another one.
 
-    An order price of -1 is a market order. Ratios are fractions of the price the order fills at.
+    An order price of -1 is a market order. Ratios are fractions of the fill price.
     """
 
     algo_id: str = field(default="", name="attachAlgoId")
@@ -36,13 +36,13 @@ class AttachedOrder(msgspec.Struct, kw_only=True, gc=False):
 
 
 class LinkedAlgo(msgspec.Struct, kw_only=True, gc=False):
-    """The algo order an order belongs to; "" when none."""
+    """Algo order that an order belongs to; "" if none."""
 
     algo_id: str = field(default="", name="algoId")
 
 
 class LinkedOrder(msgspec.Struct, kw_only=True, gc=False):
-    """The order an algo order belongs to; "" when none."""
+    """Order that an algo order belongs to; "" if none."""
 
     order_id: str = field(default="", name="ordId")
 
@@ -50,8 +50,8 @@ class LinkedOrder(msgspec.Struct, kw_only=True, gc=False):
 class OrderUpdate(Dated, kw_only=True, gc=False):
     """Our order changed (`orders`); there is no snapshot, and the same message may come more than once.
 
-    state: live, partially_filled, then one of filled, canceled, mmp_canceled; what was never accepted is not
-    told here. The `fill_` fields, trade_id and liquidity are of this update's match only; filled_size,
+    state: live, partially_filled, then one of filled, canceled, mmp_canceled; a refused order has no
+    update. The `fill_` fields, trade_id and liquidity are of this update's match only; filled_size,
     average_price, fee, rebate and profit are totals. A fee is negative when charged, positive when it is a
     rebate. Sizes: base currency on spot (size itself is quote currency on a market buy with target_currency
     quote_ccy), contracts on derivatives. An update may differ from the one before it although updated_ms is
@@ -131,17 +131,17 @@ class OrderUpdate(Dated, kw_only=True, gc=False):
 
     @property
     def is_final(self) -> bool:
-        """True when the order will not trade any more."""
+        """True if the order cannot trade any more."""
         return self.state in ("filled", "canceled", "mmp_canceled")
 
     @property
     def is_fill(self) -> bool:
-        """True when this update tells an execution; one per (instrument, trade_id), repeats are legal."""
+        """True if this update reports an execution; one per (instrument, trade_id), repeats are legal."""
         return self.trade_id is not None
 
 
 class Fill(Timed, kw_only=True, gc=False):
-    """An execution of our order, told fastest (`fills`, VIP4 or higher); its fee comes with OrderUpdate.
+    """Execution of our order from the fastest channel (`fills`, VIP4 or higher); its fee comes with OrderUpdate.
 
     Taker fills are aggregated per price: trade_id is the last of `count` matches. client_order_id is "0"
     unless it was a positive whole number: join by order_id. liquidity: T taker, M maker.
@@ -163,7 +163,7 @@ class AlgoOrderUpdate(Dated, kw_only=True, gc=False):
     """Our conditional, one-cancels-other, trigger or chase order changed (`orders-algo`); no snapshot.
 
     state: live, pause, effective, partially_effective, canceled, order_failed, partially_failed. An order
-    price of -1 is a market order. actual_: what the triggered order became.
+    price of -1 is a market order. actual_: of the triggered order.
     Source: docs-v5 "Algo orders channel".
     """
 
@@ -220,8 +220,8 @@ class AlgoOrderUpdate(Dated, kw_only=True, gc=False):
 class AdvancedAlgoOrderUpdate(Dated, kw_only=True, gc=False):
     """Our iceberg, TWAP or trailing-stop order changed (`algo-advance`, business).
 
-    price_variance, price_spread, size_limit, price_limit, interval_s: how the slices are made; callback_ and
-    activation_price: how the stop trails. actual_: what was traded so far.
+    price_variance, price_spread, size_limit, price_limit, interval_s: of the slices; callback_ and
+    activation_price: of the trailing stop. actual_: traded so far.
     Source: docs-v5 "Advance algo orders channel".
     """
 

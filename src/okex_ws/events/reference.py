@@ -11,7 +11,7 @@ from okex_ws.events.base import Number, Push, Timed
 
 
 class UpcomingChange(msgspec.Struct, kw_only=True, gc=False):
-    """A change of an instrument, announced; parameter: its wire name, e.g. tickSz; new_value: its text."""
+    """Announced change of an instrument; parameter: its wire name, e.g. tickSz; new_value: its text."""
 
     parameter: str = field(default="", name="param")
     new_value: str = field(default="", name="newValue")
@@ -19,11 +19,11 @@ class UpcomingChange(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Instrument(Push, kw_only=True, gc=False):
-    """What can be traded and by which rules (`instruments`, and the rows of GET /api/v5/public/instruments).
+    """Trading rules of one instrument (`instruments`, and the rows of GET /api/v5/public/instruments).
 
     The channel sends changes only: load the list over REST, then replace single instruments; never the
-    catalogue. code: `instIdCode`, what orders over WebSocket are addressed to; differs between production and
-    demo. Steps, limits and contract values are Decimal, as they are applied to orders; sizes are contracts on
+    catalogue. code: `instIdCode`, the address of orders over WebSocket; differs between production and
+    demo. Steps, limits and contract values are Decimal, because they apply to orders; sizes are contracts on
     derivatives, base currency on spot; notional limits are US dollars. state: live, suspend, expired, rebase,
     post_only, preopen, test, settling. A row before its listing has most fields empty. rule_type: normal,
     pre_market, rebase_contract, xperp.
@@ -80,9 +80,9 @@ class Instrument(Push, kw_only=True, gc=False):
 
 
 class EventContract(Push, kw_only=True, gc=False):
-    """The market of one event contract (`event-contract-markets`): what it asks, how it ended; changes only.
+    """Market of one event contract (`event-contract-markets`): its question and outcome; changes only.
 
-    floor_strike, cap_strike: the bounds the price must reach; outcome: yes, no or "" while open;
+    floor_strike, cap_strike: bounds that the price must reach; outcome: yes, no or "" while open;
     settlement_value: paid per contract.
     Source: docs-v5 "Event contract markets channel".
     """
@@ -103,10 +103,10 @@ class EventContract(Push, kw_only=True, gc=False):
 
 
 class SystemStatus(Timed, kw_only=True, gc=False):
-    """A maintenance of OKX (`status`): the latest one on subscribe, then each change.
+    """Maintenance of OKX (`status`): the latest one on subscribe, then each change.
 
-    state: scheduled, ongoing, pre_open, completed, canceled. begin_ms to end_ms; pre_open_begin_ms: when
-    cancels and post-only open. service: "0" WebSocket, "5" trading, "6" block, "7" bots, "8" and "9" batches,
+    state: scheduled, ongoing, pre_open, completed, canceled. begin_ms to end_ms; pre_open_begin_ms: start
+    of cancels and post-only orders. service: "0" WebSocket, "5" trading, "6" block, "7" bots, "8" and "9" batches,
     "10" spreads, "11" copy, "99" other. maintenance: "1" scheduled, "2" unscheduled, "3" disruption.
     environment: "1" production, "2" demo.
     Source: docs-v5 "Status channel".
@@ -126,10 +126,10 @@ class SystemStatus(Timed, kw_only=True, gc=False):
 
 
 class EconomicEvent(Timed, kw_only=True, gc=False):
-    """An entry of the economic calendar (`economic-calendar`; login, VIP1 or higher, production only).
+    """Entry of the economic calendar (`economic-calendar`; login, VIP1 or higher, production only).
 
     The figures are texts as published, e.g. "2.9%". importance: "1" low to "3" high. date_span: "0" the exact
-    time is known, "1" only the day. ts_ms: when the entry last changed.
+    time is known, "1" only the day. ts_ms: last change of the entry.
     Source: docs-v5 "Economic calendar channel".
     """
 

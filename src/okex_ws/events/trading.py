@@ -1,6 +1,6 @@
-"""StatusEvent of our own trading: replies to order requests, verdicts, refusals, and what guards the account.
+"""Status events of our own trading: replies to order requests, verdicts, refusals, account quality, kill switch.
 
-They stand in the same ordered stream as the pushes.
+They are in the same ordered stream as the pushes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from okex_ws.events.line import StatusEvent
 
 
 class Verdict(enum.StrEnum):
-    """How an order request ended. UNKNOWN: it may or may not have happened; it is never taken for either."""
+    """Result of an order request. UNKNOWN: it may or may not have been executed; it counts as neither."""
 
     CONFIRMED = "confirmed"
     REJECTED = "rejected"
@@ -22,9 +22,9 @@ class Verdict(enum.StrEnum):
 
 
 class OrderResult(msgspec.Struct, kw_only=True, gc=False):
-    """What became of one order of a request; code "0" is accepted, which is not yet executed.
+    """OKX's result for one order of a request; code "0" is accepted, which is not yet executed.
 
-    result: of a mass cancel alone. ts_ms: when OKX was done with it; of an amendment, when the order was made.
+    result: of a mass cancel alone. ts_ms: when OKX finished it; of an amendment, when the order was created.
     Source: docs-v5 "Place order", "Amend order", "Cancel order" over WebSocket.
     """
 
@@ -40,11 +40,11 @@ class OrderResult(msgspec.Struct, kw_only=True, gc=False):
 
 
 class OrderReplied(StatusEvent, kw_only=True, gc=False):
-    """OKX answered an order request of ours, as it came; `Orders` makes verdicts of it.
+    """OKX's answer to an order request of ours, unchanged; `Orders` derives verdicts from it.
 
-    request_id, op: the request's; code: "0" all accepted, "1" none, "2" some, anything else is about the request as a whole.
-    results: one per order, in the order of the request; none when the request was not read. connection: the one it came by.
-    in_us, out_us: when OKX's gateway took the request and let the answer go, None where it does not say.
+    request_id, op: the request's; code: "0" all accepted, "1" none, "2" some, any other concerns the whole request.
+    results: one per order, in the order of the request; none if OKX did not read the request. connection: number of the
+    connection. in_us, out_us: when OKX's gateway received the request and sent the answer, None if it sends no times.
     """
 
     request_id: str = ""
@@ -58,11 +58,11 @@ class OrderReplied(StatusEvent, kw_only=True, gc=False):
 
 
 class OrderResolved(StatusEvent, kw_only=True, gc=False):
-    """An order request reached its verdict: one per order, also of a batch.
+    """Verdict of an order request: one per order, also of a batch.
 
-    kind: place, amend, cancel, mass_cancel. code, reason, advice: why, "" when confirmed. via: websocket, rest, lookup or push,
-    whatever told. state: the order's where it was read, else "". ticket: the request's number in this process.
-    late: an earlier verdict of UNKNOWN is hereby settled, or an earlier one was wrong.
+    kind: place, amend, cancel, mass_cancel. code, reason, advice: "" if confirmed. via: source of the verdict: websocket, rest,
+    lookup or push. state: the order's if it was read, else "". ticket: the request's number in this process.
+    late: True if an earlier verdict was UNKNOWN or wrong.
     """
 
     ticket: int = 0
@@ -81,7 +81,7 @@ class OrderResolved(StatusEvent, kw_only=True, gc=False):
 
 
 class OrderRefused(StatusEvent, kw_only=True, gc=False):
-    """An order was refused here: nothing was sent. rule: which limit or check; advice: what to change."""
+    """An order was refused by the client: nothing was sent. rule: the limit or check; advice: what to change."""
 
     kind: str = ""
     instrument: str = ""
@@ -92,7 +92,7 @@ class OrderRefused(StatusEvent, kw_only=True, gc=False):
 
 
 class SafetyOverridden(StatusEvent, kw_only=True, gc=False):
-    """An order left although the check `rule` (account, book) spoke against it; reason: the caller's."""
+    """An order was sent although the check `rule` (account, book) failed; reason: the caller's."""
 
     kind: str = ""
     instrument: str = ""
@@ -102,14 +102,14 @@ class SafetyOverridden(StatusEvent, kw_only=True, gc=False):
 
 
 class AccountQuality(StatusEvent, kw_only=True, gc=False):
-    """How far the account's picture can be trusted from here on: LIVE, RECONCILING, STALE; reason: why it changed."""
+    """Quality of the account state from here on: LIVE, RECONCILING or STALE; reason: of the change."""
 
     quality: str = ""
     reason: str = ""
 
 
 class Halted(StatusEvent, kw_only=True, gc=False):
-    """The kill switch is on: no order leaves until trading is resumed by hand. by: call, signal, file, or a rule's name."""
+    """The kill switch is on: no order is sent until trading is resumed by hand. by: call, signal, file, or a rule's name."""
 
     reason: str = ""
     by: str = ""
@@ -122,9 +122,9 @@ class TradingResumed(StatusEvent, kw_only=True, gc=False):
 
 
 class SwitchArmed(StatusEvent, kw_only=True, gc=False):
-    """OKX will cancel all orders at `until` (ns UTC) unless told otherwise before; timeout_s 0: it will not any more.
+    """OKX cancels all orders at `until` (ns UTC) unless the switch is renewed; timeout_s 0: the switch is off.
 
-    is_spread: all spread orders, which have a switch of their own.
+    is_spread: the switch of spread orders, which is separate.
     """
 
     timeout_s: int = 0
@@ -134,7 +134,7 @@ class SwitchArmed(StatusEvent, kw_only=True, gc=False):
 
 
 class SwitchFailed(StatusEvent, kw_only=True, gc=False):
-    """Cancel-all-after could not be renewed; what OKX was told last still holds. failures: in a row."""
+    """Cancel-all-after could not be renewed; its last setting is still valid. failures: in a row."""
 
     reason: str = ""
     failures: int = 0
