@@ -154,7 +154,7 @@ _GENERAL = _table(
     ("50026", _BACK_OFF, "system error", ""),
     ("50035", _FATAL, "the API key must be bound to an IP address", "bind it in the account's API page"),
     ("50036", _BUG, "expTime is in the past", "set it later than now, and set the clock"),
-    ("50037", _FATAL, "the order expired on its way", "place it anew if still wanted, with a later expTime"),
+    ("50037", _FATAL, "the order expired on its way", "place it again if still wanted, with a later expTime"),
     ("50038 50053", _FATAL, "not available in demo trading", "use production"),
     ("50039", _BUG, "`before` does not go with paging by ts", "page by trade id"),
     ("50061", _BACK_OFF, "order rate of the sub-account exceeded", "1,000 new and amended orders per 2 s"),
