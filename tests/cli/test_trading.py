@@ -217,11 +217,11 @@ def test_stopped_before_the_answer_it_says_that_it_may_have_happened_and_by_whic
 # -- nothing is sent --------------------------------------------------------------------------------------------------------
 
 CASES = [
-    ("order buy BTC-USDT 0.01 --limit 50000.03", "no multiple of the tick 0.1; the nearest is 50000"),
-    ("order sell BTC-USDT 0.01 --limit 70000.07", "no multiple of the tick 0.1; the nearest is 70000.1"),
+    ("order buy BTC-USDT 0.01 --limit 50000.03", "not a multiple of the tick 0.1; the nearest is 50000"),
+    ("order sell BTC-USDT 0.01 --limit 70000.07", "not a multiple of the tick 0.1; the nearest is 70000.1"),
     ("order buy BTC-USDT 0.000000001 --market", "less than 0.00001; the nearest is 0.00001"),
-    ("order buy BTC-USDT 0.0000100004 --market", "no multiple of the lot 0.00000001; the nearest is 0.00001"),
-    ("order buy BTC-USDT-SWAP 1.005 --market", "no multiple of the lot 0.01; the nearest is 1"),
+    ("order buy BTC-USDT 0.0000100004 --market", "not a multiple of the lot 0.00000001; the nearest is 0.00001"),
+    ("order buy BTC-USDT-SWAP 1.005 --market", "not a multiple of the lot 0.01; the nearest is 1"),
     ("order buy BTC-UDST 1 --market", "did you mean BTC-USDT?"),
     ("cancel BTC-USDTX --all", "did you mean BTC-USDT?"),
     ("cancel BTC-USDTX --id 5", "did you mean BTC-USDT?"),
@@ -244,9 +244,9 @@ WORDS = [
     ("order buy BTC-USDT 1 --limit 5 --market", "either --limit PRICE or --market"),
     ("order buy BTC-USDT 1 --market --fok", "--fok goes with --limit"),
     ("order buy BTC-USDT 1 --limit 5 --ioc --fok", "--ioc and --fok exclude each other"),
-    ("order buy BTC-USDT one --market", "size 'one' is no number"),
-    ("order buy BTC-USDT nan --market", "size 'nan' is no number"),
-    ("order buy BTC-USDT 1 --limit 1e999", "price '1e999' is no number"),
+    ("order buy BTC-USDT one --market", "size 'one' is not a number"),
+    ("order buy BTC-USDT nan --market", "size 'nan' is not a number"),
+    ("order buy BTC-USDT 1 --limit 1e999", "price '1e999' is not a number"),
     ("order hold BTC-USDT 1 --market", "'hold' is not a side"),
     ("order sell BTC-USDT -1.5 --market", "okex-ws: a negative number is not valid here; see okex-ws order --help"),
     ("order buy BTCUSDT 1 --market", "okex-ws: 'BTCUSDT' is not an OKX id; ids look like BTC-USDT"),
@@ -258,7 +258,7 @@ WORDS = [
     ("order buy BTC-USDT 1 --market --trade-mode lever", "modes are cash, cross, isolated"),
     ("order buy BTC-USDT 1 --market --position-side up", "long or short"),
     ("order buy BTC-USDT 1 --limit 5 --price-distance 0", "--price-distance 0: write percent of the last price, above zero"),
-    ("order buy BTC-USDT 1 --limit 5 --price-distance far", "--price-distance 'far' is no number"),
+    ("order buy BTC-USDT 1 --limit 5 --price-distance far", "--price-distance 'far' is not a number"),
     ("cancel BTC-USDT", "one of --id ID, --client-id ID or --all"),
     ("cancel BTC-USDT --all --id 5", "one of --id ID, --client-id ID or --all"),
     (

@@ -20,14 +20,14 @@ def test_whatever_comes_last_what_has_ended_is_not_open_and_of_the_rest_the_newe
         for update in updates:
             orders.apply(update)
         assert [(order.order_id, order.state) for order in orders] == [("1", "partially_filled")]
-        assert [orders.has_heard(name) for name in ("c1", "c2", "c3")] == [True, True, False]
+        assert [orders.has_seen(name) for name in ("c1", "c2", "c3")] == [True, True, False]
 
 
 def test_what_the_list_does_not_hold_has_ended_unless_it_is_younger_than_the_list() -> None:
     orders = SpreadOrders()
     for update in (told("1", heard=5), told("2", heard=5), told("3", heard=20)):
         orders.apply(update)
-    orders.only({"1"}, asked_at=10)
+    orders.only({"1"}, requested_at=10)
     assert orders.open.keys() == {"1", "3"}
     orders.apply(told("2", at=9))
     assert len(orders) == 2

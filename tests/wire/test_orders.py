@@ -99,7 +99,7 @@ def test_a_mass_cancel_names_a_family() -> None:
         ([BTC, CancelOrder(instrument="BTC-USDT", order_id="1")], "one kind"),
         ([CancelOrder(instrument="BTC-USDT")], "which order?"),
         ([PlaceOrder(instrument=SPREAD, is_spread=True, side="buy", size=Decimal(1))] * 2, "one by one"),
-        ([PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("NaN"))], "no number"),
+        ([PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal("NaN"))], "not a number"),
     ],
 )
 def test_what_cannot_be_said_says_what_to_change(orders: list[OrderRequest], says: str) -> None:

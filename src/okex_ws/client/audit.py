@@ -1,7 +1,7 @@
-"""Audit: what was asked of an account, what was refused and how it ended, as one JSON object a line in the log `okex_ws.orders`.
+"""Audit: order requests, refusals and outcomes of an account, as one JSON object per line in the log `okex_ws.orders`.
 
-Nothing else is said there. A line is ASCII, so what OKX or a caller wrote cannot break it; it holds ids, sizes and prices, and no
-key. What is empty is left out.
+Nothing else writes to this log. A line is ASCII, so texts of OKX or of a caller cannot break it. It has ids, sizes and prices,
+no key. Empty fields are left out.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _OF_VERDICT = ("via", "code", "reason", "advice", "state")
 
 
 def asked(account: str, ticket: int, order: OrderRequest, override: str, now: int) -> None:
-    """An order request that a caller made; whether it left is told by its verdict."""
+    """Log an order request of a caller, sent or not; its verdict follows."""
     if log.isEnabledFor(logging.INFO):
         _write(logging.INFO, account, "asked", now, ticket=ticket, **_order(order), override=override)
 
 
 def resolved(account: str, ticket: int, order: OrderRequest | None, made: OrderResolved | Outcome, now: int) -> None:
-    """A verdict, of a refusal too: then `via` is `here`, and `code` the rule. late: it corrects an earlier one."""
+    """Log a verdict. A refusal has via `here` and its rule as code; `late` marks a correction of an earlier verdict."""
     level = logging.INFO if made.verdict is Verdict.CONFIRMED else logging.WARNING
     if not log.isEnabledFor(level):
         return
-    told = _order(order) if order is not None else {}
-    told |= {"kind": made.kind, "instrument": made.instrument, "client_order_id": made.client_order_id}
-    told |= {"order_id": made.order_id, "outcome": made.verdict.value}
-    told |= {name: getattr(made, name) for name in _OF_VERDICT}
+    fields = _order(order) if order is not None else {}
+    fields |= {"kind": made.kind, "instrument": made.instrument, "client_order_id": made.client_order_id}
+    fields |= {"order_id": made.order_id, "outcome": made.verdict.value}
+    fields |= {name: getattr(made, name) for name in _OF_VERDICT}
     sent = _time(made.sent_at) if made.sent_at else ""
-    _write(level, account, "resolved", now, ticket=ticket, **told, late=getattr(made, "late", False), sent=sent)
+    _write(level, account, "resolved", now, ticket=ticket, **fields, late=getattr(made, "late", False), sent=sent)
 
 
 def switched(account: str, event: Event, now: int) -> None:
-    """What happened to the switches, and orders that left although a check spoke against it; of anything else nothing."""
+    """Log events of the kill switch and cancel-all-after, and orders sent against a check; ignore other events."""
     match event:
         case Halted(by=by, reason=reason):
             _write(logging.ERROR, account, "halted", now, by=by, reason=reason)
@@ -64,13 +64,13 @@ def _order(order: OrderRequest) -> dict[str, Any]:
     return {"kind": kind_of(order), "instrument": order.instrument} | {name: getattr(order, name, "") for name in _OF_ORDER}
 
 
-def _write(level: int, account: str, what: str, now: int, **told: Any) -> None:
+def _write(level: int, account: str, what: str, now: int, **fields: Any) -> None:
     line = {"at": _time(now), "account": account, "what": what}
-    line |= {name: plain(value) if isinstance(value, Decimal) else value for name, value in told.items() if _is_said(value)}
+    line |= {name: plain(value) if isinstance(value, Decimal) else value for name, value in fields.items() if _is_given(value)}
     log.log(level, "%s", json.dumps(line))
 
 
-def _is_said(value: Any) -> bool:
+def _is_given(value: Any) -> bool:
     return value is not None and value is not False and value != ""
 
 

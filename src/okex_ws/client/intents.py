@@ -1,8 +1,8 @@
-"""IntentLog: what is about to be asked of OKX, on disk before it is asked. After a crash it tells what may have happened.
+"""IntentLog: each order request on disk before it is sent. After a crash the log lists the requests that may have happened.
 
-A line per intent, its checksum before it. A line is on the disk before its request leaves; that an intent is settled may be lost
-in a crash, since settling it once more does no harm. A torn end is what a crash leaves, and is cut off; damage before that is
-not, and nothing is traded over it. Holds no secret.
+One line per intent, with its checksum before it. A line is on the disk before its request leaves. A crash may lose the line that
+settles an intent, because settling it twice does no harm. A crash leaves a torn end, which is cut off; damage before the end
+stops trading. The log contains no secret.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from okex_ws.protocol.orders.tickets import Intent
 
 FORMAT = b'{"intents":1}'
 COMPACT_AT = 4 * 1024 * 1024
-"""Bytes after which settled intents are thrown out, if they are the larger part."""
+"""Size in bytes above which settled intents are removed, if they are the larger part."""
 
 _encode = msgspec.json.encode
 _decoder = msgspec.json.Decoder(Intent)
@@ -31,9 +31,9 @@ class IntentLogError(OkexError):
 
 
 class IntentLog:
-    """One file, one writer. `open` are the intents of which nothing final is known, by their keys.
+    """Intent log of one process. open: intents that are not settled, by key.
 
-    Raises IntentLogError when another process holds it, when it is damaged, or when the disk refuses.
+    Raises IntentLogError if another process uses the file, if it is damaged, or if the disk fails.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -54,7 +54,7 @@ class IntentLog:
             raise
 
     def append(self, intents: Sequence[Intent]) -> None:
-        """Write these down; when it returns, those that are still to be sent are on the disk."""
+        """Write intents. Those that are not settled are on the disk when this returns. Raises IntentLogError."""
         if self._failed:
             raise IntentLogError(self._failed)
         try:
@@ -65,12 +65,12 @@ class IntentLog:
             if self._size > COMPACT_AT and self._size > 2 * self._size_open():
                 self._rewrite()
         except OSError as error:
-            # What of it is on the disk is not known any more, so nothing can be promised until it is read anew.
+            # It is unknown how much of it is on the disk, so nothing more is written before the file is read again.
             self._failed = f"{self.path}: {os.strerror(error.errno or 0)}; free the disk and start again"
             raise IntentLogError(self._failed) from None
 
     def close(self) -> None:
-        """Let go of the file and of its lock."""
+        """Close the file and release its lock."""
         for file in (self._file, self._lock):
             if file >= 0:
                 os.close(file)
@@ -89,8 +89,8 @@ class IntentLog:
                 break  # the last line, torn in its middle
             if text is None or (number == 1 and text != FORMAT):
                 raise IntentLogError(
-                    f"{self.path}, line {number}: damaged, so it cannot be told which orders are open; "
-                    "look at them on OKX, then move the file away and start again"
+                    f"{self.path}, line {number}: damaged, so the open orders are unknown; "
+                    "check them on OKX, then move the file away and start again"
                 )
             if number > 1:
                 try:
@@ -106,7 +106,7 @@ class IntentLog:
                 self.open[intent.key] = intent
 
     def _rewrite(self) -> None:
-        """The open intents alone, in a new file that takes the place of the old one at once."""
+        """Replace the file atomically by one with the open intents only."""
         new = self.path.with_name(self.path.name + ".new")
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         if self._file >= 0:
@@ -136,13 +136,13 @@ def _line(text: bytes) -> bytes:
 
 
 def _checked(line: bytes) -> bytes | None:
-    """The text of a line, None when it is not what was written."""
+    """Return the text of a line; None if its checksum does not match."""
     check, _, text = line.partition(b" ")
     return text if check == b"%08x" % zlib.crc32(text) else None
 
 
 def _locked(path: Path) -> int:
-    """The lock of a log, by the operating system: it ends with its holder."""
+    """Return the file of the lock; the operating system releases it when the process ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

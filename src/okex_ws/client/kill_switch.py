@@ -1,7 +1,7 @@
-"""Halting: the kill switch from outside a process: a file that is there, or a signal.
+"""KillSwitch: halts trading from outside the process, by a file or a signal.
 
-`okex-ws halt` writes the file; whatever trades on this machine under this user looks for it before its first order, and several
-times a second. Removing it lets go of what it stopped, and of nothing else.
+`okex-ws halt` creates the file. Every trading client of this user on this machine checks for it before its first order, and
+several times a second. Removing the file resumes only what the file halted.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from okex_ws.client.sanitize import one_line
 
 HALT_FILE = Path("~/.okx/okex-ws.halt")
-"""Where the kill switch is, unless something else is said."""
-LOOK_EVERY_S = 0.2
+"""Default path of the kill switch file."""
+CHECK_EVERY_S = 0.2
 _LONGEST = 200
 
 
 def press(path: Path, reason: str) -> None:
-    """Put the file there; one that is there already keeps its first reason. Raises OSError."""
+    """Create the file; an existing one keeps its reason. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -32,7 +32,7 @@ def press(path: Path, reason: str) -> None:
 
 
 def release(path: Path) -> bool:
-    """Take it away; False when it was not there. Raises OSError."""
+    """Remove the file; return False if there was none. Raises OSError."""
     try:
         path.unlink()
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def release(path: Path) -> bool:
 
 
 def pressed(path: Path) -> str | None:
-    """Why trading is halted, None while it is not. A file that is there but cannot be read halts too."""
+    """Return the reason for the halt, None without one. A file that exists but cannot be read halts, too."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return one_line(file.read(_LONGEST).strip()) or "no reason is given"
@@ -52,9 +52,9 @@ def pressed(path: Path) -> str | None:
 
 
 class KillSwitch:
-    """Watches for one process: halts when the file appears or the signal comes; when the file goes, resumes what it halted.
+    """Kill switch of one process: halts at the file or the signal; resumes its own halt when the file is removed.
 
-    Start and stop it within the loop. file, number: None for no file, or no signal.
+    Start and stop it inside the event loop. file, number: None for no file, or no signal.
     """
 
     def __init__(
@@ -72,21 +72,21 @@ class KillSwitch:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Look at once, then again and again. Raises RuntimeError for a signal where the loop cannot have one."""
+        """Check at once, then repeatedly. Raises RuntimeError if the event loop cannot handle the signal."""
         if self._number is not None:
             name = signal.Signals(self._number).name
             asyncio.get_running_loop().add_signal_handler(self._number, self._halt, f"signal {name}", "signal")
         if self._file is not None:
-            self._look()
+            self._check()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
         if self._number is not None:
             asyncio.get_running_loop().remove_signal_handler(self._number)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         assert self._file is not None
         reason = pressed(self._file)
         if reason is not None and not self._is_halted():
@@ -95,4 +95,4 @@ class KillSwitch:
         elif reason is None and self._is_ours:
             self._is_ours = False
             self._resume(f"{self._file} is gone")
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+        self._timer = asyncio.get_running_loop().call_later(CHECK_EVERY_S, self._check)

@@ -66,7 +66,7 @@ def _is_known(order: PlaceOrder, account: Account) -> bool:
     if not order.client_order_id:
         return False
     if order.is_spread:
-        return account.spreads.has_heard(order.client_order_id)
+        return account.spreads.has_seen(order.client_order_id)
     return account.orders.get(client_order_id=order.client_order_id) is not None
 
 

@@ -221,7 +221,7 @@ class Account:
                 self._promised[order.order_id] = (event.ts_recv, event.ts_recv + PUSH_WITHIN)
 
     def _on_fill(self, event: Fill) -> None:
-        self.orders.hear_fill(event)
+        self.orders.apply_fill(event)
         self._newest(event)
         self._suspect(event.order_id, event.ts_recv)
 
@@ -399,7 +399,7 @@ class Account:
         for order_id, (since, overdue_at) in list(self._promised.items()):
             if overdue_at <= now:
                 del self._promised[order_id]
-                if order_id in self.orders.open and self.orders.heard_at(order_id) < since:
+                if order_id in self.orders.open and self.orders.seen_at(order_id) < since:
                     self._look_up(order_id, now)
         return self._go_on(now)
 
@@ -486,7 +486,7 @@ class Account:
         pause = SHOWN_WITHIN if self._is_first_look else LOOK_EVERY  # at first OKX may not show the youngest orders
         self._is_first_look, self._pending_again_at = False, question.asked_at + pause
         for order in self.orders:  # open as far as we know, and not in OKX's list
-            if order.order_id not in self._pending and self.orders.heard_at(order.order_id) <= question.asked_at:
+            if order.order_id not in self._pending and self.orders.seen_at(order.order_id) <= question.asked_at:
                 self._to_look_up.append(order.order_id)
 
     def _read_order(self, question: _Question, rows: list[Any]) -> None:
@@ -508,14 +508,14 @@ class Account:
         if found:
             self._read_order(question, found)
             return True
-        heard_at = self.orders.heard_at(question.order_id)
+        heard_at = self.orders.seen_at(question.order_id)
         if question.order_id not in self.orders.open or heard_at > question.asked_at:
             return True
         if absence.since is not None and heard_at >= absence.since:
             absence.found()
         if not absence.missed(rows, code, question.asked_at):
             return False
-        self.orders.presume_gone(question.order_id)
+        self.orders.presume_ended(question.order_id)
         self._suspect(question.order_id, question.asked_at)
         return True
 

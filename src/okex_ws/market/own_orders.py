@@ -1,7 +1,7 @@
-"""OwnOrders: our orders and their executions, from pushes that may be repeated, overtaken or lost.
+"""OwnOrders: own orders and their fills, from pushes that may be repeated, reordered or lost.
 
-What is true does not depend on the order in which it was told: a filled size only grows, what is final stays final, and of two
-pushes about the same state the later one by OKX's clock counts, unless it only repeats what was said before.
+The result does not depend on the order of arrival: a filled size only grows, a final state stays final, and of two pushes about
+the same state the later one by OKX's clock counts, unless it repeats an earlier one.
 Source: docs-v5 "Order channel" ("same message may be sent several times, maybe different uTime").
 """
 
@@ -16,12 +16,12 @@ import msgspec
 from okex_ws.events import Fill, OrderUpdate
 
 MOST_CONTENTS = 64
-"""Different contents remembered per open order, to know a repetition by."""
+"""Largest number of different contents kept per open order, to detect repetitions."""
 NOTHING = Decimal(0)
 
 
 class OwnFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One execution of an order of ours. fee: negative when charged, None while not told; liquidity: T taker, M maker.
+    """Fill of an own order. fee: negative if charged, None while unknown; liquidity: T taker, M maker.
 
     size: base currency on spot, contracts on derivatives; at_ms: OKX's time, ms UTC.
     """
@@ -40,10 +40,10 @@ class OwnFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class OwnOrders:
-    """Open orders, the finished ones last heard of, and their fills.
+    """Open orders, the latest finished ones, and their fills.
 
-    open, finished: the update that counts, by order id; its `fill_` fields are those of some execution, not of the last.
-    fills: by (instrument, trade_id), oldest told first. forgotten_: how many were let go to stay within keep_.
+    open, finished: the update that counts, by order id; its `fill_` fields are those of some fill, not of the last.
+    fills: by (instrument, trade_id), in order of arrival. forgotten_: numbers of orders and fills dropped to stay within keep_.
     """
 
     def __init__(self, *, keep_orders: int = 1_000, keep_fills: int = 10_000) -> None:
@@ -54,44 +54,44 @@ class OwnOrders:
         self.forgotten_fills = 0
         self.repeats = 0
         self._keep_orders, self._keep_fills = keep_orders, keep_fills
-        self._ids: dict[str, str] = {}  # ours → theirs, the latest
-        self._heard_at: dict[str, int] = {}
-        self._sums: dict[str, Decimal] = {}  # sizes of the known fills, by order
-        self._said: dict[str, dict[tuple[Any, ...], OrderUpdate]] = {}  # by open order: content → what first said it
+        self._ids: dict[str, str] = {}  # client order id → latest order id
+        self._seen_at: dict[str, int] = {}
+        self._sums: dict[str, Decimal] = {}  # sizes of the known fills, by order id
+        self._variants: dict[str, dict[tuple[Any, ...], OrderUpdate]] = {}  # open order → content → its first update
 
     def __iter__(self) -> Iterator[OrderUpdate]:
-        """Open orders."""
+        """Iterate over open orders."""
         return iter(self.open.values())
 
     def __len__(self) -> int:
         return len(self.open)
 
     def get(self, order_id: str = "", *, client_order_id: str = "") -> OrderUpdate | None:
-        """An order, open or finished; by a client order id the latest of that id."""
+        """Return an order, open or finished; by a client order id the latest of that id."""
         key = order_id or self._ids.get(client_order_id, "")
         return self.open.get(key) or self.finished.get(key)
 
-    def heard_at(self, order_id: str) -> int:
-        """When an order was last told of, ns by our clock."""
-        return self._heard_at.get(order_id, 0)
+    def seen_at(self, order_id: str) -> int:
+        """Return the time of the latest update of an order, ns by our clock."""
+        return self._seen_at.get(order_id, 0)
 
     def missing(self, order_id: str) -> Decimal:
-        """How much of an order's filled size no known fill accounts for. Below zero: OKX's words contradict one another."""
+        """Return the filled size of an order that no known fill accounts for; negative if OKX's data contradict each other."""
         order = self.get(order_id)
         return NOTHING if order is None else (order.filled_size or NOTHING) - self._sums.get(order_id, NOTHING)
 
-    # -- what is told ----------------------------------------------------------------------------------------------------
+    # -- updates ---------------------------------------------------------------------------------------------------------
 
     def apply(self, update: OrderUpdate) -> bool:
-        """A push of the channel. True when it changed the order."""
+        """Apply a push of `orders`. Return True if it changed the order."""
         if update.trade_id is not None and update.fill_size:
             self.add_fill(_executed(update))
         return self.read(update)
 
     def read(self, update: OrderUpdate) -> bool:
-        """An order as it was pushed or read over REST, without its fill. True when it changed."""
+        """Apply an order without its fill, pushed or read over REST. Return True if it changed the order."""
         key = update.order_id
-        self._heard_at[key] = max(update.ts_recv, self._heard_at.get(key, 0))
+        self._seen_at[key] = max(update.ts_recv, self._seen_at.get(key, 0))
         known = self.open.get(key) or self.finished.get(key)
         if known is None:
             latest = self.get(client_order_id=update.client_order_id) if update.client_order_id else None
@@ -107,7 +107,7 @@ class OwnOrders:
         return True
 
     def add_fill(self, fill: OwnFill) -> bool:
-        """An execution, however it was told; once per (instrument, trade_id). True when it is new."""
+        """Add a fill from any source, once per (instrument, trade_id). Return True if it is new."""
         key = (fill.instrument, fill.trade_id)
         known = self.fills.get(key)
         if known is not None:
@@ -121,8 +121,8 @@ class OwnOrders:
             self.forgotten_fills += 1
         return True
 
-    def hear_fill(self, fill: Fill) -> bool:
-        """A push of `fills`. One of several matches together is left to the order's own pushes, which tell them one by one."""
+    def apply_fill(self, fill: Fill) -> bool:
+        """Apply a push of `fills`. Aggregates of several matches are skipped: `orders` pushes each match on its own."""
         if fill.count != 1 or fill.size is None:
             return False
         known = self.get(fill.order_id)
@@ -140,8 +140,11 @@ class OwnOrders:
             )
         )
 
-    def presume_gone(self, order_id: str) -> None:
-        """OKX shows an order no more: only canceled ones that never traded are forgotten so fast (2 h). Fills outweigh that."""
+    def presume_ended(self, order_id: str) -> None:
+        """End an order that OKX no longer shows.
+
+        OKX drops only canceled orders that never traded so fast (after 2 h). An order whose fills add up to its size is filled.
+        """
         known = self.open.get(order_id)
         if known is not None:
             filled = max(known.filled_size or NOTHING, self._sums.get(order_id, NOTHING))
@@ -156,39 +159,39 @@ class OwnOrders:
             self.open[key] = order
             return
         self.open.pop(key, None)
-        self._said.pop(key, None)
+        self._variants.pop(key, None)
         self.finished[key] = order
         if len(self.finished) > self._keep_orders:
             oldest = next(iter(self.finished))
             gone = self.finished.pop(oldest)
             self.forgotten_orders += 1
-            self._heard_at.pop(oldest, None)
+            self._seen_at.pop(oldest, None)
             self._sums.pop(oldest, None)
             if self._ids.get(gone.client_order_id) == oldest:
                 del self._ids[gone.client_order_id]
 
     def _best(self, update: OrderUpdate) -> OrderUpdate:
-        """Of all that was ever said of an open order, this included, what holds: most filled, and then what was first said last.
+        """Return the update that counts among all of an open order: the most filled one, then the one with the latest content.
 
-        When something was first said, because a repetition may carry a later uTime. Of one instant, the later to come.
+        A content has the time of its first update: a repetition may have a later uTime. At equal times the last arrival counts.
         """
         if update.is_final:
             return update
-        said = self._said.setdefault(update.order_id, {})
+        variants = self._variants.setdefault(update.order_id, {})
         content = _content(update)
-        known = said.get(content)
+        known = variants.get(content)
         if known is None or _time(update) < _time(known):
-            said[content] = update
-        if len(said) > MOST_CONTENTS:
-            del said[min(said, key=lambda content: _standing(said[content]))]
-        best = next(reversed(said.values()))
-        for other in reversed(said.values()):
-            if _standing(other) > _standing(best):
+            variants[content] = update
+        if len(variants) > MOST_CONTENTS:
+            del variants[min(variants, key=lambda content: _rank(variants[content]))]
+        best = next(reversed(variants.values()))
+        for other in reversed(variants.values()):
+            if _rank(other) > _rank(best):
                 best = other
         return best
 
 
-def _standing(update: OrderUpdate) -> tuple[Decimal, int]:
+def _rank(update: OrderUpdate) -> tuple[Decimal, int]:
     return (update.filled_size or NOTHING, _time(update))
 
 
@@ -197,7 +200,7 @@ def _time(update: OrderUpdate) -> int:
 
 
 def _ended(known: OrderUpdate, update: OrderUpdate) -> OrderUpdate:
-    """Of two, at least one of them final: the final one, with the larger filled size. `known` itself if nothing changes."""
+    """Return the final update of two, with the larger filled size; `known` itself if nothing changes. One at least is final."""
     filled, before = update.filled_size or NOTHING, known.filled_size or NOTHING
     if known.is_final and update.is_final:
         if filled != before:
@@ -211,10 +214,10 @@ def _ended(known: OrderUpdate, update: OrderUpdate) -> OrderUpdate:
 
 
 def _content(update: OrderUpdate) -> tuple[Any, ...]:
-    """What an update says, but for the time; with it where nothing else tells a further amendment from a repetition."""
-    is_unnamed = bool(update.amend_source or update.amend_result) and not update.request_id
+    """Return the content of an update: without its time, unless only the time separates a further amendment from a repetition."""
+    has_no_request_id = bool(update.amend_source or update.amend_result) and not update.request_id
     return (
-        update.updated_ms if is_unnamed else None,
+        update.updated_ms if has_no_request_id else None,
         update.state,
         update.price,
         update.size,

@@ -1,6 +1,6 @@
-"""SpreadOrders: own spread orders that are open, from pushes that may be repeated or overtaken, and from OKX's list of them.
+"""SpreadOrders: own open spread orders, from pushes that may be repeated or reordered, and from OKX's list of them.
 
-They stand beside the account's picture: its quality does not depend on them, and their fills are told by `sprd-trades` alone.
+The quality of the account does not depend on them. Their fills come in `sprd-trades` only.
 Source: docs-v5 "Spread orders channel", "Get active spread orders".
 """
 
@@ -12,7 +12,7 @@ from okex_ws.events import SpreadOrderUpdate
 
 FINAL = ("filled", "canceled")
 MOST_KNOWN = 4_096
-"""Orders remembered after they ended, so that an overtaken push does not open one again."""
+"""Largest number of ended orders kept, so that a late push does not open one again."""
 
 
 class SpreadOrders:
@@ -21,7 +21,7 @@ class SpreadOrders:
     def __init__(self) -> None:
         self.open: dict[str, SpreadOrderUpdate] = {}
         self._ended: dict[str, None] = {}
-        self._heard: dict[str, None] = {}  # our ids of whatever was told of
+        self._seen: dict[str, None] = {}  # client order ids of all orders seen
 
     def __iter__(self) -> Iterator[SpreadOrderUpdate]:
         return iter(self.open.values())
@@ -29,23 +29,23 @@ class SpreadOrders:
     def __len__(self) -> int:
         return len(self.open)
 
-    def has_heard(self, client_order_id: str) -> bool:
-        """Whether an order of this id was told of, open or not."""
-        return client_order_id in self._heard
+    def has_seen(self, client_order_id: str) -> bool:
+        """Return True if an order with this id was seen, open or not."""
+        return client_order_id in self._seen
 
     def apply(self, update: SpreadOrderUpdate) -> None:
-        """A push, or a row that was read."""
-        _remember(self._heard, update.client_order_id)
+        """Apply a push, or a row read over REST."""
+        _remember(self._seen, update.client_order_id)
         known = self.open.get(update.order_id)
         if update.state in FINAL:
             self._end(update.order_id)
         elif update.order_id not in self._ended and (known is None or _time(update) >= _time(known)):
             self.open[update.order_id] = update
 
-    def only(self, order_ids: Collection[str], asked_at: int) -> None:
-        """These are all there were at `asked_at`, ns by our clock; others not told of since have ended."""
+    def only(self, order_ids: Collection[str], requested_at: int) -> None:
+        """End all orders but these that were not updated since `requested_at`, ns by our clock."""
         for order in list(self):
-            if order.order_id not in order_ids and order.ts_recv < asked_at:
+            if order.order_id not in order_ids and order.ts_recv < requested_at:
                 self._end(order.order_id)
 
     def _end(self, order_id: str) -> None:

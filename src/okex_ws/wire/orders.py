@@ -202,7 +202,7 @@ def kind_of(order: OrderRequest) -> Kind:
 def plain(number: Decimal) -> str:
     """Return a number in OKX's form: digits and a point, no exponent (1e-07 is refused with 51000). Raises OrderError for NaN."""
     if not number.is_finite():
-        raise OrderError(f"{number} is no number an order can have")
+        raise OrderError(f"{number} is not a number an order can have")
     return format(number, "f")
 
 
