@@ -65,7 +65,7 @@ def test_a_bit_flipped_before_the_end_refuses_to_start_and_says_where(tmp_path: 
     path = tmp_path / "damaged"
     for place in range(0, before_last, 3):
         path.write_bytes(data[:place] + bytes([data[place] ^ 0x20]) + data[place + 1 :])
-        with pytest.raises(IntentLogError, match=r"line \d: damaged.*look at them on OKX"):
+        with pytest.raises(IntentLogError, match=r"line \d: damaged.*check them on OKX"):
             IntentLog(path)
     path.write_bytes(data)
     assert len(written(path)) == 3, "and the lock was let go each time"

@@ -453,7 +453,7 @@ def test_finished_orders_and_fills_are_kept_up_to_a_number_and_the_rest_is_count
     for n in range(500):
         (update,) = pushed("orders", order(px=str(60000 + n), updated=n))
         busy.apply(update)  # type: ignore[arg-type]
-    assert len(busy._said["1"]) == 64
+    assert len(busy._variants["1"]) == 64
 
 
 # -- missed pushes ---------------------------------------------------------------------------------

@@ -254,7 +254,7 @@ def test_okx_is_told_what_a_size_is_in_where_it_would_take_it_for_money() -> Non
     assert size_unit(SPOT, side="buy", order_type="limit", trade_mode="cash") == ""
     assert size_unit(LINEAR, side="buy", **margin) == ""
     assert size_unit(SPOT, side="sell", **margin) == "base_ccy"
-    with pytest.raises(SizeError, match="for USDT; give it so, with quote_ccy"):
+    with pytest.raises(SizeError, match="in USDT; give it so, with quote_ccy"):
         size_unit(SPOT, side="buy", **margin)
 
 

@@ -37,4 +37,4 @@ def test_memory_is_bounded() -> None:
     orders = SpreadOrders()
     for number in range(MOST_KNOWN + 50):
         orders.apply(told(str(number), "filled"))
-    assert (len(orders), len(orders._ended), len(orders._heard)) == (0, MOST_KNOWN, MOST_KNOWN)
+    assert (len(orders), len(orders._ended), len(orders._seen)) == (0, MOST_KNOWN, MOST_KNOWN)
