@@ -279,7 +279,7 @@ def audit(made: Schedule) -> list[str]:
         if order.order_id not in made.foreign:
             theirs.setdefault(order.client_order_id, []).append(order)
     for spread in world.exchange.trading.spreads.orders(DEMO_KEY.uid):
-        theirs.setdefault(spread.asked.client_order_id, []).append(spread)
+        theirs.setdefault(spread.new.client_order_id, []).append(spread)
     by_id = {order.order_id: order for orders in theirs.values() for order in orders}
     by_id |= {order.order_id: order for order in world.exchange.engine.orders(DEMO_KEY.uid)}  # it cancels those of others, too
     wrong += [f"{name}: placed {len(orders)} times" for name, orders in theirs.items() if len(orders) > 1]
