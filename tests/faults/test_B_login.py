@@ -20,7 +20,7 @@ PRIVATE = ("private/0", "business/0")
 
 
 class Ahead:
-    """The exchange, or one of its conversations, told a time that is `by` ns ahead of the client's."""
+    """The exchange, or one of its connections, with a clock `by` ns ahead of the client's."""
 
     def __init__(self, of: Any, world: World, clock: list[int] | None = None) -> None:
         self._of, self._world = of, world
@@ -40,7 +40,7 @@ class Ahead:
         if name in ("_of", "_world", "clock"):
             object.__setattr__(self, name, value)
         else:
-            setattr(self._of, name, value)  # `wake`, which a conversation calls itself
+            setattr(self._of, name, value)  # `wake`, which a connection calls
 
     def step(self, seconds: float) -> None:
         """The client's clock is set back by this much, which looks as if the exchange's went forward."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from okex_ws.simulator.engine.engine import EngineEvent
-from okex_ws.simulator.engine.trading import Trading, TradingListener
+from okex_ws.simulator.engine.trading import SimulatedTrading, TradingListener
 from okex_ws.simulator.faults import ActiveFaults
 from okex_ws.simulator.ledger import FaultApplied, TruthLedger
 from okex_ws.simulator.listings import Listings
@@ -55,15 +55,15 @@ class Context:
         self.listings = Listings(market, rules)
         self.publisher = Publisher(market, self.listings, rules, faults, self.timers, self.ledger, self.random, self._relist)
         self.listeners: list[TradingListener] = [_ConnectionListener(self.connections)]
-        self.active_trading: Trading | None = None
+        self.active_trading: SimulatedTrading | None = None
         self._subscribe_random = self.random.fork("push before ack")
         self._order_random = SeededRandom(seed).fork("ack and push")
 
     @property
-    def trading(self) -> Trading:
+    def trading(self) -> SimulatedTrading:
         """Trading; the first access, at the first login, begins it."""
         if self.active_trading is None:
-            self.active_trading = Trading(
+            self.active_trading = SimulatedTrading(
                 self.market,
                 self.listings.rows,
                 seed=self.seed,

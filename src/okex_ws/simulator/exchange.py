@@ -17,7 +17,7 @@ from okex_ws.simulator.channels import INST_TYPES
 from okex_ws.simulator.connection import ExchangeConnection
 from okex_ws.simulator.context import Context
 from okex_ws.simulator.engine.engine import Engine
-from okex_ws.simulator.engine.trading import Trading
+from okex_ws.simulator.engine.trading import SimulatedTrading
 from okex_ws.simulator.faults import ActiveFaults, Fault, Faults
 from okex_ws.simulator.ledger import TruthLedger
 from okex_ws.simulator.market.base import SECOND, Market
@@ -89,7 +89,7 @@ class Exchange:
         return self._timers.now
 
     @property
-    def trading(self) -> Trading:
+    def trading(self) -> SimulatedTrading:
         """The engine, algo orders, spreads and timers. The first access begins trading."""
         return self._context.trading
 

@@ -1,4 +1,4 @@
-"""Trading: the engine, and what trades beside it: algo orders, spreads, cancel-all-after. Reports each change to listeners.
+"""SimulatedTrading: the engine, and what trades beside it: algo orders, spreads, cancel-all-after. Reports each change to listeners.
 
 In: `advance(now)` after every instant of the market, `flush(now)` after a request. Out: calls of the listeners, in order.
 """
@@ -31,7 +31,7 @@ class TradingListener:
         """Receive a spread order that changed, with its fill or the id of the amend."""
 
 
-class Trading:
+class SimulatedTrading:
     """Trading of one exchange. instruments: reference rows of a type as published. listeners: called in their order."""
 
     def __init__(

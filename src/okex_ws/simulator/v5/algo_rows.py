@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from okex_ws.simulator.engine.algo_orders import AlgoOrder
-from okex_ws.simulator.engine.trading import Trading
+from okex_ws.simulator.engine.trading import SimulatedTrading
 from okex_ws.simulator.market.base import stamp
 from okex_ws.simulator.v5.order_rows import plain
 
@@ -42,7 +42,7 @@ _UNUSED = dict.fromkeys(
 )
 
 
-def algo_row(algo: AlgoOrder, trading: Trading) -> dict[str, Any]:
+def algo_row(algo: AlgoOrder, trading: SimulatedTrading) -> dict[str, Any]:
     """Return the row of an algo order."""
     facts = trading.catalogue.figures(algo.instrument)
     is_spot = algo.instrument_type in ("SPOT", "MARGIN")

@@ -14,7 +14,7 @@ from typing import Any
 from okex_ws.simulator.context import Context
 from okex_ws.simulator.engine.orders import Order
 from okex_ws.simulator.engine.spreads import SpreadOrder
-from okex_ws.simulator.engine.trading import Trading
+from okex_ws.simulator.engine.trading import SimulatedTrading
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.fault_kinds import KINDS
 from okex_ws.simulator.faults import Fault
@@ -80,7 +80,7 @@ class OrderGateway:
         self._limits = OrderLimits()
 
     @property
-    def _trading(self) -> Trading:
+    def _trading(self) -> SimulatedTrading:
         return self._context.trading
 
     def faults(self, source: OrderSource, op: Op, args: Any, now: int) -> dict[str, Fault]:

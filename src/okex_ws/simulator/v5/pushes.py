@@ -20,7 +20,7 @@ from okex_ws.simulator.engine.algo_orders import AlgoOrder
 from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.engine.orders import BalanceChanged, Execution, OrderChanged
 from okex_ws.simulator.engine.spreads import SpreadExecution, SpreadOrder
-from okex_ws.simulator.engine.trading import Trading, TradingListener
+from okex_ws.simulator.engine.trading import SimulatedTrading, TradingListener
 from okex_ws.simulator.market.base import MILLISECOND, SECOND, stamp
 from okex_ws.simulator.subscriber import PublishedPush, Subscriber
 from okex_ws.simulator.v5 import account_rows, order_rows, spread_grammar
@@ -71,7 +71,7 @@ class AccountPushes(TradingListener):
         self._pending: dict[str, _Pending] = {}
 
     @property
-    def _trading(self) -> Trading:
+    def _trading(self) -> SimulatedTrading:
         return self._context.trading
 
     def subscribe(self, subscriber: Subscriber, topic: Topic, now: int) -> list[PublishedPush]:

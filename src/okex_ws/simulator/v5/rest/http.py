@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from okex_ws.simulator.context import Context
-from okex_ws.simulator.engine.trading import Trading
+from okex_ws.simulator.engine.trading import SimulatedTrading
 from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.market.base import SECOND
 from okex_ws.simulator.outgoing import HttpReply
@@ -46,7 +46,7 @@ class Call:
         return self.services.context
 
     @property
-    def trading(self) -> Trading:
+    def trading(self) -> SimulatedTrading:
         """Trading on the exchange."""
         return self.services.context.trading
 
