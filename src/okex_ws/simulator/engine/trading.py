@@ -1,4 +1,4 @@
-"""SimulatedTrading: the engine, and what trades beside it: algo orders, spreads, cancel-all-after. Reports each change to listeners.
+"""SimulatedTrading: the engine with algo orders, spreads and cancel-all-after. It reports each change to listeners.
 
 In: `advance(now)` after every instant of the market, `flush(now)` after a request. Out: calls of the listeners, in order.
 """
