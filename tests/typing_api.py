@@ -117,6 +117,16 @@ async def orders(client: Client) -> None:
     assert_type(await client.orders.amend("BTC-USDT", client_order_id=outcome.client_order_id, size="0.02"), okex_ws.Outcome)
     assert_type(await client.orders.cancel("BTC-USDT", order_id=outcome.order_id), okex_ws.Outcome)
     batch = [okex_ws.PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal(1), price=Decimal(60000))]
+    assert_type(batch[0].side, okex_ws.Side)
+    assert_type(batch[0].order_type, okex_ws.OrderType)
+    mode: okex_ws.TradeMode = "isolated"
+    side: okex_ws.PositionSide = "short"
+    await client.orders.place("BTC-USDT-SWAP", "sell", 1, order_type="market", trade_mode=mode, position_side=side)
+    await client.orders.place("BTC-USDT", "bid", 1)  # type: ignore[arg-type]  # buy or sell
+    await client.orders.place("BTC-USDT", "buy", 1, order_type="limt")  # type: ignore[arg-type]
+    await client.orders.place("BTC-USDT", "buy", 1, trade_mode="margin")  # type: ignore[arg-type]
+    await client.orders.place("BTC-USDT", "buy", 1, position_side="both")  # type: ignore[arg-type]
+    await client.orders.place_spread("BTC-USDT_BTC-USDT-SWAP", "up", 1)  # type: ignore[arg-type]
     assert_type(await client.orders.place_batch(batch), list[okex_ws.Outcome])
     await client.orders.cancel_batch(batch)  # type: ignore[arg-type]  # these are no cancels
     client.halt("enough")

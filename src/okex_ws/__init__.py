@@ -62,7 +62,11 @@ if TYPE_CHECKING:  # type checkers and editors read these; at run time `_NAMES` 
     from okex_ws.wire.orders import Attached as Attached
     from okex_ws.wire.orders import CancelOrder as CancelOrder
     from okex_ws.wire.orders import OrderError as OrderError
+    from okex_ws.wire.orders import OrderType as OrderType
     from okex_ws.wire.orders import PlaceOrder as PlaceOrder
+    from okex_ws.wire.orders import PositionSide as PositionSide
+    from okex_ws.wire.orders import Side as Side
+    from okex_ws.wire.orders import TradeMode as TradeMode
     from okex_ws.wire.sign import Credentials as Credentials
 
     __version__: str
@@ -91,7 +95,7 @@ else:  # hidden from type checkers: with a module `__getattr__` they accept any 
         "store.folder": "StoreError",
         "wire.channels": "CHANNELS Subscription SubscriptionError subscription",
         "wire.frames": "FrameError",
-        "wire.orders": "AmendOrder Attached CancelOrder OrderError PlaceOrder",
+        "wire.orders": "AmendOrder Attached CancelOrder OrderError OrderType PlaceOrder PositionSide Side TradeMode",
         "wire.sign": "Credentials",
     }
     _MODULE_OF = {"events": "", **{name: module for module, names in _NAMES.items() for name in names.split()}}

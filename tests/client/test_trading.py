@@ -251,7 +251,7 @@ def test_started_while_the_halt_file_is_there_a_client_cancels_what_a_former_one
                 assert (await client.orders.place(SPOT, "buy", "0.01", price="59000")).via == "here"
                 client.halt("and I say so too")
                 release(file)
-                client.orders._trader._switch._look()
+                client.orders._trader._switch._check()
                 assert (await client.orders.place(SPOT, "buy", "0.01", price="59000")).via == "here", (
                     "the file was not the only reason"
                 )

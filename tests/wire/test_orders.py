@@ -112,9 +112,19 @@ def test_a_client_order_id_is_letters_and_digits() -> None:
         CancelOrder(instrument="BTC-USDT", client_order_id="my-order")
 
 
-def test_a_trade_mode_is_one_of_okx_s() -> None:
-    with pytest.raises(OrderError, match=r"trade_mode 'x': OKX's are cash, cross, isolated, spot_isolated"):
-        PlaceOrder(instrument="BTC-USDT", side="buy", size=Decimal(1), trade_mode="x")
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("side", "buy, sell"),
+        ("order_type", "limit, market, post_only, fok, ioc, optimal_limit_ioc, mmp, mmp_and_post_only, op_fok, rpi"),
+        ("trade_mode", "cash, cross, isolated, spot_isolated"),
+        ("position_side", "net, long, short"),
+    ],
+)
+def test_a_choice_that_okx_does_not_have_is_refused_with_those_it_has(name: str, choices: str) -> None:
+    given: dict[str, Any] = {"side": "buy", name: "x"}
+    with pytest.raises(OrderError, match=f"{name} 'x': OKX has {choices}$"):
+        PlaceOrder(instrument="BTC-USDT", size=Decimal(1), **given)
 
 
 def test_without_a_code_there_is_only_rest() -> None:

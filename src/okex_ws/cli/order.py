@@ -8,7 +8,7 @@ import secrets
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 import typer
@@ -37,7 +37,7 @@ from okex_ws.protocol.orders.order_ids import PREFIX_BITS, OrderIds
 from okex_ws.protocol.risk.limits import Limits
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.frames import decode_rows
-from okex_ws.wire.orders import PlaceOrder
+from okex_ws.wire.orders import OrderType, PlaceOrder, Side
 
 SEEN_WITHIN_S = {"limit": 0.5, "post_only": 0.5}
 """Seconds to wait for the final state of an accepted order of a type that may rest."""
@@ -120,8 +120,8 @@ def order(
     return asyncio.run(send(place, request, Limits(price_distance=distance / 100), audit))
 
 
-def _order_type(limit: str | None, market: bool, **kinds: bool) -> str:
-    chosen = [name for name, is_chosen in kinds.items() if is_chosen]
+def _order_type(limit: str | None, market: bool, **kinds: bool) -> OrderType:
+    chosen = [cast(OrderType, name) for name, is_chosen in kinds.items() if is_chosen]
     options_ = " and ".join(f"--{name.replace('_', '-')}" for name in chosen)
     if market == (limit is not None):
         raise BadInputError("give either --limit PRICE or --market")
@@ -132,7 +132,7 @@ def _order_type(limit: str | None, market: bool, **kinds: bool) -> str:
     return chosen[0] if chosen else "market" if market else "limit"
 
 
-def _order(side: str, instrument: str, size: str, limit: str | None, order_type: str) -> PlaceOrder:
+def _order(side: str, instrument: str, size: str, limit: str | None, order_type: OrderType) -> PlaceOrder:
     if side not in ("buy", "sell"):
         raise BadInputError(f"{side!r} is not a side: write okex-ws order buy INSTRUMENT SIZE, or sell")
     check_name(instrument)
@@ -142,7 +142,7 @@ def _order(side: str, instrument: str, size: str, limit: str | None, order_type:
             f"{instrument}: only spot, swaps and futures can be ordered by this command; for others use the client"
         )
     price = exact(limit, "price") if limit is not None else None
-    return PlaceOrder(instrument=instrument, side=side, size=exact(size), price=price, order_type=order_type)
+    return PlaceOrder(instrument=instrument, side=cast(Side, side), size=exact(size), price=price, order_type=order_type)
 
 
 async def _checked(place: options.AccountOptions, request: PlaceOrder) -> Instrument | None:

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from okex_ws.client.errors import NotTradingError
 from okex_ws.market.sizing import exact
-from okex_ws.wire.orders import MOST_IN_BATCH, AmendOrder, Attached, CancelOrder, MassCancel, PlaceOrder
+from okex_ws.wire.orders import (
+    MOST_IN_BATCH,
+    AmendOrder,
+    Attached,
+    CancelOrder,
+    MassCancel,
+    OrderType,
+    PlaceOrder,
+    PositionSide,
+    Side,
+    TradeMode,
+)
 
 if TYPE_CHECKING:  # a client that only listens has no use for these
     from okex_ws.client.trading import Trader
@@ -63,14 +74,14 @@ class ClientOrders:
     async def place(
         self,
         instrument: str,
-        side: str,
+        side: Side,
         size: Number,
         *,
         price: Number | None = None,
-        order_type: str = "limit",
-        trade_mode: str | None = None,
+        order_type: OrderType = "limit",
+        trade_mode: TradeMode | None = None,
         client_order_id: str = "",
-        position_side: str = "",
+        position_side: PositionSide | Literal[""] = "",
         reduce_only: bool = False,
         target_currency: str = "",
         currency: str = "",
@@ -153,11 +164,11 @@ class ClientOrders:
     async def place_spread(
         self,
         spread: str,
-        side: str,
+        side: Side,
         size: Number,
         *,
         price: Number | None = None,
-        order_type: str = "limit",
+        order_type: OrderType = "limit",
         client_order_id: str = "",
         tag: str = "",
         override: str = "",
@@ -214,7 +225,7 @@ class ClientOrders:
             outcomes += await self.cancel_batch(cancels[start : start + MOST_IN_BATCH])
         return outcomes
 
-    def _trade_mode(self, instrument: str) -> str:
+    def _trade_mode(self, instrument: str) -> TradeMode:
         """Return what a plain order is traded on: cash on spot, cross margin on derivatives."""
         why_not = self.core.why_not(())
         if why_not:

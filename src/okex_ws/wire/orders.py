@@ -11,13 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from okex_ws.errors import OkexError
 
 Kind = Literal["place", "amend", "cancel", "mass_cancel"]
+Side = Literal["buy", "sell"]
+OrderType = Literal[
+    "limit", "market", "post_only", "fok", "ioc", "optimal_limit_ioc", "mmp", "mmp_and_post_only", "op_fok", "rpi"
+]
+"""mmp: market maker protection; op_fok: fill or kill of options; rpi: retail price improvement, once called elp."""
+TradeMode = Literal["cash", "cross", "isolated", "spot_isolated"]
+PositionSide = Literal["net", "long", "short"]
 
 MOST_IN_BATCH = 20
 """Largest number of orders in one request; OKX refuses more with 51111 or 51501."""
@@ -36,7 +43,12 @@ REST_PATHS = {
 }
 """REST path, after /api/v5/, by WebSocket op."""
 
-TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "side": get_args(Side),
+    "order_type": get_args(OrderType),
+    "trade_mode": get_args(TradeMode),
+    "position_side": ("", *get_args(PositionSide)),
+}
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _encode = msgspec.json.encode
 
@@ -109,17 +121,16 @@ class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="p
     """New order. size: base currency on spot, contracts on derivatives; quote currency on a spot market order whose
     target_currency is quote_ccy.
 
-    order_type: limit, market, post_only, fok, ioc, optimal_limit_ioc, and those OKX adds; trade_mode: cash, cross, isolated,
-    spot_isolated; position_side: long or short in hedge mode; self_trade: cancel_maker, cancel_taker, cancel_both. attached:
-    orders that close its position; with them it goes over REST.
+    position_side: long or short in hedge mode, else ""; self_trade: cancel_maker, cancel_taker, cancel_both. attached: orders
+    that close its position; with them it goes over REST. Raises OrderError for a side, type or mode that OKX does not have.
     """
 
-    side: str
+    side: Side
     size: Decimal
-    order_type: str = "limit"
+    order_type: OrderType = "limit"
     price: Decimal | None = None
-    trade_mode: str = "cash"
-    position_side: str = ""
+    trade_mode: TradeMode = "cash"
+    position_side: PositionSide | Literal[""] = ""
     reduce_only: bool = False
     target_currency: str = ""
     currency: str = ""
@@ -130,8 +141,9 @@ class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="p
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.trade_mode not in TRADE_MODES:
-            raise OrderError(f"trade_mode {self.trade_mode!r}: OKX's are {', '.join(TRADE_MODES)}")
+        for name, choices in _CHOICES.items():
+            if (given := getattr(self, name)) not in choices:
+                raise OrderError(f"{name} {given!r}: OKX has {', '.join(filter(None, choices))}")
         if self.is_spread and self.attached is not None:
             raise OrderError("nothing can be attached to a spread order")
 
