@@ -23,7 +23,7 @@ from okex_ws.protocol.line import Line
 
 
 class Played(NamedTuple):
-    """An event and where it comes from: the record's number, and its place among the events of that record."""
+    """An event with its place: the number of the record, and the index among the events of that record."""
 
     n: int
     i: int
@@ -99,7 +99,7 @@ class Replay:
         return events
 
     def _feed_bare(self, record: Any) -> list[Event]:
-        """A recording of frames alone: a Session that takes every push as one it asked for, and books to distrust it by."""
+        """Decode a recording of frames alone: a Session takes every push as subscribed, and books check what it decodes."""
         dialect = self._dialect
         known = self._bare.get((record.line, record.conn))
         if known is None:
@@ -146,7 +146,7 @@ def _core() -> ClientCore:
 
 
 def played(records: Iterable[Any], dialect: Dialect = V5, replay: Replay | None = None) -> Iterator[Played]:
-    """Every event of these records, flat out, in order. replay: one that was resumed, and records from there on."""
+    """Yield every event of these records in order, as fast as possible. replay: a resumed one, for records behind it."""
     replay = replay or Replay(dialect)
     for record in records:
         for i, event in enumerate(replay.feed(record)):
@@ -156,7 +156,7 @@ def played(records: Iterable[Any], dialect: Dialect = V5, replay: Replay | None 
 async def paced(
     records: Iterable[Any], *, speed: float = 1.0, now: Callable[[], int], sleep: Callable[[float], Any] = asyncio.sleep
 ) -> AsyncIterator[Played]:
-    """Every event at the pace it was recorded, or `speed` times faster; memory stays bounded, however slow the reader."""
+    """Yield every event at the recorded pace, or `speed` times faster. Memory stays bounded, however slow the reader."""
     begun, first = now(), None
     for place in played(records):
         ts = place.event.ts_recv

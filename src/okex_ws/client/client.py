@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from okex_ws.market.account import Account
 
 DRAIN_WITHIN_S = 0.4
-"""How long coroutine callbacks may go on after the lines are closed, and again after they were cancelled."""
+"""Longest time that coroutine callbacks get after the lines are closed, and again after their cancellation."""
 
 E = TypeVar("E", bound=Event)
 E2 = TypeVar("E2", bound=Event)
@@ -189,7 +189,7 @@ class Client:
         await self.close()
 
     def start(self) -> None:
-        """Connect what has been subscribed so far; returns at once, the stream tells what happens."""
+        """Connect what has been subscribed so far; returns at once. Status events report what happens."""
         if self._is_closed:
             raise RuntimeError("this client has been closed; make a new one")
         if not self._is_running:
@@ -229,7 +229,7 @@ class Client:
     # -- what is wanted --------------------------------------------------------------------------------------------------
 
     def subscribe(self, channel: str, *keys: str, **args: str) -> list[Subscription]:
-        """Want a channel for some instruments (or families, types, spreads): `subscribe("books", "BTC-USDT", "ETH-USDT")`.
+        """Subscribe to a channel of instruments (or families, types, spreads): `subscribe("books", "BTC-USDT", "ETH-USDT")`.
 
         Further keys go by OKX's names. Raises SubscriptionError before anything is sent. Subscriptions are spread over
         connections and survive reconnects.
@@ -250,7 +250,7 @@ class Client:
 
     @property
     def subscriptions(self) -> list[Subscription]:
-        """Everything wanted."""
+        """All subscriptions."""
         return [item for shard in self.core.plan.shards for item in shard.subscriptions]
 
     def feed(self, item: Input) -> None:
@@ -277,7 +277,7 @@ class Client:
     def stream(self, *kinds: type[Event], policy: Policy = ..., size: int = ..., name: str = ...) -> Stream[Event]: ...
 
     def stream(self, *kinds: type[Event], policy: Policy = Policy.WAIT, size: int = 10_000, name: str = "") -> Stream[Any]:
-        """A further iterator over events of these kinds (without any: all), with its own queue and policy.
+        """Return an iterator over events of these kinds (without any: all), with its own queue and policy.
 
         A stream that may drop events also contains Dropped.
         """
@@ -309,7 +309,7 @@ class Client:
             self.hub.on(kind, callback, name)
 
     def off(self, callback: Callable[[E], object]) -> None:
-        """Call a function no more; a further stream is ended by its own `close`."""
+        """Stop calling a function. A stream is ended by its own `close`."""
         self.hub.off(callback)
 
     @property
@@ -428,7 +428,7 @@ class Client:
         return self._rest
 
     async def load_instruments(self, *types: str, family: str | None = None) -> Instruments:
-        """Fill the catalogue over REST (SPOT and SWAP unless told otherwise) and keep it right by the `instruments` channel."""
+        """Fill the catalogue over REST (SPOT and SWAP by default) and keep it up to date by the `instruments` channel."""
         for kind in types or ("SPOT", "SWAP"):
             self.instruments.load(await self.rest.instruments(kind, family=family))
             self.subscribe("instruments", kind)

@@ -404,7 +404,7 @@ async def _give_up(sock: socket.socket) -> None:
 
 
 def _failure(error: BaseException, url: str, open_within_s: float) -> Failure:
-    """Why a connection did not come about, in words for people."""
+    """Return why a connection could not be opened, as one line for people."""
     host = _host(url)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failure(f"the certificate of {host} is not trusted: {error.verify_message}", fatal=True)

@@ -40,7 +40,7 @@ class RestError(OkexError):
     """A REST request that failed.
 
     status: HTTP's, 0 when there was no answer; code: OKX's, "" when there was none; advice: what to change.
-    may_have_happened: True when the request may have reached OKX and nothing tells what became of it.
+    may_have_happened: True when the request may have reached OKX and its outcome is not known.
     """
 
     def __init__(self, what: str, *, status: int = 0, code: str = "", may_have_happened: bool = False) -> None:
@@ -160,7 +160,7 @@ class Rest:
         return dict((await self.get("account/config"))[0])
 
     async def account_instruments(self, instrument_type: str, *, family: str | None = None) -> list[Instrument]:
-        """What this account may trade, as `instruments` (`account/instruments`)."""
+        """Instruments that this account may trade, as `instruments` (`account/instruments`)."""
         rows = await self.get("account/instruments", instType=instrument_type, instFamily=family)
         return decode_rows(rows, Instrument, "instruments")
 
@@ -270,7 +270,7 @@ def _stamp(ns: int) -> str:
 
 
 def _refusal(method: str, path: str, status: int, code: str, message: str) -> RestError:
-    """What an answer without the wanted rows means."""
+    """Return the error that an answer without the wanted rows means."""
     known = lookup(code)
     advice = f"; {known.advice}" if code and known.advice else ""
     text = f"{method} {path}: HTTP {status}, code {code or '-'} {message}".rstrip(" .")

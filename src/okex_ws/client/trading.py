@@ -32,7 +32,7 @@ LEAVE_TRIES = 4
 
 
 class Trading(msgspec.Struct, frozen=True, kw_only=True):
-    """How a client trades.
+    """Settings of a client that trades.
 
     intent_log: a file for what is under way, without which a crash forgets it; one process at a time. instrument_types: whose
     reference data is loaded. spreads: also trade spreads, over a connection of their own. wait_s: how long an order may wait for

@@ -62,7 +62,7 @@ def surroundings(
 
 
 def _is_known(order: PlaceOrder, account: Account) -> bool:
-    """Whether the account tells of it already."""
+    """True if the account shows the order already."""
     if not order.client_order_id:
         return False
     if order.is_spread:

@@ -90,7 +90,7 @@ TradingEffect = (
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an effect. rows: None if it failed; code, message: OKX's; reason: one line for people about a failure.
+    """Answer to an effect. rows: None if it failed; code, message: OKX's; reason: one line for people about a failure.
 
     may_have_happened: True if a failed request perhaps reached OKX.
     """
@@ -154,11 +154,11 @@ class TradingCore:
         self.uid = ""
         self.may_withdraw = False
         self.missing = "no connection yet"
-        """What trading waits for, before it is ready."""
+        """One line about the first thing that trading still needs."""
         self.login_refused = ""
-        """Why OKX refuses the key for good; "" while it does not."""
+        """Reason for which OKX refuses the key for good; "" while it does not."""
         self.channel_refused = ""
-        """Why OKX refuses a channel without which the account is not known; "" while it does not."""
+        """Reason for which OKX refuses a channel of the account; "" while it does not."""
         self._send_over_line, self._can_send = send, can_send
         self._books, self._latest = books, latest
         self._effects: deque[TradingEffect | SendSocket] = deque()

@@ -15,7 +15,7 @@ YIELD_EVERY = 500
 
 
 class JournalSource:
-    """One recorder's events. journal: its writer while it runs: what is acknowledged is read, and on as it grows."""
+    """Events of one recorder. journal: its writer while it runs; acknowledged records are read, and new ones as they come."""
 
     def __init__(self, path: Path, recorder: str, *, journal: JournalWriter | None = None) -> None:
         self.recorder = recorder
@@ -28,7 +28,7 @@ class JournalSource:
         return self._journal.acknowledged if self._journal is not None else self._last_n
 
     async def events(self, after_n: int) -> AsyncIterator[tuple[int, int, Event]]:
-        """(n, i, event) of every record after `after_n`; earlier ones are replayed too, from a checkpoint on: lines remember."""
+        """Yield (n, i, event) of every record after `after_n`. Earlier ones are replayed from a checkpoint, for their state."""
         reader, replay = JournalReader(self._path), Replay()
         done = self._last_n = await asyncio.to_thread(replay.resume, self._path, through=after_n)
         while True:

@@ -1,7 +1,7 @@
 """Recorder: one client's stream on disk: the journal first, tables and sinks from it.
 
-Every input of the client's lines gets a number in the journal before the line hears of it, so each event has a place (record,
-index) that a replay of the journal gives it again: that is what makes tables and sinks exactly-once.
+The recorder observes the client's core. Each input gets a number in the journal before the core applies it, so each event has a
+place (record, index). A replay of the journal gives it the same place again; that makes tables and sinks exactly-once.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ log = logging.getLogger("okex_ws.recorder")
 HEARTBEAT_S = 1.0
 CLOSE_WITHIN_S = 5.0
 LOOK_AGAIN = 100_000_000
-"""How long a busy line may keep the loop from looking after the disk, ns: then its next frame does."""
+"""Longest time, ns, that a busy loop may pass without a look at the disk; then the next frame looks."""
 
 
 class RecorderStatus(msgspec.Struct, frozen=True):
-    """What a status line shows. Rates are the caller's to make of two of these; times ns, sizes bytes."""
+    """State of a recorder at `now`. Times are ns, sizes bytes; counters are totals, so rates follow from two of these."""
 
     now: int
     frames: int
@@ -65,12 +65,11 @@ class RecorderStatus(msgspec.Struct, frozen=True):
 
 
 class Recorder:
-    """Records what a client is told. Use it as an async context manager, subscribe through `client`, then `run`.
+    """Records the inputs and events of a client. Use it as an async context manager, subscribe through `client`, then `run`.
 
-    folder: the data folder, made if it is not there, locked while recording. sinks: URLs of further targets.
-    fetches_back: whether gaps are filled over REST, which no dead dialect has; since: ns UTC from when on trades are
-    fetched at the start.
-    flush_within_s: the promise: how old an unacknowledged record may become. options: of Client.
+    folder: data folder, made if it does not exist, locked while recording. sinks: URLs of further targets. fetches_back: True to
+    fill gaps over REST, which V1 and V3 do not have; since: time, ns UTC, from which on trades are fetched at the start.
+    flush_within_s: longest time until a record is safely on disk. options: of Client.
     Raises StoreError, LockedError, SinkError, JournalError before anything is connected.
     """
 
@@ -157,7 +156,7 @@ class Recorder:
         await self.close()
 
     async def run(self) -> None:
-        """Keep the promise until `stop`, or until the disk can take no more; then raise JournalError."""
+        """Write within the promised time until `stop`. Raises JournalError when the disk can take no more."""
         while not self._is_stopping and not self._failed:
             self._wake.clear()
             now = self._clock.now()
@@ -179,12 +178,12 @@ class Recorder:
             raise JournalError(self._failed)
 
     def stop(self) -> None:
-        """End `run`: from a signal handler, for one."""
+        """End `run`, for example from a signal handler."""
         self._is_stopping = True
         self._wake.set()
 
     async def close(self) -> None:
-        """Hang up, write everything that came, let the sinks catch up within reason."""
+        """Hang up, write everything received, give the sinks some seconds to catch up."""
         self._is_stopping = True
         if self._recovery is not None:
             # Its thread writes to the folder: it comes to an end before the lock is let go.
@@ -256,7 +255,7 @@ class Recorder:
     # -- to the disk -----------------------------------------------------------------------------------------------------
 
     def _advance(self, now: int, *, is_hurried: bool = False) -> None:
-        """Begin to write what is due, journal first, and take back what is written. Waits for nothing: neither a long turn of the
+        """Begin to write what is due, journal first, and settle what is written. Waits for nothing: neither a long turn of the
         loop nor the tables, which take longer, may hold the journal up. A failing disk is an alarm, not the end: records wait in
         bounded memory. is_hurried: called from within a turn, where no line may be looked into and no bug be raised.
         """
@@ -304,7 +303,7 @@ class Recorder:
                 self._note_success("tables")
 
     def _write(self, thread: ThreadPoolExecutor, store: Callable[..., None], *args: Any) -> Future[None]:
-        """In another thread; `run` wakes up when it is done."""
+        """Write in another thread; wake `run` at the end."""
         written = thread.submit(store, *args)
         written.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._wake.set))
         return written
@@ -319,7 +318,7 @@ class Recorder:
                 log.debug("no checkpoint: %s", error)
 
     def _checkpoint(self, now: int) -> tuple[int, int, checkpoints.Frozen] | None:
-        """Where lines and backfill stand after the last record, when it is time again: a restart goes on from there."""
+        """Return a snapshot of the core after the last record, if one is due: a restart goes on from it."""
         if abs(now - self._checkpoint_at) < self._checkpoint_ns:
             return None
         self._checkpoint_at = now
@@ -334,10 +333,10 @@ class Recorder:
         try:
             await spool.run()
         except (SinkError, JournalError) as error:
-            log.error("%s", error)  # its status tells; the recorder and the other sinks go on
+            log.error("%s", error)  # its status shows it; the recorder and the other sinks go on
 
     async def _recover(self) -> None:
-        """Rows that earlier recorders left in their journals only; then what came between them and us can be told."""
+        """Store rows that earlier recorders left in their journals only; then report the gap between their runs and this one."""
         is_whole = True
         for path in self._older():
             try:
@@ -370,7 +369,7 @@ class Recorder:
             self._note_failure(what, error, now)
 
     def _note_failure(self, what: str, error: Exception, now: int) -> None:
-        """Counted each time; said when it is new, has changed or has lasted."""
+        """Count a failure; log it when it is new, has changed or has lasted."""
         self._disk_errors += 1
         text = f"the {what}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
         cause = getattr(error, "errno", None) or text  # a journal's text names another file each time
@@ -382,7 +381,7 @@ class Recorder:
             log.info("the %s: written again", what)
 
     def status(self) -> RecorderStatus:
-        """Where things stand."""
+        """Return the state of the recorder now."""
         return RecorderStatus(
             now=self._clock.now(),
             frames=self._frames,
@@ -405,7 +404,7 @@ class Recorder:
 
 
 def stored_rows(recorder: Recorder) -> int:
-    """How many rows of this recorder are in the tables, by what the ledger says. Raises OSError."""
+    """Return the number of rows of this recorder that the ledger counts in the tables. Raises OSError."""
     manifest = Manifest(recorder.folder)
     manifest.refresh()
     return sum(file.rows for file in manifest.files if file.recorder == recorder.name)

@@ -17,7 +17,7 @@ _CHANNELS = {"trades": "trades", "single_trades": "trades-all"}
 
 
 def last_trades(folder: Path, recorder: str) -> dict[str, dict[str, int]]:
-    """The last trade ids of the latest day that any other recorder has brought into the tables, by channel and instrument."""
+    """Return the last trade ids that other recorders stored on the latest day, by channel and instrument."""
     manifest = Manifest(folder)
     manifest.refresh()
     latest: dict[tuple[str, str], tuple[str, int]] = {}
@@ -47,7 +47,7 @@ def recover_tables(folder: Path, journal: Path, now: int, *, is_wanted: Callable
 
 
 class Refill(TableBatch):
-    """Rows of the running recorder that its tables forgot, on their way there once more, from its journal.
+    """Rows of the running recorder that its tables dropped for lack of memory, read again from its journal.
 
     through: how far that is acknowledged. is_wanted: turns false when it is to end before all is there.
     """
@@ -57,7 +57,7 @@ class Refill(TableBatch):
         self._journal, self._is_wanted = journal, is_wanted
 
     def store(self, now: int) -> None:
-        """As of any batch. Raises JournalError, too."""
+        """Store the batch. Raises JournalError, too."""
         tables = self._writer.again()
         try:
             _fill(tables, self._journal, now, through=self._through, is_wanted=self._is_wanted)

@@ -70,7 +70,7 @@ class Exchange:
 
     @property
     def rules(self) -> Rules:
-        """Its own copy of the rules."""
+        """Rules, a copy of those given."""
         return self._context.rules
 
     @property
@@ -80,12 +80,12 @@ class Exchange:
 
     @property
     def ledger(self) -> TruthLedger:
-        """What was published and which faults were applied."""
+        """Ledger of what was published and which faults were applied."""
         return self._context.ledger
 
     @property
     def now(self) -> int:
-        """Its time (ns UTC)."""
+        """Time of the exchange, ns UTC."""
         return self._timers.now
 
     @property

@@ -63,7 +63,7 @@ from okex_ws.wire.orders import (
 MOST_OPEN = 2000
 """Requests without a verdict at most; more are refused."""
 MOST_CANCELS = 4
-"""How often one cancel is sent at most."""
+"""Most times that one cancel is sent."""
 PAUSE_UNAVAILABLE = 5 * SECOND
 """Time in which new orders are refused here after OKX reported that it takes none."""
 UNSEEN_FOR = 2 * SECOND

@@ -44,4 +44,4 @@ BAD_DEFLATES: dict[str, Callable[[bytes, int], bytes]] = {
     "gzip": lambda payload, size: _packed(payload, 1, 31),
     "bomb": _bomb,
 }
-"""What can be wrong with a frame -> the frame, from the message and the size of a bomb."""
+"""Damage of a frame -> function that makes the frame, from the message and the size of a bomb."""
