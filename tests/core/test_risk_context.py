@@ -9,7 +9,7 @@ import msgspec
 from tests.market.test_account import balance, feed, live, order, position, pushed
 from tests.market.test_sizing import INVERSE, SPOT
 
-from okex_ws.core.risk_context import surroundings
+from okex_ws.core.risk_context import risk_context
 from okex_ws.events import BookSnapshot, Disconnected, Trade
 from okex_ws.market import Books, Instruments, Latest
 from okex_ws.protocol.risk.context import RiskContext
@@ -42,7 +42,7 @@ class Known:
 
     def around(self, made: PlaceOrder | AmendOrder, *in_flight: PlaceOrder) -> RiskContext:
         known = {"account": self.account, "instruments": self.instruments, "books": self.books, "latest": self.latest}
-        return surroundings(made, **known, in_flight=in_flight)  # type: ignore[arg-type]
+        return risk_context(made, **known, in_flight=in_flight)  # type: ignore[arg-type]
 
 
 def test_the_middle_is_the_book_s_and_without_a_book_the_last_price() -> None:

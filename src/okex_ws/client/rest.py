@@ -1,7 +1,8 @@
-"""REST: the few reads a stream needs, the reads an account is reconciled from, and signed requests. Not a second SDK.
+"""REST: the reads that a stream and the reconciliation of an account need, and signed requests. Not a second SDK.
 
-Source: docs-v5 "REST API", "REST authentication". A read that finds OKX busy (429, 50011) waits and tries again, at most `TRIES`
-times. What changes something is sent once; whether it happened is the caller's to find out when `RestError.may_have_happened`.
+A read that finds OKX busy (429, 50011) is repeated after a pause, in all `TRIES` times at most. A request that changes state is
+sent once; if `RestError.may_have_happened` is set, the caller must find out its outcome.
+Source: docs-v5 "REST API", "REST authentication".
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 TRIES = 4
 BUSY = ("50011", "50013", "50040", "50061")
 UNSIGNED = ("public", "market", "system")
-"""First words of the paths that are open to everyone; a key is never shown to them."""
+"""First parts of public paths; a key is never sent to them."""
 MOST_PAGES = 40
-"""Pages of 100 read of one list: 4,000 orders are the most OKX lets an account have open."""
+"""Largest number of pages of 100 per list: OKX allows 4,000 open orders per account."""
 
 
 class RestError(OkexError):
@@ -52,7 +53,7 @@ class RestError(OkexError):
 
 
 class RestAnswer(msgspec.Struct, frozen=True):
-    """OKX's answer to a POST. code: 0 done, 1 every item failed, 2 some items failed: each row has an `sCode` of its own."""
+    """OKX's answer to a POST. code: 0 done, 1 every item failed, 2 some items failed; each row has its own `sCode`."""
 
     code: str
     message: str
@@ -62,8 +63,8 @@ class RestAnswer(msgspec.Struct, frozen=True):
 class Rest:
     """Requests to one site. Close it, or use it as an async context manager.
 
-    credentials: sign what is not public. server_clock: OKX's time, shared with whatever else signs; it is corrected here when OKX
-    finds a signature too old or too new.
+    credentials: sign requests that are not public. server_clock: OKX's time, shared with other signers; it is corrected when OKX
+    refuses a signature as too old or too new.
     """
 
     def __init__(
@@ -76,10 +77,10 @@ class Rest:
         server_clock: ServerClock | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
-        import httpx  # here, because it takes longer to import than all the rest, and a stream alone needs no REST
+        import httpx  # lazy: its import takes longer than all others, and a stream alone needs no REST
 
         if ssl_context is None and site.rest.startswith("http://"):
-            ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and saves loading what is trusted
+            ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; saves loading the trusted certificates
         self.site = site
         self.server_clock = server_clock or ServerClock()
         self._credentials = credentials
@@ -93,7 +94,7 @@ class Rest:
             headers=headers,
             timeout=timeout_s,
             verify=ssl_context if ssl_context is not None else True,
-            follow_redirects=False,  # nor is a key ever shown to another host
+            follow_redirects=False,  # a key is never sent to another host
             trust_env=not site.is_local,
         )
 
@@ -104,32 +105,33 @@ class Rest:
         await self.close()
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
     # -- requests --------------------------------------------------------------------------------------------------------
 
     async def get(self, path: str, **query: str | int | None) -> list[Any]:
-        """The `data` of GET /api/v5/`path`, signed unless it is public. Raises RestError."""
-        return (await self._ask("GET", path, query=query)).rows
+        """Send GET /api/v5/`path`, signed unless it is public, and return the `data`. Raises RestError."""
+        return (await self._request("GET", path, query=query)).rows
 
     async def post(self, path: str, body: Any, *, expires_ms: int | None = None) -> RestAnswer:
-        """POST /api/v5/`path`, signed and sent once; codes 0, 1 and 2 are answers, anything else raises RestError.
+        """Send POST /api/v5/`path` once, signed. Codes 0, 1 and 2 are answers; others raise RestError.
 
-        expires_ms: OKX refuses the request (50036) when it comes later than this, ms UTC by OKX's clock.
+        expires_ms: OKX refuses the request (50036) if it arrives later than this, ms UTC by OKX's clock.
         """
-        return await self._ask("POST", path, body=msgspec.json.encode(body), expires_ms=expires_ms)
+        return await self._request("POST", path, body=msgspec.json.encode(body), expires_ms=expires_ms)
 
     async def measure_clock(self) -> ServerClock:
-        """Ask OKX for the time and remember the difference. Raises RestError."""
-        asked = self._now()
+        """Fetch OKX's time and correct `server_clock`. Raises RestError."""
+        sent_at = self._now()
         server_ms = await self.time_ms()
-        self.server_clock.learn(server_ms, asked, self._now())
+        self.server_clock.learn(server_ms, sent_at, self._now())
         return self.server_clock
 
     # -- public reads ----------------------------------------------------------------------------------------------------
 
     async def time_ms(self) -> int:
-        """The exchange's clock, ms UTC (`public/time`)."""
+        """Return OKX's time, ms UTC (`public/time`)."""
         rows = await self.get("public/time")
         try:
             return int(rows[0]["ts"])
@@ -137,26 +139,26 @@ class Rest:
             raise RestError("GET public/time: no time in the answer") from None
 
     async def instruments(self, instrument_type: str, *, family: str | None = None) -> list[Instrument]:
-        """Reference data of a type; OPTION needs a family, e.g. BTC-USD (`public/instruments`)."""
+        """Return the instruments of a type; OPTION needs a family such as BTC-USD (`public/instruments`)."""
         rows = await self.get("public/instruments", instType=instrument_type, instFamily=family)
         return decode_rows(rows, Instrument, "instruments")
 
     async def book_rows(self, instrument: str, depth: int = 400) -> list[Any]:
-        """A book image with its sequence as OKX's rows, for `wire.frames.book_snapshot` (`market/books`)."""
+        """Return a book with its sequence as OKX's rows, for `wire.frames.book_snapshot` (`market/books`)."""
         return await self.get("market/books", instId=instrument, sz=depth)
 
     async def book(self, instrument: str, depth: int = 400) -> BookSnapshot | None:
-        """A book image with its sequence, None when there is none; ts_recv is not set (`market/books`)."""
+        """Return the snapshot of a book with its sequence, None without one; ts_recv is not set (`market/books`)."""
         return book_snapshot(await self.book_rows(instrument, depth), subscription("books", instId=instrument))
 
     async def system_status(self) -> list[dict[str, Any]]:
-        """Announced and running maintenance (`system/status`)."""
+        """Return announced and running maintenance (`system/status`)."""
         return await self.get("system/status")
 
-    # -- an account's own ------------------------------------------------------------------------------------------------
+    # -- account reads ---------------------------------------------------------------------------------------------------
 
     async def account_config(self) -> dict[str, Any]:
-        """The account's settings and its key's permissions, by OKX's names (`account/config`)."""
+        """Return the account's settings and its key's permissions, by OKX's names (`account/config`)."""
         return dict((await self.get("account/config"))[0])
 
     async def account_instruments(self, instrument_type: str, *, family: str | None = None) -> list[Instrument]:
@@ -165,29 +167,29 @@ class Rest:
         return decode_rows(rows, Instrument, "instruments")
 
     async def balance(self) -> AccountUpdate:
-        """Every currency that is not zero (`account/balance`)."""
+        """Return all currencies that are not zero (`account/balance`)."""
         return decode_rows(await self.get("account/balance"), AccountUpdate, "account")[0]
 
     async def positions(self, instrument_type: str | None = None) -> list[PositionUpdate]:
-        """Every position that is not zero (`account/positions`)."""
+        """Return all positions that are not zero (`account/positions`)."""
         return decode_rows(await self.get("account/positions", instType=instrument_type), PositionUpdate, "positions")
 
     async def pending_orders(self, instrument: str | None = None) -> list[OrderUpdate]:
-        """Every open order, newest first (`trade/orders-pending`, all its pages)."""
+        """Return all open orders, newest first (`trade/orders-pending`, all pages)."""
         return decode_rows(await self.all_pages("trade/orders-pending", "ordId", instId=instrument), OrderUpdate, "orders")
 
     async def order(self, instrument: str, *, order_id: str = "", client_order_id: str = "") -> OrderUpdate:
-        """One order, the latest of that client order id; 51603 when there is none (`trade/order`)."""
+        """Return an order, the latest one of a client order id (`trade/order`). Raises RestError 51603 if there is none."""
         rows = await self.get("trade/order", instId=instrument, ordId=order_id or None, clOrdId=client_order_id or None)
         return decode_rows(rows, OrderUpdate, "orders")[0]
 
     async def fill_rows(self, *, since_bill: str | None = None) -> list[dict[str, Any]]:
-        """Executions after a `billId`, of the last three days, newest first, as OKX's rows (`trade/fills`, all its pages)."""
+        """Return the fills after a `billId`, of three days at most, newest first, as OKX's rows (`trade/fills`, all pages)."""
         rows = await self.all_pages("trade/fills", "billId", before=since_bill)
         return [row for row in rows if since_bill is None or int(row["billId"]) > int(since_bill)]
 
     async def all_pages(self, path: str, key: str, **query: str | None) -> list[Any]:
-        """A list that comes in pages of 100, newest first, whole; `key` names what the pages go by."""
+        """Return a whole list that has pages of 100, newest first. key: the field by which the next page is requested."""
         rows: list[Any] = []
         for _ in range(MOST_PAGES):
             page = await self.get(path, limit=100, after=rows[-1][key] if rows else None, **query)
@@ -198,7 +200,7 @@ class Rest:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -209,7 +211,7 @@ class Rest:
     ) -> RestAnswer:
         is_private = path.partition("/")[0] not in UNSIGNED
         if is_private and self._credentials is None and path.startswith(("account/", "trade/")):
-            raise RestError(f"{method} {path}: give credentials; this is an account's own")
+            raise RestError(f"{method} {path}: give credentials; this request is private")
         params = {name: str(value) for name, value in query.items() if value is not None}
         pause_s, corrected = 0.5, False
         tries = 0
@@ -222,7 +224,7 @@ class Rest:
             if isinstance(rows, list) and (code == "0" or (method == "POST" and code in ("1", "2"))):
                 return RestAnswer(code, str(reply.get("msg", "")), rows)
             if lookup(code).policy is CodePolicy.CLOCK and is_private and not corrected:
-                corrected = True  # refused for its time alone, so it did not happen; it is signed and sent once more
+                corrected = True  # refused for its timestamp only, so nothing happened; it is signed and sent once more
                 await self._correct_clock(known)
                 continue
             if method != "GET" or tries == TRIES or not (answer.status_code == 429 or code in BUSY):
@@ -244,18 +246,18 @@ class Rest:
             return await self._http.send(request)
         except self._failure as error:
             text, left = one_line(str(error)) or type(error).__name__, not isinstance(error, self._never_left)
-        # Outside the handler: what httpx raised holds the request, and the request holds the key.
+        # Outside the handler: httpx's exception refers to the request, and the request contains the key.
         raise RestError(f"{self.site.rest}/api/v5/{path}: {text}", may_have_happened=left and method != "GET")
 
     async def _correct_clock(self, known: int) -> None:
-        """Measure, unless somebody did since `known`: a hundred refused requests ask for the time once."""
+        """Fetch OKX's time unless another request did since `known`: a hundred refused requests fetch it once."""
         async with self._measuring:
             if self.server_clock.measured == known:
                 await self.measure_clock()
 
 
 def _sign(request: httpx.Request, credentials: Credentials, timestamp: str, body: bytes) -> None:
-    """Sign exactly what will be sent: path and query as httpx wrote them."""
+    """Sign path and query exactly as httpx sends them."""
     path = request.url.raw_path.decode()
     request.headers["OK-ACCESS-KEY"] = credentials.api_key
     request.headers["OK-ACCESS-SIGN"] = rest_sign(credentials.secret, timestamp, request.method, path, body.decode())
@@ -264,7 +266,7 @@ def _sign(request: httpx.Request, credentials: Credentials, timestamp: str, body
 
 
 def _stamp(ns: int) -> str:
-    """ISO 8601 with milliseconds, as OKX wants it."""
+    """Return a time as OKX expects it: ISO 8601 with milliseconds."""
     seconds, rest = divmod(ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z"
 
@@ -281,8 +283,8 @@ def _refusal(method: str, path: str, status: int, code: str, message: str) -> Re
 def _body(answer: httpx.Response, method: str, path: str) -> dict[str, Any]:
     status = answer.status_code
     if answer.is_redirect:
-        where = one_line(answer.headers.get("Location", ""))
-        raise RestError(f"{method} {path}: HTTP {status}, a redirect to {where}, which is not followed", status=status)
+        target = one_line(answer.headers.get("Location", ""))
+        raise RestError(f"{method} {path}: HTTP {status}, a redirect to {target}, which is not followed", status=status)
     try:
         body = msgspec.json.decode(answer.content)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,6 +1,6 @@
-"""RiskContext of one order, gathered from all that is known: account, books, last prices, and orders on their way.
+"""Risk context of an order, from the account, the books, the last prices and the requests in flight.
 
-Whatever is not known is None, and pre-trade risk decides what that means.
+An unknown value is None; pre-trade risk decides what follows from it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from okex_ws.wire.orders import AmendOrder, PlaceOrder
 
 NOTHING = Decimal(0)
 _ROUGH = Context(prec=8, rounding=ROUND_CEILING)
-"""Coins for an amount of money: never fewer than they are, and no more digits than anybody reads."""
+"""Rounding of money to coins: up, to 8 digits."""
 
 
-def surroundings(
+def risk_context(
     order: PlaceOrder | AmendOrder,
     *,
     account: Account,
@@ -29,7 +29,7 @@ def surroundings(
     latest: Latest,
     in_flight: Iterable[PlaceOrder | AmendOrder],
 ) -> RiskContext:
-    """Return the risk context of an order. in_flight: what was asked for, and may not be told of yet."""
+    """Return the risk context of an order. in_flight: requests that the account may not show yet."""
     amended = _amended(order, account) if isinstance(order, AmendOrder) else None
     side = order.side if isinstance(order, PlaceOrder) else amended.side if amended is not None else ""
     held_on = _held_on(order if isinstance(order, PlaceOrder) else amended)
@@ -71,7 +71,7 @@ def _is_known(order: PlaceOrder, account: Account) -> bool:
 
 
 def _held_on(order: PlaceOrder | OrderUpdate | None) -> str:
-    """long or short where the account holds these apart, "" where it nets them."""
+    """Return long or short if the account separates these; "" if it nets them."""
     return order.position_side if order is not None and order.position_side in ("long", "short") else ""
 
 
@@ -80,7 +80,7 @@ def _amended(order: AmendOrder, account: Account) -> OrderUpdate | None:
 
 
 def _book(instrument: str, books: Books) -> tuple[str | None, Decimal | None]:
-    """State and mid of the deepest book there is of an instrument; (None, None) when none is kept."""
+    """Return state and mid of the deepest book of an instrument, of a LIVE one if any; (None, None) without a book."""
     kept = books.of(instrument)
     if not kept:
         return None, None
@@ -93,14 +93,14 @@ def _book(instrument: str, books: Books) -> tuple[str | None, Decimal | None]:
 
 def _is_money(order: PlaceOrder | AmendOrder | OrderUpdate, rules: Instrument | None) -> bool:
     if isinstance(order, AmendOrder) or rules is None:
-        return False  # only market orders are amounts of money, and those cannot be amended
+        return False  # only a market order can have a size in money, and it cannot be amended
     return in_quote_currency(rules, order.order_type, order.target_currency)
 
 
 def _own_size(
     order: PlaceOrder | AmendOrder | OrderUpdate, rules: Instrument | None, size: Decimal, price: Decimal | None
 ) -> Decimal | None:
-    """A size in the instrument's own sizes; None where it is an amount of money and no price is known."""
+    """Return a size in the unit of the instrument; None for an amount of money without a price."""
     if not _is_money(order, rules):
         return size
     return _ROUGH.divide(size, price) if price else None
@@ -119,9 +119,9 @@ def _worth(
 def _position(
     order: PlaceOrder | AmendOrder, account: Account, rules: Instrument | None, amended: OrderUpdate | None, held_on: str
 ) -> Decimal:
-    """What is held of the instrument: on cash spot the base currency, else the position on the order's side, or the net.
+    """Return the position: on cash spot the balance of the base currency, else that of the order's position side, or the net.
 
-    What of an amended order is filled already is in there; its new size counts it again, so it is taken out.
+    The position includes the filled part of an amended order. The new size of the order counts it again, so it is subtracted.
     """
     mode = order.trade_mode if isinstance(order, PlaceOrder) else amended.trade_mode if amended is not None else ""
     if mode == "cash" and rules is not None:
@@ -145,9 +145,9 @@ def _working(
     rules: Instrument | None,
     price: Decimal | None,
 ) -> Decimal | None:
-    """Sizes open on this side of the instrument, but for the order that is amended; None: a price is needed to know.
+    """Return the open sizes on this side of the instrument, without the amended order; None if a price is missing.
 
-    changed: what they may be by now, by id.
+    changed: requested new sizes of orders, by order id.
     """
 
     def counts(other: OrderUpdate | PlaceOrder) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from okex_ws.core.risk_context import surroundings
+from okex_ws.core.risk_context import risk_context
 from okex_ws.events import (
     AccountUpdate,
     BalanceAndPosition,
@@ -417,7 +417,7 @@ class TradingCore:
         return msgspec.structs.replace(order, size=size, price=price, target_currency=unit)
 
     def _context_of(self, order: PlaceOrder | AmendOrder, earlier: Sequence[PlaceOrder | AmendOrder]) -> RiskContext:
-        return surroundings(
+        return risk_context(
             order,
             account=self.account,
             instruments=self.instruments,
