@@ -13,9 +13,6 @@ from tests.support.paths import ROOT
 
 SOURCE = ROOT / "src"
 
-KNOWN: dict[str, list[set[str]]] = {"okex_ws.client": [{"orders", "trading"}]}
-"""Package -> circles that are still there. Remove an entry with its circle; add none."""
-
 
 def modules(source: Path) -> dict[str, Path]:
     """Return every module by its name; a package is `name.__init__`."""
@@ -82,7 +79,7 @@ PACKAGES = sorted(name.removesuffix(".__init__") for name in GRAPH if name.endsw
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_has_no_circle(package: str) -> None:
-    assert circles(children(GRAPH, package)) == KNOWN.get(package, [])
+    assert circles(children(GRAPH, package)) == []
 
 
 def test_the_simulator_has_no_circle_of_modules() -> None:
