@@ -26,7 +26,7 @@ from okex_ws.events import (
     Unsubscribed,
     Verdict,
 )
-from okex_ws.market.account import LOOK_EVERY, Account, FetchAccount, Quality
+from okex_ws.market.account import LIST_EVERY, Account, FetchAccount, Quality
 from okex_ws.market.own_orders import OwnOrders
 from okex_ws.wire.frames import PushFrame, decode
 
@@ -167,7 +167,7 @@ def live(now: float = 0, rest: Rest | None = None, **options: Any) -> tuple[Acco
     rest.answer(account, now)
     account.on_deadline(at(now + 3))
     rest.answer(account, now + 3)
-    assert (account.quality, account.next_deadline) == (Quality.LIVE, at(now + 3) + LOOK_EVERY)
+    assert (account.quality, account.next_deadline) == (Quality.LIVE, at(now + 3) + LIST_EVERY)
     rest.asked.clear()
     return account, rest
 
@@ -505,7 +505,7 @@ def test_F9_fills_too_old_for_one_list_are_in_the_other_and_those_in_none_are_sa
         assert [wish.path for wish in rest.asked] == ["trade/fills", "trade/fills-history"]
         assert rest.asked[1].query["instType"] == "SPOT"
         assert account.unaccounted == left
-        assert account.next_deadline == at(3) + LOOK_EVERY, "not asked for ever"
+        assert account.next_deadline == at(3) + LIST_EVERY, "not asked for ever"
 
 
 def test_a_fill_without_its_order_s_push_makes_the_order_be_read() -> None:
@@ -548,7 +548,7 @@ def test_a_cancel_or_amendment_that_was_accepted_and_not_told_of_makes_the_order
         known = account.orders.get("1")
         assert known is not None
         assert (known.state, known.price) == (("canceled", D(60000)) if kind == "cancel" else ("live", D(61000)))
-        assert account.next_deadline == at(3) + LOOK_EVERY
+        assert account.next_deadline == at(3) + LIST_EVERY
 
 
 def executions(*trades: int, now: float) -> list[Event]:
@@ -567,7 +567,7 @@ def test_an_execution_that_a_balance_tells_of_and_no_order_s_push_is_reason_to_r
     assert isinstance(told, AccountQuality)
     assert (told.quality, told.reason) == (
         "RECONCILING",
-        "trade 12 of BTC-USDT changed a balance, and no order's push tells of it",
+        "trade 12 of BTC-USDT changed a balance without an order push",
     )
     rest.orders["1"], rest.fills = order(state="filled", filled="3", updated=20), [executed(12), executed(11), executed(10)]
     assert qualities(rest.answer(account, 8)) == ["LIVE"]
@@ -592,9 +592,9 @@ def test_while_nothing_happens_the_list_of_open_orders_is_read_now_and_then() ->
     feed(account, pushed("orders", order(), order("2"), now=5))
     rest.pending, rest.orders["1"] = [order("2")], order(state="canceled", updated=5)
     for look in (1, 2):
-        assert account.next_deadline == at(3) + look * LOOK_EVERY
+        assert account.next_deadline == at(3) + look * LIST_EVERY
         assert account.on_deadline(account.next_deadline) == []
-        rest.answer(account, 3 + look * LOOK_EVERY / SECOND)
+        rest.answer(account, 3 + look * LIST_EVERY / SECOND)
     assert [wish.path for wish in rest.asked] == ["trade/orders-pending", "trade/order", "trade/orders-pending"]
     assert (list(account.orders.open), account.orders.finished["1"].state, account.is_live) == (["2"], "canceled", True)
 
@@ -694,7 +694,7 @@ def test_F4_a_young_order_that_a_new_process_is_not_shown_at_first_is_found_by_a
     assert account.next_deadline == at(23)
     account.on_deadline(at(23))
     rest.answer(account, 23)
-    assert (account.orders.open.keys(), account.next_deadline) == ({"1"}, at(23) + LOOK_EVERY)
+    assert (account.orders.open.keys(), account.next_deadline) == ({"1"}, at(23) + LIST_EVERY)
 
 
 def test_what_is_heard_of_an_order_after_it_was_missed_outweighs_that() -> None:
@@ -707,7 +707,7 @@ def test_what_is_heard_of_an_order_after_it_was_missed_outweighs_that() -> None:
     account.fetches.clear()
     feed(account, pushed("orders", order(px="61000", updated=9), now=8.1))
     account.fetched(wish, None, at(8.2), "51603")
-    assert (account.next_deadline, account.orders.open["1"].price) == (at(3) + LOOK_EVERY, D(61000))
+    assert (account.next_deadline, account.orders.open["1"].price) == (at(3) + LIST_EVERY, D(61000))
 
 
 def test_pushes_that_come_while_it_is_read_win_over_rows_that_are_older_and_over_absence() -> None:
@@ -968,7 +968,7 @@ def test_real_order_pushes_of_2026_make_finished_orders_and_fills_that_add_up() 
     assert all(account.orders.missing(order_id) == 0 for order_id in done)
     assert {made.liquidity for made in account.fills.values()} == {"T", "M"}
     assert account.orders.repeats == 4
-    assert account.next_deadline == at(3) + LOOK_EVERY
+    assert account.next_deadline == at(3) + LIST_EVERY
     account, _ = live()
     feed(account, told(liquidation))
     (order_,) = account.orders.finished.values()
