@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from okex_ws import checkpoints
+from okex_ws.core import snapshot
 from okex_ws.core.core import ClientCore
 from okex_ws.events import BookEvent, Event
 from okex_ws.market import Books
@@ -52,11 +54,6 @@ class Replay:
         """Lines by name."""
         return self.core.lines
 
-    @property
-    def standing(self) -> checkpoints.Standing:
-        """State from which another replay can go on."""
-        return checkpoints.Standing.of(self.core)
-
     def resume(self, folder: Path, *, through: int | None = None, before: int | None = None) -> int:
         """Begin at a recorder's checkpoint after a record ≤ `through`, everything received before `before` (ns).
 
@@ -69,12 +66,13 @@ class Replay:
     def _restore(self, found: Iterable[checkpoints.Checkpoint]) -> int:
         """Restore the first of these that can be read; return its record, or 0."""
         for checkpoint in found:
-            standing = checkpoints.read(checkpoint.path)
-            if standing is not None:
-                self.core = _core()
-                standing.restore(self.core)
-                self.is_exact = True
-                return checkpoint.n
+            content = checkpoints.read(checkpoint.path)
+            core = _core()
+            if content is not None:
+                with suppress(snapshot.SnapshotError):
+                    snapshot.restore(core, content, _seeded)
+                    self.core, self.is_exact = core, True
+                    return checkpoint.n
         return 0
 
     def _step(self, n: int, folder: Path) -> None:
@@ -137,10 +135,13 @@ class Replay:
         return events
 
 
+def _seeded(text: str) -> Callable[[], float]:
+    return random.Random(text).random  # noqa: S311  # the recorded jitter
+
+
 def _core() -> ClientCore:
     # The journal has the books that failed their check; caches are for live readers.
-    seeded = lambda text: random.Random(text).random  # noqa: E731, S311  # the jitter that was
-    core = ClientCore(seeded=seeded, keeps_books=False, keeps_latest=False)
+    core = ClientCore(seeded=_seeded, keeps_books=False, keeps_latest=False)
     core.restart = Restart()
     return core
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from okex_ws.events import BookSnapshot, Event, Gap, Resumed
+from okex_ws.stateful import Stateful
 from okex_ws.wire.channels import Subscription
 
 MOST_REMEMBERED = 4096
@@ -17,8 +18,10 @@ MOST_REMEMBERED = 4096
 CHAINED_BOOKS = ("books", "books-l2-tbt", "books-optimized")
 
 
-class LegacyChain:
+class LegacyChain(Stateful):
     """Continuity of one subscription: it knows interruptions. last: ts_recv of the last row, ns; 0 before the first."""
+
+    STATE = {str: "line", Subscription: "subscription", int: "last broken_since duplicates"}
 
     def __init__(self, line: str, subscription: Subscription) -> None:
         self.line = line
@@ -56,6 +59,8 @@ class LegacyChain:
 class LegacyTradeChain(LegacyChain):
     """Continuity of trades whose ids skip: no trade twice, and a Gap after an interruption unless the first batch overlaps."""
 
+    STATE = {dict[tuple[Any, ...], None]: "_seen", str: "_cause"}
+
     def __init__(self, line: str, subscription: Subscription) -> None:
         super().__init__(line, subscription)
         self._seen: dict[tuple[Any, ...], None] = {}
@@ -91,6 +96,8 @@ class LegacyTradeChain(LegacyChain):
 class LegacyBookChain(LegacyChain):
     """Continuity of an incremental book: a snapshot, then changes; nothing after an interruption until the next snapshot."""
 
+    STATE = {bool: "is_live"}
+
     def __init__(self, line: str, subscription: Subscription) -> None:
         super().__init__(line, subscription)
         self.is_live = False
@@ -115,8 +122,10 @@ class LegacyBookChain(LegacyChain):
         return [self._gap(now, cause)]
 
 
-class LegacyChains:
+class LegacyChains(Stateful):
     """Chains of one line, by subscription. V1 and V3 never announce that they will close: there is no hand-over."""
+
+    STATE = {str: "line", dict[Subscription, LegacyChain]: "_chains"}
 
     deadline: int | None = None
     are_handed_over = True

@@ -31,6 +31,7 @@ from okex_ws.events import (
 from okex_ws.legacy.chains import CHAINED_BOOKS, LegacyChains
 from okex_ws.legacy.deflate import inflated
 from okex_ws.legacy.frames import Acked, Bad, Failed, Foreign, Frame, LegacyLoginAnswer, Pong, Replied, Rows, Unknown
+from okex_ws.stateful import Output, Stateful
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import FrameError
 from okex_ws.wire.sign import Credentials
@@ -98,8 +99,26 @@ class LegacySubscription(msgspec.Struct):
     twin: str = ""
 
 
-class LegacySession(ABC):
+class LegacySession(Stateful, ABC):
     """Rules of one connection. Parameters as those of V5's Session; chains: continuity, shared by the line's connections."""
+
+    STATE = {
+        Output: "to_send fetches",
+        str: "line _login",
+        int: "number malformed unrecognized late_pushes first_push_at next_deadline "
+        "_login_requested_at _last_in _last_pong _ping_due",
+        int | None: "_pinged_at",
+        bool: "is_leaving",
+        LegacyChains: "chains",
+        LegacyTiming: "timing",
+        LegacyEnding | None: "ending",
+        Credentials: "_credentials",
+        deque[int]: "_bad_frames",
+        dict[str, LegacySubscription]: "_wanted",
+        dict[str, None]: "_left",
+        dict[str, float]: "_silence",
+        dict[str, deque[str]]: "_unanswered",
+    }
 
     silence_s: Mapping[str, float] = {}
     """Longest normal time without a push, by channel; seconds."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from okex_ws.protocol.pacing import Window
+from okex_ws.stateful import Stateful
 
 MALFORMED_MOST, MALFORMED_WITHIN_S = 20, 10
 
 
-class BadFrames:
+class BadFrames(Stateful):
     """Counter of unreadable frames."""
+
+    STATE = {Window: "_latest"}
 
     def __init__(self) -> None:
         self._latest = Window(MALFORMED_MOST, MALFORMED_WITHIN_S)

@@ -17,6 +17,7 @@ from okex_ws.protocol.dialect import V5, AnySession, Dialect
 from okex_ws.protocol.pacing import SECOND, Backoff, Window
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.session import FetchBook, FetchClock, Timing
+from okex_ws.stateful import Luck, Output, Stateful
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.sign import Credentials
 
@@ -55,13 +56,32 @@ class Failure(msgspec.Struct):
     fatal: bool = False
 
 
-class Line:
+class Line(Stateful):
     """Sessions in succession, two of them during a hand-over.
 
     luck: random numbers in [0, 1), for jitter. connects: OKX's connect limit, shared by all lines of this IP address.
     dialect: what is spoken at the other end. server_clock: OKX's time, shared by all that signs. A login refused for good is not
     tried again.
     """
+
+    STATE = {
+        Output: "actions",
+        str: "name url",
+        int: "_stalled_after _number _handover_until",
+        int | None: "_dialling _dial_at _primary _successor _ready_since",
+        bool: "is_overloaded is_dead _is_login_refused _stopped _was_open",
+        Dialect: "dialect",
+        Stateful: "chains",
+        Luck: "_luck",
+        Window: "_connects",
+        Backoff: "_backoff",
+        ServerClock: "server_clock",
+        Credentials: "_credentials",
+        Timing: "_timing",
+        dict[int, Stateful]: "sessions",
+        dict[str, float] | None: "_stale_after_s",
+        dict[Subscription, None]: "subscriptions",
+    }
 
     def __init__(
         self,

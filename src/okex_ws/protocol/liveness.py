@@ -9,16 +9,19 @@ from collections.abc import Iterator, Mapping
 
 from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.routes import Route, Routes
+from okex_ws.stateful import Stateful
 from okex_ws.wire.channels import Subscription, find
 
 
-class Liveness:
+class Liveness(Stateful):
     """Last signs of life of one connection. last_in: time of the last message, ns; pinged_at: time of an unanswered ping, ns.
 
     stale_after_s: longest normal silence by channel, in place of the channel table's.
     """
 
     __slots__ = ("_ping_after", "_pong_within", "_stale_after_s", "last_in", "pinged_at")
+
+    STATE = {int: "_ping_after _pong_within last_in", int | None: "pinged_at", dict[str, float]: "_stale_after_s"}
 
     def __init__(self, ping_after_s: float, pong_within_s: float, stale_after_s: Mapping[str, float], now: int) -> None:
         self._ping_after, self._pong_within = int(ping_after_s * SECOND), int(pong_within_s * SECOND)

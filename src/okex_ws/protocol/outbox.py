@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 
-from okex_ws.protocol.pacing import SECOND, Backoff, Bucket, requests_per_connection
+from okex_ws.protocol.pacing import SECOND, Backoff, Bucket, Window, requests_per_connection
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.subscriptions import Subscriptions
+from okex_ws.stateful import Output, Stateful
 from okex_ws.wire import requests
 from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.sign import Credentials
@@ -36,11 +37,27 @@ class Login(enum.Enum):
     REFUSED = "refused"
 
 
-class Outbox:
+class Outbox(Stateful):
     """Pending requests of one connection. `to_send` lists the texts to send now, in order.
 
     server_clock: OKX's time, part of each login.
     """
+
+    STATE = {
+        Output: "to_send",
+        int: "login_requested_at _number _login_not_before _not_before _gather_until _ids",
+        bool: "_clock_was_set",
+        Login: "login",
+        Window: "budget",
+        Bucket: "_pace",
+        Backoff: "_login_backoff",
+        Subscriptions: "_registry",
+        ServerClock: "_server_clock",
+        Credentials: "_credentials",
+        dict[Subscription, int]: "_wanted",
+        dict[Subscription, None]: "_unsubscribing",
+        set[Subscription]: "_alone _login_required",
+    }
 
     def __init__(
         self,

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 
+from okex_ws.stateful import Stateful
+
 SECOND = 1_000_000_000
 
 
-class Window:
+class Window(Stateful):
     """At most `limit` uses within any `period_s` seconds; times in ns."""
+
+    STATE = {int: "limit period", deque[int]: "_uses"}
 
     def __init__(self, limit: int, period_s: float) -> None:
         self.limit = limit
@@ -43,8 +47,10 @@ class Window:
         return self.limit - sum(1 for use in self._uses if use + self.period > now)
 
 
-class Bucket:
+class Bucket(Stateful):
     """At most `burst` uses at once, then one every `every_s` seconds, so that a busy start blocks nothing for an hour."""
+
+    STATE = {int: "burst every _full_at"}
 
     def __init__(self, burst: int, every_s: float) -> None:
         self.burst = burst
@@ -70,12 +76,14 @@ def requests_per_connection() -> Window:
     return Window(480, 3660)
 
 
-class Backoff:
+class Backoff(Stateful):
     """Delay before the next try: jitter under a ceiling that doubles from `base_s` to `cap_s`.
 
     least: the part of the ceiling that is always waited. Only `reset` shortens the delay again; a successful connect alone is no
     reason for it.
     """
+
+    STATE = {float: "base_s cap_s least", int: "tries"}
 
     def __init__(self, base_s: float, cap_s: float, *, least: float = 0.0) -> None:
         self.base_s, self.cap_s, self.least = base_s, cap_s, least

@@ -7,6 +7,7 @@ is fetched again, a bounded number of times. Source: docs-v5 "Order book channel
 from __future__ import annotations
 
 from okex_ws.protocol.pacing import SECOND, Backoff
+from okex_ws.stateful import Stateful
 from okex_ws.wire.channels import Subscription
 
 SNAPSHOT_WITHIN = 2 * SECOND
@@ -26,10 +27,12 @@ REST_BOOKS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
 """Depth of the snapshot from REST `market/books`, by book channel."""
 
 
-class Renewal:
+class Renewal(Stateful):
     """Renewals of one subscription. due: time of the next one, ns; is_requested: True if one was sent and is unanswered."""
 
     __slots__ = ("_backoff", "_healthy_at", "due", "is_requested")
+
+    STATE = {Backoff: "_backoff", int: "_healthy_at", int | None: "due", bool: "is_requested"}
 
     def __init__(self) -> None:
         self._backoff = Backoff(0.5, 60.0)
@@ -65,8 +68,15 @@ class Renewal:
             self.due, self._healthy_at = None, now
 
 
-class SnapshotFetches:
+class SnapshotFetches(Stateful):
     """Books of one connection that wait for a snapshot."""
+
+    STATE = {
+        dict[Subscription, int]: "_due",
+        dict[Subscription, Backoff]: "_backoffs",
+        dict[Subscription, float]: "_retry_s",
+        set[Subscription]: "_silent",
+    }
 
     def __init__(self) -> None:
         self._due: dict[Subscription, int] = {}

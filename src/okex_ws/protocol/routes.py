@@ -6,16 +6,19 @@ import msgspec
 
 from okex_ws.protocol.chains.base import Chain
 from okex_ws.protocol.chains.registry import Chains
+from okex_ws.stateful import Stateful
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import PushDecoder
 
 MOST_PREFIXES = 4096
 
 
-class Route:
+class Route(Stateful):
     """Way of one subscription's pushes: decoder, then chain."""
 
     __slots__ = ("chain", "decoder", "subscription")
+
+    STATE = {Subscription: "subscription", PushDecoder: "decoder", Chain: "chain"}
 
     def __init__(self, subscription: Subscription, chain: Chain) -> None:
         self.subscription = subscription
@@ -23,8 +26,10 @@ class Route:
         self.chain = chain
 
 
-class Routes:
+class Routes(Stateful):
     """Routes of one connection. by_prefix: routes by the first bytes of their frames, `{"arg":{...}`."""
+
+    STATE = {dict[bytes, Route]: "by_prefix", dict[Subscription, Route]: "of", Chains: "_chains"}
 
     def __init__(self, chains: Chains) -> None:
         self.by_prefix: dict[bytes, Route] = {}

@@ -7,10 +7,12 @@ Source: docs-v5 "Login", "REST authentication" (60006, 50102), "Get system time"
 
 from __future__ import annotations
 
+from okex_ws.stateful import Stateful
+
 MS = 1_000_000
 
 
-class ServerClock:
+class ServerClock(Stateful):
     """OKX's clock, shared by all parts of a client.
 
     offset: OKX's clock minus ours, ns; error: largest error of the offset, ns. measured: number of measurements; with 0 the
@@ -18,6 +20,8 @@ class ServerClock:
     """
 
     __slots__ = ("error", "measured", "measured_at", "offset")
+
+    STATE = {int: "offset error measured measured_at"}
 
     def __init__(self) -> None:
         self.offset = self.error = 0

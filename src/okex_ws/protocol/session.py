@@ -34,6 +34,7 @@ from okex_ws.protocol.resync import FIRST_ROW_WITHIN, REST_BOOKS, SNAPSHOT_WITHI
 from okex_ws.protocol.routes import Route, Routes
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.protocol.subscriptions import TOO_FREQUENT, AckVerdict, Subscriptions, SubscriptionState
+from okex_ws.stateful import Output, Stateful
 from okex_ws.wire import requests
 from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.codes import CodePolicy, lookup
@@ -90,13 +91,34 @@ class FetchClock(msgspec.Struct):
     line: str
 
 
-class Session:
+class Session(Stateful):
     """Rules of one connection to one endpoint.
 
     line: its name in events. number: of the connection in the line. chains: continuity, shared by the line's connections.
     stale_after_s: longest normal silence by channel, in place of the table's. `ending` is set when the connection must be closed,
     `is_leaving` when OKX announced that it will close it; `fetches` lists the requested REST fetches.
     """
+
+    STATE = {
+        Output: "to_send fetches",
+        str: "line",
+        int: "number malformed unrecognized late_pushes first_push_at next_deadline _opened_at",
+        bool: "is_leaving",
+        Chains: "chains",
+        Timing: "timing",
+        Subscriptions: "registry",
+        Outbox: "outbox",
+        Ending | None: "ending",
+        Routes: "_routes",
+        SnapshotFetches: "_snapshots",
+        Liveness: "_liveness",
+        BadFrames: "_bad_frames",
+        dict[str, str]: "_unanswered",
+        dict[Subscription, int]: "_leaving",
+        dict[Subscription, Backoff]: "_retries",
+        dict[Subscription, Renewal]: "_renewals",
+        set[Subscription]: "_requested_again _announced",
+    }
 
     def __init__(
         self,
@@ -138,6 +160,9 @@ class Session:
         self._bad_frames = BadFrames()
         self._opened_at = now
         self.subscribe(subscriptions, now)
+
+    def restored(self) -> None:
+        self.to_send = self.outbox.to_send
 
     # -- the four methods ------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import msgspec
 
 from okex_ws.protocol.pacing import SECOND
+from okex_ws.stateful import Stateful
 from okex_ws.wire.channels import Subscription
 from okex_ws.wire.frames import AckFrame, ErrorFrame
 
@@ -60,11 +61,18 @@ class AckVerdict(msgspec.Struct):
     is_stray: bool = False
 
 
-class Subscriptions:
+class Subscriptions(Stateful):
     """Registry of one connection, without bytes and pacing.
 
     A subscription may be requested again while an older request for it is in flight; only the newest request's answer counts.
     """
+
+    STATE = {
+        dict[Subscription, SubscriptionState]: "states",
+        dict[str, SubscriptionRequest]: "_requests",
+        dict[Subscription, str]: "_requested_in",
+        int: "_stray_errors",
+    }
 
     def __init__(self) -> None:
         self.states: dict[Subscription, SubscriptionState] = {}

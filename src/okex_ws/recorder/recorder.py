@@ -23,6 +23,7 @@ from okex_ws.client.backfill import Backfill
 from okex_ws.client.client import Client
 from okex_ws.client.clock import Clock
 from okex_ws.client.log_throttle import LogThrottle
+from okex_ws.core import snapshot
 from okex_ws.core.inputs import EarlierRunsKnown
 from okex_ws.events import Event, Gap, Push, Trade, Unrecoverable
 from okex_ws.journal import INCOMING, Batch, FolderLock, JournalError, JournalWriter
@@ -139,7 +140,6 @@ class Recorder:
 
     async def __aenter__(self) -> Self:
         loop = self._loop = asyncio.get_running_loop()
-        self._to_journal.submit(checkpoints.prepare)
         for sink in self.targets:
             older = [JournalSource(path, path.name) for path in self._older()]
             live = JournalSource(self.journal.folder, self.name, journal=self.journal)
@@ -308,26 +308,21 @@ class Recorder:
         written.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._wake.set))
         return written
 
-    def _store(self, batch: Batch, checkpoint: tuple[int, int, checkpoints.Frozen] | None) -> None:
+    def _store(self, batch: Batch, checkpoint: tuple[int, int, bytes] | None) -> None:
         batch.store()
         if checkpoint is not None and batch.is_stored:
-            n, latest, frozen = checkpoint
-            try:
-                checkpoints.write(self.journal.folder, n, latest, checkpoints.encoded(frozen))
-            except checkpoints.CheckpointError as error:
-                log.debug("no checkpoint: %s", error)
+            checkpoints.write(self.journal.folder, *checkpoint)
 
-    def _checkpoint(self, now: int) -> tuple[int, int, checkpoints.Frozen] | None:
-        """Return a snapshot of the core after the last record, if one is due: a restart goes on from it."""
+    def _checkpoint(self, now: int) -> tuple[int, int, bytes] | None:
+        """Return the last record, the latest receive time and a snapshot of the core, if one is due: a restart resumes there."""
         if abs(now - self._checkpoint_at) < self._checkpoint_ns:
             return None
         self._checkpoint_at = now
         try:
-            frozen = checkpoints.freeze(checkpoints.Standing.of(self.client.core))
-        except checkpoints.CheckpointError as error:
+            return self.journal.last, self._latest, snapshot.take(self.client.core)
+        except snapshot.SnapshotError as error:
             log.debug("no checkpoint: %s", error)  # a restart takes longer, nothing else
             return None
-        return self.journal.last, self._latest, frozen
 
     async def _drive(self, spool: Spool) -> None:
         try:

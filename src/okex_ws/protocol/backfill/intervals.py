@@ -6,12 +6,16 @@ midnight UTC.
 
 from __future__ import annotations
 
+from okex_ws.stateful import Stateful
+
 _UNITS_MS = {"s": 1_000, "m": 60_000, "H": 3_600_000, "D": 86_400_000, "W": 604_800_000}
 DAY_MS = _UNITS_MS["D"]
 
 
-class EqualIntervals:
+class EqualIntervals(Stateful):
     """Intervals of equal length."""
+
+    STATE = {int: "_length _phase"}
 
     def __init__(self, length_ms: int, opening_ms: int) -> None:
         self._length = length_ms
@@ -26,8 +30,10 @@ class EqualIntervals:
         return slot * self._length + self._phase
 
 
-class MonthIntervals:
+class MonthIntervals(Stateful):
     """Intervals of `count` calendar months."""
+
+    STATE = {int: "_count _shift _phase"}
 
     def __init__(self, count: int, opening_ms: int) -> None:
         self._count = count

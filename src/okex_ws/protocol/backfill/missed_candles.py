@@ -16,7 +16,8 @@ from okex_ws.events import Candle, Event, FundingRate, Push, Recovered, Unrecove
 from okex_ws.events.base import MS
 from okex_ws.protocol.backfill.intervals import EqualIntervals, MonthIntervals, intervals
 from okex_ws.protocol.backfill.missing import ERROR_TRIES, REFUSALS, TRIES, Missing, Query, page_backoff
-from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.pacing import SECOND, Backoff
+from okex_ws.stateful import AnyEvent, EventClass, Luck, Stateful
 from okex_ws.wire.channels import bar_of, find
 from okex_ws.wire.frames import FrameError, decode_rows
 
@@ -33,6 +34,15 @@ KINDS = ("", "mark-price-", "index-")
 
 class MissedCandles(Missing):
     """Missing candles of one `candle{bar}` subscription; a slot is a candle. since: ns UTC, time of the oldest one to fetch."""
+
+    STATE = {
+        str: "bar _kind",
+        int | None: "_since_ms _recheck",
+        EventClass: "_event",
+        Stateful: "_intervals",
+        AnyEvent | None: "_newest",
+        dict[int, AnyEvent]: "_closed",
+    }
 
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
         super().__init__(channel, instrument, luck)
@@ -127,8 +137,20 @@ class MissedCandles(Missing):
             self.want(low, high, now if self.holes else now + SETTLE)
 
 
-class MissedFunding:
+class MissedFunding(Stateful):
     """Missing settlements of one `funding-rate` subscription. since: ns UTC, time of the oldest one to fetch."""
+
+    STATE = {
+        str: "channel instrument",
+        int: "_not_before",
+        int | None: "_since_ms _reached",
+        Luck: "_luck",
+        Backoff: "_vain _errors",
+        tuple[int, int] | None: "_wanted",
+        FundingRate | None: "_newest",
+        dict[int, FundingRate]: "_held",
+        list[AnyEvent]: "pending",
+    }
 
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
         self.channel = channel

@@ -14,7 +14,8 @@ from okex_ws.events import Event, Gap, Push, SingleTrade, Trade, Unrecoverable
 from okex_ws.events.base import MS
 from okex_ws.protocol.backfill.missing import ERROR_TRIES, REFUSALS, TRIES, Missing, Query, page_backoff
 from okex_ws.protocol.backfill.ranges import Ranges
-from okex_ws.protocol.pacing import SECOND
+from okex_ws.protocol.pacing import SECOND, Backoff
+from okex_ws.stateful import EventClass
 from okex_ws.wire.frames import FrameError, decode_rows
 
 TAIL_AFTER = 2 * SECOND
@@ -33,6 +34,19 @@ class MissedTrades(Missing):
     since: ns UTC of the exchange, time of the oldest trade to fetch; None: the first trade received.
     frontier: newest id delivered or known as missing. duplicates: late pushes not delivered, because REST was faster.
     """
+
+    STATE = {
+        str: "line _start _requested",
+        int: "duplicates _start_at",
+        int | None: "frontier _since_ms _tail_at",
+        bool: "_is_bottomless _has_pushes",
+        EventClass: "_kind",
+        Ranges: "filled lost _early",
+        Backoff: "_start_backoff _tail_backoff",
+        tuple[int, int]: "_upper _last",
+        deque[tuple[int, int]]: "_recent",
+        list[tuple[int, int, int, int]]: "_dates",
+    }
 
     def __init__(self, channel: str, instrument: str, luck: Callable[[], float], since: int | None) -> None:
         super().__init__(channel, instrument, luck)

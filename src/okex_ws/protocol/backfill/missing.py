@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from okex_ws.events import Event, Push, Recovered, Unrecoverable
 from okex_ws.protocol.backfill.ranges import Range, Ranges
 from okex_ws.protocol.pacing import Backoff
+from okex_ws.stateful import AnyEvent, Luck, Stateful
 from okex_ws.wire.frames import FrameError
 
 TRIES = 5
@@ -37,12 +38,26 @@ def page_backoff() -> Backoff:
     return Backoff(1.0, 30.0, least=0.5)
 
 
-class Missing:
+class Missing(Stateful):
     """Holes of one subscription. holes: slots to fetch. pending: further events to deliver, to be taken by the planner.
 
     A subclass defines how pages are requested and read (`ask`, `read`), which rows are delivered (`accept`), and the fields that
     describe a range of slots in events (`name`).
     """
+
+    STATE = {
+        str: "channel instrument",
+        int: "not_before width",
+        Luck: "_luck",
+        Ranges: "holes",
+        Backoff: "_vain _errors",
+        Stateful | None: "_search",
+        Range | None: "_window",
+        tuple[int, int, int] | None: "_run",
+        tuple[int, AnyEvent] | None: "_above",
+        dict[int, AnyEvent]: "_held",
+        list[AnyEvent]: "pending",
+    }
 
     width = 100
 
@@ -251,11 +266,13 @@ class Missing:
         return out
 
 
-class _Search:
+class _Search(Stateful):
     """Search for the oldest row from slot `low` up to `top`: with growing steps upwards, then by bisection.
 
     An answer without rows may be wrong. It is accepted during the search, but the result is confirmed by `TRIES` answers.
     """
+
+    STATE = {int: "low top _floor _step", int | None: "_ceiling", bool: "must_wait", Backoff: "vain"}
 
     def __init__(self, low: int, top: int, floor: int, width: int) -> None:
         self.low = low

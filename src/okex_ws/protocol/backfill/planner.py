@@ -35,6 +35,7 @@ from okex_ws.protocol.backfill.missed_candles import KINDS, MissedCandles, Misse
 from okex_ws.protocol.backfill.missed_trades import MissedTrades
 from okex_ws.protocol.backfill.missing import Query
 from okex_ws.protocol.pacing import SECOND, Window
+from okex_ws.stateful import Luck, Stateful
 
 CHANNELS = ("trades", "trades-all", "candle", "funding-rate")
 """Channels that can be fetched; `candle` means candles of any length, of traded prices, mark prices and indices."""
@@ -68,12 +69,24 @@ class PageRequest(msgspec.Struct, frozen=True):
     channel: str
 
 
-class BackfillPlanner:
+class BackfillPlanner(Stateful):
     """Backfill of one client.
 
     channels: those of CHANNELS to fetch. since: ns UTC of the exchange, time of the oldest event to fetch; None: the first push.
     luck: random numbers in [0, 1), to spread retries.
     """
+
+    STATE = {
+        int: "_number",
+        int | None: "_since",
+        Luck: "_luck",
+        tuple[str, ...]: "channels",
+        dict[str, int]: "_paused",
+        dict[str, Window]: "_windows",
+        dict[tuple[str, str], Stateful | None]: "_missed",
+        dict[tuple[str, str], Stateful]: "_waiting",
+        dict[int, tuple[Stateful, Query]]: "_in_flight",
+    }
 
     def __init__(
         self, *, channels: Iterable[str] = CHANNELS, since: int | None = None, luck: Callable[[], float] = lambda: 0.5

@@ -5,14 +5,18 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
+from okex_ws.stateful import Stateful
+
 Range = tuple[int, int]
 """First and last, both inclusive."""
 
 
-class Ranges:
+class Ranges(Stateful):
     """Disjoint ranges in ascending order, both ends inclusive; those that touch are one."""
 
     __slots__ = ("_highs", "_lows")
+
+    STATE = {list[int]: "_lows _highs"}
 
     def __init__(self) -> None:
         self._lows: list[int] = []

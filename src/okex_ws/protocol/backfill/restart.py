@@ -11,13 +11,16 @@ from typing import TypeGuard
 import msgspec
 
 from okex_ws.events import Event, Gap, SingleTrade, Trade
+from okex_ws.stateful import Stateful
 
 Place = tuple[str, str]
 """Channel and instrument."""
 
 
-class Restart:
+class Restart(Stateful):
     """Gaps before one run. Only trades with a count are used: ids of V1 and V3 skip."""
+
+    STATE = {dict[Place, int]: "_before _known"}
 
     def __init__(self) -> None:
         self._before: dict[Place, int] = {}  # id before the first one of this run

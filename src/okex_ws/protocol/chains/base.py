@@ -11,17 +11,28 @@ from typing import Any
 import msgspec
 
 from okex_ws.events import Event, Gap, Resumed
+from okex_ws.stateful import AnyEvent, Stateful
 from okex_ws.wire.channels import Subscription
 
 MOST_BUFFERED = 2_000
 """Updates kept while a book waits for its snapshot, trades kept while one is missing. With more than that, waiting ends."""
 
 
-class Chain:
+class Chain(Stateful):
     """Continuity of one subscription without ids: it knows interruptions and the connection in use.
 
     primary: number of the connection whose rows are delivered. last: ts_recv of the last row, ns; 0 before the first.
     """
+
+    STATE = {
+        str: "line",
+        Subscription: "subscription",
+        int: "primary last broken_since duplicates",
+        int | None: "deadline",
+        bool: "needs_resync",
+        dict[tuple[str, ...], None] | None: "_seen",
+        list[AnyEvent]: "_last_rows",
+    }
 
     def __init__(self, line: str, subscription: Subscription) -> None:
         self.line = line
@@ -32,7 +43,7 @@ class Chain:
         self.duplicates = 0
         self.deadline: int | None = None
         self.needs_resync = False
-        self._seen: dict[tuple[Any, ...], None] | None = None
+        self._seen: dict[tuple[str, ...], None] | None = None
         self._last_rows: list[Any] = []
 
     @property
@@ -130,6 +141,6 @@ class Chain:
         return fresh
 
 
-def _signature(row: Any) -> tuple[Any, ...]:
-    """Return all fields of a row but its time of arrival, as a key that identifies it."""
-    return (type(row), *(repr(value) for name, value in msgspec.structs.asdict(row).items() if name != "ts_recv"))
+def _signature(row: Any) -> tuple[str, ...]:
+    """Return the class and all fields of a row but its time of arrival, as a key that identifies it."""
+    return (type(row).__name__, *(repr(value) for name, value in msgspec.structs.asdict(row).items() if name != "ts_recv"))

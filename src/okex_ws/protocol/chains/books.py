@@ -10,6 +10,7 @@ from typing import Any
 
 from okex_ws.events import BookEvent, BookSnapshot, BookUpdate, Event
 from okex_ws.protocol.chains.base import MOST_BUFFERED, Chain
+from okex_ws.stateful import AnyEvent
 from okex_ws.wire.channels import Subscription
 
 
@@ -19,6 +20,14 @@ class BookChain(Chain):
     Five cases: snapshot, change in order, keep-alive (equal ids), reset (smaller id, chain intact), gap. After a gap nothing is
     delivered until the next snapshot. A sequence is an identifier: it jumps, so the number of lost changes is not known.
     """
+
+    STATE = {
+        int | None: "sequence _successor",
+        bool: "is_live checks _lenient_link",
+        tuple[int, int]: "_snapshot_at",
+        deque[int]: "_recent",
+        list[AnyEvent]: "buffer _shadow",
+    }
 
     def __init__(self, line: str, subscription: Subscription) -> None:
         super().__init__(line, subscription)

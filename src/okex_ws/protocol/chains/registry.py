@@ -8,11 +8,14 @@ from okex_ws.events import Event
 from okex_ws.protocol.chains.base import Chain
 from okex_ws.protocol.chains.books import BookChain
 from okex_ws.protocol.chains.trades import TradeChain
+from okex_ws.stateful import Stateful
 from okex_ws.wire.channels import Subscription, find
 
 
-class Chains:
+class Chains(Stateful):
     """Chains of one line, by subscription."""
+
+    STATE = {str: "line", int: "primary", int | None: "_successor", dict[Subscription, Chain]: "_chains"}
 
     def __init__(self, line: str) -> None:
         self.line = line

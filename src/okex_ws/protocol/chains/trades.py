@@ -25,6 +25,14 @@ class TradeChain(Chain):
     Counts decide, not ranges: two trades of one sweep may interleave their ids and are complete all the same.
     """
 
+    STATE = {
+        int | None: "settled",
+        int: "_settled_ts",
+        str: "_hint",
+        dict[int, tuple[int, int]]: "_pending",
+        list[tuple[int, int]]: "_missing",
+    }
+
     def __init__(self, line: str, subscription: Subscription) -> None:
         super().__init__(line, subscription)
         self.settled: int | None = None  # every id up to this one is delivered or reported as missing
