@@ -1,4 +1,4 @@
-"""The audit: whoever has the lines alone can say what was asked, of which account, and how it ended."""
+"""Audit: its lines alone show each request, its account and its outcome."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def written(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def test_an_order_is_told_whole_from_the_asking_to_the_end(file: Path) -> None:
+def test_an_order_is_logged_from_request_to_outcome(file: Path) -> None:
     async def main() -> str:
         settings = {"halt_file": None, "limits": okex_ws.Limits(order_size=Decimal(1))}
         async with Server(exchange()) as server, asyncio.timeout(20), trading_client(server, **settings) as client:
@@ -84,7 +84,7 @@ def test_an_order_is_told_whole_from_the_asking_to_the_end(file: Path) -> None:
     assert tickets == [row["ticket"] for row in rows if row["what"] == "resolved"], "the number joins what belongs together"
 
 
-def test_what_a_closed_client_leaves_open_is_told_as_not_known(file: Path) -> None:
+def test_requests_that_a_closed_client_leaves_open_are_logged_as_unknown(file: Path) -> None:
     async def main() -> None:
         async with Server(exchange("order_lost")) as server, asyncio.timeout(20):
             async with trading_client(server, halt_file=None) as client:

@@ -1,4 +1,4 @@
-"""The intent log: what is on the disk before a request leaves is there after any crash; damage is never traded over."""
+"""IntentLog: a written intent survives any crash; damage stops trading."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def filled(path: Path) -> list[Intent]:
     return intents
 
 
-def test_what_was_written_is_read_back_whole(tmp_path: Path) -> None:
+def test_written_intents_are_read_back(tmp_path: Path) -> None:
     assert filled(tmp_path / "intents") == written(tmp_path / "intents")
 
 
-def test_what_is_settled_is_gone(tmp_path: Path) -> None:
+def test_settled_intents_are_removed(tmp_path: Path) -> None:
     intents = filled(tmp_path / "intents")
     log = IntentLog(tmp_path / "intents")
     log.append([Intent("a-1", done=True), Intent("a-3", done=True)])
@@ -48,7 +48,7 @@ def test_what_is_settled_is_gone(tmp_path: Path) -> None:
     assert written(tmp_path / "intents") == [intents[1]]
 
 
-def test_an_end_torn_anywhere_costs_the_last_line_alone(tmp_path: Path) -> None:
+def test_a_torn_end_loses_only_the_last_line(tmp_path: Path) -> None:
     intents = filled(tmp_path / "whole")
     data = (tmp_path / "whole").read_bytes()
     last = len(data) - len(data.splitlines(keepends=True)[-1])
@@ -58,7 +58,7 @@ def test_an_end_torn_anywhere_costs_the_last_line_alone(tmp_path: Path) -> None:
         assert written(path) == intents[:2], end
 
 
-def test_a_bit_flipped_before_the_end_refuses_to_start_and_says_where(tmp_path: Path) -> None:
+def test_a_flipped_bit_before_the_end_is_an_error_with_its_line(tmp_path: Path) -> None:
     filled(tmp_path / "whole")
     data = (tmp_path / "whole").read_bytes()
     before_last = len(data) - len(data.splitlines(keepends=True)[-1])
@@ -71,7 +71,7 @@ def test_a_bit_flipped_before_the_end_refuses_to_start_and_says_where(tmp_path: 
     assert len(written(path)) == 3, "and the lock was let go each time"
 
 
-def test_two_writers_are_refused_and_told(tmp_path: Path) -> None:
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     log = IntentLog(tmp_path / "intents")
     code = f"from okex_ws.client.intents import *; IntentLog({str(tmp_path / 'intents')!r})"
     second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -80,7 +80,7 @@ def test_two_writers_are_refused_and_told(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_disk_that_fails_is_told_before_anything_is_sent_and_from_then_on(tmp_path: Path) -> None:
+def test_a_failing_disk_is_an_error_before_anything_is_sent_and_afterwards(tmp_path: Path) -> None:
     log = IntentLog(tmp_path / "intents")
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, log._file)
@@ -104,6 +104,6 @@ def test_settled_intents_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytes
     assert [intent.key for intent in written(tmp_path / "intents")] == ["kept"]
 
 
-def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+def test_the_file_is_private(tmp_path: Path) -> None:
     filled(tmp_path / "intents")
     assert (tmp_path / "intents").stat().st_mode & 0o077 == 0

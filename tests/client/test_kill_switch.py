@@ -1,4 +1,4 @@
-"""The kill switch from outside a process: a file, and a signal, and what they let go of again."""
+"""KillSwitch: halts by a file and a signal, and resumes its own halt."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Desk:
         self.changed.clear()
 
 
-def test_a_file_is_pressed_once_read_and_released(tmp_path: Path) -> None:
+def test_the_file_is_created_read_and_removed(tmp_path: Path) -> None:
     file = tmp_path / "new" / "halt"
     assert pressed(file) is None
     press(file, "too wild\n\x1b[2J")
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_read_halts(tmp_path: Path) -> None:
     assert len(pressed(tmp_path / "bytes") or "") < 2_000
 
 
-def test_it_halts_before_anything_else_happens_and_follows_the_file(tmp_path: Path) -> None:
+def test_it_halts_at_the_start_and_follows_the_file(tmp_path: Path) -> None:
     @looped
     async def check() -> None:
         file = tmp_path / "halt"
@@ -79,7 +79,7 @@ def test_it_halts_before_anything_else_happens_and_follows_the_file(tmp_path: Pa
     check()
 
 
-def test_what_something_else_halted_stays_halted_when_the_file_goes(tmp_path: Path) -> None:
+def test_another_halt_stays_when_the_file_is_removed(tmp_path: Path) -> None:
     @looped
     async def check() -> None:
         file = tmp_path / "halt"

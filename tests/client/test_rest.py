@@ -1,4 +1,4 @@
-"""Signed REST against a small server of our own that checks every signature by itself."""
+"""Rest: signed requests against a small server that checks every signature independently."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_reads_and_writes_are_signed_exactly_as_sent() -> None:
     run(go())
 
 
-def test_demo_says_so_and_public_reads_show_no_key() -> None:
+def test_demo_has_its_header_and_public_reads_send_no_key() -> None:
     async def go() -> None:
         async with KeyedServer() as server:
             place = Site.local(1, rest_port=server.port)
@@ -124,7 +124,7 @@ def test_demo_says_so_and_public_reads_show_no_key() -> None:
 
 
 @pytest.mark.parametrize("ahead_ms", [-35_000, 35_000, 3_600_000])
-def test_a_clock_that_is_off_is_measured_once_for_everyone(ahead_ms: int) -> None:
+def test_a_wrong_clock_is_measured_once_for_all_requests(ahead_ms: int) -> None:
     async def go() -> None:
         async with KeyedServer(ahead_ms=ahead_ms) as server, server.rest() as rest:
             server.answers["trade/order"] = answer({"sCode": "0"})
@@ -140,7 +140,7 @@ def test_a_clock_that_is_off_is_measured_once_for_everyone(ahead_ms: int) -> Non
     run(go())
 
 
-def test_a_clock_that_cannot_be_set_right_is_an_error_after_one_correction() -> None:
+def test_a_clock_that_stays_wrong_is_an_error_after_one_correction() -> None:
     async def go() -> None:
         async with KeyedServer() as server, server.rest() as rest:
             server.answers["account/balance"] = answer(code="50102", status=401, message="Timestamp request expired")
@@ -166,7 +166,7 @@ def test_a_clock_that_cannot_be_set_right_is_an_error_after_one_correction() -> 
         (500, "50026", True),
     ],
 )
-def test_a_post_is_sent_once_and_says_whether_it_may_have_happened(status: int, code: str, unclear: bool) -> None:
+def test_a_post_is_sent_once_and_reports_if_it_may_have_happened(status: int, code: str, unclear: bool) -> None:
     async def go() -> None:
         async with KeyedServer() as server, server.rest() as rest:
             server.answers["trade/order"] = answer(code=code, status=status)
@@ -179,7 +179,7 @@ def test_a_post_is_sent_once_and_says_whether_it_may_have_happened(status: int, 
     run(go())
 
 
-def test_items_that_failed_are_an_answer() -> None:
+def test_failed_items_are_an_answer() -> None:
     async def go() -> None:
         async with KeyedServer() as server, server.rest() as rest:
             server.answers["trade/order"] = answer({"sCode": "51008", "sMsg": "Insufficient"}, code="1")
@@ -198,7 +198,7 @@ def test_items_that_failed_are_an_answer() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\nConnection: close\r\n\r\n{", True),
     ],
 )
-def test_answers_that_are_none(raw: bytes, unclear: bool) -> None:
+def test_unreadable_answers_are_errors(raw: bytes, unclear: bool) -> None:
     async def go() -> None:
         async with KeyedServer() as server, server.rest() as rest:
             server.raw = raw
@@ -213,7 +213,7 @@ def test_answers_that_are_none(raw: bytes, unclear: bool) -> None:
     run(go())
 
 
-def test_what_never_left_did_not_happen() -> None:
+def test_a_request_that_never_left_did_not_happen() -> None:
     async def go() -> None:
         async with KeyedServer() as server:
             rest = server.rest()
@@ -228,7 +228,7 @@ def test_what_never_left_did_not_happen() -> None:
     run(go())
 
 
-def test_no_error_shows_a_secret_however_deep_one_looks() -> None:
+def test_no_error_contains_a_secret_at_any_depth() -> None:
     async def go() -> list[BaseException]:
         seen: list[BaseException] = []
         async with KeyedServer() as server, server.rest() as rest:
@@ -252,7 +252,7 @@ def test_no_error_shows_a_secret_however_deep_one_looks() -> None:
         assert "canary-p" not in text
 
 
-def test_lists_that_come_in_pages_are_read_whole() -> None:
+def test_lists_in_pages_are_read_whole() -> None:
     def pending(target: str) -> tuple[int, Any]:
         after = int(target.partition("after=")[2] or 251)
         ids = range(after - 1, max(0, after - 101), -1)
@@ -273,7 +273,7 @@ def test_lists_that_come_in_pages_are_read_whole() -> None:
     run(go())
 
 
-def test_an_account_s_reads_are_typed() -> None:
+def test_account_reads_are_typed() -> None:
     async def go() -> None:
         async with KeyedServer() as server, server.rest() as rest:
             server.answers["account/balance"] = answer({"totalEq": "5", "details": [{"ccy": "BTC", "cashBal": "0.1", "eq": ""}]})
@@ -292,7 +292,7 @@ def test_an_account_s_reads_are_typed() -> None:
     run(go())
 
 
-def test_the_difference_is_taken_from_the_middle_of_the_question() -> None:
+def test_the_clock_difference_is_taken_at_the_middle_of_the_request() -> None:
     clock = ServerClock()
     assert clock.at(NOW) == NOW
     clock.learn(NOW // 10**6 + 5_000, NOW - 100_000_000, NOW + 300_000_000)

@@ -1,4 +1,4 @@
-"""What is known around one order: from books, last prices, the account, and orders on their way."""
+"""Risk context of an order: from books, last prices, the account and requests in flight."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from tests.market.test_account import balance, feed, live, order, position, pushed
-from tests.market.test_sizing import INVERSE, SPOT
+from tests.support.instrument_rows import INVERSE, SPOT
+from tests.support.own_account import balance, feed, live, order, position, pushed
 
 from okex_ws.core.risk_context import risk_context
 from okex_ws.events import BookSnapshot, Disconnected, Trade
@@ -45,7 +45,7 @@ class Known:
         return risk_context(made, **known, in_flight=in_flight)  # type: ignore[arg-type]
 
 
-def test_the_middle_is_the_book_s_and_without_a_book_the_last_price() -> None:
+def test_mid_is_that_of_the_book_or_else_the_last_price() -> None:
     known = Known()
     assert (known.around(place()).book, known.around(place()).mid) == (None, None)
     known.latest.apply(Trade(instrument="BTC-USDT", trade_id=1, price=59000.1, size=1, side="buy", ts_ms=1))
@@ -60,7 +60,7 @@ def test_the_middle_is_the_book_s_and_without_a_book_the_last_price() -> None:
     assert (known.around(place()).book, known.around(place()).mid) == ("LIVE", D(50001)), "one that lives will do"
 
 
-def test_worth_is_by_price_by_the_middle_or_the_amount_itself() -> None:
+def test_notional_is_by_price_by_mid_or_the_amount_of_money() -> None:
     known = Known()
     assert known.around(place("0.5")).notional == D(30000)
     assert known.around(place("0.5", None, side="sell")).notional is None
@@ -74,7 +74,7 @@ def test_worth_is_by_price_by_the_middle_or_the_amount_itself() -> None:
     assert (known.around(money).notional, known.around(money).size) == (D(500), D("0.0083333334"))
 
 
-def test_amounts_of_money_under_way_count_as_coins() -> None:
+def test_amounts_of_money_in_flight_count_as_coins() -> None:
     known = Known()
     money = place("600", None, client_order_id="n2", target_currency="quote_ccy")
     assert (known.around(place("1", None), money).working, known.around(place(), money).working) == (None, D("0.01"))
@@ -83,7 +83,7 @@ def test_amounts_of_money_under_way_count_as_coins() -> None:
     assert known.around(place(), money).working == D("0.006")
 
 
-def test_what_is_on_its_way_counts_until_a_push_tells_of_it() -> None:
+def test_a_request_in_flight_counts_until_its_push_arrives() -> None:
     known = Known()
     flying = [
         place("2", client_order_id="n2"),
@@ -101,7 +101,7 @@ def test_what_is_on_its_way_counts_until_a_push_tells_of_it() -> None:
     assert (at.open_orders, at.working) == (3, D(0))
 
 
-def test_on_cash_spot_the_coins_are_the_position_and_on_margin_the_positions_are() -> None:
+def test_the_position_is_the_balance_on_cash_spot_and_the_positions_on_margin() -> None:
     known = Known()
     known.instruments.load([msgspec.structs.replace(SPOT, base_currency="BTC")])
     assert known.around(place()).position == D(0)
@@ -112,7 +112,7 @@ def test_on_cash_spot_the_coins_are_the_position_and_on_margin_the_positions_are
     assert known.around(place()).account == "LIVE"
 
 
-def test_an_amended_order_counts_with_its_new_size_alone() -> None:
+def test_an_amended_order_counts_with_its_new_size_only() -> None:
     known = Known()
     feed(
         known.account,
@@ -128,7 +128,7 @@ def test_an_amended_order_counts_with_its_new_size_alone() -> None:
     assert unknown.side == ""
 
 
-def test_where_long_and_short_are_held_apart_each_side_counts_alone() -> None:
+def test_in_hedge_mode_each_position_side_counts_alone() -> None:
     known = Known()
     swap = {"instId": "BTC-USD-SWAP"}
     feed(

@@ -1,4 +1,4 @@
-"""Sizes and prices by an instrument's rules (fault F17), contracts and coins."""
+"""Sizing: sizes and prices by the rules of an instrument (fault F17), contracts and coins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.instrument_rows import INVERSE, LINEAR, SPOT, row
 
 from okex_ws.events import Instrument, PriceLimit
 from okex_ws.market.sizing import (
@@ -29,61 +30,13 @@ from okex_ws.market.sizing import (
     size_down,
     size_unit,
 )
-from okex_ws.wire.frames import decode_rows
 from okex_ws.wire.orders import plain
 
 D = Decimal
 
 
-def row(**fields: Any) -> Instrument:
-    base = {
-        "instId": "BTC-USDT",
-        "instType": "SPOT",
-        "tickSz": "0.1",
-        "lotSz": "0.00000001",
-        "minSz": "0.00001",
-        "state": "live",
-        "quoteCcy": "USDT",
-        "maxLmtSz": "9999",
-        "maxMktSz": "1000000",
-        "maxLmtAmt": "20000000",
-    }
-    return decode_rows([{**base, **fields}], Instrument, "instruments")[0]
-
-
-SPOT = row()
-LINEAR = row(
-    instId="BTC-USDT-SWAP",
-    instType="SWAP",
-    tickSz="0.1",
-    lotSz="0.01",
-    minSz="0.01",
-    ctVal="0.01",
-    ctMult="1",
-    ctType="linear",
-    ctValCcy="BTC",
-    quoteCcy="",
-    maxLmtAmt="",
-    maxMktSz="12000",
-    maxLmtSz="100000000",
-)
-INVERSE = row(
-    instId="BTC-USD-SWAP",
-    instType="SWAP",
-    tickSz="0.1",
-    lotSz="1",
-    minSz="1",
-    ctVal="100",
-    ctMult="1",
-    ctType="inverse",
-    ctValCcy="USD",
-    quoteCcy="",
-    maxLmtAmt="",
-)
-
-
 @pytest.mark.parametrize("value", [0.1, 1e-07, float("nan"), float("inf"), True, None, b"1", [1], 1 + 0j])
-def test_F17_a_float_is_refused_and_told_what_to_write(value: Any) -> None:
+def test_F17_a_float_is_refused_with_the_value_to_write(value: Any) -> None:
     with pytest.raises(SizeError, match="not exact") as caught:
         exact(value, "price")
     assert caught.value.rule == "exact"
@@ -92,14 +45,14 @@ def test_F17_a_float_is_refused_and_told_what_to_write(value: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "NaN", "-Infinity", "1_000", "1,5", "0x10", " 1", "1 ", "1e999", "\u0661", "9" * 50])
-def test_F17_what_is_no_number_is_refused(text: str) -> None:
+def test_F17_a_text_that_is_not_a_number_is_refused(text: str) -> None:
     with pytest.raises(SizeError):
         exact(text)
     with pytest.raises(SizeError):
         exact(D("NaN"))
 
 
-def test_numbers_as_they_were_written() -> None:
+def test_a_number_is_kept_as_written() -> None:
     assert [exact(value) for value in ("1e-07", "0.10", 5, D("2.50"), ".5", "5.")] == [
         D("0.0000001"),
         D("0.10"),
@@ -114,7 +67,7 @@ def test_numbers_as_they_were_written() -> None:
     st.decimals(min_value=D("1e-12"), max_value=D("1e12"), allow_nan=False, allow_infinity=False),
     st.sampled_from(["1", "0.1", "0.01", "0.5", "0.25", "5", "10", "0.00000001", "1e-9"]),
 )
-def test_F17_rounding_keeps_its_direction_is_within_a_step_and_is_written_without_an_exponent(value: Decimal, step: str) -> None:
+def test_F17_rounding_stays_within_a_step_in_its_direction_without_an_exponent(value: Decimal, step: str) -> None:
     made = row(tickSz=step, lotSz=step)
     down, up, near, size = (f(made, value) for f in (price_down, price_up, price_nearest, size_down))
     assert down <= value <= up
@@ -135,7 +88,7 @@ def test_F17_rounding_keeps_its_direction_is_within_a_step_and_is_written_withou
     st.decimals(min_value=-10, max_value=D("1e9"), allow_nan=False, places=10),
     st.decimals(min_value=-10, max_value=D("1e7"), allow_nan=False, places=6),
 )
-def test_F17_what_fits_is_never_larger_nor_dearer_than_asked_and_passes_every_check(
+def test_F17_a_fitted_order_is_never_larger_or_worse_than_requested_and_passes_every_check(
     instrument: Instrument, side: str, size: Decimal, price: Decimal
 ) -> None:
     refusal = None
@@ -166,7 +119,7 @@ def test_F17_what_fits_is_never_larger_nor_dearer_than_asked_and_passes_every_ch
         ("-1", "limit", "min_size", "0.00001"),
     ],
 )
-def test_a_size_that_breaks_a_rule_names_it_and_the_nearest(size: str, order_type: str, rule: str, nearest: str) -> None:
+def test_an_invalid_size_names_its_rule_and_the_nearest_size(size: str, order_type: str, rule: str, nearest: str) -> None:
     with pytest.raises(SizeError) as caught:
         check_size(SPOT, D(size), order_type=order_type)
     assert (caught.value.rule, caught.value.nearest) == (rule, D(nearest))
@@ -174,7 +127,7 @@ def test_a_size_that_breaks_a_rule_names_it_and_the_nearest(size: str, order_typ
     check_size(SPOT, D(nearest), order_type=order_type)
 
 
-def test_a_price_that_breaks_a_rule_names_it_and_the_nearest() -> None:
+def test_an_invalid_price_names_its_rule_and_the_nearest_price() -> None:
     limit = PriceLimit(instrument="BTC-USDT", ts_ms=1, max_buy=61000.04, min_sell=58999.96, is_enabled=True)
     for price, side, rule, nearest in (
         ("60000.07", "buy", "tick_size", "60000.1"),
@@ -192,7 +145,7 @@ def test_a_price_that_breaks_a_rule_names_it_and_the_nearest() -> None:
     check_price(SPOT, D("70000"), "buy", PriceLimit(instrument="BTC-USDT", ts_ms=1, is_enabled=False))
 
 
-def test_fitting_says_what_is_missing_or_too_much() -> None:
+def test_a_missing_or_superfluous_price_is_reported() -> None:
     assert fit(SPOT, side="buy", size="0.1234567891", price="60000.09") == (D("0.12345678"), D("60000"))
     assert fit(SPOT, side="sell", size=1, price="60000.01") == (D(1), D("60000.1"))
     assert fit(SPOT, side="sell", size="0.5", order_type="market") == (D("0.5"), None)
@@ -216,7 +169,7 @@ def test_fitting_says_what_is_missing_or_too_much() -> None:
         assert caught.value.rule == rule
 
 
-def test_a_change_fits_as_a_new_order_does() -> None:
+def test_an_amendment_is_fitted_like_a_new_order() -> None:
     assert fit_change(SPOT, side="buy", size="0.1234567891") == (D("0.12345678"), None)
     assert fit_change(SPOT, side="buy", price="60000.09") == (None, D("60000"))
     assert fit_change(SPOT, side="sell", price="60000.01", size=1) == (D(1), D("60000.1"))
@@ -242,12 +195,12 @@ def test_a_change_fits_as_a_new_order_does() -> None:
         ("limit", "quote_ccy", False),
     ],
 )
-def test_which_sizes_are_amounts_of_money(order_type: str, target: str, expected: bool) -> None:
+def test_sizes_in_quote_currency(order_type: str, target: str, expected: bool) -> None:
     assert in_quote_currency(SPOT, order_type, target) is expected
     assert not in_quote_currency(LINEAR, order_type, target)
 
 
-def test_okx_is_told_what_a_size_is_in_where_it_would_take_it_for_money() -> None:
+def test_the_unit_of_a_size_is_sent_if_okx_would_assume_money() -> None:
     cash, margin = {"order_type": "market", "trade_mode": "cash"}, {"order_type": "market", "trade_mode": "cross"}
     assert [size_unit(SPOT, side=side, **cash) for side in ("buy", "sell")] == ["base_ccy", "base_ccy"]
     assert size_unit(SPOT, side="buy", **cash, target_currency="quote_ccy") == "quote_ccy"

@@ -1,4 +1,4 @@
-"""Open spread orders: pushes in any order, and the list of them, end in the same."""
+"""SpreadOrders: pushes in any order and the list of open orders give the same state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def told(order_id: str = "1", state: str = "live", at: int = 0, heard: int = 0) 
     )
 
 
-def test_whatever_comes_last_what_has_ended_is_not_open_and_of_the_rest_the_newest_counts() -> None:
+def test_an_ended_order_stays_ended_and_of_open_ones_the_newest_update_counts() -> None:
     for updates in itertools.permutations([told(), told(state="partially_filled", at=5), told("2"), told("2", "canceled", 3)]):
         orders = SpreadOrders()
         for update in updates:
@@ -23,7 +23,7 @@ def test_whatever_comes_last_what_has_ended_is_not_open_and_of_the_rest_the_newe
         assert [orders.has_seen(name) for name in ("c1", "c2", "c3")] == [True, True, False]
 
 
-def test_what_the_list_does_not_hold_has_ended_unless_it_is_younger_than_the_list() -> None:
+def test_an_order_missing_from_the_list_has_ended_unless_it_is_newer() -> None:
     orders = SpreadOrders()
     for update in (told("1", heard=5), told("2", heard=5), told("3", heard=20)):
         orders.apply(update)
