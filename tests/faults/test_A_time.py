@@ -6,13 +6,16 @@ import itertools
 
 import pytest
 from tests.soak.schedule import audit
+from tests.support.fed_core import FedCore
 from tests.support.fixed_market import INSTRUMENTS, FixedMarket
 from tests.support.virtual import MS, START, World
 
-from okex_ws import Event, Gap, Trade, subscription
+from okex_ws import Gap, Trade, subscription
+from okex_ws.core.core import ClientCore
+from okex_ws.core.effects import Dial
+from okex_ws.core.inputs import DialFailed, LineStarted, TimerFired
 from okex_ws.events import BookSnapshot, BookUpdate, Connected, Disconnected, Notice, Resumed, Stale
-from okex_ws.protocol.line import Dial, Failure, Line
-from okex_ws.protocol.pacing import SECOND, Window, connects_per_ip
+from okex_ws.protocol.pacing import SECOND
 from okex_ws.protocol.session import Timing
 from okex_ws.simulator.faults import Faults
 from okex_ws.simulator.rules import Rules
@@ -136,23 +139,19 @@ def test_A12_flapping_is_not_taken_for_health_and_never_dials_more_than_thrice_a
 
 def test_A12_only_half_a_minute_of_data_begins_the_back_off_afresh() -> None:
     def waits(*seconds_alive: float) -> list[float]:
-        line = Line("public/0", luck=lambda: 0.999, connects=Window(3, 1.1))
-        line.subscribe([subscription("trades", "BTC-USDT")], START)
+        fed = FedCore(("trades", "BTC-USDT"), uniform=0.999)
         now, out = START, []
-        line.start(now)
-        for alive in seconds_alive:
-            [dial] = line.actions
-            assert isinstance(dial, Dial)
-            line.actions.clear()
-            line.opened(dial.number, now)
+        for number, alive in enumerate(seconds_alive, 1):
+            assert fed.number == number, "dialled again"
+            fed.opened(now)
             for second in [*range(int(alive)), alive]:
-                line.receive(dial.number, PUSH, now + 1 + int(second * SECOND))
+                fed.text(PUSH, now + 1 + int(second * SECOND))
             now += int(alive * SECOND) + 1
-            [lost] = [event for event in line.closed(dial.number, 1006, "", now) if isinstance(event, Disconnected)]
+            [lost] = [event for event in fed.closed(1006, now) if isinstance(event, Disconnected)]
             assert lost.retry_s is not None
             out.append(lost.retry_s)
-            now = max(now, line.next_deadline or 0)
-            line.on_deadline(now)
+            now = max(now, fed.line.next_deadline or 0)
+            fed.timer(now)
         return out
 
     flapping = waits(0, 0.2, 0.05, 1, 29.9, 0.1)
@@ -168,23 +167,21 @@ PUSH = (
 
 def test_A12_connects_are_limited_for_all_lines_together_also_when_one_of_them_waits_long() -> None:
     """A line that asks when it may dial in half a minute must not free what the others have used up just now."""
-    connects = connects_per_ip()
-    lines = [Line(f"public/{n}", luck=lambda: 0.99, connects=connects) for n in range(8)]
+    core = ClientCore(seeded=lambda text: lambda: 0.99)
     dials: list[int] = []
     now = START
-    for line in lines:
-        line.start(now)
+    for n in range(8):
+        core.feed(LineStarted(line=f"public/{n}"), now)
+    lines = core.lines.values()
     while now < START + 60 * SECOND:
-        for line in lines:
-            for action in line.actions:
-                assert isinstance(action, Dial)
-                dials.append(now)
-                line.failed(action.number, Failure("refused", retry_after_s=7.0), now)
-            line.actions.clear()
+        for effect in core.effects():
+            assert isinstance(effect, Dial)
+            dials.append(now)
+            core.feed(DialFailed(line=effect.line, connection=effect.number, reason="refused", retry_after_s=7.0), now)
         now = max(now + MS, min(line.next_deadline for line in lines if line.next_deadline is not None))
         for line in lines:
             if line.next_deadline is not None and line.next_deadline <= now:
-                line.on_deadline(now)
+                core.feed(TimerFired(line=line.name), now)
     assert len(dials) > 20
     assert busiest_second(dials) <= 3
 
@@ -269,12 +266,10 @@ def test_A18_a_process_that_stood_still_reconnects_once_and_says_what_it_missed(
 def test_A18_what_arrives_first_after_the_standstill_does_not_hide_it() -> None:
     """A pong, or data, that waited in the socket must not make ten minutes of standstill look like life."""
     for first in (b"pong", PUSH, b'{"event":"notice","code":"1","msg":""}'):
-        line = Line("public/0", luck=lambda: 0.5, connects=Window(3, 1.1))
-        line.subscribe([subscription("trades", "BTC-USDT")], START)
-        line.start(START)
-        line.opened(1, START)
-        line.receive(1, PUSH, START + SECOND)
-        events: list[Event] = line.receive(1, first, START + 600 * SECOND)
+        fed = FedCore(("trades", "BTC-USDT"))
+        fed.opened()
+        fed.text(PUSH, START + SECOND)
+        events = fed.text(first, START + 600 * SECOND)
         [lost] = [event for event in events if isinstance(event, Disconnected)]
         assert lost.reason.startswith("this process stood still for 59")
 

@@ -9,6 +9,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from tests.support.fed_core import FedCore
 from tests.support.fixed_market import FixedMarket
 from tests.support.looped import looped, until
 from tests.support.virtual import MS, START, World
@@ -27,15 +28,14 @@ from okex_ws.events import (
     Ticker,
     Trade,
 )
-from okex_ws.market import Books, BookState
+from okex_ws.market import BookState
 from okex_ws.protocol.pacing import SECOND
-from okex_ws.protocol.session import Session, Timing
+from okex_ws.protocol.session import Timing
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.faults import Fault
 from okex_ws.simulator.market.base import Publication
 from okex_ws.simulator.market.seeded import SeededMarket
 from okex_ws.simulator.rules import Rules
-from okex_ws.wire.channels import subscription
 
 BTC = "BTC-USDT"
 
@@ -370,11 +370,12 @@ def test_D10_a_checksum_wrong_on_every_image_is_asked_about_ever_more_slowly() -
 
 def test_D11_numbers_keep_the_text_they_came_with() -> None:
     """The vectors are in tests/market/test_book.py, the real checksums in tests/captures. Here: the text survives the way."""
-    session = Session("public/0", [subscription("books", BTC)], now=START)
+    fed = FedCore(("books", BTC))
+    fed.opened()
     arg = {"channel": "books", "instId": BTC}
     rows = [["1E-7", "0.10", "0", "1"], ["0.00000009", "1.000", "0", "1"]]
     push = {"arg": arg, "action": "snapshot", "data": [{"asks": [], "bids": rows, "ts": "1", "seqId": 1, "prevSeqId": -1}]}
-    (image,) = session.receive(json.dumps(push, separators=(",", ":")).encode(), START + 1)
+    (image,) = fed.text(json.dumps(push, separators=(",", ":")).encode(), START + 1)
     assert isinstance(image, BookSnapshot)
     assert image.raw_bids == [tuple(row) for row in rows]
 
@@ -466,7 +467,7 @@ def test_D14_500_books_of_400_levels_are_bounded_whatever_comes_beyond_their_win
         above = [_level(50_001 + 20 * n, "0") for n in range(turn)]
         return BookUpdate(instrument=f"I-{instrument}", channel="books", ts_ms=2, raw_bids=near + far, raw_asks=above)
 
-    books = Books()
+    books = FedCore().core.books
     gc.collect()
     tracemalloc.start()
     try:
@@ -491,7 +492,8 @@ def test_D14_500_books_of_400_levels_are_bounded_whatever_comes_beyond_their_win
 
 
 def test_D18_trades_of_one_instant_and_one_sequence_keep_their_order() -> None:
-    session = Session("public/0", [subscription("trades", BTC)], now=START)
+    fed = FedCore(("trades", BTC))
+    fed.opened()
     out: list[Event] = []
 
     def push(*ids: int) -> None:
@@ -506,7 +508,7 @@ def test_D18_trades_of_one_instant_and_one_sequence_keep_their_order() -> None:
             "seqId": 5,
         }
         message = {"arg": {"channel": "trades", "instId": BTC}, "data": [{**same, "tradeId": str(n)} for n in ids]}
-        out.extend(session.receive(json.dumps(message, separators=(",", ":")).encode(), START + 1))
+        out.extend(fed.text(json.dumps(message, separators=(",", ":")).encode(), START + 1))
 
     push(1)
     push(2, 4, 3)
