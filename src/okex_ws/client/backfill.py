@@ -49,7 +49,7 @@ class Backfill:
         self._task: asyncio.Task[None] | None = None
         self._fetches: set[asyncio.Task[None]] = set()
         self._throttle = LogThrottle()
-        client.after_publish = self._look
+        self._connections.after_publish = self._look
 
     @property
     def planner(self) -> BackfillPlanner:

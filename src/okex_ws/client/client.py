@@ -155,14 +155,12 @@ class Client:
         self._connections = Connections(
             self.core,
             clock=self._clock,
-            publish=self._publish,
+            publish=self.hub.publish,
             fetch=lambda effect: self._spawn(self._fetch(effect)),
             ssl_context=self._ssl,
             proxy=proxy,
             open_within_s=open_within_s,
         )
-        self.after_publish: Callable[[], None] | None = None
-        """Called after each publication; the backfill looks whether it has something to fetch."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._rest: Rest | None = None
         self._trader: Trader | None = None
@@ -443,15 +441,13 @@ class Client:
     def _url_of(self, shard: Shard) -> str:
         return self.site.url_of(self.dialect.path) if self.dialect.path else self.site.url(shard.endpoint)
 
-    def _publish(self, events: list[Event]) -> None:
-        if self._trader is not None:
-            own, self.core.own_events = self.core.own_events, []
-            more = self._trader.after_input(own)
-            self.core.add_own(more)
-            events = [*events, *more]
-        self.hub.publish(events)
-        if self.after_publish is not None:
-            self.after_publish()
+    def _with_own(self, events: list[Event]) -> list[Event]:
+        """Return events of the lines with those that follow from what trading does about them."""
+        assert self._trader is not None
+        own, self.core.own_events = self.core.own_events, []
+        more = self._trader.after_input(own)
+        self.core.add_own(more)
+        return [*events, *more]
 
     def _publish_own(self, events: list[Event]) -> None:
         self.core.add_own(events)
@@ -491,6 +487,7 @@ class Client:
             now=self._clock.now,
         )
         self._orders = ClientOrders(self._trader)
+        self._connections.before_publish = self._with_own
         for channel, key in PRIVATE + (SPREADS if settings.spreads else ()):
             self.subscribe(channel, *((key,) if key else ()))
         for kind in settings.instrument_types:

@@ -131,6 +131,10 @@ class Connections:
         self.drivers: dict[str, Driver] = {}
         self.clock = clock
         self.publish = publish
+        self.before_publish: Callable[[list[Event]], list[Event]] | None = None
+        """Function that returns events with those that follow from them: for a client that trades."""
+        self.after_publish: Callable[[], None] | None = None
+        """Function called after each publication: for a client that fetches back what it missed."""
         self.ssl_context = ssl_context
         self.proxy = proxy
         self.open_within_s = open_within_s
@@ -148,7 +152,11 @@ class Connections:
     def emit(self, events: list[Event]) -> None:
         """Publish events, if there are any."""
         if events:
+            if self.before_publish is not None:
+                events = self.before_publish(events)
             self.publish(events)
+            if self.after_publish is not None:
+                self.after_publish()
 
     def carry_out(self) -> None:
         """Dial, hang up, send and fetch what the core requests, then arm the timers."""
@@ -203,7 +211,8 @@ class Driver:
         self._connections = connections
         self._core = connections.core
         self._now = connections.clock.now
-        self._publish = connections.publish
+        is_plain = connections.before_publish is None and connections.after_publish is None
+        self._publish = connections.publish if is_plain else connections.emit
         is_secure = line.url.startswith("wss://")
         self._ssl = connections.ssl_context if is_secure else None
         self._proxy = connections.proxy if connections.proxy is not None else _proxy_from_environment(line.url)
