@@ -173,6 +173,18 @@ def test_tick_by_tick_books_need_login_tier_and_company_they_can_bear() -> None:
     assert codes(talker.subscribe(book("ETH-USDT", "books50-l2-tbt"))) == ["64003"]
 
 
+@pytest.mark.parametrize("other", ["books", "books50-l2-tbt"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_64004_names_the_channel_beside_books_l2_tbt(other: str, order: int) -> None:
+    talker = Talker(exchange())
+    talker.say(login(), 0)
+    first, second = (other, "books-l2-tbt")[::order]
+    talker.subscribe(book(channel=first))
+    (refusal,) = talker.subscribe(book(channel=second))
+    assert refusal["code"] == "64004"
+    assert refusal["msg"].startswith(f"Subscribe to both {other} and books-l2-tbt for BTC-USDT is not allowed")
+
+
 def test_too_many_subscriptions_close_4009() -> None:
     talker = Talker(exchange(max_subscriptions=1))
     talker.subscribe(book(), book(channel="trades"))

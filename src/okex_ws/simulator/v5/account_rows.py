@@ -1,7 +1,7 @@
 """Rows of balances and positions, as the private channels push them and REST lists them.
 
 In: the engine and an account's id. Out: dicts in OKX's names; every number is text. Figures that the simulator does not
-compute (borrowing, greeks, liquidation prices) are "". Sources: OKX V5 docs, "Account channel",
+compute (borrowing, greeks, liquidation prices) are "", or "0" where OKX writes a zero. Sources: OKX V5 docs, "Account channel",
 "Positions channel", "Balance and position channel", "GET / Balance", "GET / Positions".
 """
 
@@ -35,9 +35,15 @@ _UNUSED_DETAILS = dict.fromkeys(
         "clSpotInUseAmt",
         "maxSpotInUseAmt",
         "uplLiab",
+        "openAvgPx",
+        "accAvgPx",
+        "spotUpl",
+        "spotUplRatio",
+        "totalPnl",
+        "totalPnlRatio",
     ),
     "",
-)
+) | dict.fromkeys(("smtSyncEq", "spotCopyTradingEq", "frpType", "colRes", "colBorrAutoConversion", "autoLendMtAmt"), "0")
 _UNUSED_TOTALS = dict.fromkeys(
     (
         "adjEq",
@@ -50,6 +56,9 @@ _UNUSED_TOTALS = dict.fromkeys(
         "notionalUsdForSwap",
         "notionalUsdForFutures",
         "notionalUsdForOption",
+        "delta",
+        "deltaLever",
+        "deltaNeutralStatus",
     ),
     "",
 )
@@ -82,6 +91,8 @@ _UNUSED_POSITION = dict.fromkeys(
         "maxSpotInUseAmt",
         "bizRefId",
         "bizRefType",
+        "baseBal",
+        "quoteBal",
         "baseBorrowed",
         "baseInterest",
         "quoteBorrowed",
@@ -135,6 +146,8 @@ def detail(engine: Engine, uid: str, currency: str) -> dict[str, Any]:
         "spotBal": plain(balance.cash),
         "imr": plain(sum((engine.margin(p) for p in open_positions(engine, uid) if p.currency == currency), Decimal(0))),
         "collateralEnabled": False,
+        "collateralRestrict": False,
+        "autoLendStatus": "off",
         **_UNUSED_DETAILS,
     }
 

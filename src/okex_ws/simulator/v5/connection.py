@@ -168,7 +168,8 @@ class V5Connection(ExchangeConnection):
             raise refused("64003")
         for other in self.subscriptions.values():
             if other.key == topic.key and other.channel.name in _EXCLUSIVE.get(channel.name, ()):
-                raise refused("64004", min(other.channel.name, channel.name, key=len), topic.key)
+                pair = {other.channel.name, channel.name}
+                raise refused("64004", *(pair - {"books-l2-tbt"}), topic.key)
         arg = msgspec.json.decode(topic.arg)
         if channel.is_market_data:
             is_known = self._context.market.knows(channel.name, topic.key)

@@ -126,3 +126,8 @@ def number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
 def newest(rows: Sequence[T], low: int, high: int, limit: int) -> list[T]:
     """Return at most `limit` of rows[low:high], the last first."""
     return [rows[i] for i in range(high - 1, max(low, high - limit) - 1, -1)]
+
+
+def constant(*rows: Any) -> Callable[[Call], Answer]:
+    """Return the read of a figure that the simulator does not have: always these rows, none by default."""
+    return lambda call: list(rows)
