@@ -8,6 +8,7 @@ Source: docs-v5 "Place order", "Place multiple orders", "Amend order", "Cancel o
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -49,6 +50,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "trade_mode": get_args(TradeMode),
     "position_side": ("", *get_args(PositionSide)),
 }
+_VALID = frozenset(itertools.product(*_CHOICES.values()))
+"""Valid combinations, so that the check of a valid order is one look-up."""
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _encode = msgspec.json.encode
 
@@ -141,11 +144,16 @@ class PlaceOrder(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="p
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if (self.side, self.order_type, self.trade_mode, self.position_side) not in _VALID:
+            self._refuse()
+        if self.is_spread and self.attached is not None:
+            raise OrderError("nothing can be attached to a spread order")
+
+    def _refuse(self) -> None:
+        """Raise OrderError that names the wrong choice and the valid ones."""
         for name, choices in _CHOICES.items():
             if (given := getattr(self, name)) not in choices:
                 raise OrderError(f"{name} {given!r}: OKX has {', '.join(filter(None, choices))}")
-        if self.is_spread and self.attached is not None:
-            raise OrderError("nothing can be attached to a spread order")
 
     def words(self) -> dict[str, Any]:
         words: dict[str, Any] = {"side": self.side, "ordType": self.order_type, "sz": plain(self.size)}
