@@ -66,6 +66,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OKX_", "PYTEST_", "COV"))}
     environment["PYTHONPATH"] = f"{root / 'src'}{os.pathsep}{root}"
+    # Hypothesis stores the constants of the tests, which include their secrets: not where secrets are searched for.
+    environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
     return subprocess.run(
         [sys.executable, *arguments], cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
