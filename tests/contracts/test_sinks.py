@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 import pytest
 from tests.support.sink_samples import ListSource, Patience, Watched, batch, every_kind, trades
-from tests.support.sink_targets import JsonlTarget, RedisTarget, Target, expected, target, those, within
+from tests.support.sink_targets import JsonlTarget, Target, expected, target, those, within
 
 from okex_ws import events
 from okex_ws.sinks import Spool
@@ -135,8 +135,6 @@ def test_killed_again_and_again_in_the_middle_of_batches(target: Target) -> None
 
     asyncio.run(run())
     ids = [by_id(row) for row in target.rows()]
-    if isinstance(target, RedisTarget):
-        ids = list(set(ids))  # KNOWN FAULT: after a kill in the middle of a batch, a part of it appears twice
     assert sorted(ids) == [("ab12", n, 0) for n in range(1, 3001)]
 
 

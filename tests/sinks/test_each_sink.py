@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from pathlib import Path
+from random import Random
 
 import asyncpg
 import pytest
@@ -132,6 +133,49 @@ def test_redis_says_how_far_it_got(tmp_path: Path) -> None:
         await sink.close()
 
     asyncio.run(run())
+
+
+def test_redis_holds_nothing_twice_after_interrupted_transactions(tmp_path: Path) -> None:
+    """Fifty kills: each leaves a torn transaction in the append-only file, and batches are cut differently afterwards."""
+    target, dice = RedisTarget(tmp_path), Random(3)
+    sent = [pair for n in range(1, 4_001) for pair in batch(trades(1, first=n, instrument=f"I{n % 3}"), first=n)]
+    other = batch(trades(1_500), "cd34")
+
+    async def put(count: int) -> None:
+        sink = open_sink(target.url() + "&latest=no")
+        await sink.open()
+        for whole in (sent, other):
+            recorder = whole[0][0].partition(":")[0]
+            held = (await sink.reached(recorder) or NOTHING).n
+            await sink.put(whole[max(0, held - 5) : max(0, held) + count])
+        await sink.close()
+
+    for kill in range(50):
+        asyncio.run(put(dice.randrange(10, 80)))
+        target.kill()
+        if kill % 4:
+            target.tear(dice.randrange(8, 30_000))
+        target.mend()
+    for _ in range(3):
+        asyncio.run(put(4_000))
+        target.kill()
+        target.mend()
+    asyncio.run(put(4_000))
+    key = lambda row: tuple(int(part, 36) for part in row["id"].split(":"))  # noqa: E731
+    assert sorted(target.rows(), key=key) == sorted(expected([*sent, *other]), key=key)
+
+
+def test_redis_keeps_events_that_a_wrong_clock_dates_before_a_restart(tmp_path: Path) -> None:
+    target = RedisTarget(tmp_path)
+    deliver(target.url(), batch(trades(20)))
+    with redis.Redis(port=target.server.port, password=servers.PASSWORD) as client:
+        key = f"{target.name}:runs:ab12"
+        (run,) = client.hgetall(key)
+        client.hset(key, run, "99999999999999:-1:-1")
+    target.kill()
+    target.mend()
+    deliver(target.url(), batch(trades(30)))
+    assert target.rows() == expected(batch(trades(30)))
 
 
 def test_nats_puts_many_events_into_a_message(tmp_path: Path) -> None:

@@ -160,6 +160,13 @@ class RedisTarget(ServerTarget):
             entries = [entry for key in client.scan_iter(f"{self.name}:stream:*") for entry in client.xrange(key)]
         return [json.loads(fields[b"json"]) for _, fields in entries]
 
+    def tear(self, room: int) -> None:
+        """Cut the append-only file of the killed server inside its last transaction, as an interrupted write does."""
+        (path,) = self.server.folder.glob("appendonlydir/*.incr.aof")
+        content = path.read_bytes()
+        start = content.rindex(b"MULTI")
+        path.write_bytes(content[: min(len(content) - 1, start + room)])
+
 
 class NatsTarget(ServerTarget):
     server: servers.NatsServer

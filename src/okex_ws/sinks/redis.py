@@ -7,8 +7,13 @@ Options: maxlen (approximate number of events kept per stream; default 100000, 0
 prefix (default okex).
 
 The position is kept in Redis (`okex:position:<recorder>`) and written with the events in one script, so a repeated event
-is stored once; only a server killed in the middle of a batch may hold a part of it twice. `put` returns when Redis has the
-events; its appendonly setting decides which of them survive its own crash.
+is stored once. `put` returns when Redis has the events; its appendonly setting decides which of them survive its own crash.
+
+A killed Redis may leave the start of a transaction at the end of its append-only file. Redis before the mend of valkey pull
+request 4342 drops only the torn command there, not the transaction: its events are absent after the first restart, are sent
+again, and return after the second restart. So each connection notes the server's run, the position and the time in
+`okex:runs:<recorder>`. In a new run, events behind a noted position that are older than the note are the returned ones, and
+are deleted.
 """
 
 from __future__ import annotations
@@ -65,6 +70,11 @@ while k <= #ARGV do
 end
 return 1
 """
+
+_ID = re.compile(rb'"id":"([^"]*)"')
+
+RUNS = 16
+"""Maximum number of noted runs of a server: an interrupted transaction returns at the restart after the next one."""
 
 CHUNK = 500
 """Events per script: Redis serves no other client while a script runs."""
@@ -159,6 +169,7 @@ class RedisSink:
         held = self._positions.get(recorder)
         if held is None:
             held = _position(await self._redis.get(key))
+            await self._delete_returned(recorder, held)
         while True:
             part = [item for item in part if item[0] > held]
             if not part:
@@ -179,6 +190,71 @@ class RedisSink:
                 break
             held = answer  # another connection of ours has written more, or Redis lost data: continue from its position
         self._positions[recorder] = held
+
+    async def _delete_returned(self, recorder: str, held: SinkPosition) -> None:
+        """Delete the events of interrupted transactions that a restart of the server has brought back; note this run."""
+        key = f"{self._prefix}:runs:{recorder}"
+        try:
+            run = (await self._redis.info("server"))["run_id"].encode()
+            seconds, micros = await self._redis.time()
+        except self._errors.NoPermissionError:
+            return
+        noted: dict[bytes, bytes] = await self._redis.hgetall(key)
+        if run in noted:
+            return
+        notes = sorted(tuple(map(int, note.split(b":"))) for note in noted.values())
+        if notes:
+            async for stream in self._redis.scan_iter(f"{_literal(self._prefix)}:stream:*", count=1000):
+                for place, (ms, n, i) in enumerate(notes):
+                    since = notes[place - 1][0] if place else 0
+                    found = await self._behind(stream, recorder, SinkPosition(n, i), since, ms)
+                    repeated = await self._positions_from(stream, recorder, ms, max(found.values())) if found else set()
+                    # Events behind the position are sent again. A transaction that returned may also be the only copy.
+                    returned = [entry for entry, position in found.items() if position > held or position in repeated]
+                    if returned:
+                        await self._redis.xdel(stream, *returned)
+        now = seconds * 1000 + micros // 1000
+        oldest = sorted(noted, key=lambda each: int(noted[each].split(b":")[0]))[: max(0, len(noted) + 1 - RUNS)]
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hset(key, run, f"{now}:{held.n}:{held.i}")
+        if oldest:
+            pipe.hdel(key, *oldest)
+        pipe.expire(key, 2_592_000)
+        await pipe.execute()
+
+    async def _behind(
+        self, stream: bytes, recorder: str, held: SinkPosition, since: int, until: int
+    ) -> dict[bytes, SinkPosition]:
+        """Return the recorder's events behind a position among the entries between two times, ms."""
+        found: dict[bytes, SinkPosition] = {}
+        last = str(until - 1).encode()
+        while True:
+            entries = await self._redis.xrevrange(stream, last, since, count=CHUNK)
+            for entry, fields in entries:
+                position = _position_in(fields, recorder)
+                if position is not None and position <= held:
+                    return found  # a recorder's events are in order
+                if position is not None:
+                    found[entry] = position
+            if len(entries) < CHUNK:
+                return found
+            last = b"(" + entries[-1][0]
+
+    async def _positions_from(self, stream: bytes, recorder: str, ms: int, last: SinkPosition) -> set[SinkPosition]:
+        """Return the positions of the recorder's events from a time on, up to the first one behind `last`."""
+        found: set[SinkPosition] = set()
+        first = str(ms).encode()
+        while True:
+            entries = await self._redis.xrange(stream, first, "+", count=CHUNK)
+            for _, fields in entries:
+                position = _position_in(fields, recorder)
+                if position is not None and position > last:
+                    return found
+                if position is not None:
+                    found.add(position)
+            if len(entries) < CHUNK:
+                return found
+            first = b"(" + entries[-1][0]
 
     def _stream(self, event: Event) -> str:
         place = topic(event)
@@ -290,6 +366,19 @@ def _position(text: bytes | None) -> SinkPosition:
         return NOTHING
     n, _, i = text.decode().partition(":")
     return SinkPosition(int(n), int(i))
+
+
+def _position_in(fields: dict[bytes, bytes], recorder: str) -> SinkPosition | None:
+    """Return the position of a stream's entry; None if it is not an event of this recorder."""
+    found = _ID.search(fields.get(b"json", b""))
+    if found is None or not found[1].startswith(f"{recorder}:".encode()):
+        return None
+    return split_id(found[1].decode())[1]
+
+
+def _literal(text: str) -> str:
+    """Return a text as a pattern of Redis that matches itself."""
+    return re.sub(r"([\\*?\[\]^-])", r"\\\1", text)
 
 
 def _text(position: SinkPosition) -> str:
