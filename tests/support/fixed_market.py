@@ -130,6 +130,9 @@ class FixedMarket:
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
         return self._matches[instrument]
 
+    def price_candles(self, channel: str, key: str) -> list[list[str]]:
+        return []
+
     def candles(self, instrument: str, period: str) -> list[list[str]]:
         first = self._now - self._now % (60 * SECOND)
         return [[stamp(first - i * 60 * SECOND), "1", "2", "0", "1", "5", "5", "5", "1"] for i in range(500)]

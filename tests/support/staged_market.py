@@ -106,6 +106,9 @@ class StagedMarket:
     def knows(self, channel: str, key: str) -> bool:
         return key in INSTRUMENTS
 
+    def price_candles(self, channel: str, key: str) -> list[list[str]]:
+        return []
+
     def candles(self, instrument: str, period: str) -> list[list[str]]:
         return []
 

@@ -45,6 +45,9 @@ class StillMarket:
     def matches(self, instrument: str) -> Sequence[dict[str, Any]]:
         return []
 
+    def price_candles(self, channel: str, key: str) -> list[list[str]]:
+        return []
+
     def candles(self, instrument: str, period: str) -> list[list[str]]:
         return []
 

@@ -172,6 +172,18 @@ def test_candles_of_captured_trades() -> None:
 
 
 @pytest.mark.parametrize(
+    ("instrument", "volumes"), [("BTC-USDT-SWAP", ["3", "0.03", "1500"]), ("BTC-USD-SWAP", ["3", "0.006", "300"])]
+)
+def test_candles_of_captured_contracts_count_contracts_coins_and_money(instrument: str, volumes: list[str]) -> None:
+    trade = TRADE | {"instId": instrument, "px": "50000", "sz": "3"}
+    line = json.dumps({"raw": json.dumps({"arg": {"channel": "trades", "instId": instrument}, "data": [trade]})})
+    market = CaptureMarket([line], start=START)
+    market.watch("trades", instrument)
+    list(told(market))
+    assert market.candles(instrument, "1m")[0][5:8] == volumes
+
+
+@pytest.mark.parametrize(
     ("name", "connections", "pushes"),
     [("cryptofeed-2021-07-okex-v5", 3, 4_372), ("cryptofeed-2022-05-okx-v5", 1, 290)],
 )

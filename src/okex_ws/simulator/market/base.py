@@ -95,6 +95,11 @@ class Market(Protocol):
     def candles(self, instrument: str, period: str) -> list[list[str]]:
         """Return candle rows of nine columns, newest first. Raises ValueError for an unknown period."""
 
+    def price_candles(self, channel: str, key: str) -> list[list[str]]:
+        """Return rows of six columns of a channel `mark-price-candle{period}` or `index-candle{period}`, newest first; none
+        where the market has no such prices.
+        """
+
     def status(self) -> list[dict[str, Any]]:
         """Return system status rows, newest first."""
 

@@ -72,6 +72,20 @@ def closing(ts: int, period: str) -> int:
     return start + _SPANS[name]
 
 
+def before(start: int, period: str, count: int) -> int:
+    """Return the opening of the candle `count` before the one that opens at `start`, but none before 1970."""
+    name = period.removesuffix("utc")
+    if name in _MONTHS:
+        months = _MONTHS[name] * count
+        shift = 0 if name != period else 8 * HOUR
+        year, month = civil((start + shift) // DAY)
+        at = year * 12 + month - 1 - months
+        found = days_to(at // 12, at % 12 + 1) * DAY - shift
+    else:
+        found = start - count * _SPANS[name]
+    return found if found >= 0 else closing(0, period)
+
+
 def civil(days: int) -> tuple[int, int]:
     """Return (year, month) of a day number counted from 1970-01-01, proleptic Gregorian."""
     z = days + 719468

@@ -1,4 +1,4 @@
-"""CandleSeries: candles of one price series, from one second up, with a seeded past of 24 hours.
+"""CandleSeries: candles of one price series, from one second up, with a seeded past.
 
 A candle is [opening ns, open, high, low, close, lots, turnover, money] of ints; prices are in ticks, turnover and money
 in the owner's unit. Seconds are kept for half an hour, minutes for 35 days; longer candles are sums of minutes.
@@ -10,15 +10,13 @@ from collections import deque
 from dataclasses import dataclass
 
 from okex_ws.simulator.market.base import DAY, MINUTE, SECOND
-from okex_ws.simulator.market.calendar import closing, opening
-from okex_ws.simulator.seeded_random import SeededRandom
+from okex_ws.simulator.market.calendar import before, closing, opening
+from okex_ws.simulator.market.past import Candle, SeededPast
 
-Candle = list[int]
 _KEPT_SECONDS = 1_800
 _KEPT_MINUTES = 35 * 1_440
-_PAST_MINUTES = 1_440
 LONGEST_LIST = 1_440
-"""Candles that OKX's page goes back (Get candlesticks)."""
+"""Candles that OKX's page goes back (Get candlesticks), and candles of each size that the past reaches back."""
 
 
 @dataclass(slots=True)
@@ -51,17 +49,13 @@ def merged(into: Candle | None, candle: Candle, start: int) -> Candle:
 class CandleSeries:
     """Candles of one series. The owner calls `roll(now)` at every whole second, before the next price."""
 
-    def __init__(self, random: SeededRandom, start: int, price: int, *, swing: int, lots: int, turnover: int, money: int) -> None:
-        self._random = random
-        self._start = start
-        self._price = price
-        self._swing = max(1, swing)
-        self._volumes = (lots, turnover, money)
+    def __init__(self, past: SeededPast, price: int) -> None:
+        self._past = past
+        self._groups: dict[str, list[Candle]] = {}
         self._seconds: deque[Candle] = deque(maxlen=_KEPT_SECONDS)
         self._minutes: deque[Candle] = deque(maxlen=_KEPT_MINUTES)
         self._second: Candle | None = None
         self._minute: Candle | None = None
-        self._past: list[Candle] | None = None
         self._day_at = -1
         self._day: Day | None = None
         self._watched: dict[str, Candle | None] = {}
@@ -128,8 +122,11 @@ class CandleSeries:
 
     def newest(self, period: str, now: int) -> list[Candle]:
         """Return candles newest first, the forming one at index 0; intervals without trades are flat."""
-        groups: dict[int, Candle] = {}
-        source: list[Candle] = [*self._seconds] if period == "1s" else [*self._history(), *self._minutes]
+        past = self._past_candles(period, now)
+        groups: dict[int, Candle] = {row[0]: row for row in past}
+        if past:
+            groups[past[-1][0]] = past[-1][:]
+        source: list[Candle] = [*self._seconds] if period == "1s" else [*self._minutes]
         if period != "1s" and self._minute is not None:
             source.append(self._minute)
         if self._second is not None:
@@ -137,18 +134,33 @@ class CandleSeries:
         for part in source:
             start = opening(part[0], period)
             groups[start] = merged(groups.get(start), part, start)
-        if not groups:
-            return [self.current(period, now)]
         rows: list[Candle] = []
-        start, last_start = min(groups), opening(now, period)
-        close = groups[start][1]
+        last_start = opening(now, period)
+        start = max(min(groups, default=0), before(last_start, period, LONGEST_LIST - 1))
+        earlier = max((each for each in groups if each < start), default=None)
+        close = self.last if earlier is None else groups[earlier][4]
         while start <= last_start:
             row = groups.get(start)
             rows.append(row if row is not None else [start, close, close, close, close, 0, 0, 0])
             close = rows[-1][4]
             start = closing(start, period)
         rows.reverse()
-        return rows[:LONGEST_LIST]
+        return rows
+
+    def _past_candles(self, period: str, now: int) -> list[Candle]:
+        """Return the candles of the past, oldest first; the last one may go on after the start."""
+        rows = self._groups.get(period)
+        if rows is None:
+            rows = []
+            first = before(opening(now, period), period, LONGEST_LIST - 1)
+            for part in self._past.seconds() if period == "1s" else self._past.since(first):
+                start = opening(part[0], period)
+                if rows and rows[-1][0] == start:
+                    merged(rows[-1], part, start)
+                elif start >= 0:
+                    rows.append([start, *part[1:]])
+            self._groups[period] = rows
+        return rows
 
     def day(self, now: int) -> Day:
         """Return the figures of the last 24 hours at now; the far end moves in whole minutes."""
@@ -177,7 +189,7 @@ class CandleSeries:
         utc0, utc8 = opening(minute, "1Dutc"), opening(minute, "1D")
         day = Day(0, 0, 0, 0, 0, 0, self.last, self.last)
         found = False
-        for candle in (*self._history(), *self._minutes):
+        for candle in (*self._past.day(), *self._minutes):
             if candle[0] <= utc0:
                 day.open_utc0 = candle[1] if candle[0] == utc0 else candle[4]
             if candle[0] <= utc8:
@@ -201,7 +213,8 @@ class CandleSeries:
         if period == "1s":
             parts: list[Candle] = [row for row in [*self._seconds][-2:] if row[0] >= start]
         else:
-            parts = [row for row in (*self._history(), *self._minutes) if row[0] >= start]
+            parts = [*self._past.since(start)] if start < self._past.end else []
+            parts += [row for row in self._minutes if row[0] >= start]
             if self._minute is not None and self._minute[0] >= start:
                 parts.append(self._minute)
         if with_second and self._second is not None and self._second[0] >= start:
@@ -209,25 +222,3 @@ class CandleSeries:
         for part in parts:
             total = merged(total, part, start)
         return total
-
-    def _history(self) -> list[Candle]:
-        """Return the seeded past, made at the first call: a walk of minutes that ends at the starting price."""
-        if self._past is None:
-            random, price = self._random, self._price
-            lots, turnover, money = self._volumes
-            past: list[Candle] = []
-            start = self._start - self._start % MINUTE
-            for step in range(1, _PAST_MINUTES + 1):
-                bits = random.bits()
-                before = price + (bits & 0xFFF) * self._swing // 2048 - self._swing
-                before = max(1, before) if price > 0 else before
-                high = max(price, before) + ((bits >> 12) & 0xFF) * self._swing // 512
-                low = min(price, before) - ((bits >> 20) & 0xFF) * self._swing // 512
-                low = max(1, low) if price > 0 else low
-                share = 128 + ((bits >> 28) & 0xFF)
-                volumes = (lots * share >> 8, turnover * share >> 8, money * share >> 8)
-                past.append([start - step * MINUTE, before, high, low, price, *volumes])
-                price = before
-            past.reverse()
-            self._past = past
-        return self._past

@@ -68,6 +68,9 @@ class CaptureStream:
         return Publication(now, self.channel, self.key, [row], "snapshot")
 
 
+_COIN_STEP = Decimal("0.00000001")
+
+
 class CaptureMarket:
     """One recorded connection as a market. source: a path or lines. start: ns UTC. conn: a name of `connections()` (None:
     the first). loop: repeat the recording a second after its end; trade ids then repeat.
@@ -224,19 +227,35 @@ class CaptureMarket:
             raise ValueError(f"{period!r} is no period of the candle channels")
         groups: dict[int, list[Decimal]] = {}
         latest = 0
+        multiplier, is_inverse = self._contract(instrument)
         for match in self._matches.get(instrument, ()):
             price, size, ts = Decimal(match["px"]), Decimal(match["sz"]), int(match["ts"]) * MILLISECOND
             latest = max(latest, ts)
-            row = groups.setdefault(opening(ts, period), [price, price, price, price, Decimal(0), Decimal(0)])
+            row = groups.setdefault(opening(ts, period), [price, price, price, price, *(Decimal(0),) * 3])
             row[1], row[2], row[3] = max(row[1], price), min(row[2], price), price
             row[4] += size
-            row[5] += price * size
+            if multiplier is None:
+                row[5], row[6] = row[5] + price * size, row[6] + price * size
+            elif is_inverse:
+                row[5], row[6] = row[5] + (size * multiplier / price).quantize(_COIN_STEP), row[6] + size * multiplier
+            else:
+                row[5], row[6] = row[5] + size * multiplier, row[6] + price * size * multiplier
         rows: list[list[str]] = []
         for begin in sorted(groups, reverse=True)[:LONGEST_LIST]:
-            values = [f"{value:f}" for value in groups[begin]]
+            values = [f"{value.normalize():f}" for value in groups[begin]]
             closed = "1" if closing(begin, period) <= opening(latest, period) else "0"
-            rows.append([str(begin // MILLISECOND), *values, values[5], closed])
+            rows.append([str(begin // MILLISECOND), *values, closed])
         return rows
+
+    def _contract(self, instrument: str) -> tuple[Decimal | None, bool]:
+        """Return the worth of a contract and True if it is inverse; (None, False) on SPOT."""
+        row = next((row for row in self.instruments(type_of(instrument)) if row["instId"] == instrument), {})
+        value = row.get("ctVal")
+        return (Decimal(value) * Decimal(row.get("ctMult") or 1) if value else None), row.get("ctType") == "inverse"
+
+    def price_candles(self, channel: str, key: str) -> list[list[str]]:
+        """Return no rows: candles of prices are not made of captures."""
+        return []
 
     def status(self) -> list[dict[str, Any]]:
         """Return no rows: a capture has no system status."""

@@ -106,11 +106,6 @@ class ContractFigures:
         coins = dollars // (price * self.tick.mantissa * 10 ** (self.lot.decimals + self._value_decimals))
         return price * lots, coins
 
-    def minute_volumes(self, lots: int, price: int) -> dict[str, int]:
-        """Return the volumes of a usual minute, for the seeded past."""
-        turnover, money = self.worth(price, lots)
-        return {"lots": lots, "turnover": turnover, "money": money}
-
     def volumes(self, lots: int, turnover: int, money: int) -> tuple[str, str, str]:
         """Return (vol, volCcy, volCcyQuote): contracts or base; base (quote on spot); quote."""
         tick, lot = self.tick, self.lot

@@ -8,7 +8,8 @@ from typing import Any
 
 from okex_ws.simulator.market.base import Publication, stamp
 from okex_ws.simulator.market.calendar import candle_period
-from okex_ws.simulator.market.candles import Candle, CandleSeries, Day
+from okex_ws.simulator.market.candles import CandleSeries, Day
+from okex_ws.simulator.market.past import Candle, SeededPast
 from okex_ws.simulator.seeded_random import SeededRandom
 
 
@@ -35,7 +36,8 @@ class PriceCandles:
     def add(self, kind: str, key: str, first: int, price: Callable[[int], int], text: Callable[[int], str]) -> None:
         """Sample `price(now)` from now on; `first` is the price at the start, `text` writes a price."""
         random = self._random.fork(f"{kind} {key}")
-        candles = CandleSeries(random, self._start, first, swing=abs(first) // 4_000, lots=0, turnover=0, money=0)
+        past = SeededPast(random, self._start, first, swing=abs(first) // 4_000, lots=0, worth=_nothing)
+        candles = CandleSeries(past, first)
         self._series[kind, key] = _PriceSeries(candles, price, text)
 
     def has(self, channel: str, key: str) -> bool:
@@ -61,6 +63,12 @@ class PriceCandles:
         series, period = self._find(channel, key)
         return series.row(series.candles.current(period, now), "0")
 
+    def newest(self, channel: str, key: str, now: int) -> list[list[str]]:
+        """Return rows newest first, the forming one at index 0."""
+        series, period = self._find(channel, key)
+        rows = series.candles.newest(period, now)
+        return [series.row(row, "1" if index else "0") for index, row in enumerate(rows)]
+
     def day(self, kind: str, key: str, now: int) -> Day:
         """Return the figures of the last 24 hours."""
         return self._series[kind, key].candles.day(now)
@@ -85,3 +93,7 @@ class PriceCandles:
         split = candle_period(channel)
         assert split is not None
         return self._series[split[0], key], split[1]
+
+
+def _nothing(price: int, lots: int) -> tuple[int, int]:
+    return 0, 0

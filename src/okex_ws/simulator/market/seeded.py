@@ -255,6 +255,11 @@ class SeededMarket:
         seeded = self._instruments.get(instrument)
         return [] if seeded is None else seeded.candles(period, self._now)
 
+    def price_candles(self, channel: str, key: str) -> list[list[str]]:
+        """Return rows newest first, the forming one at index 0; none for an unknown channel or key."""
+        has = self._price_candles.has(channel, key)
+        return self._price_candles.newest(channel, key, self._now) if has else []
+
     def status(self) -> list[dict[str, Any]]:
         """Return the status rows published so far, newest first."""
         return [dict(row) for row in self._statuses]

@@ -12,7 +12,7 @@ from typing import Any
 from okex_ws.simulator.market.base import CHECKSUMMED, INCREMENTAL, MILLISECOND, SECOND, Publication, checksum, stamp
 from okex_ws.simulator.market.book_view import BookView, best_state, top, written
 from okex_ws.simulator.market.calendar import candle_period
-from okex_ws.simulator.market.candles import Candle, CandleSeries
+from okex_ws.simulator.market.candles import CandleSeries
 from okex_ws.simulator.market.marks import ContractFigures, FairPrice
 from okex_ws.simulator.market.order_flow import (
     ASK,
@@ -25,6 +25,7 @@ from okex_ws.simulator.market.order_flow import (
     OrderFlow,
     TradeHistory,
 )
+from okex_ws.simulator.market.past import Candle, SeededPast
 from okex_ws.simulator.market.reference import Listing
 from okex_ws.simulator.seeded_random import SeededRandom
 
@@ -68,13 +69,10 @@ class SeededInstrument:
         pace = rate * listing.pace
         takers = TAKERS_PER_S * pace
         price = fair_price.ticks(start)
-        self.series = CandleSeries(
-            random.fork("past"),
-            start,
-            price,
-            swing=max(1, abs(price) // 4_000),
-            **self.contract.minute_volumes(int(takers * 20 * listing.order_lots), price),
-        )
+        lots = int(takers * 20 * listing.order_lots)
+        swing = max(1, abs(price) // 4_000)
+        past = SeededPast(random.fork("past"), start, price, swing=swing, lots=lots, worth=self.contract.worth)
+        self.series = CandleSeries(past, price)
         self.flow = OrderFlow(
             random.fork("flow"),
             fair_price.ticks,

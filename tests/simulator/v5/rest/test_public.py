@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from tests.support.fixed_market import START
 from tests.support.talk import Talker, book, exchange, seconds
 
 from okex_ws.simulator.exchange import Exchange
+from okex_ws.simulator.market.seeded import SeededMarket
+from okex_ws.simulator.rules import Rules
 
 
 def lived(*faults: str, at: float = 60, **rules: Any) -> Exchange:
@@ -179,3 +182,45 @@ def test_D21_an_instrument_changes_on_rest_and_stream() -> None:
     assert push["data"][0]["instId"] == "BTC-USDT"
     assert push["data"][0]["state"] == "suspend"
     assert rows(venue, "public/instruments?instType=SPOT", 2)[0]["tickSz"] == "0.5"
+
+
+def seeded() -> Exchange:
+    names = ["BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP", "ETH-USDT-SWAP"]
+    market = SeededMarket(7, start=START, instruments=names, rate=0.1, levels=10)
+    return Exchange(market, now=START, rules=Rules(rest_limits="off"))
+
+
+def test_reads_of_every_index_of_a_quote() -> None:
+    venue = seeded()
+    quoted = rows(venue, "market/index-tickers?quoteCcy=USDT", 0)
+    assert [row["instId"] for row in quoted] == ["BTC-USDT", "ETH-USDT"]
+    assert quoted[:1] == rows(venue, "market/index-tickers?instId=BTC-USDT", 0)
+    assert get(venue, "market/index-tickers", 0)[1]["code"] == "50015"
+    assert rows(venue, "market/index-tickers?quoteCcy=EUR", 0) == []
+
+
+def test_funding_rates_of_any_swap() -> None:
+    venue = seeded()
+    each = [rows(venue, f"public/funding-rate?instId={name}-USDT-SWAP", 0)[0] for name in ("BTC", "ETH")]
+    assert rows(venue, "public/funding-rate?instId=ANY", 0) == each
+
+
+@pytest.mark.parametrize("kind", ["index", "mark-price"])
+@pytest.mark.parametrize("twin", ["", "history-"])
+def test_candles_of_index_and_mark_prices(kind: str, twin: str) -> None:
+    venue = seeded()
+    path = f"market/{twin}{kind}-candles?instId=BTC-USDT&bar=1H"
+    found = rows(venue, path, 0)
+    assert len(found) == 100
+    assert {len(row) for row in found} == {6}
+    older = rows(venue, f"{path}&after={found[-1][0]}&limit=2", 0)
+    assert [int(found[-1][0]) - int(row[0]) for row in older] == [3_600_000, 7_200_000]
+    assert get(venue, f"market/{twin}{kind}-candles?instId=NO-SUCH", 0)[1]["code"] == "51001"
+    assert get(venue, f"market/{twin}{kind}-candles?instId=BTC-USDT&bar=1s", 0)[1]["code"] == "51000"
+
+
+def test_history_candles_page_back_1440_bars() -> None:
+    venue, after, seen = seeded(), "", 0
+    while found := rows(venue, f"market/history-candles?instId=BTC-USDT&bar=1D&limit=300{after}", 0):
+        seen, after = seen + len(found), f"&after={found[-1][0]}"
+    assert seen == 1440

@@ -101,7 +101,11 @@ def _candle_rows(call: Call, most: int) -> list[Any]:
     bar = call.query.get("bar", "1m")
     if bar not in CANDLE_PERIODS:
         raise ApiError("51000", "Parameter bar error")
-    rows: Sequence[list[str]] = call.context.market.candles(instrument, bar)
+    return paged(call, call.context.market.candles(instrument, bar), most)
+
+
+def paged(call: Call, rows: Sequence[list[str]], most: int) -> list[Any]:
+    """Return a page of candles, newest first. after: older than this opening time, before: newer."""
     if "after" in call.query:
         after = integer(call.query, "after")
         rows = [row for row in rows if int(row[0]) < after]
@@ -109,6 +113,20 @@ def _candle_rows(call: Call, most: int) -> list[Any]:
         before = integer(call.query, "before")
         rows = [row for row in rows if int(row[0]) > before]
     return list(rows[: number(call.query, "limit", 100, most)])
+
+
+def _price_candles(kind: str) -> Callable[[Call], Answer]:
+    """Return the read of candles of index or mark prices."""
+
+    def act(call: Call) -> Answer:
+        key, bar = required(call.query, "instId"), call.query.get("bar", "1m")
+        if bar not in CANDLE_PERIODS or bar == "1s":
+            raise ApiError("51000", "Parameter bar error")
+        if not call.context.market.knows(f"{kind}{bar}", key):
+            raise unlisted()
+        return paged(call, call.context.market.price_candles(f"{kind}{bar}", key), 100)
+
+    return act
 
 
 def _ticker(call: Call) -> Answer:
@@ -120,8 +138,19 @@ def _tickers(call: Call) -> Answer:
 
 
 def _index_tickers(call: Call) -> Answer:
-    index = required(call.query, "instId")
-    return _latest(call, "index-tickers", index)
+    if "instId" in call.query:
+        return _latest(call, "index-tickers", call.query["instId"])
+    if "quoteCcy" not in call.query:
+        raise ApiError("50015", "Either parameter quoteCcy or instId is required")
+    rows = (call.context.market.snapshot("index-tickers", index) for index in indexes(call, call.query["quoteCcy"]))
+    return [row for snapshot in rows if snapshot is not None for row in snapshot.rows]
+
+
+def indexes(call: Call, quote: str) -> list[str]:
+    """Return the indexes in a quote currency, of the coins that trade here."""
+    listed = [row for inst_type in INST_TYPES for row in call.context.listings.rows(inst_type)]
+    coins = sorted({str(row["instId"]).split("-")[0] for row in listed})
+    return [f"{coin}-{quote}" for coin in coins if call.context.market.knows("index-tickers", f"{coin}-{quote}")]
 
 
 def _mark_price(call: Call) -> Answer:
@@ -137,6 +166,10 @@ def _price_limit(call: Call) -> Answer:
 
 
 def _funding_rate(call: Call) -> Answer:
+    if required(call.query, "instId") == "ANY":
+        market = call.context.market
+        rates = [market.snapshot("funding-rate", row["instId"]) for row in market.instruments("SWAP")]
+        return [row for snapshot in rates if snapshot is not None for row in snapshot.rows]
     return _latest(call, "funding-rate", _instrument(call))
 
 
@@ -203,6 +236,10 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "market/history-trades"): _public(_history_trades, 20),
     ("GET", "market/candles"): _public(_candles, 40),
     ("GET", "market/history-candles"): _public(_history_candles, 20),
+    ("GET", "market/index-candles"): _public(_price_candles("index-candle"), 20),
+    ("GET", "market/history-index-candles"): _public(_price_candles("index-candle"), 10),
+    ("GET", "market/mark-price-candles"): _public(_price_candles("mark-price-candle"), 20),
+    ("GET", "market/history-mark-price-candles"): _public(_price_candles("mark-price-candle"), 10),
     ("GET", "market/ticker"): _public(_ticker, 20),
     ("GET", "market/tickers"): _public(_tickers, 20),
     ("GET", "market/index-tickers"): _public(_index_tickers, 20),
