@@ -76,9 +76,9 @@ async def test_a_status_follows_the_client_from_start_to_disconnection() -> None
 def test_latency_is_that_of_recent_pushes() -> None:
     tracker = StatusTracker()
     for ms in range(100):
-        tracker.recent.append(Ticker(instrument="BTC-USDT", ts_ms=1_000, ts_recv=(1_000 + ms) * MS))
-    tracker.recent.append(Ticker(instrument="BTC-USDT", ts_ms=1_000, ts_recv=9_000 * MS, backfilled=True))
-    tracker.recent.append(Gap(ts_recv=5))
+        tracker.sample(Ticker(instrument="BTC-USDT", ts_ms=1_000, ts_recv=(1_000 + ms) * MS))
+    tracker.sample(Ticker(instrument="BTC-USDT", ts_ms=1_000, ts_recv=9_000 * MS, backfilled=True))
+    tracker.sample(Gap(ts_recv=5))
     latency = tracker.latency()
     assert latency is not None
     assert (latency.last, latency.p50, latency.p99, latency.count) == (99 * MS, 50 * MS, 99 * MS, 100)

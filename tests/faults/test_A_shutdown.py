@@ -369,6 +369,6 @@ async def test_A18_a_long_turn_of_the_loop_in_which_messages_come_is_no_standsti
             [driver] = client._connections.drivers.values()
             for trade_id in range(last + 1, last + 60):
                 client._clock.offset += 1_000_000_000
-                driver.on_text(1, json.dumps(trade(trade_id), separators=(",", ":")).encode())
+                driver.on_message(1, json.dumps(trade(trade_id), separators=(",", ":")).encode())
             assert len([event for event in heard if isinstance(event, Trade)]) == 59
             assert not [event for event in heard if isinstance(event, Disconnected)]

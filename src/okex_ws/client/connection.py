@@ -60,9 +60,9 @@ class _SocketListener(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind == WSMsgType.TEXT and frame.fin:
-            self.driver.on_text(self.number, frame.get_payload_as_bytes())
+            self.driver.on_message(self.number, frame.get_payload_as_bytes())
         elif kind == WSMsgType.BINARY and frame.fin:
-            self.driver.on_binary(self.number, frame.get_payload_as_bytes())
+            self.driver.on_message(self.number, frame.get_payload_as_bytes(), is_binary=True)
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._on_part(transport, frame)
         elif kind == WSMsgType.CLOSE:
@@ -106,7 +106,7 @@ class _SocketListener(WSListener):
         elif frame.fin:
             data = bytes(self._parts)
             self._parts.clear()
-            (self.driver.on_binary if self._is_binary else self.driver.on_text)(self.number, data)
+            self.driver.on_message(self.number, data, is_binary=self._is_binary)
 
 
 class Connections:
@@ -229,26 +229,19 @@ class Driver:
         if self._connections.is_paused and listener.transport is not None:
             listener.transport.underlying_transport.pause_reading()
 
-    def on_text(self, number: int, data: bytes) -> None:
+    def on_message(self, number: int, data: bytes, *, is_binary: bool = False) -> None:
         now = self._now()
         if now - self._armed_for > LATE:
             now = self._on_late()
         self.frame_count += 1
         self.byte_count += len(data)
-        self._after_frame(number, self._core.receive_text(self.line, number, data, now))
-
-    def on_binary(self, number: int, data: bytes) -> None:
-        now = self._now()
-        if now - self._armed_for > LATE:
-            now = self._on_late()
-        self.frame_count += 1
-        self.byte_count += len(data)
-        self._after_frame(number, self._core.receive_binary(self.line, number, data, now))
-
-    def _after_frame(self, number: int, events: list[Event]) -> None:
+        line = self.line
+        if is_binary:
+            events = self._core.receive_binary(line, number, data, now)
+        else:
+            events = self._core.receive_text(line, number, data, now)
         if events:
             self._publish(events)
-        line = self.line
         session = line.sessions.get(number)
         if session is None or session.to_send or session.fetches or line.actions or session.next_deadline < self._armed_for:
             self._connections.carry_out()

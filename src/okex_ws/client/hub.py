@@ -16,6 +16,11 @@ from okex_ws.events import ConsumerFailed, Event, StatusEvent
 log = logging.getLogger("okex_ws")
 
 
+SAMPLE_ALL = 256
+"""Number of first publications that are all sampled for the latency; later, one of SAMPLE_MASK + 1."""
+SAMPLE_MASK = 15
+
+
 class Hub:
     """Hands every event to those that want its kind.
 
@@ -27,6 +32,7 @@ class Hub:
         self.is_paused = False
         self.streams: list[Stream[Any]] = []
         self._made = 0
+        self._published = 0
         self._pause, self._resume = pause, resume
         self._callbacks: list[tuple[type[Event], Callable[[Any], object], str]] = []
         self._failures: set[tuple[str, str]] = set()
@@ -65,7 +71,9 @@ class Hub:
 
     def publish(self, events: list[Event]) -> None:
         """Hand these to the callbacks, one event after the other, then to the streams."""
-        self.tracker.recent.append(events[-1])
+        self._published += 1
+        if self._published < SAMPLE_ALL or not self._published & SAMPLE_MASK:
+            self.tracker.sample(events[-1])  # keeping the event itself would cost as much as decoding it
         plans = self._plans
         for event in events:
             callbacks = plans.get(type(event))

@@ -20,7 +20,7 @@ from okex_ws.market import BookState
 from okex_ws.protocol.session import Session
 
 SAMPLES = 1_000
-"""Number of recent events whose latencies are known: one of each frame."""
+"""Number of recent latencies kept."""
 
 State = Literal["pending", "live", "stale", "refused"]
 
@@ -106,14 +106,19 @@ class ClientStatus(msgspec.Struct, frozen=True, kw_only=True):
 class StatusTracker:
     """Keeps what no other object of a client knows: opening times, answers to subscriptions, gaps, recent events.
 
-    recent: one event of each frame; the hub appends to it, which is all that the status costs on the data path.
+    The hub gives it status events, and one of many events as a sample.
     """
 
     def __init__(self) -> None:
         self.gaps = 0
-        self.recent: deque[Event] = deque(maxlen=SAMPLES)
+        self._latencies: deque[int] = deque(maxlen=SAMPLES)
         self._opened: dict[tuple[str, int], int] = {}
         self._answers: dict[tuple[str, str, str], State] = {}
+
+    def sample(self, event: Event) -> None:
+        """Keep the latency of an event, if it is market data that came by push."""
+        if isinstance(event, Push) and not event.backfilled:
+            self._latencies.append(event.ts_recv - event.ts_event)
 
     def apply(self, event: Event) -> None:
         """Apply a status event."""
@@ -157,11 +162,10 @@ class StatusTracker:
 
     def latency(self) -> LatencyStatus | None:
         """Latency of the recent market data that came by push."""
-        recent = [event.ts_recv - event.ts_event for event in self.recent if isinstance(event, Push) and not event.backfilled]
-        if not recent:
+        if not self._latencies:
             return None
-        last, count = recent[-1], len(recent)
-        recent.sort()
+        last, recent = self._latencies[-1], sorted(self._latencies)
+        count = len(recent)
         return LatencyStatus(last, recent[count // 2], recent[min(count - 1, count * 99 // 100)], count)
 
     def status(

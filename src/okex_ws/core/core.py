@@ -109,7 +109,7 @@ class ClientCore:
         self._server_clock = server_clock
         self._keeps_books, self._keeps_latest = keeps_books, keeps_latest
         self._number = 0
-        self._caches: dict[type[Event], tuple[bool, Callable[[Any], None] | None]] = {}
+        self._caches: dict[type[Event], Callable[[Any], str | None]] = {}
 
     # -- what is wanted --------------------------------------------------------------------------------------------------
 
@@ -241,11 +241,6 @@ class ClientCore:
         if self.observer is not None:
             self.observer.received(now, effect.line, effect.connection, "out", effect.data)
 
-    def has_effects(self, line: Line, connection: int) -> bool:
-        """True if a frame on this connection may have requested I/O. Cheap: called after every frame."""
-        session = line.sessions.get(connection)
-        return session is None or bool(session.to_send or session.fetches or line.actions)
-
     def add_own(self, events: list[Event]) -> None:
         """Count and observe events that no input of a line gives, such as those of trading. They follow the last input's."""
         self.event_count += len(events)
@@ -323,7 +318,7 @@ class ClientCore:
         return []
 
     def _emit(self, events: list[Event], now: int, line: Line | None = None) -> list[Event]:
-        """Pass events on in one order: backfill, restart, observer, caches. Invalidate the books that fail their check."""
+        """Pass events on in one order: backfill, restart, observer, caches, trading. Invalidate books that fail their check."""
         if self.planner is not None and events and line is not None:
             events = self.planner.feed(events, events[0].ts_recv)
         if self.restart is not None and events:
@@ -333,23 +328,23 @@ class ClientCore:
         self.event_count += len(events)
         if self.observer is not None:
             self.observer.emitted(self._number, events)
-        failed: list[tuple[BookEvent, str]] = []
+        failed = None
         caches = self._caches
         for event in events:
-            of_book, cache = caches.get(type(event)) or self._cache_of(type(event))
-            if of_book:
-                trouble = self.books.apply(event)
-                if trouble is not None:
-                    failed.append((event, trouble))  # type: ignore[arg-type]  # only books fail a check
-            elif cache is not None:
-                cache(event)
+            cache = caches.get(type(event))
+            if cache is None:
+                cache = self._cache_of(type(event))
+            trouble = cache(event)
+            if trouble is not None:
+                failed = [*(failed or ()), (event, trouble)]
         if self.trading is not None:
             events, own = self.trading.feed(events, now)
             if own:
                 self.add_own(own)
                 self.own_events += own
-        for book, trouble in failed:
-            events = [*events, *self._invalidate(book, trouble, now, line)]
+        if failed is not None:
+            for book, cause in failed:
+                events = [*events, *self._invalidate(book, cause, now, line)]  # type: ignore[arg-type]  # only books fail a check
         return events
 
     def _invalidate(self, event: BookEvent, cause: str, now: int, line: Line | None) -> list[Event]:
@@ -359,17 +354,17 @@ class ClientCore:
         item = next((one for one in line.subscriptions if (one.channel, one.key) == (event.channel, event.instrument)), None)
         return self.feed(BookInvalidated(line=line.name, arg=item.arg, cause=cause), now) if item is not None else []
 
-    def _cache_of(self, kind: type[Event]) -> tuple[bool, Callable[[Any], None] | None]:
-        """Find once which cache takes events of a kind."""
-        cache: Callable[[Any], None] | None = None
-        if not self._keeps_latest:
-            pass
-        elif issubclass(kind, Trade | Ticker | Candle):
+    def _cache_of(self, kind: type[Event]) -> Callable[[Any], str | None]:
+        """Find once which cache takes events of a kind. Only books return something: what is wrong with them."""
+        cache: Callable[[Any], Any] = _ignore
+        if self._keeps_books and issubclass(kind, BookEvent | StatusEvent):
+            cache = self.books.apply
+        elif self._keeps_latest and issubclass(kind, Trade | Ticker | Candle):
             cache = self.latest.apply
-        elif issubclass(kind, Instrument):
+        elif self._keeps_latest and issubclass(kind, Instrument):
             cache = self.instruments.apply
-        found = self._caches[kind] = self._keeps_books and issubclass(kind, BookEvent | StatusEvent), cache
-        return found
+        self._caches[kind] = cache
+        return cache
 
     def _start_line(self, shard: Shard, now: int, *, is_empty: bool = False) -> list[Event]:
         timing = msgspec.structs.asdict(self._timing)
@@ -427,3 +422,7 @@ class ClientCore:
                 events = [*events, *self._start_line(to, now, is_empty=True)]
             events = [*events, *self.feed(HandedOver(line=line.name, arg=item.arg, to=to.name), now)]
         return events
+
+
+def _ignore(event: Event) -> None:
+    """Take an event that no cache keeps."""
