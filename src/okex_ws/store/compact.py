@@ -8,6 +8,7 @@ is active, now or by the next compaction. A recorder may write meanwhile.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def _groups(files: list[File], least: int) -> Iterator[list[File]]:
 
 
 def _merge(root: Path, group: list[File], storage: Storage) -> File:
-    rows = pa.concat_tables([parquet.read(root, file) for file in group])
+    read = pa.concat_tables([parquet.read(root, file) for file in group])
+    rows = parquet.without_partition(read)  # older versions wrote the instrument into files too
     folder, recorder = group[0].partition, group[0].recorder
     first = span_of(group[0].name)[0]
     last = max(span_of(file.name)[1] for file in group)
@@ -102,7 +104,9 @@ def _merge(root: Path, group: list[File], storage: Storage) -> File:
     storage.fsync_dir(target.parent)
     known = known_table(group[0].table)
     made = parquet.describe(f"{folder}/{name}", rows, content, has_ids=known is not None and known.has_ids)
-    return msgspec.structs.replace(made, shape=group[0].shape)
+    # Types that Parquet reads back differently keep the shape of their files.
+    shape = group[0].shape if rows.num_columns == read.num_columns else zlib.crc32(b"%d without partition" % group[0].shape)
+    return msgspec.structs.replace(made, shape=shape)
 
 
 def _remove_unlisted(root: Path, manifest: Manifest, storage: Storage) -> None:

@@ -24,7 +24,8 @@ READERS_LOCK = "readers.lock"
 DAY = 86_400_000_000_000
 """Nanoseconds in a day."""
 
-_NO_INSTRUMENT = "__HIVE_DEFAULT_PARTITION__"
+NO_INSTRUMENT = "none"
+"""Folder of rows without an instrument. Hive's name for it is read too: pyarrow infers no type from that name alone."""
 _LONGEST_NAME = 200
 _LAST_DAY = 106_751  # of int64 nanoseconds: 2262-04-11
 
@@ -114,9 +115,9 @@ def date_text(day: int) -> str:
 def encode_instrument(instrument: str) -> str:
     """Return an instrument id as one safe path component: percent-encoded, shortened with a digest if too long."""
     if not instrument:
-        return _NO_INSTRUMENT
+        return NO_INSTRUMENT
     name = quote(instrument.encode("utf-8", "surrogatepass"), safe="")
-    if len(name) > _LONGEST_NAME:
+    if len(name) > _LONGEST_NAME or name == NO_INSTRUMENT:
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
         name = f"{name[:100].rpartition('%')[0] or name[:100]}~{digest}"
     return name

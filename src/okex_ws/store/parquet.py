@@ -13,8 +13,15 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from okex_ws.store.folder import StoreError
 from okex_ws.store.ledger import File
 
+PARTITION = ("date", "instrument")
+
 SWEEP = 256
 """Number of prints after a missing id whose counts may still cover it: ids interleave only inside one taker's sweep."""
+
+
+def without_partition(table: Any) -> Any:
+    """Return a table without the columns that its path holds: a column in both places stops pandas and pyarrow.dataset."""
+    return table.drop_columns([name for name in PARTITION if name in table.column_names])
 
 
 def encode(table: Any) -> bytes:

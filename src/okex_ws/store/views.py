@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from okex_ws.store.folder import NO_INSTRUMENT
 from okex_ws.store.ledger import File
 from okex_ws.store.parquet import SWEEP
 from okex_ws.store.tables import Table, known_tables, table_of
@@ -159,7 +160,10 @@ def scan(sources: Iterable[Source]) -> str:
     # DuckDB could read a folder's name as a pattern; names below it are percent-encoded.
     paths = ", ".join(literal(str(root).replace("[", "[[]") + "/" + file.path) for root, file in sources)
     union = ", union_by_name = true" if len({file.shape for _, file in sources}) > 1 else ""
-    return f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': DATE, 'instrument': VARCHAR}}{union})"
+    files = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': DATE, 'instrument': VARCHAR}}{union})"
+    if all(not file.partition.endswith(f"/instrument={NO_INSTRUMENT}") for _, file in sources):
+        return files
+    return f"(SELECT * REPLACE (nullif(instrument, {literal(NO_INSTRUMENT)}) AS instrument) FROM {files})"
 
 
 def literal(text: str) -> str:

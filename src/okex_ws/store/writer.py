@@ -385,6 +385,7 @@ class TableBatch:
         root = self._writer.root
         folder = partition(part.table.name, part.day, part.instrument)
         name = f"{self._writer.recorder}-{self.committed + 1:012d}-{self._through:012d}.parquet"
+        table = parquet.without_partition(table)
         content = parquet.encode(table)
         target = root / folder / name
         self._storage.make_folder(target.parent)
