@@ -91,7 +91,7 @@ class Recorder:
         self.folder = folder
         self._clock = Clock()
         now = self._clock.now()
-        self.targets = [open_sink(url) for url in sinks]  # a wrong URL is said before a folder is made
+        self.targets = [open_sink(url) for url in sinks]  # a wrong URL is an error before a folder is made
         prepare(folder, now=now, software=_software())
         self._lock = FolderLock(folder / "lock")
         self._lock.__enter__()

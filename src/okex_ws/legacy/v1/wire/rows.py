@@ -62,7 +62,7 @@ def _trades(item: Subscription, data: Any, now: int) -> list[Event]:
 
 def _books(item: Subscription, data: Any, now: int) -> list[Event]:
     """Return a book with the best level of each side first; V1 sends both sides with the highest price first."""
-    # V1 sends the whole book once and then its changes, without a mark: only the session can tell them apart.
+    # V1 sends the whole book once and then its changes, without a mark: only the session can distinguish them.
     kind = BookUpdate if item.channel == "books" else BookSnapshot
     book = kind(
         instrument=item.key,
