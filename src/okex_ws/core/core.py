@@ -268,7 +268,7 @@ class ClientCore:
             case LineStarted():
                 return self._make_line(item, now)
             case EarlierRunsKnown(known=known):
-                return self.restart.apply(msgspec.json.encode(known), now) if self.restart is not None else []
+                return self.restart.apply(known, now) if self.restart is not None else []
             case BackfillStarted():
                 if self.planner is None:  # of a journal; a shell has made its own
                     self.planner = self.make_planner(item)

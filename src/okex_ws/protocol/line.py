@@ -8,7 +8,6 @@ Source: docs-v5 "Connect", "Connection close", "Notification" (64008, 60 s befor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import msgspec
 
@@ -124,19 +123,6 @@ class Line(Stateful):
         self._ready_since: int | None = None
         self._stopped = True
         self._was_open = False
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings with which another Line gives the same events for the same inputs, as plain JSON without secrets."""
-        return {
-            "dialect": self.dialect.name,
-            "url": self.url,
-            "timing": msgspec.structs.asdict(self._timing),
-            "stale_after_s": dict(self._stale_after_s or {}),
-            "backoff_s": [self._backoff.base_s, self._backoff.cap_s],
-            "login": self._credentials is not None,
-            "args": [item.arg for item in self.subscriptions],
-        }
 
     # -- requests of the owner -------------------------------------------------------------------------------------------
 

@@ -194,20 +194,6 @@ class BackfillPlanner(Stateful):
             self._paused[query.path] = max(self._paused.get(query.path, 0), now + SECOND)
         return self._after(missed, missed.fail(code, detail, now), now)
 
-    def apply(self, kind: str, text: bytes, now: int) -> list[Event]:
-        """Apply a recorded input: ask, page, page-fail or end. The same inputs give the same events."""
-        what = msgspec.json.decode(text)
-        match kind:
-            case "ask":
-                self.ask(what["channel"], what["instrument"], now)
-            case "page":
-                return self.fetched(what["number"], what["rows"], now)
-            case "page-fail":
-                return self.failed(what["number"], now, code=what["code"], detail=what["detail"])
-            case "end":
-                return self.stop(now)
-        return []
-
     # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _follows(self, event: Any) -> bool:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
-import msgspec
-
 from okex_ws.events import Event, Gap, SingleTrade, Trade
 from okex_ws.stateful import Stateful
 
@@ -26,9 +24,8 @@ class Restart(Stateful):
         self._before: dict[Place, int] = {}  # id before the first one of this run
         self._known: dict[Place, int] = {}
 
-    def apply(self, text: bytes, now: int) -> list[Event]:
-        """Apply the last ids of the runs before, by channel and instrument, as JSON."""
-        known = msgspec.json.decode(text, type=dict[str, dict[str, int]])
+    def apply(self, known: dict[str, dict[str, int]], now: int) -> list[Event]:
+        """Apply the last ids of the runs before, by channel and instrument."""
         self._known = {(channel, name): last for channel, names in known.items() for name, last in names.items()}
         return [gap for place in self._before for gap in self._gap(place, now)]
 
