@@ -164,3 +164,38 @@ def test_what_cannot_be_attached_is_refused_with_the_order() -> None:
     ):
         assert attach(exchange, stops=stops)["sCode"] == code
     assert exchange.engine.orders("44") == []
+
+
+def test_an_order_shows_its_attached_orders_from_the_first_push_on() -> None:
+    trader = Trader(venue())
+    trader.subscribe({"channel": "orders", "instType": "ANY"})
+    order = {"instId": SPOT, "tdMode": "cash", "side": "buy", "ordType": "limit", "px": "59000", "sz": "0.01", "clOrdId": "o1"}
+    rest(trader.venue, "POST", "trade/order", {**order, "attachAlgoOrds": [ATTACHED]})
+    (pushed,) = [row for push in trader.pushes("orders") for row in push["data"]]
+    (shown,) = pushed["attachAlgoOrds"]
+    assert {name: shown[name] for name in ATTACHED} == ATTACHED
+    assert pushed["attachAlgoClOrdId"] == "x1"
+    assert shown["attachAlgoId"]
+    for path in ("trade/orders-pending", f"trade/order?instId={SPOT}&clOrdId=o1"):
+        assert rows(trader.venue, path)[0]["attachAlgoOrds"] == [shown]
+    assert rows(trader.venue, "trade/orders-algo-pending?ordType=oco") == []
+    rest(trader.venue, "POST", "trade/cancel-order", {"instId": SPOT, "clOrdId": "o1"}, at=2)
+    assert rows(trader.venue, f"trade/order?instId={SPOT}&clOrdId=o1", at=3)[0]["attachAlgoOrds"] == [shown]
+
+
+def test_the_algo_order_that_follows_has_an_id_of_its_own() -> None:
+    trader = Trader(venue())
+    order = {"instId": SWAP, "tdMode": "cross", "side": "buy", "ordType": "market", "sz": "1", "clOrdId": "o1"}
+    rest(trader.venue, "POST", "trade/order", {**order, "attachAlgoOrds": [ATTACHED]})
+    (row,) = rows(trader.venue, f"trade/order?instId={SWAP}&clOrdId=o1")
+    (algo,) = rows(trader.venue, "trade/orders-algo-pending?ordType=oco")
+    (shown,) = row["attachAlgoOrds"]
+    assert shown["attachAlgoClOrdId"] == algo["algoClOrdId"] == "x1"
+    assert shown["attachAlgoId"] != algo["algoId"]
+
+
+def test_an_order_without_attached_orders_shows_none() -> None:
+    trader = Trader(venue())
+    trader.place()
+    (row,) = rows(trader.venue, "trade/orders-pending")
+    assert (row["attachAlgoOrds"], row["attachAlgoClOrdId"]) == ([], "")

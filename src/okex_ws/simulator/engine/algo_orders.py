@@ -61,6 +61,8 @@ class AlgoOrder:
     order: Order | None = None
     fired: Trigger | None = None
     fail_code: str = ""
+    attach_id: str = ""
+    """Id under which its order shows it; it is not the id of the algo order that follows (POST / Place order, attachAlgoId)."""
 
 
 class AlgoOrders:
@@ -75,6 +77,7 @@ class AlgoOrders:
         self.origins: dict[str, Origin] = {}
         self._waiting: dict[str, AlgoOrder] = {}
         self._attached: dict[str, AlgoOrder] = {}  # by id of their order, while that is open
+        self._shown: dict[str, AlgoOrder] = {}  # the same, kept after their order has ended
         self._known: dict[str, AlgoOrder] = {}
         self._count = 580_000_000_000_000_000
 
@@ -106,8 +109,14 @@ class AlgoOrders:
 
     def attach(self, order: Order, algo: AlgoOrder) -> None:
         """Attach an algo order, which becomes live when this order ends."""
-        algo.algo_id = self.next_id()
-        self._attached[order.order_id] = algo
+        algo.attach_id = self.next_id()
+        self._attached[order.order_id] = self._shown[order.order_id] = algo
+        if len(self._shown) > _KEPT:
+            del self._shown[next(iter(self._shown))]
+
+    def attached_to(self, order: Order) -> AlgoOrder | None:
+        """Return the algo order that was placed with an order, also after the order has ended."""
+        return self._shown.get(order.order_id)
 
     def follow(self, order: Order, now: int) -> None:
         """Make the algo order attached to an ended order live, or drop it if the order has no fill."""
@@ -119,6 +128,7 @@ class AlgoOrders:
             algo.created = algo.updated = now
             if not algo.size:
                 return
+            algo.algo_id = self.next_id()
             try:
                 self.place(algo, now)
             except ApiError as rejection:

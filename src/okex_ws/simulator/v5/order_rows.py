@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from okex_ws.simulator.engine.algo_orders import AlgoOrder
 from okex_ws.simulator.engine.catalogue import MarketFigures
 from okex_ws.simulator.engine.orders import FILLED, Execution, Order, Origin
 from okex_ws.simulator.market.base import stamp
@@ -28,7 +29,30 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _common(order: Order, origin: Origin) -> dict[str, Any]:
+def attached_row(algo: AlgoOrder) -> dict[str, Any]:
+    """Return an element of attachAlgoOrds (OKX V5 docs, "GET / Order details"); sz is "" for the whole order."""
+    unused = ("tpTriggerRatio", "slTriggerRatio", "callbackRatio", "callbackSpread", "activePx", "failCode", "failReason")
+    row: dict[str, Any] = {
+        "attachAlgoId": algo.attach_id,
+        "attachAlgoClOrdId": algo.client_algo_id,
+        "tpOrdKind": "condition",
+        "sz": "",
+        "amendPxOnTriggerType": "0",
+        **dict.fromkeys(unused, ""),
+    }
+    for name in ("tp", "sl"):
+        row |= dict.fromkeys((f"{name}TriggerPx", f"{name}TriggerPxType", f"{name}OrdPx"), "")
+    for trigger in algo.triggers:
+        name = "tp" if trigger.is_profit else "sl"
+        row |= {
+            f"{name}TriggerPx": plain(trigger.price),
+            f"{name}TriggerPxType": trigger.price_type,
+            f"{name}OrdPx": "-1" if trigger.order_price is None else plain(trigger.order_price),
+        }
+    return row
+
+
+def _common(order: Order, origin: Origin, attached: AlgoOrder | None) -> dict[str, Any]:
     return {
         "instType": order.instrument_type,
         "instId": order.instrument,
@@ -67,7 +91,7 @@ def _common(order: Order, origin: Origin) -> dict[str, Any]:
         "quickMgnType": "",
         "stpId": "",
         "stpMode": order.self_trade,
-        "attachAlgoClOrdId": "",
+        "attachAlgoClOrdId": attached.client_algo_id if attached else "",
         "isTpLimit": "false",
         "slTriggerPx": "",
         "slTriggerPxType": "",
@@ -75,20 +99,27 @@ def _common(order: Order, origin: Origin) -> dict[str, Any]:
         "tpTriggerPx": "",
         "tpTriggerPxType": "",
         "tpOrdPx": "",
-        "attachAlgoOrds": [],
+        "attachAlgoOrds": [attached_row(attached)] if attached else [],
         "linkedAlgoOrd": {"algoId": ""},
         "outcome": "",
     }
 
 
 def order_push(
-    order: Order, facts: MarketFigures, *, execution: Execution | None, request_id: str, amend_result: str, origin: Origin
+    order: Order,
+    facts: MarketFigures,
+    *,
+    execution: Execution | None,
+    request_id: str,
+    amend_result: str,
+    origin: Origin,
+    attached: AlgoOrder | None = None,
 ) -> dict[str, Any]:
     """Return the row that the `orders` channel pushes for one change; the fill fields belong to this change."""
     worth: Decimal | None = order.size  # of a market order counted in quote currency
     if order.target_currency != "quote_ccy":
         worth = facts.scale.worth(order.size, order.average_price or order.price or _number(facts.last))
-    row = _common(order, origin) | {
+    row = _common(order, origin, attached) | {
         "notionalUsd": plain(worth),
         "amendSource": order.amend_source,
         "reqId": request_id,
@@ -135,9 +166,9 @@ _FILL_FIELDS = (
 )
 
 
-def order_read(order: Order, last: Execution | None, origin: Origin) -> dict[str, Any]:
+def order_read(order: Order, last: Execution | None, origin: Origin, attached: AlgoOrder | None = None) -> dict[str, Any]:
     """Return the row of an order on REST; the fill fields belong to its last fill."""
-    row = _common(order, origin) | {
+    row = _common(order, origin, attached) | {
         "cancelSourceReason": "",
         "fillPx": plain(last.price) if last else "",
         "tradeId": str(last.trade_id) if last else "",

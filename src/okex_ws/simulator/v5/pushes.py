@@ -161,6 +161,7 @@ class AccountPushes(TradingListener):
                 request_id=change.request_id,
                 amend_result=change.amend_result,
                 origin=self._history.origin(change.order),
+                attached=self._trading.algos.attached_to(change.order),
             )
             self._push_row(change.uid, "orders", row, now, action=change.order.state)
 

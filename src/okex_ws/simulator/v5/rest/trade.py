@@ -65,7 +65,8 @@ def _read(call: Call, op: Op) -> OrderRequest:
 
 def _row(call: Call, order: Order) -> dict[str, Any]:
     history = call.services.history
-    return order_rows.order_read(order, history.last_fill(order), history.origin(order))
+    attached = call.trading.algos.attached_to(order)
+    return order_rows.order_read(order, history.last_fill(order), history.origin(order), attached)
 
 
 def _is_forgotten(call: Call, order: Order) -> bool:
