@@ -141,6 +141,14 @@ class AlgoOrders:
             raise ApiError("51400", "Cancellation failed as the order has been filled, triggered, canceled or does not exist.")
         self._change(algo, CANCELED, now)
 
+    def amend(self, algo: AlgoOrder, size: Decimal | None, triggers: list[Trigger], now: int) -> None:
+        """Change the size and triggers of a live algo order. Raises ApiError 51527 if it is not live."""
+        if algo.algo_id not in self._waiting:
+            raise ApiError("51527", "Order modification failed. At least 1 of the attached TP/SL orders does not exist.")
+        algo.size = size
+        algo.triggers = triggers
+        self._change(algo, LIVE, now)
+
     def advance(self, now: int) -> None:
         """Fire the algo orders whose prices are reached."""
         for algo in list(self._waiting.values()):

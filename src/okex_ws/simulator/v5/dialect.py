@@ -11,6 +11,7 @@ from okex_ws.simulator.v5.history import OrderHistory
 from okex_ws.simulator.v5.pushes import AccountPushes
 from okex_ws.simulator.v5.rest.router import RestRouter
 from okex_ws.simulator.v5.services import V5Services
+from okex_ws.simulator.v5.statements import Statements
 
 
 class V5Dialect:
@@ -19,8 +20,9 @@ class V5Dialect:
     def __init__(self, context: Context, paths: ExchangePaths) -> None:
         history = OrderHistory(context)
         pushes = AccountPushes(context, history)
-        context.listeners[:0] = [history, pushes]
-        services = V5Services(context, history, pushes, OrderGateway(context))
+        statements = Statements(context)
+        context.listeners[:0] = [history, statements, pushes]
+        services = V5Services(context, history, pushes, OrderGateway(context), statements)
         self.rest = RestRouter(services)
 
         def opened(number: int, conn_id: str, path: str, now: int, peer: str) -> ExchangeConnection:

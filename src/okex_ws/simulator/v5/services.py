@@ -8,6 +8,7 @@ from okex_ws.simulator.context import Context
 from okex_ws.simulator.v5.gateway import OrderGateway
 from okex_ws.simulator.v5.history import OrderHistory
 from okex_ws.simulator.v5.pushes import AccountPushes
+from okex_ws.simulator.v5.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,4 @@ class V5Services:
     history: OrderHistory
     pushes: AccountPushes
     gateway: OrderGateway
+    statements: Statements

@@ -5,6 +5,7 @@ In: a Call. Out: rows, newest first. Sources: OKX V5 docs, "Algo trading / REST 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from okex_ws.simulator.errors import ApiError
 from okex_ws.simulator.v5 import order_grammar as grammar
 from okex_ws.simulator.v5.algo_grammar import read_stops, read_trigger
 from okex_ws.simulator.v5.algo_rows import algo_row
-from okex_ws.simulator.v5.rest.http import Answer, Call, Endpoint, integer, number, required
+from okex_ws.simulator.v5.rest.http import Answer, Call, Endpoint, integer, number, reply, required
 
 _KINDS = ("conditional", "oco", "trigger")
 
@@ -131,6 +132,36 @@ def _cancel(call: Call) -> Answer:
     return rows
 
 
+def _amend(call: Call) -> Answer:
+    """Change the size, trigger prices and order prices of a live algo order; what is not given stays."""
+    fields = call.fields()
+    algo_id, name = grammar.text(fields, "algoId"), grammar.text(fields, "algoClOrdId")
+    row = {"algoId": algo_id, "algoClOrdId": name, "reqId": grammar.text(fields, "reqId"), "sCode": "0", "sMsg": ""}
+    algo = call.trading.algos.find(call.uid, algo_id, name)
+    try:
+        if algo is None:
+            raise grammar.refused("51603")
+        size = grammar.number(fields, "newSz")
+        triggers = [_amended(fields, algo, each) for each in algo.triggers]
+        call.trading.algos.amend(algo, size if size else algo.size, triggers, call.now)
+        row |= {"algoId": algo.algo_id, "algoClOrdId": algo.client_algo_id}
+    except ApiError as error:
+        row |= {"sCode": error.code, "sMsg": error.message}
+        return reply(200, "1", "All operations failed", [row])
+    return [row]
+
+
+def _amended(fields: dict[str, Any], algo: AlgoOrder, trigger: Trigger) -> Trigger:
+    kind = "" if algo.kind == "trigger" else "Tp" if trigger.is_profit else "Sl"
+    at = grammar.number(fields, f"new{kind}TriggerPx")
+    then = grammar.number(fields, f"new{kind}OrdPx", signed=True)
+    price_type = grammar.text(fields, f"new{kind}TriggerPxType") or trigger.price_type
+    if price_type not in ("last", "mark", "index"):
+        raise grammar.refused("51000", f"new{kind}TriggerPxType")
+    order_price = trigger.order_price if then is None else None if then == -1 else then
+    return replace(trigger, price=at or trigger.price, order_price=order_price, price_type=price_type)
+
+
 def _one(call: Call) -> Answer:
     algo_id, name = call.query.get("algoId", ""), call.query.get("algoClOrdId", "")
     algo = call.trading.algos.find(call.uid, algo_id, name)
@@ -172,6 +203,7 @@ def _listed(call: Call, kinds: list[str], states: tuple[str, ...]) -> list[Any]:
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", "trade/order-algo"): Endpoint(_place, 20, per="instId", trades=True),
     ("POST", "trade/cancel-algos"): Endpoint(_cancel, 20, trades=True),
+    ("POST", "trade/amend-algos"): Endpoint(_amend, 20, per="instId", trades=True),
     ("GET", "trade/order-algo"): Endpoint(_one, 20),
     ("GET", "trade/orders-algo-pending"): Endpoint(_pending, 20),
     ("GET", "trade/orders-algo-history"): Endpoint(_history, 20),

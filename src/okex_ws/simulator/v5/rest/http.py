@@ -87,7 +87,7 @@ def status_of(code: str) -> int:
     return _STATUS.get(code, 400 if code.startswith("50") else 200)
 
 
-def reply(status: int, code: str, message: str, rows: list[Any], **more: str) -> HttpReply:
+def reply(status: int, code: str, message: str, rows: Any, **more: str) -> HttpReply:
     """Return a reply in OKX's envelope."""
     body = v5.encode({"code": code, "msg": message, "data": rows, **more})
     return HttpReply(status, {"Content-Type": "application/json"}, body)

@@ -20,7 +20,7 @@ from okex_ws.simulator.market.base import MILLISECOND
 from okex_ws.simulator.outgoing import HttpReply
 from okex_ws.simulator.rate_limits import SlidingWindows
 from okex_ws.simulator.v5.order_grammar import OPS
-from okex_ws.simulator.v5.rest import account, algo, assets, public, signed, spreads, trade
+from okex_ws.simulator.v5.rest import account, algo, assets, figures, funds, public, signed, spreads, trade
 from okex_ws.simulator.v5.rest.http import Call, Endpoint, Query, reply, status_of
 from okex_ws.simulator.v5.services import V5Services
 
@@ -28,7 +28,9 @@ _PREFIX = "/api/v5/"
 
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     **public.ENDPOINTS,
+    **figures.ENDPOINTS,
     **account.ENDPOINTS,
+    **funds.ENDPOINTS,
     **assets.ENDPOINTS,
     **trade.ENDPOINTS,
     **algo.ENDPOINTS,

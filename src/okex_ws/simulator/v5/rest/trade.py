@@ -239,6 +239,18 @@ def _close_position(call: Call) -> Answer:
     return [{"instId": instrument, "posSide": side, "clOrdId": name, "tag": tag}]
 
 
+def _precheck(call: Call) -> Answer:
+    """Check an order's fields and return a row without figures: OKX computes them in multi-currency margin only."""
+    fields = call.fields()
+    instrument = grammar.text(fields, "instId")
+    if call.trading.catalogue.row(instrument) is None:
+        raise grammar.refused("51001")
+    grammar.read_new(fields, instrument)
+    changes = ("adjEq", "imr", "mmr", "mgnRatio", "availBal", "posBal", "liab")
+    others = ("liabChgCcy", "liqPx", "liqPxDiff", "liqPxDiffRatio", "type")
+    return [dict.fromkeys((*changes, *(f"{name}Chg" for name in changes), *others), "")]
+
+
 def _rate_limit(call: Call) -> Answer:
     row = {"fillRatio": "", "mainFillRatio": "", "accRateLimit": "1000", "nextAccRateLimit": ""}
     return [{**row, "ts": str(call.now // MILLISECOND)}]
@@ -269,6 +281,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     },
     ("POST", "trade/cancel-all-after"): Endpoint(_cancel_all_after, 1, SECOND, "tag", trades=True),
     ("POST", "trade/close-position"): Endpoint(_close_position, 20, per="instId", trades=True),
+    ("POST", "trade/order-precheck"): Endpoint(_precheck, 5),
     ("GET", "trade/order"): Endpoint(_order, 60, per="instId"),
     ("GET", "trade/orders-pending"): Endpoint(_pending, 60),
     ("GET", "trade/orders-history"): Endpoint(_history(7), 40),
