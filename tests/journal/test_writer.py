@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.disks import SECOND, START, MemoryDisk, fill, read, small_segment, text_of
 
+from okex_ws.events import Disconnected
 from okex_ws.journal import JournalError, JournalReader, JournalWriter, Record, RecordTooLongError, read_header
+from okex_ws.journal.redaction import redacted, without_secrets
+from okex_ws.store.status_rows import status_line
 from okex_ws.wire import requests
 from okex_ws.wire.sign import Credentials
 
@@ -272,3 +275,29 @@ def test_G1_what_holds_no_secret_is_untouched(text: bytes) -> None:
 
 def test_a_record_is_what_the_rooms_around_expect() -> None:
     assert Record.__struct_fields__ == ("n", "ts", "line", "conn", "kind", "text", "segment")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"event":"error","code":"60024","msg":"Wrong passphrase"}',
+        b'{"code":4007,"reason":"API key is not valid"}',
+        b'{"code":4001,"reason":"Login failed: invalid sign, secret or passphrase: try again"}',
+    ],
+)
+def test_a_word_is_not_a_secret(text: bytes) -> None:
+    assert redacted(text) == text
+
+
+def test_journal_and_ledger_redact_alike() -> None:
+    for text in (
+        'Invalid request: {"apiKey":"CANARY"',
+        "url?passphrase=CANARY",
+        '{\\"sign\\": \\"CANARY',
+        "{passphrase: CANARY}",
+    ):
+        assert "CANARY" not in without_secrets(text)
+        reason = msgspec.json.decode(redacted(msgspec.json.encode({"reason": text})))["reason"]
+        assert reason == without_secrets(text) == without_secrets(reason)
+        line = status_line(Disconnected(reason=f"closed by OKX: {text}"), "r", 1, 0)
+        assert msgspec.json.decode(line)["reason"] == f"closed by OKX: {reason}"

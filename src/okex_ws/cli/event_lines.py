@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -40,6 +40,7 @@ from okex_ws.events import (
     Unrecoverable,
     Unsubscribed,
 )
+from okex_ws.events.books import level_of
 from okex_ws.market import Books
 
 _COLOURS = {"dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1"}
@@ -183,7 +184,7 @@ def status_text(event: StatusEvent) -> str:
 
 def as_json(event: Event) -> str:
     """Return one JSON object on one line, pure ASCII: event (the class), ts_recv, ts_event, then our field names; levels are
-    numbers.
+    numbers, or texts where one is no number.
     """
     fields: dict[str, Any] = {"event": type(event).__name__, "ts_recv": event.ts_recv, "ts_event": event.ts_event}
     for name in event.__struct_fields__:
@@ -192,9 +193,20 @@ def as_json(event: Event) -> str:
         # Two classes have a field named `event`; the class name replaces it.
         fields["event_" if name == "event" else name] = plain(getattr(event, name))
     if isinstance(event, BookEvent):
-        fields["bids"], fields["asks"] = event.bids, event.asks
+        fields["bids"], fields["asks"] = _levels(event.raw_bids), _levels(event.raw_asks)
     text = msgspec.json.encode(fields).decode()
     return text if text.isascii() else re.sub(r"[^\x00-\x7f]", _unicode_escape, text)
+
+
+def _levels(rows: Sequence[tuple[str, ...]]) -> list[Any]:
+    """Return levels as numbers; a level that holds a text that is no number as its texts."""
+    levels: list[Any] = []
+    for row in rows:
+        try:
+            levels.append(level_of(row))
+        except ValueError:
+            levels.append(row)
+    return levels
 
 
 def _unicode_escape(found: re.Match[str]) -> str:

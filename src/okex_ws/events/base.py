@@ -6,7 +6,8 @@ does not send have a `$` in their wire name, so that no field OKX may add can wr
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, field
@@ -17,6 +18,19 @@ MS = 1_000_000
 
 Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
 """Public number. The bounds exclude "NaN" and "Infinity", which a lenient decoder would accept as prices."""
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?", re.ASCII)
+"""OKX's grammar of numbers: digits, a point, a minus, a plain exponent. Python's parsers accept more, e.g. "1_000", " 7", "٣"."""
+
+
+def number_of(value: Any) -> float:
+    """Return a public number from OKX's text. Raises ValueError for anything else, also for one that a double cannot hold."""
+    text = str(value)
+    if NUMBER.fullmatch(text) is not None:
+        number = float(text)
+        if number - number == 0 and (number or not text.lower().partition("e")[0].strip("-0.")):
+            return number
+    raise ValueError(f"{value!r} is not a number")
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import NamedTuple
 
 from msgspec import field
 
-from okex_ws.events.base import Timed
+from okex_ws.events.base import Timed, number_of
 
 type_levels = list[tuple[str, str, str, str]]
 type_spread_levels = list[tuple[str, str, str]]
@@ -28,9 +27,7 @@ def level_of(row: tuple[str, ...]) -> Level:
     A size without orders comes from a dialect that does not count them: the count is None.
     Raises ValueError for a text that is no number, NaN and Infinity included.
     """
-    price, size = float(row[0]), float(row[1])
-    if not isfinite(price) or not isfinite(size):
-        raise ValueError(f"{row[:2]} are no price and size")
+    price, size = number_of(row[0]), number_of(row[1])
     return Level(price, size, int(row[-1]) or (None if size else 0))
 
 

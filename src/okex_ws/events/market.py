@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import field
 
-from okex_ws.events.base import MS, Number, Push, Timed
+from okex_ws.events.base import MS, Number, Push, Timed, number_of
 from okex_ws.events.dated import event_time
 
 
@@ -88,39 +88,67 @@ class Candle(Push, kw_only=True, gc=False):
 
     @classmethod
     def from_row(cls, row: list[Any]) -> Candle:
-        """Return a candle from OKX's array of 9 (`candle`), 7 (`sprd-candle`) or 6 (`index-`, `mark-price-candle`) columns."""
-        if len(row) < 6:
-            raise ValueError(f"a candle has at least 6 columns, this one has {len(row)}")
-        volumes = [_finite(text) if text != "" else None for text in row[5:-1][:3]]
+        """Return a candle from OKX's array. Its columns after the close depend on class and time.
+
+        9: vol, volCcy, volCcyQuote, confirm. 7: vol, volCcy (June to September 2022). 6: vol. 5: none (indices and mark prices of
+        2021). A candle without `confirm` counts as not closed.
+        """
+        if len(row) < 5:
+            raise ValueError(f"a candle has at least 5 columns, this one has {len(row)}")
+        rest = row[5:]
+        is_closed = cls._is_confirmed(rest)
+        volumes = [number_of(text) if text != "" else None for text in rest[: cls._volume_count(rest)]]
         volumes += [None] * (3 - len(volumes))
         return cls(
-            open_ms=int(row[0]),
-            open=_finite(row[1]),
-            high=_finite(row[2]),
-            low=_finite(row[3]),
-            close=_finite(row[4]),
+            open_ms=_whole(row[0]),
+            open=number_of(row[1]),
+            high=number_of(row[2]),
+            low=number_of(row[3]),
+            close=number_of(row[4]),
             volume=volumes[0],
             volume_currency=volumes[1],
             volume_quote=volumes[2],
-            closed=str(row[8] if len(row) > 9 else row[-1]) == "1",
+            closed=is_closed,
         )
 
+    @classmethod
+    def _volume_count(cls, rest: list[Any]) -> int:
+        """Return the number of volumes among the columns after the close."""
+        return len(rest) if len(rest) < 3 else min(3, len(rest) - 1)
 
-class MarkPriceCandle(Candle, kw_only=True, gc=False):
+    @classmethod
+    def _is_confirmed(cls, rest: list[Any]) -> bool:
+        """True if these columns after the close confirm the candle."""
+        return len(rest) > 2 and str(rest[3] if len(rest) > 4 else rest[-1]) == "1"
+
+
+class _ConfirmedCandle(Candle, kw_only=True, gc=False):
+    """Candle whose last column is `confirm` in every form that has one."""
+
+    @classmethod
+    def _volume_count(cls, rest: list[Any]) -> int:
+        return max(0, min(3, len(rest) - 1))
+
+    @classmethod
+    def _is_confirmed(cls, rest: list[Any]) -> bool:
+        return bool(rest) and str(rest[-1]) == "1"
+
+
+class MarkPriceCandle(_ConfirmedCandle, kw_only=True, gc=False):
     """One candle of mark prices (`mark-price-candle{bar}`); it has no volumes.
 
     Source: docs-v5 "Mark price candlesticks".
     """
 
 
-class IndexCandle(Candle, kw_only=True, gc=False):
+class IndexCandle(_ConfirmedCandle, kw_only=True, gc=False):
     """One candle of an index (`index-candle{bar}`); instrument is the index, e.g. BTC-USD. It has no volumes.
 
     Source: docs-v5 "Index candlesticks channel".
     """
 
 
-class SpreadCandle(Candle, kw_only=True, gc=False):
+class SpreadCandle(_ConfirmedCandle, kw_only=True, gc=False):
     """One candle of a spread (`sprd-candle{bar}`); prices may be zero or negative.
 
     It has `volume`, not the other two.
@@ -367,8 +395,10 @@ class CallAuction(Timed, kw_only=True, gc=False):
     state: str = ""
 
 
-def _finite(text: Any) -> float:
-    number = float(text)
-    if number - number != 0:
-        raise ValueError(f"{text!r} is not a number")
-    return number
+def _whole(value: Any) -> int:
+    """Return a time or an id; JSON numbers such as 7.0 count too."""
+    number = number_of(value)
+    text = str(value)
+    if number != int(number):
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(text) if text.removeprefix("-").isdecimal() else int(number)

@@ -16,7 +16,12 @@ QUOTED = (b"assphrase", b"Unrecognized request")
 
 _MENTIONS = re.compile(rb"log.?in|api.?key|pass.?phrase|sign|secret|\\u", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"api.?key|pass.?phrase|^sign(ature)?$|secret", re.IGNORECASE)
-_SECRET_TEXT = re.compile(r"api.?key|pass.?phrase|secret|Unrecognized request.*login", re.IGNORECASE | re.DOTALL)
+_NAME = r"(?:api.?key|pass.?phrase|secret(?:.?key)?|sign(?:ature)?)"
+_SECRET_TEXT = re.compile(
+    rf"""\\*["']?{_NAME}(?:\\*["']\s*[:=]|\s*=)|[{{,]\s*{_NAME}\s*:|(?<=Unrecognized request).*login""",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A secret within a text: the name of one with its value behind it, or a quoted login. The name alone is a word, and stays."""
 _PLAIN_KEYS = frozenset({"op", "event", "id", "code", "connId"})
 
 
@@ -44,6 +49,10 @@ def _cleaned(value: object) -> object:
         return {key: STARS if _SECRET_KEY.search(key) else _cleaned(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
-    if isinstance(value, str) and _SECRET_TEXT.search(value):
-        return STARS
-    return value
+    return without_secrets(value) if isinstance(value, str) else value
+
+
+def without_secrets(text: str) -> str:
+    """Return a text up to the first secret that it quotes; a text without one is unchanged. For journal and ledger alike."""
+    found = _SECRET_TEXT.search(text)
+    return text if found is None else text[: found.start()] + STARS

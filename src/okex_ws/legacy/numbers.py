@@ -27,8 +27,9 @@ def _number(value: Any) -> str:
 
 def public(value: Any) -> float:
     """Return a public number. Raises ValueError for anything else, also for NaN and Infinity."""
-    number = float(_number(value))
-    if not isfinite(number):
+    found = _number(value)
+    number = float(found)
+    if not isfinite(number) or (not number and found.lower().partition("e")[0].strip("-+0.")):
         raise ValueError(f"{value!r} is no number")
     return number
 

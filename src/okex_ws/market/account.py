@@ -43,7 +43,7 @@ from okex_ws.events import (
 from okex_ws.market.holdings import Balances, Positions
 from okex_ws.market.own_orders import OwnFill, OwnOrders
 from okex_ws.market.spread_orders import SpreadOrders
-from okex_ws.wire.frames import FrameError, decode_rows
+from okex_ws.wire.frames import FrameError, converted, decode_rows
 
 MS, SECOND = 1_000_000, 1_000_000_000
 CHANNELS = ("orders", "account", "positions")
@@ -198,9 +198,17 @@ class Account:
         return fetches
 
     def apply(self, event: Event) -> list[Event]:
-        """Apply any event; return the changes of quality."""
+        """Apply any event; return the changes of quality. An event that cannot be applied makes the account STALE."""
         handler = self._handlers.get(type(event))
-        return [] if handler is None else handler(event) or []
+        if handler is None:
+            return []
+        try:
+            return handler(event) or []
+        except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
+            # No decoder makes such an event, e.g. one with NaN for a size.
+            reason = f"{type(event).__name__} cannot be applied: {str(error) or type(error).__name__}"
+            stale = self._invalidate(reason, event.ts_recv)
+            return [*stale, *self.reconcile(event.ts_recv, reason)] if self._is_complete else stale
 
     def _on_order(self, event: OrderUpdate) -> None:
         if event.backfilled:
@@ -552,7 +560,7 @@ class Account:
             self.unaccounted.add(request.order_id)
 
     def _add_fills(self, rows: list[Any]) -> list[FillRow]:
-        read = msgspec.convert([_filled(row) for row in rows], list[FillRow], strict=False)
+        read = [converted(row, FillRow) for row in rows]
         for row in reversed(read):
             self.orders.add_fill(
                 OwnFill(

@@ -17,7 +17,7 @@ from math import inf, isfinite
 import msgspec
 
 from okex_ws.events import BookEvent, BookSnapshot, Level
-from okex_ws.events.books import level_of
+from okex_ws.events.base import number_of
 
 CHECKSUM_LEVELS = 25
 DIGITS = 15
@@ -57,7 +57,8 @@ class _BookSide:
         self.snapshot = rows
         if len(rows) == 1:
             row = rows[0]
-            if isfinite(float(row[0])) and 0 < float(row[1]) < inf and row[-1].isdecimal():
+            number_of(row[0])
+            if 0 < number_of(row[1]) < inf and _is_count(row[-1]):
                 return
         self.index()
 
@@ -92,7 +93,7 @@ class _BookSide:
     def change_one_by_one(self, rows: Rows) -> None:
         levels, order = self.levels, self.order
         for row in rows:
-            price, size = float(row[0]), float(row[1])
+            price, size = number_of(row[0]), number_of(row[1])
             self.is_fine = self.is_fine or len(row[0]) > DIGITS
             known = levels.get(price)
             if known is not None and known[0] != row[0]:
@@ -102,7 +103,7 @@ class _BookSide:
                     del levels[price]
                     del order[bisect_left(order, price)]
             else:
-                if known is None or not 0 < size < inf or not row[-1].isdecimal():
+                if known is None or not 0 < size < inf or not _is_count(row[-1]):
                     _check(row, price, size)
                     insort(order, price)
                 levels[price] = row
@@ -134,19 +135,32 @@ class _BookSide:
 def _read(rows: Rows) -> tuple[list[float], list[float]] | None:
     """Return prices and sizes, parsed together; None if a row may be no level and needs a check of its own."""
     prices, sizes, *_, counts = zip(*rows, strict=True)
+    text = f"[{','.join(prices)},{','.join(sizes)}]"
+    if "e" in text or "E" in text or len(text.split()) > 1:
+        return None  # exponents and white space are checked one by one
     try:  # exact as float() is, several times faster, and no number is NaN or Infinity
-        numbers = _numbers(f"[{','.join(prices)},{','.join(sizes)}]")
+        numbers = _numbers(text)
     except msgspec.DecodeError:
         return None
     amounts = numbers[len(rows) :]
     if len(amounts) != len(rows) or min(amounts) < 0 or max(map(len, prices)) > DIGITS:
         return None
-    return (numbers[: len(rows)], amounts) if all(counts) and "".join(counts).isdecimal() else None
+    return (numbers[: len(rows)], amounts) if all(counts) and _is_count("".join(counts)) else None
 
 
 def _check(row: tuple[str, ...], price: float, size: float) -> None:
-    if not (isfinite(price) and 0 < size < inf and row[-1].isdecimal()):
+    if not (isfinite(price) and 0 < size < inf and _is_count(row[-1])):
         raise ValueError(f"{row} is not a level")
+
+
+def _level(row: tuple[str, ...]) -> Level:
+    """Return a level from texts that were checked when they were applied."""
+    size = float(row[1])
+    return Level(float(row[0]), size, int(row[-1]) or (None if size else 0))
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and text.isascii()
 
 
 def _same_price(known: str, text: str) -> None:
@@ -200,7 +214,7 @@ class OrderBook:
                 if self._was_crossed is None:
                     self._was_crossed = self._may_cross = self.is_crossed
                 self._change(event.raw_bids, event.raw_asks)
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError):
             self.state = BookState.STALE
             return "levels"
         depth = self.depth_limit
@@ -211,8 +225,9 @@ class OrderBook:
                 asks.truncate(depth)
         self._last = event
         self.updates += 1
-        # OKX sends 0 for "no checksum"; it is also the true value of an empty book.
-        if event.checksum:
+        # 0 is the true checksum of an empty book. Since 2026-06 OKX sends it for "no checksum" too, but only on rows with a
+        # sequence; V3 and V5 before 2023 have none.
+        if event.checksum or (event.checksum is not None and event.sequence is None):
             if event.checksum != self.checksum():
                 self.state = BookState.STALE
                 return "checksum"
@@ -269,13 +284,13 @@ class OrderBook:
     def best_bid(self) -> Level | None:
         """Highest bid; None if there is none or the book is not LIVE."""
         row = self._bids.best() if self.state is BookState.LIVE else None
-        return level_of(row) if row is not None else None
+        return _level(row) if row is not None else None
 
     @property
     def best_ask(self) -> Level | None:
         """Lowest ask; None if there is none or the book is not LIVE."""
         row = self._asks.best() if self.state is BookState.LIVE else None
-        return level_of(row) if row is not None else None
+        return _level(row) if row is not None else None
 
     @property
     def mid(self) -> float | None:
@@ -321,7 +336,7 @@ class OrderBook:
     def _depth(self, side: _BookSide, count: int) -> list[Level]:
         if self.state is not BookState.LIVE:
             return []
-        return [level_of(row) for row in side.top(count or max(len(side.order), len(side.snapshot or ())))]
+        return [_level(row) for row in side.top(count or max(len(side.order), len(side.snapshot or ())))]
 
 
 def _crc32(bids: Sequence[tuple[str, ...]], asks: Sequence[tuple[str, ...]]) -> int:

@@ -40,6 +40,7 @@ from okex_ws.wire.channels import Subscription, find
 from okex_ws.wire.codes import CodePolicy, lookup
 from okex_ws.wire.frames import (
     AckFrame,
+    BadRowsError,
     CountFrame,
     ErrorFrame,
     Frame,
@@ -175,11 +176,17 @@ class Session(Stateful):
             return self._receive_other(data, now)
         try:
             # OKX writes `"action":"update"` right behind the arg; for any other order the decoder has a slower way.
-            rows = route.decoder.decode(data, data.startswith(b',"action":"update"', end), now)
+            is_update = route.has_updates and data.startswith(b',"action":"update"', end)
+            rows = route.decoder.decode(data, is_update, now)
         except FrameError as error:
             if data.startswith(b',"event"', end):
                 return self._receive_other(data, now)  # an answer whose arg comes first
-            return self._bad_frame(data, str(error), now, route)
+            if not isinstance(error, BadRowsError):
+                return self._bad_frame(data, str(error), now, route)
+            bad = self._bad_rows(data, str(error), now, route.subscription)
+            fed = route.chain.feed(error.events, self.number, now)
+            self._after_feed(route, now)
+            return [bad, *fed]
         events: list[Event] = route.chain.feed(rows, self.number, now)
         if events is not rows:
             self._after_feed(route, now)
@@ -334,14 +341,15 @@ class Session(Stateful):
         if subscription in self._leaving:
             self.late_pushes += 1
             return []
+        bad: list[Event] = [self._bad_rows(data, frame.bad, now, subscription)] if frame.bad else []
         if subscription not in self.registry.states:
-            return frame.events  # not requested, but delivered so that nothing is lost
+            return [*bad, *frame.events]  # not requested, but delivered so that nothing is lost
         route = self._routes.to(subscription)
         self._routes.remember(data, route)
         self.first_push_at = self.first_push_at or now
         events: list[Event] = route.chain.feed(frame.events, self.number, now)
         self._after_feed(route, now)
-        return events
+        return [*bad, *events] if bad else events
 
     def _after_feed(self, route: Route, now: int) -> None:
         chain = route.chain
@@ -509,6 +517,11 @@ class Session(Stateful):
     def _foreign_frame(self, data: bytes, now: int) -> list[Event]:
         self.unrecognized += 1
         return [Unrecognized(ts_recv=now, line=self.line, raw=data)]
+
+    def _bad_rows(self, data: bytes, reason: str, now: int, item: Subscription) -> Malformed:
+        """Report the unreadable rows of a frame whose other rows are delivered. They do not end the connection."""
+        self.malformed += 1
+        return Malformed(ts_recv=now, line=self.line, raw=data, reason=reason, channel=item.channel, key=item.key)
 
     def _bad_frame(self, data: bytes, reason: str, now: int, of: Route | None = None) -> list[Event]:
         self.malformed += 1

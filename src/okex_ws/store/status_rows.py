@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from okex_ws.events import Event
+from okex_ws.journal.redaction import without_secrets
 from okex_ws.store.folder import LEDGER
 from okex_ws.store.ledger import Commit, LedgerLines
 
@@ -42,12 +43,15 @@ def ledger_of(kind: type[Event]) -> str:
 
 
 def status_line(event: Event, recorder: str, n: int, i: int) -> bytes:
-    """Return one status event as a ledger line, in our field names. Raw frames are left out: the journal has them."""
+    """Return one status event as a ledger line, in our field names.
+
+    Raw frames are left out: the journal has them. Secrets are redacted as in the journal, so that a replay says the same.
+    """
     line: dict[str, Any] = {"recorder": recorder, "n": n, "i": i, "event": type(event).__name__}
     for name in type(event).__struct_fields__:
         value = getattr(event, name)
         if not isinstance(value, bytes):
-            line[name] = value
+            line[name] = without_secrets(value) if isinstance(value, str) else value
     return msgspec.json.encode(line)
 
 

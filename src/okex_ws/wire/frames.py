@@ -12,12 +12,15 @@ import re
 from typing import Any, Literal, TypeVar
 
 import msgspec
+import msgspec.inspect
 
 from okex_ws.errors import OkexError
 from okex_ws.events import BookEvent, BookSnapshot, Candle, Event, GenericPush, OrderResult, Push
+from okex_ws.events.base import NUMBER
 from okex_ws.wire.channels import Channel, Subscription, bar_of, find, from_arg
 
 E = TypeVar("E", bound=Push)
+S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_FRAME = 16 * 1024 * 1024
 """Largest frame accepted, bytes; the largest real one known is the SPOT instrument list, 1.2 MB."""
@@ -27,12 +30,21 @@ class FrameError(OkexError, ValueError):
     """A frame that cannot be read; the text has the reason."""
 
 
+class BadRowsError(FrameError):
+    """A push some of whose rows cannot be read. events: its other rows, in order."""
+
+    def __init__(self, reason: str, events: list[Event]) -> None:
+        super().__init__(reason)
+        self.events = events
+
+
 class PushFrame(msgspec.Struct):
-    """Rows of one subscription, as events."""
+    """Rows of one subscription, as events. bad: why other rows of the push cannot be read, "" if all can."""
 
     subscription: Subscription
     events: list[Event]
     channel: Channel | None
+    bad: str = ""
 
 
 class AckFrame(msgspec.Struct):
@@ -121,6 +133,9 @@ _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _EMPTY = re.compile(rb',"\w+":""')
 """An empty field that is not the first of its object. These bytes cannot occur within a text, whose quotes are escaped."""
 
+_ODD_NUMBER = re.compile(rb'"(?:[-+]?(?:s?nan|inf)|\\|\s|\+|\.|-?\d+(?:_|\.?\s|\."|\\))', re.IGNORECASE)
+"""A text that `Decimal` takes for a number and OKX's grammar does not, or that may be one: its row is checked field by field."""
+
 
 class PushDecoder:
     """Decodes the pushes of one subscription: whole frames in, events out.
@@ -128,7 +143,17 @@ class PushDecoder:
     The hot path of the project. A compiled version must return the same events for the same bytes.
     """
 
-    __slots__ = ("_channel", "_fast", "_fast_update", "_has_pages", "_key", "_names_rows", "channel", "subscription")
+    __slots__ = (
+        "_channel",
+        "_fast",
+        "_fast_update",
+        "_has_pages",
+        "_is_own",
+        "_key",
+        "_names_rows",
+        "channel",
+        "subscription",
+    )
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
@@ -144,12 +169,17 @@ class PushDecoder:
         self._names_rows = issubclass(kind, BookEvent)
         # Account pushes have eventType, curPage and lastPage beside their rows.
         self._has_pages = hasattr(kind, "event_type")
+        self._is_own = has_decimals(kind)
 
     def decode(self, data: bytes, is_update: bool, now: int = 0) -> list[Any]:
-        """Return the rows of a frame as events received at `now`, ns. Raises FrameError."""
+        """Return the rows of a frame as events received at `now`, ns. Raises FrameError; BadRowsError if some are good."""
         fast = self._fast_update if is_update else self._fast
         if fast is None:
             return self._tolerant(data, now)
+        if self._is_own or not data.isascii():
+            _check_utf8(data)  # msgspec does not check the names of fields
+            if self._is_own and (not data.isascii() or _ODD_NUMBER.search(data)):
+                return self._tolerant(data, now)
         try:
             push = fast(data)
         except _NO_JSON:
@@ -182,10 +212,15 @@ class PushDecoder:
         action = str(push.get("action", ""))
         if self.channel is None:
             return self._generic(push, action, now)
-        try:
-            events = [self._row(self._kind(row, action), row) for row in push["data"]]
-        except (msgspec.ValidationError, ValueError, TypeError, OverflowError) as error:
-            raise FrameError(f"{self.subscription}: {error}") from None
+        events, bad = [], []
+        for row in push["data"]:
+            try:
+                events.append(self._row(self._kind(row, action), row))
+            except (msgspec.ValidationError, ValueError, TypeError, OverflowError) as error:
+                bad.append(str(error))
+        # A book without one of its rows is broken, so all rows of its frame are bad.
+        if bad and (self._names_rows or not events):
+            raise FrameError(f"{self.subscription}: {bad[0]}")
         for event in events:
             event.ts_recv, event.channel = now, self._channel
             if self._names_rows:
@@ -194,6 +229,8 @@ class PushDecoder:
                 event.event_type = str(push["eventType"])
                 event.page = push.get("curPage")
                 event.is_last_page = push.get("lastPage")
+        if bad:
+            raise BadRowsError(f"{self.subscription}: {len(bad)} of {len(push['data'])} rows: {bad[0]}", events)
         return events
 
     def _kind(self, row: Any, action: str) -> type[Any]:
@@ -203,6 +240,8 @@ class PushDecoder:
             return snapshot
         if action == "update":
             return update
+        if action:
+            raise ValueError(f"the action {action!r} is neither snapshot nor update")
         # Without an action, as over REST, an update has a previous sequence.
         follows = row.get("prevSeqId") if isinstance(row, dict) else None
         return snapshot if follows in (None, "", -1, "-1") else update
@@ -214,7 +253,7 @@ class PushDecoder:
             candle = kind.from_row(row)
             candle.instrument, candle.bar = self.subscription.key, bar_of(self.subscription.channel)
             return candle
-        return msgspec.convert(_without_empty(row), kind, strict=False)
+        return converted(row, kind)
 
     def _generic(self, push: dict[str, Any], action: str, now: int) -> list[Any]:
         arg = push.get("arg") or {}
@@ -232,7 +271,15 @@ def _rows_decoder(kind: type[Event], needs_action: bool = False) -> Any:
     return msgspec.json.Decoder(push, strict=False).decode
 
 
+def _check_utf8(data: bytes) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise FrameError(str(error)) from None
+
+
 def _parse(data: bytes) -> Any:
+    _check_utf8(data)
     try:
         return msgspec.json.decode(data)
     except _NO_JSON as error:
@@ -247,6 +294,66 @@ def _without_empty(value: Any) -> Any:
     return value
 
 
+def converted(row: Any, kind: type[S]) -> S:
+    """Return a row as a struct; empty texts and nulls count as absent. Raises ValueError (TypeError, OverflowError).
+
+    Numbers are held to OKX's grammar: NaN, Infinity, "1_000" and " 7" are no numbers.
+    """
+    full = _without_empty(row)
+    _check_numbers(full, kind)
+    return msgspec.convert(full, kind, strict=False)
+
+
+def _check_numbers(row: Any, kind: type[Any]) -> None:
+    numbers, structs = _typed_fields(kind)  # type: ignore[arg-type]  # a class is hashable
+    if not isinstance(row, dict):
+        return
+    for name, value in row.items():
+        if name in numbers:
+            if isinstance(value, str) and (NUMBER.fullmatch(value) is None or (numbers[name] and "e" in value.lower())):
+                raise ValueError(f"{name} {value!r} is not a number")
+        elif name in structs:
+            for item in value if isinstance(value, list) else [value]:
+                _check_numbers(item, structs[name])
+
+
+@functools.cache
+def _typed_fields(kind: type[Any]) -> tuple[dict[str, bool], dict[str, type[Any]]]:
+    """Return the fields of a struct that are numbers, with True for whole ones, and those that are structs or lists of them."""
+    numbers: dict[str, bool] = {}
+    structs: dict[str, type[Any]] = {}
+    info = msgspec.inspect.type_info(kind)
+    assert isinstance(info, msgspec.inspect.StructType)
+    for field in info.fields:
+        for part in _parts(field.type):
+            if isinstance(part, msgspec.inspect.StructType):
+                structs[field.encode_name] = part.cls
+            elif isinstance(part, msgspec.inspect.IntType | msgspec.inspect.FloatType | msgspec.inspect.DecimalType):
+                numbers[field.encode_name] = isinstance(part, msgspec.inspect.IntType)
+    return numbers, structs
+
+
+def _parts(part: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
+    if isinstance(part, msgspec.inspect.UnionType):
+        return [inner for one in part.types for inner in _parts(one)]
+    if isinstance(part, msgspec.inspect.ListType):
+        return [one for one in _parts(part.item_type) if isinstance(one, msgspec.inspect.StructType)]
+    return [part]
+
+
+@functools.cache
+def has_decimals(kind: type[Any]) -> bool:
+    """True if a struct, or one within it, has fields of type Decimal."""
+    info = msgspec.inspect.type_info(kind)
+    assert isinstance(info, msgspec.inspect.StructType)
+    parts = [part for field in info.fields for part in _parts(field.type)]
+    return any(
+        isinstance(part, msgspec.inspect.DecimalType)
+        or (isinstance(part, msgspec.inspect.StructType) and part.cls is not kind and has_decimals(part.cls))
+        for part in parts
+    )
+
+
 def decode(data: bytes, now: int = 0) -> Frame:
     """Decode any frame, received at `now`, by its envelope. Raises FrameError for invalid JSON or contradicting fields."""
     if data == b"pong":
@@ -258,7 +365,10 @@ def decode(data: bytes, now: int = 0) -> Frame:
     if bytes(frame.data) and frame.arg is not None and not frame.event:
         subscription = from_arg(frame.arg)
         decoder = PushDecoder(subscription)
-        return PushFrame(subscription, decoder.decode(data, frame.action == "update", now), decoder.channel)
+        try:
+            return PushFrame(subscription, decoder.decode(data, frame.action == "update", now), decoder.channel)
+        except BadRowsError as error:
+            return PushFrame(subscription, error.events, decoder.channel, str(error))
     return _control(frame)
 
 
@@ -302,7 +412,7 @@ def _us(text: str) -> int | None:
 def decode_rows(rows: list[Any], kind: type[E], channel_name: str) -> list[E]:
     """Return the rows of a REST answer as events of a channel, ts_recv not set. Raises FrameError."""
     try:
-        events = [msgspec.convert(_without_empty(row), kind, strict=False) for row in rows]
+        events = [converted(row, kind) for row in rows]
     except (msgspec.ValidationError, ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{channel_name}: {error}") from None
     for event in events:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.legacy.foreign import foreign
-from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LegacyLoginAnswer, Pong, Replied, Rows, Unknown, why
+from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LegacyLoginAnswer, Pong, Replied, Rows, Unknown, typed, why
 from okex_ws.legacy.v1.wire import rows
 from okex_ws.legacy.v1.wire.channels import meaning
 from okex_ws.legacy.v1.wire.orders import REQUESTS, answered
@@ -22,7 +22,7 @@ from okex_ws.wire.frames import FrameError
 
 _decode = msgspec.json.Decoder(float_hook=str).decode
 """Decoder that keeps numbers with a point as text; whole numbers are exact."""
-_ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+_ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
 
 
 def frames_of(data: bytes, now: int) -> list[Frame]:
@@ -91,8 +91,8 @@ def _rows(name: str, message: dict[str, Any], now: int) -> Frame:
     if item is None:
         return Unknown(msgspec.json.encode(message))
     if item.channel == "estimated-price":
-        return Rows((name,), rows.forecast(item, message["data"], message.get("timestamp"), now))
-    return Rows((name,), rows.events_of(item, message["data"], now))
+        return Rows((name,), typed(rows.forecast(item, message["data"], message.get("timestamp"), now)))
+    return Rows((name,), typed(rows.events_of(item, message["data"], now)))
 
 
 def _channel_less(message: dict[str, Any], now: int) -> Frame:
@@ -101,7 +101,7 @@ def _channel_less(message: dict[str, Any], now: int) -> Frame:
     if product == "futures" and kind == "order":
         order = order_of(message["data"], now)
         order.ts_recv, order.channel = now, "orders"
-        return Rows(("ok_sub_futureusd_trades",), [order])
+        return Rows(("ok_sub_futureusd_trades",), typed([order]))
     if product != "spot" or kind not in ("order", "balance") or not base or not quote:
         return Unknown(msgspec.json.encode(message))
     name = f"ok_sub_spot_{base}_{quote}_{kind}"
@@ -110,7 +110,7 @@ def _channel_less(message: dict[str, Any], now: int) -> Frame:
     for event in made:
         if kind == "order" and not event.instrument:  # type: ignore[attr-defined]  # orders, all of them
             event.instrument = item.key  # type: ignore[attr-defined]
-    return Rows((name,), made)
+    return Rows((name,), typed(made))
 
 
 def subscriptions_in(data: bytes) -> list[Subscription]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from okex_ws.legacy.foreign import foreign
-from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LegacyLoginAnswer, Pong, Rows, Unknown, why
+from okex_ws.legacy.frames import Acked, Bad, Failed, Frame, LegacyLoginAnswer, Pong, Rows, Unknown, typed, why
 from okex_ws.legacy.v3.wire import rows
 from okex_ws.legacy.v3.wire.channels import channel_of, family_of, meaning
 from okex_ws.wire.channels import Subscription
@@ -15,7 +15,7 @@ from okex_ws.wire.frames import FrameError
 
 _decode = msgspec.json.Decoder(float_hook=str).decode
 """Decoder that keeps numbers with a point as text, because checksums use texts; whole numbers are exact."""
-_ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+_ODD = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError)
 _SECRET = "a request to log in, which is not repeated here"  # noqa: S105  # replaces the text of an answer that quotes one
 
 
@@ -64,7 +64,7 @@ def _rows(message: dict[str, Any], data: bytes, now: int) -> list[Frame]:
         names: tuple[str, ...] = (table,)
         try:
             names = _names(table, element)
-            events = rows.events_of(business, word, channel, element, str(message.get("action", "")))
+            events = typed(rows.events_of(business, word, channel, element, str(message.get("action", ""))))
         except _ODD as error:
             frames.append(Bad(names[0], f"{table}: {why(error)}"))
             continue
@@ -82,7 +82,10 @@ def _names(table: str, element: Any) -> tuple[str, ...]:
     """Return the possible subscriptions of a row: by instrument, by underlying, by currency, or the whole table."""
     if not isinstance(element, dict):
         raise ValueError("a row that is no object")
-    instrument = str(element.get("instrument_id") or element.get("underlying") or "")
+    named = element.get("instrument_id") or element.get("underlying") or ""
+    if not isinstance(named, str):
+        raise ValueError(f"{named!r} is no instrument")
+    instrument = named
     keys = [instrument, family_of(instrument)] if instrument else [str(element.get("currency", ""))]
     if table == "futures/account" and not instrument:
         keys = list(element)

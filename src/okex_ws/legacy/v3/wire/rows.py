@@ -68,6 +68,8 @@ def _book(row: Any, is_update: bool) -> Event:
 
 def _level(row: Any) -> tuple[str, str, str, str]:
     """Return a level of three columns on spot, four elsewhere and on depth_l2_tbt; the last is the number of orders."""
+    if not isinstance(row, list) or len(row) < 3 or not isinstance(row[2], str | int):
+        raise ValueError(f"{row!r} is not a level")
     price, size = row[0], row[1]
     if type(price) is not str or type(size) is not str:
         price, size = text(price), text(size)
@@ -177,11 +179,16 @@ def _funding(row: Any, kind: str) -> list[Event]:
 
 
 def _summary(row: Any, kind: str) -> list[Event]:
-    numbers: dict[str, Any] = {ours: known(row.get(theirs)) for ours, theirs in SUMMARY.items()}
+    numbers: dict[str, Any] = {ours: _greek(row.get(theirs)) for ours, theirs in SUMMARY.items()}
     instrument = row["instrument_id"]
     underlying = family_of(instrument)
     at = iso_ms(row["timestamp"])
     return [OptionSummary(instrument=instrument, instrument_type=kind, underlying=underlying, ts_ms=at, **numbers)]
+
+
+def _greek(value: Any) -> float | None:
+    """Return a figure of an option; None for "∞", which V3 sent in 2020 where a model had no value."""
+    return None if value in ("∞", "-∞") else known(value)
 
 
 def _instruments(row: Any, kind: str) -> list[Event]:
