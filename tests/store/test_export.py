@@ -199,3 +199,44 @@ def test_hftbacktest_events_out_of_order_and_clocks_apart(tmp_path: Path) -> Non
     assert sorted(at_exchange["px"].tolist()) == sorted(at_us["px"].tolist())
     with store.open(root) as opened, pytest.raises(StoreError, match="there is no trade and no book of X-Y"):
         export_hftbacktest(opened, tmp_path / "x.npz", "X-Y")
+
+
+def rebuilt(path: Path) -> list[tuple[dict[str, str], dict[str, str]]]:
+    """The books after each message of a file, by tardis.dev's own rule: a snapshot row discards only after a row that is none."""
+    books: list[tuple[dict[str, str], dict[str, str]]] = []
+    sides: dict[str, dict[str, str]] = {"bid": {}, "ask": {}}
+    was_snapshot, at = False, ""
+    for _, _, _, local, is_snapshot, side, price, amount in rows(path)[1:]:
+        if at and local != at:
+            books.append((dict(sides["bid"]), dict(sides["ask"])))
+        if is_snapshot == "true" and not was_snapshot:
+            sides["bid"].clear()
+            sides["ask"].clear()
+        was_snapshot, at = is_snapshot == "true", local
+        if float(amount):
+            sides[side][price] = amount
+        else:
+            sides[side].pop(price, None)
+    return [*books, (dict(sides["bid"]), dict(sides["ask"]))]
+
+
+@pytest.mark.parametrize("channel", ["books", "books5"])
+def test_books_rebuilt_from_images_alone_are_the_images(channel: str, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    store.prepare(root, now=1, software="0.1.0", storage=QUICK)
+    writer = TableWriter(root, "r1", storage=QUICK)
+    images = []
+    for n in range(1, 30):
+        event = image(n)
+        event.channel, middle = channel, 100 + n % 7
+        event.raw_bids = [(f"{middle - level}.5", str(n + level), "0", "1") for level in range(1, 4)]
+        event.raw_asks = [(f"{middle + level}.5", str(n + level), "0", "1") for level in range(n % 3)]
+        images.append(event)
+        writer.add(event, n, 0)
+    writer.flush(1, 40)
+    with store.open(root) as opened:
+        export_tardis(opened, tmp_path / "b.csv", "incremental_book_L2", "BTC-USDT", channel=channel)
+    wanted = [
+        tuple({level[0]: str(float(level[1])) for level in side} for side in (event.raw_bids, event.raw_asks)) for event in images
+    ]
+    assert rebuilt(tmp_path / "b.csv") == wanted

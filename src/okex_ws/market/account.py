@@ -578,8 +578,3 @@ class Account:
                 )
             )
         return read
-
-
-def _filled(row: Any) -> Any:
-    """Return a row without its empty texts, which mean a missing value."""
-    return {name: value for name, value in row.items() if value != ""} if isinstance(row, dict) else row

@@ -16,14 +16,13 @@ MOST_PREFIXES = 4096
 class Route(Stateful):
     """Way of one subscription's pushes: decoder, then chain."""
 
-    __slots__ = ("chain", "decoder", "has_updates", "subscription")
+    __slots__ = ("chain", "decoder", "subscription")
 
     STATE = {Subscription: "subscription", PushDecoder: "decoder", Chain: "chain"}
 
     def __init__(self, subscription: Subscription, chain: Chain) -> None:
         self.subscription = subscription
         self.decoder = PushDecoder(subscription)
-        self.has_updates = self.decoder.channel is not None and self.decoder.channel.update is not None
         self.chain = chain
 
 

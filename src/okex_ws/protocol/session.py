@@ -176,8 +176,9 @@ class Session(Stateful):
             return self._receive_other(data, now)
         try:
             # OKX writes `"action":"update"` right behind the arg; for any other order the decoder has a slower way.
-            is_update = route.has_updates and data.startswith(b',"action":"update"', end)
-            rows = route.decoder.decode(data, is_update, now)
+            decoder = route.decoder
+            is_update = decoder.has_updates and data.startswith(b',"action":"update"', end)
+            rows = decoder.decode(data, is_update, now)
         except FrameError as error:
             if data.startswith(b',"event"', end):
                 return self._receive_other(data, now)  # an answer whose arg comes first

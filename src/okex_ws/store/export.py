@@ -67,10 +67,10 @@ def export_tardis(
         )
         return _complete(store, query, path, nothing)
     if kind == "incremental_book_L2":
-        levels = _levels_sql(store, instrument, since, until, channel)
+        levels = _changes_sql(store, instrument, since, until, channel)
         query = (
             f"SELECT {head}, ts_event // 1000 AS timestamp, local // 1000 AS local_timestamp, is_snapshot, side, price, "
-            f"size AS amount FROM ({levels}) WHERE NOT is_clear ORDER BY place, part"
+            f"size AS amount FROM ({levels}) ORDER BY place, part"
         )
         return _complete(store, query, path, nothing)
     depth = re.fullmatch(r"book_snapshot_(\d{1,3})", kind)
@@ -243,6 +243,36 @@ def _levels_sql(store: Store, instrument: str, since: int | None, until: int | N
             f"WHERE is_snapshot AND len({side}s) > 0"
         )
     return f"WITH book AS MATERIALIZED ({rows}) " + " UNION ALL ".join(selects)
+
+
+def _changes_sql(store: Store, instrument: str, since: int | None, until: int | None, channel: str) -> str:
+    """SQL with one row per level for tardis.dev: place, part, ts_event, local, is_snapshot, side, price, size.
+
+    By tardis.dev's rule a snapshot row discards the book only if the row before is none. An image that follows an image, as each
+    one of books5 does, is therefore written as a change: the levels that it does not have are removed.
+    """
+    rows = _rows_sql(store, instrument, since, until, channel)
+    head = "place, ts_event, local"
+    before = "lag({}) OVER (ORDER BY place)"
+    book = (
+        f"SELECT *, is_snapshot AND coalesce({before.format('is_snapshot')}, false) AS is_repeated, "
+        f"{before.format('bids')} AS old_bids, {before.format('asks')} AS old_asks FROM ({rows})"
+    )
+    selects = []
+    for number, side in enumerate(("bid", "ask")):
+        numbered = f"SELECT *, unnest({side}s) AS level, generate_subscripts({side}s, 1) AS rank FROM book"
+        selects.append(
+            f"SELECT {head}, is_snapshot AND NOT is_repeated AS is_snapshot, '{side}' AS side, {number} * 100000 + rank AS part, "
+            f"level.price AS price, level.size AS size FROM ({numbered})"
+        )
+        places = f"unnest(old_{side}s).price AS price, generate_subscripts(old_{side}s, 1) AS rank"
+        old = f"SELECT {head}, {places} FROM book WHERE is_repeated"
+        new = f"SELECT place, unnest({side}s).price AS price FROM book WHERE is_repeated"
+        selects.append(
+            f"SELECT {head}, false, '{side}', {number} * 100000 + rank - 1000000, price, 0.0 "
+            f"FROM ({old}) ANTI JOIN ({new}) USING (place, price)"
+        )
+    return f"WITH book AS MATERIALIZED ({book}) " + " UNION ALL ".join(selects)
 
 
 def _in_both_orders(np: Any, rows: Any) -> Any:

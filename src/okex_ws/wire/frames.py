@@ -152,6 +152,7 @@ class PushDecoder:
         "_key",
         "_names_rows",
         "channel",
+        "has_updates",
         "subscription",
     )
 
@@ -161,6 +162,7 @@ class PushDecoder:
         self._channel, self._key = subscription.channel, subscription.key
         kind = self.channel.event if self.channel else GenericPush
         update = self.channel.update if self.channel else None
+        self.has_updates = update is not None
         by_hand = kind is GenericPush or hasattr(kind, "from_row")
         # An update must never be taken for a snapshot: in a channel with both, a snapshot needs its `action`.
         self._fast = None if by_hand else _rows_decoder(kind, update is not None)

@@ -222,3 +222,18 @@ def test_a_handover_to_a_connection_that_has_not_spoken_makes_the_book_stale() -
     assert chain.needs_resync
     assert feed(chain, change(10, 11), number=0) == [], "the predecessor is not listened to any more"
     assert [type(event) for event in feed(chain, snapshot(12), number=1)] == [Resumed, BookSnapshot]
+
+
+def test_a_snapshot_that_is_sent_again_is_no_gap() -> None:
+    def image(sequence: int, size: str) -> BookSnapshot:
+        return BookSnapshot(ts_ms=1, instrument="A-B", sequence=sequence, raw_bids=[("1", size, "0", "1")], raw_asks=[])
+
+    chain = book()
+    feed(chain, image(10, "1"))
+    again = image(20, "1")
+    assert feed(chain, again, now=T + 1) == [again]
+    gap, other = feed(chain, image(30, "2"), now=T + 2)
+    assert (gap.cause, other.sequence) == ("resnapshot", 30)
+    feed(chain, change(30, 31), now=T + 3)
+    gap, _ = feed(chain, image(40, "2"), now=T + 4)
+    assert gap.cause == "resnapshot", "a change came in between"

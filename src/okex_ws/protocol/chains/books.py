@@ -5,6 +5,7 @@ Source: docs-v5 "Order book channel" (sequence).
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from typing import Any
 
@@ -25,6 +26,7 @@ class BookChain(Chain):
         int | None: "sequence _successor",
         bool: "is_live checks _lenient_link",
         tuple[int, int]: "_snapshot_at",
+        int: "_snapshot_levels",
         deque[int]: "_recent",
         list[AnyEvent]: "buffer _shadow",
     }
@@ -37,6 +39,7 @@ class BookChain(Chain):
         self.buffer: list[BookUpdate] = []  # changes since the snapshot became invalid
         self._lenient_link = False  # first change after a REST snapshot: previous <= snapshot < sequence
         self._snapshot_at = (-1, 0)  # its sequence and time, ms
+        self._snapshot_levels = 0  # digest of its levels
         self._recent: deque[int] = deque(maxlen=512)
         self._successor: int | None = None
         self._shadow: list[BookEvent] = []
@@ -130,9 +133,13 @@ class BookChain(Chain):
 
     def _feed_snapshot(self, row: BookSnapshot, now: int) -> list[Any]:
         out: list[Any] = []
+        levels = _digest(row)
+        # A snapshot that was sent again, with nothing in between, agrees with the book.
+        is_repeated = self.sequence == self._snapshot_at[0] and 0 != levels == self._snapshot_levels
+        self._snapshot_levels = levels
         if self.broken_since:
             out = self._resume(now, last_sequence=self.sequence, next_sequence=row.sequence)
-        elif self.is_live and row.sequence != self.sequence:
+        elif self.is_live and row.sequence != self.sequence and not is_repeated:
             # OKX restarted the book in the middle of the stream. The snapshot is right; the changes before it were not received.
             out = [self._gap(now, "resnapshot", last_sequence=self.sequence, next_sequence=row.sequence)]
         self.is_live, self._lenient_link = True, False
@@ -222,6 +229,14 @@ class BookChain(Chain):
                     out += self.feed([row], successor, now)
                 return out
         return []
+
+
+def _digest(row: BookSnapshot) -> int:
+    """Return a number for the prices and sizes of a snapshot, equal for equal ones; 0 without levels, which proves nothing."""
+    if not row.raw_bids and not row.raw_asks:
+        return 0
+    sides = ("|".join(f"{level[0]} {level[1]}" for level in side) for side in (row.raw_bids, row.raw_asks))
+    return zlib.crc32("/".join(sides).encode(errors="surrogatepass"))
 
 
 def _reaches(snapshot: BookSnapshot, first: BookUpdate) -> bool:
