@@ -52,6 +52,7 @@ CASES = [
     ("simulate --host 0.0.0.0", "--allow-remote"),
     ("simulate --capture /nowhere/file", "/nowhere/file"),
     ("simulate --conn 1", "goes with --capture"),
+    ("simulate --port 0 --log /nowhere/file", "/nowhere/file"),
     ("steam BTC-USDT", "steam"),
 ]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from okex_ws.simulator.exchange import Exchange
     from okex_ws.simulator.faults import Faults
     from okex_ws.simulator.market.seeded import SeededMarket
+    from okex_ws.simulator.request_log import RequestLog
     from okex_ws.simulator.server import Server
 
 
@@ -59,6 +61,9 @@ def simulate(
     ] = False,
     host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to bind.")] = "127.0.0.1",
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Allow a --host that other machines can reach.")] = False,
+    log: Annotated[
+        str | None, typer.Option("--log", metavar="FILE", help="Write a line for each request; - is standard error.")
+    ] = None,
     for_s: options.ForTime = None,
 ) -> int:
     """Run a simulated OKX: WebSocket and REST, an active market, a funded account, faults on request.
@@ -82,11 +87,33 @@ def simulate(
         venue = _seeded_venue(seed, instruments, rate, script, demo)
     from okex_ws.simulator.server import Server
 
+    with _request_log(log) as requests:
+        try:
+            server = Server(venue, host, port, rest_port, tls=tls, speed=speed, allow_remote=allow_remote, log=requests)
+        except ValueError:
+            raise BadInputError(f"--host {host} can be reached by other machines; add --allow-remote to permit this") from None
+        return asyncio.run(_serve(server, for_s))
+
+
+@contextlib.contextmanager
+def _request_log(name: str | None) -> Iterator[RequestLog | None]:
+    """Open the log of requests, None without a name. Raises BadInputError if its file cannot be opened."""
+    from okex_ws.simulator.request_log import RequestLog
+
+    if name is None:
+        yield None
+        return
+    if name == "-":
+        yield RequestLog(lambda line: print(line, file=sys.stderr, flush=True))
+        return
     try:
-        server = Server(venue, host, port, rest_port, tls=tls, speed=speed, allow_remote=allow_remote)
-    except ValueError:
-        raise BadInputError(f"--host {host} can be reached by other machines; add --allow-remote to permit this") from None
-    return asyncio.run(_serve(server, for_s))
+        writer = Path(name).open("a", encoding="utf-8")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise BadInputError(f"--log {name}: {(error.strerror or str(error)).lower()}") from None
+    try:
+        yield RequestLog(lambda line: print(line, file=writer, flush=True))
+    finally:
+        writer.close()
 
 
 async def _serve(server: Server, for_s: float | None) -> int:

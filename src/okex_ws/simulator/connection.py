@@ -78,6 +78,11 @@ class ExchangeConnection(Subscriber):
         due = now + self._ns(self._rules.notice_s)
         self._context.timers.call_at(due, lambda then: self.close(1001, "Service upgrade", then))
 
+    @property
+    def queued(self) -> list[Outgoing]:
+        """What is to be sent, which `take` returns once."""
+        return self._outbox
+
     def take(self) -> list[Outgoing]:
         """Return what is to be sent, in order, once."""
         out, self._outbox = self._outbox, []

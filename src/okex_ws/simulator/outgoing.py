@@ -50,8 +50,12 @@ Outgoing = Text | Binary | Ping | Close | Abort | Freeze
 
 @dataclass(slots=True)
 class HttpReply:
-    """HTTP reply, also to an upgrade request that is refused. Status 0: the connection is reset without a reply."""
+    """HTTP reply, also to an upgrade request that is refused. Status 0: the connection is reset without a reply.
+
+    unknown: parameters of the request that its endpoint did not read.
+    """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    unknown: tuple[str, ...] = ()

@@ -34,6 +34,7 @@ from okex_ws.simulator.certificates import DEFAULT_NAMES, Certificates
 from okex_ws.simulator.connection import ExchangeConnection
 from okex_ws.simulator.exchange import Exchange
 from okex_ws.simulator.outgoing import Abort, Binary, Close, Freeze, HttpReply, Ping, Text
+from okex_ws.simulator.request_log import RequestLog
 
 MAX_FRAME = 16 * 1024 * 1024
 MAX_BODY = 1024 * 1024
@@ -87,8 +88,16 @@ class _ServerSocket(WSListener):
         except UnicodeDecodeError:
             self._end(1007, "Not UTF-8")
             return
-        self._connection.receive(payload, self._server.now())
+        self._receive(payload)
         self._server.flush()
+
+    def _receive(self, payload: bytes) -> None:
+        connection, log, now = self._connection, self._server.log, self._server.now()
+        began, sent = time.perf_counter_ns(), len(connection.queued)
+        connection.receive(payload, now)
+        if log is not None:
+            took = time.perf_counter_ns() - began
+            log.message(connection, connection.path, payload, connection.queued[sent:], took, now)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._server.sockets.discard(self)
@@ -156,8 +165,8 @@ class Server:
 
     exchange: an Exchange, or a function of a start time (ns) that makes one. port, rest_port: 0 picks the port and,
     for REST, the next free one. speed: exchange seconds per real second. allow_remote must be set to bind any
-    other address than the loopback (ValueError otherwise). After `start()` the exchange's time is its start plus the time
-    since, times speed.
+    other address than the loopback (ValueError otherwise). log: receives every request.
+    After `start()` the exchange's time is its start plus the time since, times speed.
     """
 
     def __init__(
@@ -171,6 +180,7 @@ class Server:
         clock: Callable[[], int] = time.time_ns,
         speed: float = 1.0,
         allow_remote: bool = False,
+        log: RequestLog | None = None,
     ) -> None:
         if not allow_remote and not _is_loopback(host):
             raise ValueError(f"{host} is not the loopback: the simulator serves 127.0.0.1; pass allow_remote to insist")
@@ -180,6 +190,7 @@ class Server:
         self.port = port
         self.rest_port = rest_port
         self.ca_file: str | None = None
+        self.log = log
         self.sockets: set[_ServerSocket] = set()
         self._given = exchange
         self._tls = tls
@@ -407,7 +418,11 @@ class Server:
         held = self.exchange.rest_hold(method, target, bytes(body), self.now())
         if held:
             await asyncio.sleep(held / 1e9 / self._speed)
+        began = time.perf_counter_ns()
         reply = self.exchange.rest(method, target, headers, bytes(body), self.now(), peer=peer)
+        if self.log is not None:
+            key = self.exchange.keys.get(headers.get("ok-access-key", ""))
+            self.log.rest(method, target, key, reply, time.perf_counter_ns() - began, self.now())
         self.flush()
         if not reply.status:
             _reset(writer.transport)

@@ -142,10 +142,15 @@ class Engine:
             self._lifecycle.events.append(BalanceChanged(uid, (terms.settle,), "set_leverage"))
 
     def set_position_mode(self, uid: str, mode: str) -> None:
-        """Set net_mode or long_short_mode. Raises ApiError 51000, 59000 while there are positions or orders."""
+        """Set net_mode or long_short_mode. Raises ApiError 51000, 59000 while there are positions or orders.
+
+        The mode that is set already is no change and always succeeds: OKX's text of 59000 is about a change of the setting.
+        """
         account = self.accounts[uid]
         if mode not in (NET_MODE, LONG_SHORT_MODE):
             raise validation.parameter("posMode")
+        if mode == account.position_mode:
+            return
         if account.open or any(position.size for position in account.positions.values()):
             raise ApiError("59000", "Setting failed. Cancel any open orders, close positions, and stop trading bots first.")
         account.position_mode = mode

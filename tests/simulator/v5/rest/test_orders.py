@@ -14,6 +14,9 @@ from okex_ws.simulator.v5.rest import signed
 ORDER = {"instId": SPOT, "tdMode": "cash", "side": "buy", "ordType": "limit", "px": "59800", "sz": "0.01"}
 
 
+POSITION_MODES = ("net_mode", "long_short_mode")
+
+
 def place(exchange: Any, at: float = 1.0, **fields: Any) -> dict[str, Any]:
     status, body = rest(exchange, "POST", "trade/order", {**ORDER, **fields}, at=at)
     assert status == 200, body
@@ -262,3 +265,33 @@ def test_cancel_all_after_by_tag_and_its_bounds() -> None:
     assert off["triggerTime"] == "0"
     exchange.on_deadline(seconds(15))
     assert [order.client_order_id for order in exchange.engine.open_orders("44")] == ["c2"]
+
+
+def test_closing_a_position_beside_an_order_that_would_close_it() -> None:
+    exchange = venue()
+    order = {**ORDER, "instId": SWAP, "tdMode": "cross", "sz": "2"}
+    rest(exchange, "POST", "trade/order", {**order, "ordType": "market", "px": ""})
+    closing = {**order, "side": "sell", "px": "60600", "reduceOnly": "true"}
+    assert rest(exchange, "POST", "trade/order", closing)[1]["code"] == "0"
+    close = {"instId": SWAP, "mgnMode": "cross"}
+    status, body = rest(exchange, "POST", "trade/close-position", close)
+    assert (status, body["code"]) == (429, "51115")
+    assert [row["pos"] for row in rows(exchange, "account/positions")] == ["2"]
+    assert rest(exchange, "POST", "trade/close-position", {**close, "autoCxl": True})[1]["code"] == "0"
+    assert rows(exchange, "account/positions") == rows(exchange, "trade/orders-pending") == []
+
+
+def test_closing_a_position_beside_an_order_that_opens() -> None:
+    exchange = venue()
+    order = {**ORDER, "instId": SWAP, "tdMode": "cross", "sz": "2"}
+    rest(exchange, "POST", "trade/order", {**order, "ordType": "market", "px": ""})
+    rest(exchange, "POST", "trade/order", {**order, "px": "59500"})
+    assert rest(exchange, "POST", "trade/close-position", {"instId": SWAP, "mgnMode": "cross"})[1]["code"] == "0"
+    assert len(rows(exchange, "trade/orders-pending")) == 1
+
+
+def test_the_position_mode_that_is_set_may_be_set_again() -> None:
+    exchange = venue()
+    rest(exchange, "POST", "trade/order", {**ORDER, "instId": SWAP, "tdMode": "cross", "ordType": "market", "px": "", "sz": "2"})
+    modes = {mode: rest(exchange, "POST", "account/set-position-mode", {"posMode": mode})[1]["code"] for mode in POSITION_MODES}
+    assert modes == {"net_mode": "0", "long_short_mode": "59000"}

@@ -21,7 +21,7 @@ from okex_ws.simulator.v5.services import V5Services
 T = TypeVar("T")
 Query = dict[str, str]
 
-_STATUS = {"50001": 503, "50004": 400, "50011": 429, "50013": 429, "50061": 429}
+_STATUS = {"50001": 503, "50004": 400, "50011": 429, "50013": 429, "50061": 429, "51115": 429}
 
 
 WINDOW = 2 * SECOND

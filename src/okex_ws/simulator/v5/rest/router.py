@@ -7,7 +7,7 @@ Authentication", "Rate limits", "Error code / API class".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -39,6 +39,35 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
 _NAMES = frozenset(name for _, name in ENDPOINTS)
 
 
+class _ReadQuery(dict[str, str]):
+    """Query that notes which parameters were read."""
+
+    def __init__(self, items: Iterable[tuple[str, str]]) -> None:
+        super().__init__(items)
+        self._read: set[Any] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self._read.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._read.add(name)
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        self._read.update(super().keys())
+        return super().__iter__()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a parameter, and note its name."""
+        self._read.add(name)
+        return super().get(name, default)
+
+    def unread(self) -> tuple[str, ...]:
+        """Return the parameters that nobody read."""
+        return tuple(sorted({*super().keys()} - self._read))
+
+
 class RestRouter:
     """Router of one exchange."""
 
@@ -55,10 +84,26 @@ class RestRouter:
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: int, peer: str) -> HttpReply:
         """Answer one request."""
         parts = urlsplit(target)
-        query: Query = {name: value for name, value in parse_qsl(parts.query) if value}
-        name = parts.path.removeprefix(_PREFIX)
-        if name not in _NAMES or not parts.path.startswith(_PREFIX):
-            return reply(404, "404", f"Endpoint request error: no {parts.path}", [])
+        query = _ReadQuery((name, value) for name, value in parse_qsl(parts.query) if value)
+        answered = self._answer(method, target, parts.path, query, headers, body, now, peer)
+        if answered.body.startswith(b'{"code":"0"'):
+            answered.unknown = query.unread()
+        return answered
+
+    def _answer(
+        self,
+        method: str,
+        target: str,
+        path: str,
+        query: Query,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: int,
+        peer: str,
+    ) -> HttpReply:
+        name = path.removeprefix(_PREFIX)
+        if name not in _NAMES or not path.startswith(_PREFIX):
+            return reply(404, "404", f"Endpoint request error: no {path}", [])
         endpoint = ENDPOINTS.get((method, name))
         if endpoint is None:
             return reply(405, "405", f"{method} is not allowed here", [])

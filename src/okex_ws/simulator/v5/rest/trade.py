@@ -208,7 +208,11 @@ def _cancel_all_after(call: Call) -> Answer:
 
 
 def _close_position(call: Call) -> Answer:
-    """Close a position with a reduce-only market order."""
+    """Close a position with a reduce-only market order.
+
+    Resting orders that would close it are canceled with autoCxl, else refused with 51115 (OKX V5 docs, "Close positions",
+    "Error code / Trade": Cancel all pending close-orders before liquidation).
+    """
     fields, trading = call.fields(), call.trading
     instrument, side = grammar.text(fields, "instId"), grammar.text(fields, "posSide") or "net"
     if not instrument or trading.catalogue.row(instrument) is None:
@@ -216,10 +220,15 @@ def _close_position(call: Call) -> Answer:
     position = trading.engine.accounts[call.uid].positions.get((instrument, side))
     if position is None or not position.size:
         raise ApiError("51023", "Position doesn't exist.")
-    if grammar.text(fields, "autoCxl") == "true":
-        for order in trading.engine.open_orders(call.uid):
-            if order.instrument == instrument and order.reduce_only:
-                trading.engine.cancel(call.uid, order, call.now, source="1")
+    closing = [
+        order
+        for order in trading.engine.open_orders(call.uid)
+        if order.instrument == instrument and order.only_reduces and (order.position_side or "net") == side
+    ]
+    if closing and grammar.text(fields, "autoCxl") != "true":
+        raise ApiError("51115", "Cancel all pending close-orders before liquidation.")
+    for order in closing:
+        trading.engine.cancel(call.uid, order, call.now, source="1")
     name, tag = grammar.text(fields, "clOrdId"), grammar.text(fields, "tag")
     trading.engine.place(
         call.uid,
