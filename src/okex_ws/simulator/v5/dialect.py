@@ -20,7 +20,7 @@ class V5Dialect:
     def __init__(self, context: Context, paths: ExchangePaths) -> None:
         history = OrderHistory(context)
         pushes = AccountPushes(context, history)
-        statements = Statements(context)
+        statements = Statements(context, history)
         context.listeners[:0] = [history, statements, pushes]
         services = V5Services(context, history, pushes, OrderGateway(context), statements)
         self.rest = RestRouter(services)

@@ -36,11 +36,16 @@ class OrderHistory(TradingListener):
         self._last_fills[execution.order.order_id] = execution
         if len(self._last_fills) > _KEPT_FILLS:
             del self._last_fills[next(iter(self._last_fills))]
-        self._bill_count += 1
+        self._bill_count += 2  # the bill of the other currency of a SPOT fill has the number after
         bills = self._bills.setdefault(uid, [])
         bills.append((self._bill_count, execution))
         if len(bills) > _KEPT_FILLS:
             del bills[: _KEPT_FILLS // 2]
+
+    def next_bill(self) -> int:
+        """Return the number of a bill that no fill has caused."""
+        self._bill_count += 2
+        return self._bill_count
 
     def bills(self, uid: str) -> list[tuple[int, Execution]]:
         """Return (bill id, execution) of an account's fills, oldest first."""

@@ -17,6 +17,7 @@ from okex_ws.simulator.engine.engine import EngineEvent
 from okex_ws.simulator.engine.orders import ZERO, BalanceChanged, Execution, OrderChanged
 from okex_ws.simulator.engine.trading import TradingListener
 from okex_ws.simulator.market.base import stamp
+from okex_ws.simulator.v5.history import OrderHistory
 from okex_ws.simulator.v5.order_rows import plain
 
 _KEPT = 100_000
@@ -77,10 +78,10 @@ class _Account:
 class Statements(TradingListener):
     """Statements of one exchange's accounts."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, history: OrderHistory) -> None:
         self._context = context
+        self._history = history
         self._accounts: dict[str, _Account] = {}
-        self._count = 610_000_000_000
 
     def bills(self, uid: str) -> list[Bill]:
         """Return an account's bills, oldest first."""
@@ -112,18 +113,25 @@ class Statements(TradingListener):
         for currency, change, _ in changes:
             sums[currency] = sums.get(currency, ZERO) + change
         balances = self._context.trading.engine.accounts[uid].balances
+        numbers = {id(execution): number for number, execution in self._history.bills(uid)[-len(fills) :]} if fills else {}
+        written: list[Bill] = []
         for currency in dict.fromkeys([*sums, *causes]):
             cash = balances[currency].cash
-            first = account.cash.get(currency, cash - sums.get(currency, ZERO))
-            rest = cash - first - sums.get(currency, ZERO)
-            balance = first
+            balance = account.cash.get(currency, cash - sums.get(currency, ZERO))
+            rest = cash - balance - sums.get(currency, ZERO)
             for name, change, execution in changes:
                 if name == currency and change:
                     balance += change
-                    self._add(account, Bill(0, execution.at, currency, change, balance, "filled", execution))
+                    number = numbers.get(id(execution)) or self._history.next_bill()
+                    numbers[id(execution)] = number + 1
+                    written.append(Bill(number, execution.at, currency, change, balance, "filled", execution))
             if rest:
-                self._add(account, Bill(0, now, currency, rest, cash, causes.get(currency, "filled")))
+                number = self._history.next_bill()
+                written.append(Bill(number, now, currency, rest, cash, causes.get(currency, "filled")))
             account.cash[currency] = cash
+        account.bills += sorted(written, key=lambda bill: bill.number)
+        if len(account.bills) > _KEPT:
+            del account.bills[: _KEPT // 2]
 
     def _quote(self, execution: Execution) -> tuple[str, str]:
         """Return the base and quote currency of a SPOT fill, ("", "") for contracts."""
@@ -132,12 +140,6 @@ class Statements(TradingListener):
             return "", ""
         row = self._context.trading.catalogue.row(order.instrument) or {}
         return str(row.get("baseCcy") or ""), str(row.get("quoteCcy") or "")
-
-    def _add(self, account: _Account, bill: Bill) -> None:
-        self._count += 1
-        account.bills.append(Bill(self._count, bill.at, bill.currency, bill.change, bill.balance, bill.cause, bill.execution))
-        if len(account.bills) > _KEPT:
-            del account.bills[: _KEPT // 2]
 
     def _follow(self, account: _Account, execution: Execution, events: Sequence[EngineEvent]) -> None:
         order = execution.order

@@ -85,6 +85,17 @@ def test_bills_add_up_to_the_cash(currency: str) -> None:
     assert older == bills[2:]
 
 
+def test_a_fill_has_the_number_of_its_bill() -> None:
+    exchange = traded()
+    bills = {row["billId"]: row for row in rows(exchange, "account/bills", at=2)}
+    fills = rows(exchange, "trade/fills", at=2)
+    assert fills
+    assert [bills[fill["billId"]]["tradeId"] for fill in fills] == [fill["tradeId"] for fill in fills]
+    numbers = [int(number) for number in bills]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(rows(exchange, "account/bills", at=2)) == len(bills)
+
+
 def test_funding_has_a_bill() -> None:
     exchange = venue()
     trader = Trader(exchange)
