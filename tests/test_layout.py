@@ -106,6 +106,19 @@ def test_prose_uses_the_standard_words() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("room", ["core", "events", "journal", "legacy", "market", "protocol", "simulator", "wire"])
+def test_dates_are_computed_and_never_read_from_a_clock(room: str) -> None:
+    """`time` may not be imported there at all (import-linter); of `datetime`, the functions that read the clock."""
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path, tree in trees(SOURCE / room)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today")
+        if isinstance(node.value, ast.Name) and node.value.id in ("datetime", "date", "dt")
+    ]
+    assert wrong == []
+
+
 def test_no_test_imports_another_test() -> None:
     wrong = [
         f"{path}: {node.module}"

@@ -463,3 +463,34 @@ def test_a_recording_of_a_trading_client_says_the_same_again_and_holds_no_secret
     assert again == ours
     assert {record.kind for record in records} >= {"send", "in", "out"}
     assert not any(DEMO_KEY.secret.encode() in record.text for record in records)
+
+
+def test_cancel_all_cancels_the_open_orders_of_one_instrument_or_of_all() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        for instrument, price in ((SPOT, "50000"), (SPOT, "50001"), (SWAP, "50000")):
+            assert (await client.orders.place(instrument, "buy", "0.01", price=price)).is_confirmed
+        await turns_until(lambda: len(client.account.orders.open) == 3)
+        assert [outcome.is_confirmed for outcome in await client.orders.cancel_all(SPOT)] == [True, True]
+        assert [order.instrument for order in server.exchange.engine.open_orders(DEMO_KEY.uid)] == [SWAP]
+        await turns_until(lambda: len(client.account.orders.open) == 1)
+        assert [outcome.is_confirmed for outcome in await client.orders.cancel_all()] == [True]
+        assert server.exchange.engine.open_orders(DEMO_KEY.uid) == []
+
+    traded(life)
+
+
+def test_the_old_names_of_order_methods_still_work() -> None:
+    async def life(client: okex_ws.Client, server: Server) -> None:
+        with pytest.warns(DeprecationWarning, match=r"Client\.place is now Client\.orders\.place"):
+            made = await client.place(SPOT, "buy", "0.01", price="50000")  # type: ignore[attr-defined]
+        with pytest.warns(DeprecationWarning, match=r"Client\.cancel is now Client\.orders\.cancel"):
+            assert (await client.cancel(SPOT, order_id=made.order_id)).is_confirmed  # type: ignore[attr-defined]
+
+    traded(life)
+
+
+def test_a_client_that_only_listens_has_no_orders() -> None:
+    with pytest.raises(okex_ws.NotTradingError, match=r"make it with Client\(.*trading=Trading\(\)\)"):
+        _ = okex_ws.Client("BTC-USDT").orders
+    with pytest.raises(AttributeError, match="no attribute 'plcae'"):
+        _ = okex_ws.Client("BTC-USDT").plcae  # type: ignore[attr-defined]

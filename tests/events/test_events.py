@@ -238,3 +238,8 @@ def test_what_an_event_is_about_is_its_instrument() -> None:
             ours = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
             assert {ours[wire] for wire in ("instId", "sprdId") if wire in ours} <= {"instrument"}, name
             assert "key" not in ours.values() or kind(key="BTC-USDT").instrument == "BTC-USDT"
+
+
+def test_the_old_name_of_status_events_still_works() -> None:
+    with pytest.warns(DeprecationWarning, match="StatusEvent"):
+        assert events.News is events.StatusEvent  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from okex_ws.client.sanitize import one_line
 from okex_ws.client.sites import Site
 from okex_ws.errors import OkexError
 from okex_ws.events import AccountUpdate, BookSnapshot, Instrument, OrderUpdate, PositionUpdate
+from okex_ws.protocol.pacing import Backoff
 from okex_ws.protocol.server_clock import ServerClock
 from okex_ws.wire.channels import subscription
 from okex_ws.wire.codes import CodePolicy, lookup
@@ -213,7 +214,7 @@ class Rest:
         if is_private and self._credentials is None and path.startswith(("account/", "trade/")):
             raise RestError(f"{method} {path}: give credentials; this request is private")
         params = {name: str(value) for name, value in query.items() if value is not None}
-        pause_s, corrected = 0.5, False
+        backoff, corrected = Backoff(0.5, 30.0), False
         tries = 0
         while True:
             tries += 1
@@ -229,8 +230,7 @@ class Rest:
                 continue
             if method != "GET" or tries == TRIES or not (answer.status_code == 429 or code in BUSY):
                 raise _refusal(method, path, answer.status_code, code, str(reply.get("msg", "")))
-            await asyncio.sleep(pause_s)
-            pause_s *= 2
+            await asyncio.sleep(backoff.next_s(1.0))
 
     async def _send(
         self, method: str, path: str, params: dict[str, str], body: bytes, expires_ms: int | None, is_private: bool

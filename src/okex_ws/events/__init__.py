@@ -3,6 +3,8 @@ May import: msgspec only.
 Each field maps OKX's name to ours: `price: float = field(name="px")`.
 """
 
+import warnings
+
 from okex_ws.events.account import (
     AccountGreeks,
     AccountUpdate,
@@ -231,3 +233,12 @@ __all__ = [
     "Verdict",
     "Withdrawal",
 ]
+
+_RENAMED = {"News": "StatusEvent"}  # until the version after next
+
+
+def __getattr__(name: str) -> object:
+    if name in _RENAMED:
+        warnings.warn(f"okex_ws.events.{name} is now okex_ws.events.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        return globals()[_RENAMED[name]]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
