@@ -416,7 +416,9 @@ def test_what_is_missing_is_told_when_it_does_not_become_ready_in_time() -> None
             text = await ready_at(site, lambda client: "private/0" in client.orders.core.missing)
             assert text.startswith("not ready for orders within 0.1 s: private/0 has no connection: ")
             site = okex_ws.Site.at(server.ws_url, rest_url=server.rest_url)
-            text = await ready_at(site, lambda client: client.core.trading_line("private") is not None)
+            text = await ready_at(
+                site, lambda client: client.core.trading_line("private") is not None and client.orders.core.is_prepared
+            )
             assert text == "not ready for orders within 0.1 s: account state is RECONCILING"
 
     asyncio.run(check())

@@ -151,6 +151,14 @@ def test_the_same_inputs_give_the_same_events_and_effects() -> None:
     assert run() == run()
 
 
+def test_the_deadline_is_that_of_the_earliest_part() -> None:
+    fed = FedCore(("trades", BTC))
+    assert fed.core.deadline() == fed.line.next_deadline
+    fed.opened()
+    assert fed.core.deadline() == fed.line.next_deadline
+    assert ClientCore(seeded=lambda text: lambda: 0.5).deadline() is None
+
+
 def test_a_stopped_core_hangs_up() -> None:
     fed = FedCore(("trades", BTC))
     fed.opened()

@@ -8,7 +8,20 @@ import pytest
 from tests.support.paths import ROOT
 
 PARTS = frozenset(
-    ("Line", "Session", "Chains", "Books", "Plan", "BackfillPlanner", "Orders", "RiskGate", "PreTradeRisk", "Hub", "Connections")
+    (
+        "Line",
+        "Session",
+        "Chains",
+        "Books",
+        "Plan",
+        "BackfillPlanner",
+        "Orders",
+        "RiskGate",
+        "PreTradeRisk",
+        "TradingCore",
+        "Hub",
+        "Connections",
+    )
 )
 """Classes that make a client together. A test that makes one itself is a twin of ClientCore."""
 FAULTS = sorted((ROOT / "tests" / "faults").glob("test_[ADF]_*.py"))
@@ -29,7 +42,7 @@ def test_the_virtual_client_is_a_shell_of_the_core() -> None:
     code = (ROOT / "tests" / "support" / "virtual.py").read_text()
     trading = (ROOT / "tests" / "support" / "virtual_trading.py").read_text()
     assert "ClientCore(" in code
-    assert "TradingCore(" in trading
+    assert "core.trade(" in trading
 
 
 def test_a_twin_would_be_noticed() -> None:

@@ -255,12 +255,14 @@ class VirtualClient:
                 self.on_event(event)
             self.events.append(event)
 
-    def settle(self) -> None:
-        """Carry effects out on the virtual network."""
+    def settle(self) -> list[bytes]:
+        """Carry effects out on the virtual network; return the texts sent."""
+        sent: list[bytes] = []
         for effect in self.core.effects():
             match effect:
                 case SendText(line=line, connection=number, data=data):
                     self.wires[line, number].send(data)
+                    sent.append(data)
                 case Dial(line=line, number=number):
                     self.dials.append(self.world.now)
                     wire = self.wires[line, number] = Wire(self.world, line, number)
@@ -271,6 +273,7 @@ class VirtualClient:
                     self._fetch_time(effect)
                 case FetchBook():
                     self._fetch_book(effect)
+        return sent
 
     def deadline(self) -> int | None:
         if self.is_asleep or self.is_gone:

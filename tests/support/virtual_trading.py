@@ -22,7 +22,6 @@ from okex_ws.core.trading import (
     Answered,
     FetchInstruments,
     FetchKeyConfig,
-    TradingCore,
     TradingEffect,
     instruments_in,
 )
@@ -72,13 +71,8 @@ class Trader:
         self.clock = ServerClock()
         self._override = {} if guarded else {"override": "a test"}
         core = client.core
-        self.core = core.trading = TradingCore(
+        self.core = core.trade(
             id_prefix=run,
-            send=self._send,
-            can_send=lambda endpoint: core.trading_line(endpoint) is not None,
-            instruments=core.instruments,
-            books=core.books,
-            latest=core.latest,
             server_clock=self.clock,
             account=Account(keep_orders=100_000, keep_fills=200_000),
             limits=limits,
@@ -197,17 +191,13 @@ class Trader:
         while not self.client.is_gone:
             while not self.client.is_gone and (effect := self.core.next_effect(self.world.now)) is not None:
                 self._do(effect)
+            if any(b'"op":"' in data and b'"args"' in data for data in self.client.settle()):
+                self.on_step("after the send")
             events = self.core.settle(self.world.now)
             if not events and not self.core.has_effects:
                 break
             self.client.publish(events)
         self.client.settle()
-
-    def _send(self, endpoint: str, request_id: str, op: str, data: bytes, now: int) -> tuple[str, int] | None:
-        way = self.client.core.send_order(endpoint, request_id, op, data, now)
-        self.client.settle()
-        self.on_step("after the send")
-        return way
 
     def _do(self, effect: TradingEffect) -> None:
         match effect:

@@ -38,6 +38,8 @@ class Backfill:
     def __init__(
         self, client: Client, *, channels: Iterable[str] = CHANNELS, since: int | None = None, seed: int | None = None
     ) -> None:
+        if client.core.is_started:
+            raise RuntimeError("make a Backfill before its client starts: what came before would not be known to it")
         self._client = client
         self._connections = client._connections
         self._core = client.core

@@ -455,19 +455,14 @@ class Client:
 
     def _trade(self, settings: Trading) -> None:
         from okex_ws.client.trading import Trader  # here, because a client that only listens has no use for it
-        from okex_ws.core.trading import PRIVATE, SPREADS, TradingCore
+        from okex_ws.core.trading import PRIVATE, SPREADS
 
         if self._credentials is None:
             raise NotTradingError("trading needs a key: Client(…, credentials=okex_ws.credentials(), trading=…)")
         if not self.dialect.has_rest:
             raise NotTradingError(f"a client trades in v5 only; requests of {self.dialect.name} are made by okex_ws.legacy")
-        self.core.trading = TradingCore(
+        trading = self.core.trade(
             id_prefix=secrets.randbits(PREFIX_BITS),
-            send=self.core.send_order,
-            can_send=lambda endpoint: self.core.trading_line(endpoint) is not None,
-            instruments=self.instruments,
-            books=self.books,
-            latest=self.latest,
             server_clock=self._server_clock,
             instrument_types=settings.instrument_types,
             spreads=settings.spreads,
@@ -479,7 +474,7 @@ class Client:
         )
         self._trader = Trader(
             settings,
-            self.core.trading,
+            trading,
             rest=lambda: self.rest,
             publish=self._publish_own,
             flush=self._connections.carry_out,

@@ -28,16 +28,16 @@ State = Literal["pending", "live", "stale", "refused"]
 class SocketStatus(msgspec.Struct, frozen=True):
     """One open connection. connection: its number on the line; since: when it was opened.
 
-    frames, bytes: received by the line so far, over all its connections. requests_left: subscribe, unsubscribe and login requests
-    that OKX's hourly limit allows; None in a dialect without that limit.
+    frame_count, byte_count: received by the line so far, over all its connections. requests_left: subscribe, unsubscribe and
+    login requests that OKX's hourly limit allows; None in a dialect without that limit.
     """
 
     line: str
     url: str
     connection: int
     since: int
-    frames: int
-    bytes: int
+    frame_count: int
+    byte_count: int
     requests_left: int | None
 
 
@@ -89,12 +89,13 @@ class BookStatus(msgspec.Struct, frozen=True):
 class ClientStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of a client at `now`.
 
-    events, gaps: so far. connects_left: connections that OKX's limit per IP address allows now. latency: None before any data.
+    event_count, gap_count: so far. connects_left: connections that OKX's limit per IP address allows now. latency: None before
+    any data.
     """
 
     now: int
-    events: int
-    gaps: int
+    event_count: int
+    gap_count: int
     connects_left: int
     sockets: tuple[SocketStatus, ...]
     subscriptions: tuple[SubscriptionStatus, ...]
@@ -181,8 +182,8 @@ class StatusTracker:
         drivers = list(drivers)
         return ClientStatus(
             now=now,
-            events=events,
-            gaps=self.gaps,
+            event_count=events,
+            gap_count=self.gaps,
             connects_left=core.connects.left(now),
             sockets=tuple(self.sockets(drivers, now)),
             subscriptions=tuple(self.subscriptions(core, now)),

@@ -210,7 +210,7 @@ class Trader:
         while True:
             while (effect := core.next_effect(self._now())) is not None:
                 if isinstance(effect, WriteIntent):
-                    self._write(effect)
+                    events += self._write(effect)
                 else:
                     self._spawn(self._fetch(effect))
             more = core.settle(self._now())
@@ -242,16 +242,19 @@ class Trader:
             log.warning("this key may withdraw: whoever has it can take the money away; trade with one that cannot")
         self._go_on(events)
 
-    def _write(self, effect: WriteIntent) -> None:
+    def _write(self, effect: WriteIntent) -> list[Event]:
+        """Write an intent to disk; return the events that follow if that fails."""
         if self._log is None:
-            return
+            return []
         try:
             self._log.append(effect.intents)
         except IntentLogError as error:
             log.error("%s", one_line(str(error)))
-            for event in self.core.answered(Answered(effect=effect, reason=str(error)), self._now()):
+            events = self.core.answered(Answered(effect=effect, reason=str(error)), self._now())
+            for event in events:
                 self._resolve(event)
-                self._publish([event])
+            return events
+        return []
 
     async def _fetch(self, effect: TradingEffect) -> None:
         rest = self._rest()

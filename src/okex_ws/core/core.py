@@ -150,6 +150,20 @@ class ClientCore:
             self.books.forget(item.key, item.channel)
         return events
 
+    def trade(self, *, id_prefix: int, server_clock: ServerClock, **settings: Any) -> TradingCore:
+        """Add the orders of an account. settings: as of TradingCore."""
+        self.trading = TradingCore(
+            id_prefix=id_prefix,
+            send=self.send_order,
+            can_send=lambda endpoint: self.trading_line(endpoint) is not None,
+            instruments=self.instruments,
+            books=self.books,
+            latest=self.latest,
+            server_clock=server_clock,
+            **settings,
+        )
+        return self.trading
+
     def send(self, line: Line, request_id: str, op: str, data: bytes, now: int) -> int | None:
         """Queue an order request on a line; return the connection that carries it, None if none can."""
         self._receive(RequestSent(line=line.name, request_id=request_id, op=op, text=data.decode()), now)
@@ -235,6 +249,15 @@ class ClientCore:
                     out += [SendText(line.name, number, data) for data in line.bytes_to_send(number)]
             out += line.take_fetches()
         return out
+
+    def deadline(self) -> int | None:
+        """Time of the next timer of a line, of trading or of the backfill, ns; None: never."""
+        dues = [line.next_deadline for line in self.lines.values()]
+        if self.trading is not None:
+            dues.append(self.trading.next_deadline)
+        if self.planner is not None:
+            dues.append(self.planner.deadline())
+        return min((due for due in dues if due is not None), default=None)
 
     def sent(self, effect: SendText, now: int) -> None:
         """Record that a text left."""

@@ -185,8 +185,10 @@ class TradingCore:
     @property
     def why_not_ready(self) -> str:
         """One line about what is missing."""
-        if not (self.is_prepared and self._can_send("private")):
+        if not self._can_send("private") or self._retry_at is not None:
             return self.missing
+        if not self.is_prepared:
+            return "reference data is still being fetched"
         if not self.account.is_live:
             return f"account state is {self.account.quality}"
         ids = ", ".join(ticket.order.client_order_id or ticket.order.order_id for ticket in self.orders.left_open)

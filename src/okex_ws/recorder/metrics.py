@@ -83,7 +83,7 @@ def _client_metrics(now: ClientStatus) -> Iterator[Metric]:
     yield latency
     yield GaugeMetricFamily(PREFIX + "connects_left", "Connections that the rate limit allows now.", value=now.connects_left)
     received = CounterMetricFamily(PREFIX + "received_bytes", "Bytes received, by line.", labels=["line"])
-    for line, count in {socket.line: socket.bytes for socket in now.sockets}.items():
+    for line, count in {socket.line: socket.byte_count for socket in now.sockets}.items():
         received.add_metric([line], count)
     yield received
 

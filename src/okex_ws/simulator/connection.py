@@ -80,7 +80,7 @@ class ExchangeConnection(Subscriber):
 
     @property
     def queued(self) -> list[Outgoing]:
-        """What is to be sent, which `take` returns once."""
+        """Frames to send; `take` returns each once."""
         return self._outbox
 
     def take(self) -> list[Outgoing]:
