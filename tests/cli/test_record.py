@@ -191,7 +191,7 @@ def test_kill_9_then_restart_then_clean(busy: Simulator, tmp_path: Path) -> None
     done = here("verify", str(folder))
     assert done.code == 0, done.out
     assert "waiting" not in done.out
-    assert len(rows(folder, "select recorder from trades group by all")) == 2
+    assert len(rows(folder, "select recorder from full_trades group by all")) == 2
     replayed = here("replay", str(folder), "--flat", "--json")
     assert int(re.findall(r"of (\d+) records", replayed.err)[0]) >= first["acknowledged"]
 

@@ -45,7 +45,7 @@ def test_E7_two_recorders_that_overlap_are_one_table(tmp_path: Path) -> None:
     record(root, "r2", [trade(number, delay_ms=3) for number in range(20, 50)])
     with store.open(root) as opened:
         assert ids(opened) == list(range(1_000, 1_050))
-        seen = opened.rows("SELECT recorder, count(*) FROM trades GROUP BY recorder ORDER BY recorder")
+        seen = opened.rows("SELECT recorder, count(*) FROM full_trades GROUP BY recorder ORDER BY recorder")
         assert seen == [("r1", 30), ("r2", 20)], "as the first of them saw it"
         assert opened.rows("SELECT count(*) FROM raw_trades") == [(60,)]
 
@@ -111,7 +111,7 @@ def test_E7_recorders_that_all_lost_something_are_merged_without_sorting(tmp_pat
             for event in trades:
                 seen.setdefault((event.instrument, event.trade_id), recorder)
         with store.open(root) as opened:
-            rows = opened.rows("SELECT instrument, trade_id, recorder FROM trades ORDER BY ALL")
+            rows = opened.rows("SELECT instrument, trade_id, recorder FROM full_trades ORDER BY ALL")
             assert rows == sorted((*key, recorder) for key, recorder in seen.items()), "as the first of them saw it"
             [(_, plan)] = opened.rows("EXPLAIN SELECT * FROM trades")
             assert "ANTI" in plan, "ids looked up in a table of them"
@@ -135,7 +135,7 @@ def test_E7_many_recorders_that_overlap_in_turn(tmp_path: Path) -> None:
     for number in range(12):
         record(root, f"r{number:02}", [trade(n) for n in range(number * 5, number * 5 + 12) if n % 12 != number])
     with store.open(root) as opened:
-        rows = opened.rows("SELECT trade_id, recorder FROM trades ORDER BY ALL")
+        rows = opened.rows("SELECT trade_id, recorder FROM full_trades ORDER BY ALL")
     wanted: dict[int, str] = {}
     for number in range(12):
         for n in range(number * 5, number * 5 + 12):

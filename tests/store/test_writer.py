@@ -420,7 +420,7 @@ def test_numbers_no_column_can_hold_do_not_stop_the_recorder(tmp_path: Path) -> 
     writer.add(punctuated, 7, 0)
     writer.flush(1, 7)
     with store.open(root) as opened:
-        assert opened.rows("SELECT trade_id FROM trades ORDER BY n") == [(None,), (1_002,), (1_003,)]
+        assert opened.rows("SELECT trade_id FROM full_trades ORDER BY n") == [(None,), (1_002,), (1_003,)]
         assert opened.rows("SELECT bids FROM raw_book_updates ORDER BY n") == [
             ([{"price": None, "size": 0.001, "order_count": None}, {"price": 1.0, "size": 2.0, "order_count": 3}],),
             ([{"price": 1.0, "size": 2.0, "order_count": None}, {"price": 1.0, "size": 0.0, "order_count": 0}],),
@@ -482,7 +482,7 @@ def test_every_event_class_has_its_columns(tmp_path: Path) -> None:
     writer.flush(1, 4)
     with store.open(writer.root) as opened:
         assert opened.rows("SELECT CAST(time AS VARCHAR), ts_event, ts_recv, date FROM trades")[0][:3] == (
-            "2025-11-22 00:00:00.05",
+            "2025-11-22 00:00:00.05+00",
             (START + 50) * 1_000_000,
             (START + 55) * 1_000_000,
         )

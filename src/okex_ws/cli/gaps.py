@@ -45,7 +45,7 @@ def gaps(
         wanted = channels or []
         which = f" AND channel IN ({', '.join('?' for _ in wanted)})" if wanted else ""
         query = f"{_QUERY}{which} ORDER BY time, recorder, n, i"
-        total, shown = print_rows(opened, query, *wanted, as_csv=as_csv, as_json=as_json)
+        total, shown = print_rows(opened, query, *wanted, form="csv" if as_csv else "json" if as_json else "table")
         if not total:
             print("no gaps", file=sys.stderr)
         elif shown < total:

@@ -13,10 +13,13 @@ from okex_ws.cli import options
 from okex_ws.cli.errors import OK, BadInputError
 from okex_ws.cli.event_lines import number
 from okex_ws.cli.progress import in_bytes
+from okex_ws.cli.tables import paragraph
 from okex_ws.client.sanitize import one_line as escaped
 
 if TYPE_CHECKING:
     from okex_ws.store import Store
+
+FORMATS = ("table", "csv", "json", "markdown", "parquet")
 
 MAX_ROWS = 100
 """Maximum number of rows in a terminal table."""
@@ -27,6 +30,9 @@ def query(
         str | None, typer.Argument(metavar="QUERY", help="DuckDB SQL. Default: list the tables.", show_default=False)
     ] = None,
     data: options.Data = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}.", show_default=False)
+    ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, every row.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, every row.")] = False,
 ) -> int:
@@ -37,24 +43,35 @@ def query(
     options.require_record_extra()
     if as_csv and as_json:
         raise BadInputError("--csv and --json exclude each other; omit one")
+    if form is not None and (as_csv or as_json):
+        raise BadInputError(f"--format and --{'csv' if as_csv else 'json'} exclude each other; omit one")
+    form = form or ("csv" if as_csv else "json" if as_json else "table")
+    if form not in FORMATS:
+        raise BadInputError(f"unknown format {form!r}; formats: {', '.join(FORMATS)}")
+    if form == "parquet" and sys.stdout.isatty():
+        raise BadInputError("Parquet is not for a terminal: add > FILE.parquet")
+    if sql is None and form != "table":
+        sql = "show tables"
     from okex_ws import store
 
     with store.open(*(data or [options.DATA])) as opened:
         if sql is None:
             _print_tables(opened)
             return OK
-        total, shown = print_rows(opened, sql, as_csv=as_csv, as_json=as_json)
+        total, shown = print_rows(opened, sql, form=form)
         if shown < total:
             print(f"{shown} of {total} rows shown; --csv or --json shows all", file=sys.stderr)
     return OK
 
 
-def print_rows(store: Store, sql: str, *parameters: Any, as_csv: bool = False, as_json: bool = False) -> tuple[int, int]:
+def print_rows(store: Store, sql: str, *parameters: Any, form: str = "table") -> tuple[int, int]:
     """Print the result of a query; returns the number of rows, and the number shown."""
-    if as_csv:
+    if form == "csv":
         count = store.write_csv(sys.stdout, sql, *parameters)
         return count, count
-    if as_json:
+    if form == "parquet":
+        return _write_parquet(store, sql, *parameters)
+    if form == "json":
         count = 0
         for batch in store.batches(sql, *parameters):
             for row in batch.to_pylist():
@@ -62,14 +79,30 @@ def print_rows(store: Store, sql: str, *parameters: Any, as_csv: bool = False, a
                 count += 1
         return count, count
     answer = store.sql(sql, *parameters)
+    if answer.column_names == ["explain_key", "explain_value"]:
+        print("\n".join(answer["explain_value"].to_pylist()))
+        return answer.num_rows, answer.num_rows
+    if form == "markdown":
+        rows = [[_cell(value).replace("|", "\\|") for value in row.values()] for row in answer.to_pylist()]
+        for cells in (answer.column_names, ["---"] * answer.num_columns, *rows):
+            print(f"| {' | '.join(map(escaped, cells))} |")
+        return answer.num_rows, answer.num_rows
     if answer.num_columns:
         shown = answer.slice(0, MAX_ROWS)
         print_table(answer.column_names, [tuple(row.values()) for row in shown.to_pylist()])
     return answer.num_rows, min(answer.num_rows, MAX_ROWS)
 
 
+def _write_parquet(store: Store, sql: str, *parameters: Any) -> tuple[int, int]:
+    from pyarrow import parquet  # type: ignore[import-untyped]
+
+    answer = store.sql(sql, *parameters)
+    parquet.write_table(answer, sys.stdout.buffer, compression="zstd")
+    return answer.num_rows, answer.num_rows
+
+
 def print_table(heads: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
-    """Print a table on stdout; numbers are right-aligned."""
+    """Print a table on stdout; numbers are right-aligned. On a terminal too narrow for it each row becomes a paragraph."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -81,7 +114,15 @@ def print_table(heads: list[str], rows: list[tuple[Any, ...]], title: str | None
         table.add_column(escape(escaped(head)), justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(escape(escaped(_cell(value))) for value in row))
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 10_000).print(table)
+    is_terminal = sys.stdout.isatty()
+    console = Console(highlight=False, soft_wrap=not is_terminal, width=None if is_terminal else 10_000)
+    # Measured without the limit of the terminal.
+    if is_terminal and console.measure(table, options=console.options.update(width=10_000)).maximum > console.width:
+        for row in rows:
+            cells = [escaped(_cell(value)) or "-" for value in row]
+            print("\n".join(paragraph([escaped(head) for head in heads], cells, console.width)))
+        return
+    console.print(table)
 
 
 def _print_tables(store: Store) -> None:
@@ -102,7 +143,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return number(float(f"{value:.15g}"))  # hide the rounding error of a sum of binary fractions
     if isinstance(value, datetime.datetime):
-        return value.isoformat(sep=" ", timespec="milliseconds")
+        text = value.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+        return f"{text}Z" if value.tzinfo is not None else text
     if isinstance(value, list | dict):
         text = msgspec.json.encode(value, enc_hook=str).decode()
         return text if len(text) <= 60 else text[:59] + "…"

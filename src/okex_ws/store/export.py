@@ -173,7 +173,7 @@ def _rows_sql(store: Store, instrument: str, since: int | None, until: int | Non
     if since is not None:
         where += _from_snapshot(store, instrument, since, channel)
     parts = [
-        f"SELECT ts_event, ts_recv, sequence, recorder, n, i, {is_snapshot} AS is_snapshot, bids, asks FROM {table} {where}"
+        f"SELECT ts_event, ts_recv, sequence, recorder, n, i, {is_snapshot} AS is_snapshot, bids, asks FROM full_{table} {where}"
         for table, is_snapshot in (("book_snapshots", "true"), ("book_updates", "false"))
         if table in store.table_names()
     ]

@@ -6,6 +6,7 @@ Every query sees the files committed at its beginning; concurrent recorders and 
 from __future__ import annotations
 
 import csv
+import datetime
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,11 +21,17 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from okex_ws.store.folder import StoreError, check, reading
 from okex_ws.store.ledger import Manifest
 from okex_ws.store.status_rows import CONNECTION_SCHEMA, CONNECTIONS, GAP_SCHEMA, GAPS, SEGMENT_SCHEMA, StatusRows, segment_rows
-from okex_ws.store.views import Source, raw_sql, view_sql
+from okex_ws.store.views import Source, ordered_sql, raw_sql, view_sql
 
 LEDGERS = ("gaps", "connections", "segments")
 RAW = "raw_"
 """Prefix of unmerged tables: `raw_trades` is `trades` with every row of every recorder, repetitions included."""
+
+
+FULL = "full_"
+"""Prefix of tables with all columns: `full_trades` is `trades` with the columns recorder, n and i."""
+
+_CATALOG = re.compile(r"information_schema|duckdb_|show_tables|\b(show|pragma)\b", re.IGNORECASE)
 
 
 class TableSummary(msgspec.Struct, frozen=True):
@@ -36,6 +43,13 @@ class TableSummary(msgspec.Struct, frozen=True):
     size: int
     first_date: str
     last_date: str
+
+
+def as_text(value: Any) -> Any:
+    """Return a time as text, UTC with a Z; other values unchanged."""
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(sep=" ") + "Z"
+    return value
 
 
 class Folder:
@@ -66,6 +80,7 @@ class Store:
         self.folders = [Folder(Path(root)) for root in (path, *more)]
         self._database = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
         self._database.execute("SET TimeZone = 'UTC'")
+        self._database.execute("CREATE SCHEMA ledger")
         self._fresh: set[str] = set()
         self.refresh()
 
@@ -149,7 +164,7 @@ class Store:
                 answer = self._run(query, parameters)
                 writer.writerow([column[0] for column in answer.description or ()])
                 while rows := answer.fetchmany(10_000):
-                    writer.writerows(rows)
+                    writer.writerows([as_text(value) for value in row] for row in rows)
                     count += len(rows)
             except duckdb.Error as error:
                 raise self._explained(error) from error
@@ -185,21 +200,23 @@ class Store:
         if statements != 1:
             raise StoreError("the query is empty" if not statements else f"these are {statements} queries; run one at a time")
         words = set(re.findall(r"\w+", query.lower()))
+        is_catalog = _CATALOG.search(query) is not None
         for name in self.table_names():
-            if name in words:
+            if name in words or is_catalog:
                 self._provide(name)
-            if RAW + name in words and name not in LEDGERS:
-                self._provide(name, raw=True)
+            for prefix in (RAW, FULL):
+                if prefix + name in words and name not in LEDGERS:
+                    self._provide(name, prefix)
 
-    def _provide(self, name: str, *, raw: bool = False) -> None:
-        view = RAW + name if raw else name
+    def _provide(self, name: str, prefix: str = "") -> None:
+        view = prefix + name
         if view in self._fresh:
             return
         if name in LEDGERS:
             self._provide_ledger(name)
         else:
             sources = self.sources(name)
-            select = raw_sql(sources) if raw else view_sql(name, sources)
+            select = ordered_sql(raw_sql(sources) if prefix == RAW else view_sql(name, sources), full=bool(prefix))
             self._database.execute(f"CREATE OR REPLACE VIEW {view} AS {select}")
         self._fresh.add(view)
 
@@ -212,10 +229,12 @@ class Store:
             unique = {(r["recorder"], r["n"], r["i"]): r for each in status for r in each.columns()}
             rows = list(unique.values())
             schema, ts = (GAP_SCHEMA if name == "gaps" else CONNECTION_SCHEMA), "ts_recv"
-        self._database.register(f"{name}_lines", pa.Table.from_pylist(rows, schema=schema))
-        self._database.execute(
-            f"CREATE OR REPLACE VIEW {name} AS SELECT make_timestamp({ts} // 1000) AS time, * FROM {name}_lines ORDER BY {ts}"  # noqa: S608
-        )
+        self._database.register("lines", pa.Table.from_pylist(rows, schema=schema))
+        # In a schema of their own the rows are no table of `show tables`.
+        self._database.execute(f"CREATE OR REPLACE TABLE ledger.{name} AS FROM lines")
+        self._database.unregister("lines")
+        time = f"make_timestamp({ts} // 1000)::TIMESTAMPTZ AS time"
+        self._database.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT {time}, * FROM ledger.{name} ORDER BY {ts}")  # noqa: S608
 
     def _explained(self, error: duckdb.Error) -> StoreError:
         text = str(error).strip()
@@ -223,6 +242,9 @@ class Store:
         if missing:
             have = ", ".join(self.table_names())
             return StoreError(f"there is no table {missing[1].strip(chr(34))} here; there are: {have}")
+        hidden = re.search(r'Referenced column "(recorder|n|i)" not found', text)
+        if hidden:
+            return StoreError(f"the column {hidden[1]} is in the tables full_…, e.g. full_trades")
         absent = re.search(r'No files found that match the pattern "(.+?)"|Cannot open file "(.+?)"', text)
         if absent:
             path = (absent[1] or absent[2]).replace("[[]", "[")

@@ -78,7 +78,7 @@ class Table(msgspec.Struct, frozen=True):
         received, channels, backfilled, *own = zip(*rows, strict=True)
         happened = _integers(times)
         columns = [
-            happened.cast(pa.timestamp("ns")).cast(pa.timestamp("us"), safe=False),
+            happened.cast(pa.timestamp("ns", "UTC")).cast(pa.timestamp("us", "UTC"), safe=False),
             happened,
             _integers(received),
             pa.repeat(_texts([instrument if hasattr(self.event, "instrument") else None])[0], len(rows)),
@@ -115,7 +115,7 @@ def table_of(kind: type[Event]) -> Table:
         makes.append(_column(form, convert))
     schema = pa.schema(
         [
-            ("time", pa.timestamp("us")),
+            ("time", pa.timestamp("us", "UTC")),
             ("ts_event", pa.int64()),
             ("ts_recv", pa.int64()),
             ("instrument", pa.string()),

@@ -223,7 +223,8 @@ def _trade_steps(store: Store, table: str) -> list[tuple[str, int, int]]:
         WITH counted AS (
             SELECT instrument, epoch, trade_id, lag(trade_id) OVER chain AS previous_id,
                 trade_id - sum(covers) OVER chain AS missing
-            FROM (SELECT instrument, trade_id, {count} AS covers, {epoch} AS epoch FROM {table} WHERE {count} > 0)
+            FROM (SELECT instrument, trade_id, {count} AS covers, {epoch} AS epoch
+                FROM full_{table} AS {table} WHERE {count} > 0)
             WINDOW chain AS (PARTITION BY instrument, epoch ORDER BY trade_id)
         ), settled AS (
             SELECT *, min(missing) OVER (

@@ -24,6 +24,12 @@ from okex_ws.store.tables import Table, known_tables, table_of
 Source = tuple[Path, File]
 """A file and its data folder."""
 
+BOOKKEEPING = ("recorder", "n", "i")
+"""Columns that say which recorder wrote a row, from which journal record, and from which event of it."""
+
+_FIRST = ("time", "instrument")
+_LAST = ("channel", "ts_event", "ts_recv", "backfilled", "date")
+
 LAYERS = 8
 """Maximum number of recorders' files in layers; for more, one sort costs less."""
 
@@ -49,6 +55,13 @@ def raw_sql(sources: list[Source]) -> str:
     is_shared = len(places) > len({recorder for recorder, _ in places})
     once = " QUALIFY row_number() OVER (PARTITION BY recorder, n, i) = 1" if is_shared else ""
     return f"SELECT * FROM {scan(sources)}{once}"
+
+
+def ordered_sql(select: str, *, full: bool) -> str:
+    """Return a SELECT with the columns that people read first; `full`: also the recorder's own columns, last."""
+    others = f"* EXCLUDE ({', '.join((*_FIRST, *_LAST, *BOOKKEEPING))})"
+    names = ["time::TIMESTAMPTZ AS time", *_FIRST[1:], others, *_LAST, *(BOOKKEEPING if full else ())]
+    return f"SELECT {', '.join(names)} FROM ({select})"
 
 
 def known_table(name: str) -> Table | None:
