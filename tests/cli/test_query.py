@@ -84,3 +84,25 @@ def test_a_row_too_wide_for_the_terminal_is_a_paragraph(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 40
     assert "column_7 1000007" in " ".join(lines)
+
+
+def test_an_export_has_the_ending_of_its_format(data: Path, tmp_path: Path) -> None:
+    def export(form: str, name: str) -> tuple[int, str]:
+        words = ["export", form, str(tmp_path / name), "--data", str(data), "--query", "select * from trades"]
+        done = CliRunner().invoke(app, words)
+        return done.exit_code, str(done.exception)
+
+    assert export("parquet", "x.parquet")[0] == 0
+    assert pq.read_table(tmp_path / "x.parquet").column_names[:6] == PEOPLE
+    assert export("csv", "x.csv")[0] == 0
+    for form, name in (
+        ("csv", "x.xlsx"),
+        ("csv", "x.parquet"),
+        ("parquet", "x.csv"),
+        ("tardis", "x.json"),
+        ("hftbacktest", "x.csv"),
+    ):
+        code, error = export(form, name)
+        assert code != 0
+        assert "is written into" in error
+        assert not (tmp_path / name).exists() or name == "x.csv"

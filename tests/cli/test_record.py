@@ -160,7 +160,7 @@ def test_compact_keeps_every_row(busy: Simulator, tmp_path: Path) -> None:
     assert here("verify", str(folder)).code == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_ends_it_with_everything_on_disk(busy: Simulator, tmp_path: Path, number: int, code: int) -> None:
     with Recording(tmp_path / "data", busy, "--to", str(tmp_path / "more.jsonl")) as recording:
         recording.wait_for_rows()
@@ -244,3 +244,9 @@ def test_gaps_and_what_was_fetched_back(tmp_path: Path) -> None:
     done = here("verify", str(tmp_path / "other"))
     assert done.code == 0, done.out
     assert re.search(r"^explained .* trades missing, \d+ to \d+: the gap ledger names it", done.out, re.M), done.out
+
+
+def test_replay_from_after_the_end_names_the_end(recorded: Path) -> None:
+    done = here("replay", str(recorded), "--flat", "--from", "2099-01-01")
+    assert done.code == 0
+    assert re.search(r"the recording ends at \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ, before --from", done.err), done.err

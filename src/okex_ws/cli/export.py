@@ -10,14 +10,24 @@ import typer
 from okex_ws.cli import options
 from okex_ws.cli.errors import OK, BadInputError, RunFailedError
 
-FORMATS = ("csv", "tardis", "hftbacktest")
+FORMATS = ("csv", "parquet", "tardis", "hftbacktest")
+
+ENDINGS = {
+    "csv": (".csv", ".csv.gz"),
+    "parquet": (".parquet",),
+    "tardis": (".csv", ".csv.gz"),
+    "hftbacktest": (".npz",),
+}
+"""File names of each format: a file whose name promises another format misleads its reader."""
 
 
 def export(
     form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(FORMATS)}.")],
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; .csv or .csv.gz, for hftbacktest .npz.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write: .csv, .csv.gz, .parquet; .npz for hftbacktest.")
+    ],
     data: options.Data = None,
-    sql: Annotated[str | None, typer.Option("--query", metavar="SQL", help="csv: the query to export.")] = None,
+    sql: Annotated[str | None, typer.Option("--query", metavar="SQL", help="csv, parquet: the query to export.")] = None,
     kind: Annotated[
         str, typer.Option("--kind", metavar="KIND", help="tardis: trades, incremental_book_L2, or book_snapshot_N of N levels.")
     ] = "trades",
@@ -30,19 +40,20 @@ def export(
     ] = None,
     until: Annotated[int | None, typer.Option("--until", parser=options.instant, metavar="WHEN", help="Before then.")] = None,
 ) -> int:
-    """Write part of a recording as CSV, as tardis.dev's CSV, or as an event array for hftbacktest.
+    """Write part of a recording as CSV or Parquet, as tardis.dev's CSV, or as an event array for hftbacktest.
 
     Example: okex-ws export tardis trades.csv.gz --kind trades -i BTC-USDT --data ./data
     """
     options.require_record_extra()
     if form not in FORMATS:
         raise BadInputError(f"unknown format {form!r}; formats: {', '.join(FORMATS)}")
-    if form == "csv" and sql is None:
-        raise BadInputError('csv exports a query: --query "select * from trades"')
-    if form != "csv" and instrument is None:
+    endings = ENDINGS[form]
+    if not target.name.lower().endswith(endings):
+        raise BadInputError(f"{form} is written into {' or '.join(endings)}: write {target.with_suffix(endings[0])}")
+    if form in ("csv", "parquet") and sql is None:
+        raise BadInputError(f'{form} exports a query: --query "select * from trades"')  # noqa: S608
+    if form not in ("csv", "parquet") and instrument is None:
         raise BadInputError(f"{form} exports one instrument: -i BTC-USDT")
-    if form == "hftbacktest" and target.suffix != ".npz":
-        raise BadInputError(f"hftbacktest reads .npz files: write {target.with_suffix('.npz')}")
     if since is not None and until is not None and since >= until:
         raise BadInputError("--from has to be before --until")
     from okex_ws import store
@@ -52,6 +63,8 @@ def export(
         try:
             if sql is not None and form == "csv":
                 count = exports.export_csv(opened, target, sql)
+            elif sql is not None and form == "parquet":
+                count = exports.export_parquet(opened, target, sql)
             elif form == "tardis":
                 count = exports.export_tardis(opened, target, kind, instrument or "", since=since, until=until, channel=channel)
             else:

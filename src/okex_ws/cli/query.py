@@ -70,7 +70,8 @@ def print_rows(store: Store, sql: str, *parameters: Any, form: str = "table") ->
         count = store.write_csv(sys.stdout, sql, *parameters)
         return count, count
     if form == "parquet":
-        return _write_parquet(store, sql, *parameters)
+        count = store.write_parquet(sys.stdout.buffer, sql, *parameters)
+        return count, count
     if form == "json":
         count = 0
         for batch in store.batches(sql, *parameters):
@@ -91,14 +92,6 @@ def print_rows(store: Store, sql: str, *parameters: Any, form: str = "table") ->
         shown = answer.slice(0, MAX_ROWS)
         print_table(answer.column_names, [tuple(row.values()) for row in shown.to_pylist()])
     return answer.num_rows, min(answer.num_rows, MAX_ROWS)
-
-
-def _write_parquet(store: Store, sql: str, *parameters: Any) -> tuple[int, int]:
-    from pyarrow import parquet  # type: ignore[import-untyped]
-
-    answer = store.sql(sql, *parameters)
-    parquet.write_table(answer, sys.stdout.buffer, compression="zstd")
-    return answer.num_rows, answer.num_rows
 
 
 def print_table(heads: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:

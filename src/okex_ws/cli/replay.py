@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import os
 import sys
 import time
@@ -95,6 +96,7 @@ class _Counts:
 
     def __init__(self) -> None:
         self.records = self.data = self.gaps = 0
+        self.last = 0
 
 
 async def _replay(
@@ -109,7 +111,9 @@ async def _replay(
     with Signals(lambda code: None if ended.done() else ended.set_result(code)):
         first: int | None = None
         shown = 0
+        is_empty = True
         for place in wanted:
+            is_empty = False
             ts = place.event.ts_recv
             first = ts if first is None else first
             ahead_s = 0.0 if speed is None else (ts - first) / 1e9 / speed - (time.monotonic() - began)
@@ -129,6 +133,11 @@ async def _replay(
     )  # each reader of a capture may report them
     for problem in problems:
         print(f"okex-ws: {escaped(str(problem))}", file=sys.stderr)
+    if is_empty and since is not None and not ended.done():
+        last = counts.last or max((record.ts for reader in readers for record in reader.records()), default=0)
+        if last and last < since:
+            end = datetime.datetime.fromtimestamp(last / 1e9, datetime.UTC).isoformat(sep=" ", timespec="seconds")
+            print(f"okex-ws: the recording ends at {end.replace('+00:00', 'Z')}, before --from", file=sys.stderr)
     took = time.monotonic() - began
     print(f"{took:.1f} s, {counts.data} events of {counts.records} records, {_of(counts.gaps, 'gap')}", file=sys.stderr)
     if ended.done():
@@ -149,6 +158,7 @@ def _wanted(
     def counted(records: Iterator[Record]) -> Iterator[Record]:
         for record in records:
             counts.records += 1
+            counts.last = max(counts.last, record.ts)
             yield record
 
     for reader in readers:

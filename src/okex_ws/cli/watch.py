@@ -179,8 +179,9 @@ class Watch(Tally):
 
 
 class Signals:
-    """Calls a function in the loop on SIGINT and SIGTERM; a second signal interrupts any blocking call. Off the main thread:
-    no-op.
+    """Calls a function in the loop on SIGINT, SIGTERM and SIGHUP (a closed terminal). Off the main thread: no-op.
+
+    A second signal interrupts any blocking call.
     """
 
     def __init__(self, on_signal: Callable[[int], None]) -> None:
@@ -195,9 +196,16 @@ class Signals:
                 signal.signal(number, signal.default_int_handler)
                 loop.call_soon_threadsafe(self._on_signal, 128 + number)
 
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in self._numbers():
                 self._before[number] = signal.signal(number, stop)
         return self
+
+    @staticmethod
+    def _numbers() -> list[int]:
+        hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+        # nohup ignores it, and the program goes on.
+        is_heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+        return [signal.SIGINT, signal.SIGTERM, *([hangup] if is_heard else [])]
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

@@ -40,6 +40,14 @@ def export_csv(store: Store, target: Path | str, query: str) -> int:
     return _complete(store, query, Path(target))
 
 
+def export_parquet(store: Store, target: Path | str, query: str) -> int:
+    """Write the result of a query as one Parquet file; returns the number of rows."""
+    path = Path(target)
+    _require_folder(path)
+    temporary = path.with_name(f".tmp-{path.name}")
+    return _published(temporary, path, store.copy(query, temporary, "FORMAT parquet, COMPRESSION zstd"), "")
+
+
 def export_tardis(
     store: Store,
     target: Path | str,
@@ -365,11 +373,15 @@ def _complete(store: Store, query: str, path: Path, nothing: str = "") -> int:
     """Write the result of a query to a temporary file, then rename it: the export is complete or absent. nothing: error for no
     rows.
     """
-    if not path.parent.is_dir():
-        raise StoreError(f"there is no folder {path.parent} to export into")
+    _require_folder(path)
     temporary = path.with_name(f".tmp-{path.name}")
     compression = "gzip" if path.name.endswith(".gz") else "none"
     return _published(temporary, path, store.copy(query, temporary, f"FORMAT csv, HEADER, COMPRESSION {compression}"), nothing)
+
+
+def _require_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise StoreError(f"there is no folder {path.parent} to export into")
 
 
 def _published(temporary: Path, path: Path, count: int, nothing: str) -> int:

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import duckdb
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from okex_ws.store.folder import StoreError, check, reading
 from okex_ws.store.ledger import Manifest
@@ -169,6 +170,12 @@ class Store:
             except duckdb.Error as error:
                 raise self._explained(error) from error
         return count
+
+    def write_parquet(self, target: BinaryIO, query: str, *parameters: Any) -> int:
+        """Run a query and write its result as Parquet; returns the number of rows."""
+        answer = self.sql(query, *parameters)
+        pq.write_table(answer, target, compression="zstd")
+        return int(answer.num_rows)
 
     def copy(self, query: str, target: Path | str, options: str = "FORMAT csv, HEADER") -> int:
         """Run a query and let DuckDB write its result into a file; returns the number of rows."""
