@@ -202,10 +202,11 @@ class Signals:
 
     @staticmethod
     def _numbers() -> list[int]:
-        hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+        hangup: int | None = getattr(signal, "SIGHUP", None)  # Windows has none
         # nohup ignores it, and the program goes on.
-        is_heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
-        return [signal.SIGINT, signal.SIGTERM, *([hangup] if is_heard else [])]
+        if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+            return [signal.SIGINT, signal.SIGTERM]
+        return [signal.SIGINT, signal.SIGTERM, hangup]
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
