@@ -1,3 +1,3 @@
 """In: channels and instruments wanted. Out: one ordered stream of events. The only client-side room with asyncio and sockets.
-May import: protocol, market, wire, events.
+May import: core, dialects, protocol, market, wire, events, errors.
 """

@@ -1,5 +1,5 @@
 """In: the inputs of lines, frame by frame, with `now`. Out: zstd segments that survive kill -9, and the same records back.
-Has no clock, loop or socket; waits for the disk only in `flush` and in the reader. May import: none of our packages.
+Has no clock, loop or socket; waits for the disk only in `flush` and in the reader. May import: `errors`, none of our packages.
 """
 
 from okex_ws.journal.captures import dialects_of

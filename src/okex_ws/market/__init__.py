@@ -1,5 +1,5 @@
 """In: events. Out: books, latest values, reference data, the own account.
-May import: wire, events.
+May import: wire, events, absence, errors.
 """
 
 from okex_ws.market.book import BookState, OrderBook

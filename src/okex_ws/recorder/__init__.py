@@ -1,3 +1,3 @@
 """In: channels and instruments wanted, and a data folder. Out: a journal, tables, ledgers and sinks that account for every event.
-May import: client, journal, replay, store, sinks, market, events.
+May import: client, core, checkpoints, protocol, journal, replay, store, sinks, market, events.
 """
