@@ -26,7 +26,9 @@ class Margins:
         """Bind the need of `left` of an order at a price: coins on SPOT, its value elsewhere; nothing at zero."""
         if terms.is_spot:
             need = ZERO if price is None else left * price if order.is_buy else left
-            self._set_bound(account, terms, order, need, ZERO)
+            if need != order.bound:
+                account.balance(terms.quote if order.is_buy else terms.base).frozen += need - order.bound
+                order.bound = need
         elif not order.only_reduces:
             value = ZERO if price is None or left == ZERO else terms.value(price, left)
             self._set_bound(account, terms, order, value, left)

@@ -7,6 +7,7 @@ order", "Amend order", "Cancel order", "Mass cancel order", "Rate limits".
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +80,7 @@ class OrderGateway:
         self._context = context
         self._limits = OrderLimits()
 
-    @property
+    @functools.cached_property
     def _trading(self) -> SimulatedTrading:
         return self._context.trading
 

@@ -7,6 +7,7 @@ channel", "Fills channel", "Account channel", "Positions channel", "Balance and 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +71,7 @@ class AccountPushes(TradingListener):
         self._listeners: dict[tuple[str, str], dict[tuple[int, bytes], _PushListener]] = {}
         self._pending: dict[str, _Pending] = {}
 
-    @property
+    @functools.cached_property
     def _trading(self) -> SimulatedTrading:
         return self._context.trading
 
