@@ -167,7 +167,7 @@ def test_a_query_that_is_none(busy: Simulator, tmp_path: Path) -> None:
     assert_one_line(here("query", *data, "select 1; select 2", "--csv"), 2, "these are 2 queries; run one at a time")
     assert_one_line(here("export", "hftbacktest", "h.csv", "-i", "BTC-USDT", *data), 2, "write h.npz")
     assert_one_line(here("export", "tardis", "t.csv", "-i", "X", "--from", "1m", "--until", "2m", *data), 2, "before --until")
-    assert_one_line(here("export", "parquet", "x", *data), 2, "unknown format 'parquet'")
+    assert_one_line(here("export", "excel", "x", *data), 2, "unknown format 'excel'")
     assert_one_line(here("export", "tardis", "x.csv", *data), 2, "-i BTC-USDT")
     assert_one_line(here("export", "tardis", "/nowhere/x.csv", "-i", "BTC-USDT", *data), 2, "no folder /nowhere")
     assert_one_line(here("replay", str(tmp_path / "data"), "--speed", "0"), 2, "above 0")

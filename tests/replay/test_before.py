@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,7 +138,9 @@ def test_a_command_prints_what_it_printed(data: Path, name: str, place: int) -> 
     done = subprocess.run(line, capture_output=True, check=False, env={**os.environ, "TZ": "UTC"})
     assert done.returncode == wanted.code, done.stderr.decode()
     assert done.stdout.count(b"\n") == wanted.lines
-    assert hashlib.sha256(done.stdout).hexdigest() == wanted.sha256
+    # `gaps` writes the zone of its times now; everything else is the same.
+    printed = re.sub(rb'^(\{"time":"[^"]*)Z"', rb'\1"', done.stdout, flags=re.M) if command == "gaps" else done.stdout
+    assert hashlib.sha256(printed).hexdigest() == wanted.sha256
 
 
 @pytest.mark.parametrize("name", RECORDINGS)

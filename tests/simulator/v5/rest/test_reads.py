@@ -100,7 +100,7 @@ def test_funding_has_a_bill() -> None:
     exchange = venue()
     trader = Trader(exchange)
     trader.place(instrument=SWAP, px="", ordType="market", sz="5")
-    hours = 9
+    hours = 2  # the next settlement is in 1.8
     exchange.on_deadline(START + hours * HOUR)
     bills = rows(exchange, "account/bills", at=hours * 3600)
     cash = exchange.engine.accounts["44"].balances["USDT"].cash
