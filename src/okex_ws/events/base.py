@@ -23,9 +23,16 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?", re.ASCII)
 """OKX's grammar of numbers: digits, a point, a minus, a plain exponent. Python's parsers accept more, e.g. "1_000", " 7", "٣"."""
 
 
+PLAIN = 40
+"""Length of a text of digits that a double certainly holds."""
+
+
 def number_of(value: Any) -> float:
     """Return a public number from OKX's text. Raises ValueError for anything else, also for one that a double cannot hold."""
     text = str(value)
+    digits = text.replace(".", "", 1)
+    if len(text) < PLAIN and digits.isdecimal() and digits.isascii() and text[0] != "." != text[-1]:
+        return float(text)  # nearly every number: neither infinite nor rounded to zero
     if NUMBER.fullmatch(text) is not None:
         number = float(text)
         if number - number == 0 and (number or not text.lower().partition("e")[0].strip("-0.")):

@@ -57,6 +57,13 @@ class _BookSide:
         self.snapshot = rows
         if len(rows) == 1:
             row = rows[0]
+            text = f"[{row[0]},{row[1]},{row[-1]}]"
+            try:  # the usual level, quickly: JSON's numbers are OKX's, but for white space
+                price, size, _ = _numbers(text)
+                if size > 0 and price and text.isprintable() and " " not in text and row[-1].isdecimal():
+                    return
+            except (msgspec.DecodeError, ValueError):
+                pass
             number_of(row[0])
             if 0 < number_of(row[1]) < inf and _is_count(row[-1]):
                 return
@@ -136,8 +143,8 @@ def _read(rows: Rows) -> tuple[list[float], list[float]] | None:
     """Return prices and sizes, parsed together; None if a row may be no level and needs a check of its own."""
     prices, sizes, *_, counts = zip(*rows, strict=True)
     text = f"[{','.join(prices)},{','.join(sizes)}]"
-    if "e" in text or "E" in text or len(text.split()) > 1:
-        return None  # exponents and white space are checked one by one
+    if "e" in text or "E" in text or " " in text or "\n" in text or "\t" in text or "\r" in text:
+        return None  # exponents and white space, which JSON allows, are checked one by one
     try:  # exact as float() is, several times faster, and no number is NaN or Infinity
         numbers = _numbers(text)
     except msgspec.DecodeError:
