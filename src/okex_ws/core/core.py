@@ -352,14 +352,15 @@ class ClientCore:
         if self.observer is not None:
             self.observer.emitted(self._number, events)
         failed = None
-        caches = self._caches
-        for event in events:
-            cache = caches.get(type(event))
-            if cache is None:
-                cache = self._cache_of(type(event))
-            trouble = cache(event)
-            if trouble is not None:
-                failed = [*(failed or ()), (event, trouble)]
+        if self._keeps_books or self._keeps_latest:
+            caches = self._caches
+            for event in events:
+                cache = caches.get(type(event))
+                if cache is None:
+                    cache = self._cache_of(type(event))
+                trouble = cache(event)
+                if trouble is not None:
+                    failed = [*(failed or ()), (event, trouble)]
         if self.trading is not None:
             events, own = self.trading.feed(events, now)
             if own:
