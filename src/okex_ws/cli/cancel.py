@@ -17,7 +17,7 @@ from okex_ws.client.stream import Policy
 from okex_ws.events import OrderUpdate, Verdict
 from okex_ws.protocol.orders.tickets import Outcome
 from okex_ws.wire.channels import subscription
-from okex_ws.wire.orders import MOST_IN_BATCH, CancelOrder
+from okex_ws.wire.orders import CancelOrder
 
 
 @options.with_location
@@ -60,24 +60,13 @@ async def _cancel(place: options.AccountOptions, request: CancelOrder, audit: Pa
 async def _cancel_all(place: options.AccountOptions, instrument: str, audit: Path | None) -> int:
     async with open_account(place, instrument, audit=audit) as client:
         await _check_known(client, instrument)
-        return print_outcomes(
-            await cancel_open(client, [order for order in client.account.orders if order.instrument == instrument])
-        )
+        return print_outcomes(await client.orders.cancel_all(instrument))
 
 
 async def _check_known(client: Client, instrument: str) -> None:
     """Raise BadInputError, with the nearest name, for an instrument that OKX does not list."""
     if instrument not in client.instruments:
         await check_instruments(client, [subscription("trades", instrument)])
-
-
-async def cancel_open(client: Client, orders: list[OrderUpdate]) -> list[Outcome]:
-    """Cancel these orders, with as many per request as OKX accepts; returns one outcome each."""
-    requests = [CancelOrder(instrument=order.instrument, order_id=order.order_id) for order in orders]
-    outcomes: list[Outcome] = []
-    for start in range(0, len(requests), MOST_IN_BATCH):
-        outcomes += await client.orders.cancel_batch(requests[start : start + MOST_IN_BATCH])
-    return outcomes
 
 
 def print_outcomes(outcomes: list[Outcome]) -> int:
